@@ -1,0 +1,53 @@
+# Everything a developer does here. `make` alone lists the targets.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-system lint format generate lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv with everything, from requirements.lock
+
+# Debian's python3 without python3-venv has no ensurepip; its own pip can still fill a bare environment.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || { echo "Evergreen needs Python 3.10 to 3.12; name one with: make PYTHON=python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(INSTALLED) ## Play scheduled runs over fifty years of weather
+	$(BIN)/python demo/run.py
+
+test: $(INSTALLED) ## Run the tests
+	$(BIN)/python -m pytest
+
+test-system: $(INSTALLED) ## Run the tests that need Debian's packages (installs them, as root)
+	@command -v chromium >/dev/null || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium; }
+	$(BIN)/python -m pytest tests/system
+
+lint: $(INSTALLED) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Mend style where that can be done by machine
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generate: $(INSTALLED) ## Write the compiled YAML files and the catalogue anew
+	$(BIN)/python scripts/generate.py
+
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url
+
+lock: $(INSTALLED) ## Resolve the dependencies anew
+	$(COMPILE) --universal --python-version 3.10 pyproject.toml --extra alibi --group dev -o requirements.lock
+	$(COMPILE) --python-version 3.11 pyproject.toml --group image --constraint requirements.lock -o components/base.lock
+	$(COMPILE) --python-version 3.11 pyproject.toml --group image --extra alibi --constraint requirements.lock -o components/drift.lock
+
+clean: ## Remove the environment and all local runs
+	rm -rf $(VENV) .evergreen .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,65 @@
+"""Evergreen: Kubeflow Pipelines components, and pipelines made of them, that keep a deployed model fresh.
+
+Every component is an attribute of this package and is loaded when it is first asked for, so that importing the package
+takes no time and never imports ``kfp`` inside a running step.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from evergreen.version import __version__
+
+if TYPE_CHECKING:
+    from evergreen.deployment.component import deploy_model
+    from evergreen.drift.component import detect_drift
+    from evergreen.evaluation.component import evaluate_model
+    from evergreen.ingestion.component import ingest_data
+    from evergreen.performance.component import monitor_performance
+    from evergreen.policy.component import decide_retraining
+    from evergreen.registry.component import keep_champion, load_champion
+    from evergreen.reporting.component import record_run
+    from evergreen.training.component import refit_model, train_model
+    from evergreen.validation.component import validate_data
+
+_ROOM_OF_COMPONENT = {
+    "load_champion": "registry",
+    "ingest_data": "ingestion",
+    "validate_data": "validation",
+    "detect_drift": "drift",
+    "monitor_performance": "performance",
+    "decide_retraining": "policy",
+    "train_model": "training",
+    "evaluate_model": "evaluation",
+    "refit_model": "training",
+    "deploy_model": "deployment",
+    "keep_champion": "registry",
+    "record_run": "reporting",
+}
+
+__all__ = [
+    "__version__",
+    "decide_retraining",
+    "deploy_model",
+    "detect_drift",
+    "evaluate_model",
+    "ingest_data",
+    "keep_champion",
+    "load_champion",
+    "monitor_performance",
+    "record_run",
+    "refit_model",
+    "train_model",
+    "validate_data",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a component when it is first asked for (PEP 562)."""
+    room = _ROOM_OF_COMPONENT.get(name)
+    if room is None:
+        raise AttributeError(f"module 'evergreen' has no attribute {name!r}; its components are {', '.join(_ROOM_OF_COMPONENT)}")
+    return getattr(import_module(f"evergreen.{room}.component"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,200 @@
+"""How datasets, models and reports lie on disk, whatever runs the step.
+
+A dataset is one Parquet file, or a folder of them; artifact paths have no suffix, so readers look at the content. Its
+manifest travels in the artifact's metadata. Anything that may be absent (there is no champion on the first run) is
+written all the same, with ``metadata["present"]`` false: KFP passes over outputs that were not written in silence.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.errors import ArtifactError
+from evergreen.run_log import plain, to_json
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+    import pyarrow.dataset
+
+PRESENT = "present"
+"""Key of the metadata entry that tells whether an artifact holds anything."""
+
+ABSENT_MARKER = {"present": False, "meaning": "There is nothing here on purpose; see metadata['present']."}
+
+
+@dataclass(frozen=True)
+class DataManifest:
+    """Where a dataset's rows came from.
+
+    Attributes:
+        source_uri: What was asked for.
+        objects: One entry for each file read: ``uri``, ``version`` and ``bytes``.
+        window: ``start`` and ``end`` of the half-open window [start, end), ISO times in UTC.
+        rows: Number of rows.
+        schema: Type of each column, by name.
+        fingerprint: Hash of the content, independent of row order and file layout.
+        created: ISO time at which the dataset was made.
+    """
+
+    source_uri: str
+    objects: list[dict[str, Any]]
+    window: dict[str, str]
+    rows: int
+    schema: dict[str, str]
+    fingerprint: str
+    created: str
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What is known of a fitted model beside its bytes; stored with it as ``evergreen.json``.
+
+    Attributes:
+        task: ``classification`` or ``regression``.
+        target_column: Name of the label.
+        timestamp_column: Name of the event time.
+        features: Type of each feature (``number``, ``category``, ``boolean`` or ``date``), in the order the model takes.
+        classes: The labels in the order of the model's probabilities; empty for regression.
+        fit_start: First event time that the model was fitted on, ISO, UTC.
+        fit_end: Event time up to which (exclusive) the model has seen rows, ISO, UTC.
+        rows: Number of rows that the model was fitted on.
+        estimator: Import path of the estimator.
+        hyperparameters: Its hyperparameters as given or found.
+        seed: The seed of everything random.
+        data_fingerprint: Fingerprint of the dataset.
+        challenger_id: Hash of data fingerprint, recipe, seed and code version.
+        importances: Importance of each feature; higher is more. Empty when unknown.
+        durations: Seconds spent, by phase.
+        trusted_types: Types beside the reviewed list that the user trusts when the model is loaded.
+    """
+
+    task: str
+    target_column: str
+    timestamp_column: str
+    features: dict[str, str]
+    classes: list[Any]
+    fit_start: str
+    fit_end: str
+    rows: int
+    estimator: str
+    hyperparameters: dict[str, Any]
+    seed: int
+    data_fingerprint: str
+    challenger_id: str
+    importances: dict[str, float] = field(default_factory=dict)
+    durations: dict[str, float] = field(default_factory=dict)
+    trusted_types: list[str] = field(default_factory=list)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as JSON; dataclasses are taken apart, numbers that are not finite become null."""
+    content = asdict(value) if hasattr(value, "__dataclass_fields__") else value
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(to_json(content))
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ArtifactError: The file is absent or holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ArtifactError(f"artifact {path}: expected a JSON object, but reading it failed: {error}.") from error
+    if not isinstance(content, dict):
+        raise ArtifactError(f"artifact {path}: expected a JSON object, found {type(content).__name__}.")
+    return content
+
+
+def write_absent(artifact: Any) -> None:
+    """Write an output that holds nothing: a marker file, and ``metadata["present"]`` false."""
+    write_json(artifact.path, ABSENT_MARKER)
+    artifact.metadata[PRESENT] = False
+
+
+def is_present(artifact: Any) -> bool:
+    """Return whether an input artifact holds anything.
+
+    An artifact that Evergreen did not write (``dsl.importer``, another component) has no such metadata; it counts as
+    present when its path exists.
+    """
+    if artifact is None:
+        return False
+    return bool(artifact.metadata.get(PRESENT, Path(artifact.path).exists()))
+
+
+def describe_dataset(artifact: Any, manifest: DataManifest) -> None:
+    """Put a dataset's manifest into the metadata of its artifact, with the numbers that a person looks for on top."""
+    artifact.metadata.update(
+        {
+            PRESENT: True,
+            "rows": manifest.rows,
+            "window_start": manifest.window["start"],
+            "window_end": manifest.window["end"],
+            "fingerprint": manifest.fingerprint,
+            # KFP turns integers inside nested metadata into floats; text survives every backend unchanged.
+            "manifest": json.dumps(plain(asdict(manifest)), sort_keys=True),
+        }
+    )
+
+
+def manifest_of(artifact: Any) -> DataManifest | None:
+    """Return the manifest of a dataset artifact, or None when it was not made by Evergreen."""
+    text = artifact.metadata.get("manifest")
+    return DataManifest(**json.loads(text)) if text else None
+
+
+def open_table(path: str | Path) -> pyarrow.dataset.Dataset:
+    """Open a tabular artifact, a file or a folder, Parquet or CSV, for reading in batches.
+
+    Raises:
+        ArtifactError: There is nothing at the path, or it is neither Parquet nor CSV.
+    """
+    import pyarrow.dataset
+
+    location = Path(path)
+    if not location.exists():
+        raise ArtifactError(f"dataset {location}: there is no such file or folder. Check the step that should have written it.")
+    files = sorted(file for file in location.rglob("*") if file.is_file() and not file.name.startswith((".", "_"))) if location.is_dir() else [location]
+    if not files:
+        raise ArtifactError(f"dataset {location}: the folder holds no files; expected Parquet or CSV.")
+    layout = "parquet" if is_parquet(files[0]) else "csv"
+    try:
+        return pyarrow.dataset.dataset([str(file) for file in files], format=layout)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ArtifactError(f"dataset {location}: cannot be read as {layout}: {error}.") from error
+
+
+def is_parquet(file: Path) -> bool:
+    """Return whether a file starts as Parquet files do."""
+    with file.open("rb") as content:
+        return content.read(4) == b"PAR1"
+
+
+def read_frame(path: str | Path, columns: list[str] | None = None) -> pandas.DataFrame:
+    """Read a tabular artifact whole into a pandas frame.
+
+    Args:
+        path: A file or a folder, Parquet or CSV.
+        columns: The columns wanted; all when None.
+
+    Raises:
+        ArtifactError: The artifact cannot be read, or lacks one of the columns.
+    """
+    table = open_table(path)
+    missing = [name for name in columns or [] if name not in table.schema.names]
+    if missing:
+        raise ArtifactError(f"dataset {path}: has no column {missing[0]!r}; its columns are {', '.join(table.schema.names)}.")
+    frame: pandas.DataFrame = table.to_table(columns=columns).to_pandas()
+    return frame
+
+
+def feature_columns(names: list[str], *, target_column: str, timestamp_column: str) -> list[str]:
+    """Return the columns a model may learn from: all but the label and the event time."""
+    return [name for name in names if name not in (target_column, timestamp_column)]

@@ -1,0 +1,96 @@
+"""The command line: ``evergreen``. Rooms with commands of their own add them from their ``commands.py``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from evergreen.command_options import DEFAULT_HOME, AsJson, Home, PipelineFile
+from evergreen.errors import EvergreenError
+from evergreen.local_run import LocalHome, run_locally
+from evergreen.run_log import plain
+from evergreen.version import __version__
+
+if TYPE_CHECKING:
+    from evergreen.local_run import LocalRun
+    from evergreen.reporting.summary import RunSummary
+
+app = typer.Typer(name="evergreen", help="Keep a deployed model fresh.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+ROOMS_WITH_COMMANDS = ("registry",)
+for room in ROOMS_WITH_COMMANDS:
+    import_module(f"evergreen.{room}.commands").register(app)
+
+
+@app.command()
+def run(
+    pipeline_file: PipelineFile,
+    parameter_file: Annotated[Path | None, typer.Option("--params", help="YAML file with parameters.", metavar="FILE.yaml")] = None,
+    assignments: Annotated[list[str] | None, typer.Option("-p", help="A parameter; wins over the file.", metavar="NAME=VALUE")] = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Run a pipeline on this machine and say what it decided.
+
+    Exit status: 0 when the run succeeded, 1 when it failed, 2 for bad input.
+    """
+    from evergreen.pipeline_file import arguments_for, load_pipeline, parse_assignments, read_parameter_file
+    from evergreen.reporting.summary import summarise_run
+    from evergreen.run_display import LiveSteps, print_summary
+
+    pipeline = load_pipeline(pipeline_file)
+    given: dict[str, Any] = {**(read_parameter_file(parameter_file) if parameter_file else {}), **parse_assignments(assignments or [])}
+    arguments = arguments_for(pipeline, given)
+    # Standard output belongs to the JSON line, when there is one. The runner redirects sys.stdout: hold on to it here.
+    console = Console(file=sys.stderr if as_json else sys.stdout, soft_wrap=False)
+    with LiveSteps(console) as steps:
+        finished = run_locally(pipeline, arguments, LocalHome(home), steps.show)
+    summary = summarise_run(finished.records, run_id=finished.run_id, model_name=str(arguments.get("model_name", "none")))
+    print_summary(console, summary, finished)
+    if as_json:
+        typer.echo(json.dumps(plain(run_as_json(summary, finished)), ensure_ascii=False))
+    if finished.failure or summary.status != "succeeded":
+        raise typer.Exit(1)
+
+
+def run_as_json(summary: RunSummary, finished: LocalRun) -> dict[str, Any]:
+    """Return what `evergreen run --json` prints."""
+    status = "failed" if finished.failure else summary.status
+    return {**asdict(summary), "status": status, "duration_s": finished.duration_s, "log": str(finished.log_file)}
+
+
+@app.command("compile")
+def compile_command(
+    pipeline_file: PipelineFile,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="YAML to write; beside the pipeline when not given.")] = None,
+    image_registry: Annotated[str | None, typer.Option("--image-registry", help="Registry and path of your images.")] = None,
+    digests: Annotated[Path | None, typer.Option("--digests", help="JSON file: digest of each image by its name.")] = None,
+) -> None:
+    """Compile a pipeline to the YAML that Kubeflow takes."""
+    from evergreen.compilation import compile_pipeline
+
+    target = output or pipeline_file.with_suffix(".yaml")
+    compile_pipeline(pipeline_file, target, image_registry=image_registry, digests=digests)
+    typer.echo(f"Wrote {target}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    try:
+        app()
+    except EvergreenError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,112 @@
+"""How a table's columns become what a model takes: features, labels and event times.
+
+Fitting, scoring and serving all pass here, so that they agree on types. Every number, truth value and date reaches the
+model as float64 and every category as text, which is also what the model's MLflow signature says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from evergreen.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NUMBER, CATEGORY, BOOLEAN, DATE = "number", "category", "boolean", "date"
+
+
+def prepare_features(frame: pd.DataFrame, features: Mapping[str, str]) -> pd.DataFrame:
+    """Return the described features in their order, cast to what the model takes.
+
+    Args:
+        frame: Rows that hold at least the features; other columns are left out.
+        features: Kind of each feature: ``number``, ``category``, ``boolean`` or ``date``.
+
+    Returns:
+        One row a row. Numbers, booleans (0 and 1) and dates (days since 1970-01-01, UTC) are float64, and NaN when missing
+        or infinite; categories are text, and None when missing.
+
+    Raises:
+        ArtifactError: A column is absent, or holds values that are not of its kind.
+    """
+    missing = [name for name in features if name not in frame.columns]
+    if missing:
+        raise ArtifactError(
+            f"columns {', '.join(missing)}: absent; the table has {', '.join(map(str, frame.columns))}. Add the columns the model was fitted on."
+        )
+    prepared = {name: _prepare(frame[name], kind) for name, kind in features.items()}
+    return pd.DataFrame(prepared, index=frame.index, columns=list(features))
+
+
+def _prepare(column: pd.Series[Any], kind: str) -> Any:
+    try:
+        if kind == CATEGORY:
+            return np.array([None if missing else _category_text(value) for value, missing in zip(column, column.isna(), strict=True)], dtype=object)
+        if kind == DATE:
+            days: Any = (event_times(column) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+            return days.to_numpy(dtype=np.float64)
+        typed = column.astype("boolean") if kind == BOOLEAN else pd.to_numeric(column)
+        numbers = typed.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(
+            f"column {column.name!r}: holds {column.dtype} values where the model expects a {kind}: {error}. Give it the type it had at training."
+        ) from error
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _category_text(value: Any) -> str:
+    # A whole number becomes a float as soon as its column has a gap; it must stay the same category.
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def prepare_labels(labels: pd.Series[Any], classes: Sequence[Any]) -> np.ndarray[Any, Any]:
+    """Return labels in the type of a model's classes, or as float64 for regression.
+
+    Args:
+        labels: One label a row, without missing values.
+        classes: The model's classes, all booleans, all integers or all text; empty for regression.
+
+    Raises:
+        ArtifactError: The labels cannot be read as that type.
+    """
+    expected = type(classes[0]).__name__ if classes else "float"
+    try:
+        if expected == "str":
+            return labels.astype(str).to_numpy(dtype=object)
+        numbers = pd.to_numeric(labels.astype("boolean") if labels.dtype == object and expected == "bool" else labels).to_numpy(dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(
+            f"label {labels.name!r}: holds {labels.dtype} values where the model expects {expected}: {error}. Score it on labels of the type it learned."
+        ) from error
+    if not classes:
+        return numbers
+    if not np.equal(numbers, np.round(numbers)).all():
+        raise ArtifactError(
+            f"label {labels.name!r}: holds fractions where the model expects the classes {list(classes)}. Score it on labels of the type it learned."
+        )
+    return numbers.astype(bool if expected == "bool" else np.int64)
+
+
+def event_times(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
+    """Return a column of times in UTC; times without a zone are UTC already.
+
+    Raises:
+        ArtifactError: The column does not hold times.
+    """
+    if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}. Name the column that holds the event time.")
+    try:
+        return pd.to_datetime(column, utc=True)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}: {error}. Name the column that holds the event time.") from error
+
+
+def iso_time(time: pd.Timestamp) -> str:
+    """Return a time as ISO text in UTC, ending in ``Z``, with fractional seconds only when needed."""
+    return time.tz_convert("UTC").isoformat().replace("+00:00", "Z")

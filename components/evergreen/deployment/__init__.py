@@ -1,0 +1,1 @@
+"""Serving targets and the promotion that moves them."""

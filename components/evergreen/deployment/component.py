@@ -1,0 +1,66 @@
+"""The component `deploy_model`."""
+
+from kfp import dsl
+from kfp.dsl import Artifact, Dataset, Input, Model, Output
+
+from evergreen.images import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def deploy_model(
+    model: Input[Model],
+    evaluation: Input[Artifact],
+    contract: Input[Artifact],
+    training_data: Input[Dataset],
+    deployment: Output[Artifact],
+    model_name: str,
+    tracking_uri: str,
+    expected_champion: str,
+    targets: str = "registry",
+    approval: str = "automatic",
+    mode: str = "auto",
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "deploy_model",
+) -> str:
+    """Register a challenger that passed the gate, try the registered copy, and promote it.
+
+    The promotion is a compare-and-set on the ledger: it fails, and changes nothing, when the champion is no longer the one
+    that the challenger was compared with. A repeated step changes nothing more.
+
+    Args:
+        model: The model to promote, as refit_model wrote it.
+        evaluation: What evaluate_model found; its verdict must be "promote".
+        contract: The data contract of the training data.
+        training_data: The rows that the model was fitted on; a sample becomes the reference for drift.
+        model_name: Name of the registered model.
+        tracking_uri: The MLflow server's address.
+        expected_champion: The version that the challenger was compared with, as load_champion returned it; "none" for none.
+        targets: Where the model goes, separated by commas: "registry".
+        approval: "automatic", or "required" to register the version and wait for a person.
+        mode: "auto", "force", or "dry-run" to register nothing.
+        ledger_uri: Folder or bucket of the ledger and of the run records.
+        run_id: The pipeline run's id.
+        step_name: Name of this step in the run's records.
+
+    Returns:
+        Output: "promoted", "already champion", "waiting for approval" or "dry run".
+        deployment: Version, champion before and after, checks and the number of the ledger's record, JSON.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from dataclasses import asdict
+
+        from evergreen.artifacts import read_json, write_json
+        from evergreen.deployment.challenger import read_challenger
+        from evergreen.deployment.promotion import promote
+        from evergreen.deployment.request import PromotionRequest
+
+        challenger = read_challenger(model=model, evaluation=read_json(evaluation.path), contract_path=contract.path, training_data=training_data)
+        request = PromotionRequest(model_name, expected_champion, targets, approval, mode, run_id, step_name)
+        result = promote(challenger, request, tracking_uri=tracking_uri, ledger_uri=ledger_uri)
+        write_json(deployment.path, result)
+        record.outcome = result.outcome
+        record.details = asdict(result)
+        return result.outcome

@@ -1,0 +1,7 @@
+"""The error of deployment."""
+
+from evergreen.errors import EvergreenError
+
+
+class DeploymentError(EvergreenError):
+    """A model cannot be deployed; the champion stays as it was."""

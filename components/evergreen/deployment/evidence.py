@@ -1,0 +1,90 @@
+"""What is stored with a version: reference sample, contract and baseline."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import manifest_of, open_table, read_json, write_json
+from evergreen.deployment.errors import DeploymentError
+from evergreen.registry.champion import BASELINE_FILE, CONTRACT_FILE, REFERENCE_FILE
+from evergreen.run_log import to_json
+
+if TYPE_CHECKING:
+    from evergreen.artifacts import ModelDescription
+    from evergreen.deployment.challenger import PassedChallenger
+
+REFERENCE_ROWS = 20_000
+REFERENCE_SEED = 20_000
+
+
+def write_evidence(challenger: PassedChallenger, folder: Path) -> None:
+    """Write reference sample, contract and baseline of a challenger to a folder.
+
+    Raises:
+        DeploymentError: The evaluation holds no score.
+        ArtifactError: The training rows cannot be read.
+    """
+    write_reference(folder / REFERENCE_FILE, challenger.training_data.path, challenger.description)
+    shutil.copyfile(challenger.contract_path, folder / CONTRACT_FILE)
+    write_json(folder / BASELINE_FILE, _baseline(challenger.description, challenger.evaluation, challenger.training_data))
+
+
+def evidence_differs(challenger: PassedChallenger, folder: Path) -> bool:
+    """Return whether what lies with a version is not what the gate found this time, or is not whole.
+
+    A version that waited for approval, or whose promotion was superseded, may pass another gate later: by another metric, for instance.
+    """
+    import json
+
+    files = (folder / REFERENCE_FILE, folder / CONTRACT_FILE, folder / BASELINE_FILE)
+    if not all(file.is_file() for file in files):
+        return True
+    baseline = to_json(_baseline(challenger.description, challenger.evaluation, challenger.training_data))
+    return read_json(folder / BASELINE_FILE) != json.loads(baseline) or files[1].read_bytes() != Path(challenger.contract_path).read_bytes()
+
+
+def write_reference(target: Path, source: str, description: ModelDescription) -> None:
+    """Write a random sample of at most 20,000 rows, features, label and event time only, in the rows' order.
+
+    The same rows give the same sample and the same bytes.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = open_table(source)
+    columns = [*description.features, description.target_column, description.timestamp_column]
+    total = table.count_rows()
+    rows = table.to_table(columns=columns)
+    if total > REFERENCE_ROWS:
+        chosen = np.sort(np.random.default_rng(REFERENCE_SEED).choice(total, REFERENCE_ROWS, replace=False))
+        rows = rows.take(pa.array(chosen))
+    pq.write_table(rows, target)
+
+
+def _baseline(description: ModelDescription, evaluation: dict[str, Any], training_data: Any) -> dict[str, Any]:
+    if evaluation.get("challenger_score") is None:
+        raise DeploymentError("evaluation: holds no score of the challenger. Give deploy_model the output of evaluate_model.")
+    manifest = manifest_of(training_data)
+    return {
+        "task": description.task,
+        "metric": evaluation["metric"],
+        "score": evaluation["challenger_score"],
+        "lower": evaluation.get("challenger_lower"),
+        "upper": evaluation.get("challenger_upper"),
+        "rows": evaluation.get("rows"),
+        "higher_is_better": True,
+        "naive_score": evaluation.get("naive_score"),
+        "fit_start": description.fit_start,
+        "fit_end": description.fit_end,
+        "features": description.features,
+        "importances": description.importances,
+        "challenger_id": description.challenger_id,
+        "evaluated_challenger_id": evaluation.get("challenger_id", ""),
+        "target_column": description.target_column,
+        "timestamp_column": description.timestamp_column,
+        "training_manifest": asdict(manifest) if manifest else {},
+    }

@@ -1,0 +1,219 @@
+"""The promotion of a challenger: register, try, stage, decide in the ledger, serve.
+
+Every step may be killed and run again. What was done is found again by the challenger's id, and the ledger's next slot,
+created only if absent, decides. Whatever follows the ledger's record is a projection of it that later steps repair.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evergreen.deployment.errors import DeploymentError
+from evergreen.deployment.evidence import evidence_differs, write_evidence
+from evergreen.deployment.request import PROMOTED, Deployment, ledger_entry
+from evergreen.deployment.smoke_test import smoke_test
+from evergreen.deployment.targets import open_targets
+from evergreen.models import load_model
+from evergreen.registry.champion import open_ledger
+from evergreen.registry.errors import SupersededError
+from evergreen.registry.ledger import NO_CHAMPION, WAITING
+from evergreen.registry.versions import EVIDENCE_FOLDER, ModelRegistry
+
+if TYPE_CHECKING:
+    from evergreen.deployment.challenger import PassedChallenger
+    from evergreen.deployment.request import PromotionRequest
+    from evergreen.deployment.smoke_test import Check
+    from evergreen.deployment.targets import ServingTarget
+    from evergreen.registry.ledger import Ledger, LedgerRecord
+
+APPROVAL_TAG = "evergreen.approval"
+
+
+def promote(challenger: PassedChallenger, request: PromotionRequest, *, tracking_uri: str, ledger_uri: str) -> Deployment:
+    """Promote a challenger that passed the gate.
+
+    Args:
+        challenger: The challenger.
+        request: Instead of whom, and how.
+        tracking_uri: The MLflow server.
+        ledger_uri: Folder or bucket of the ledger, or ``none``: then the alias alone decides.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        DeploymentError: A word is unknown, the registered copy does not work, or another champion was promoted since the comparison.
+        StateError: The server or the ledger cannot be used.
+    """
+    request.check()
+    if request.mode == "dry-run":
+        champion = request.expected_champion
+        sentence = "Dry run: the challenger passed the gate and would be promoted; nothing was registered."
+        return Deployment("dry run", request.model_name, NO_CHAMPION, champion, champion, challenger.model_uri, sentence)
+    registry = ModelRegistry(tracking_uri, request.model_name)
+    promotion = _Promotion(challenger, request, registry, open_ledger(ledger_uri, request.model_name), open_targets(request.targets, registry))
+    try:
+        return promotion.run()
+    except SupersededError as error:
+        promotion.abort()
+        raise DeploymentError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _EarlierPromotion:
+    """The promotion of this very challenger, which is the champion already."""
+
+    version: str
+    version_before: str
+    run_id: str = "none"
+    ledger_record: int | None = None
+
+
+@dataclass(frozen=True)
+class _Promotion:
+    challenger: PassedChallenger
+    request: PromotionRequest
+    registry: ModelRegistry
+    ledger: Ledger | None
+    targets: list[ServingTarget]
+
+    @property
+    def challenger_id(self) -> str:
+        return self.challenger.description.challenger_id
+
+    def run(self) -> Deployment:
+        earlier = self._earlier_promotion()
+        if earlier is not None:
+            return self._finish_again(earlier)
+        champion = self._expected_champion()
+        version = self._register()
+        checks = self._try_out(version)
+        for target in self.targets:
+            target.stage(version)
+        deployment = Deployment(PROMOTED, self.request.model_name, version, champion, version, self.challenger.model_uri, "", checks)
+        if self.request.approval == "required":
+            return self._wait_for_approval(deployment)
+        try:
+            record = self._record(deployment)
+        except SupersededError:
+            # Another attempt at this very challenger may be the one that took the slot.
+            earlier = self._earlier_promotion()
+            if earlier is None:
+                raise
+            return self._finish_again(earlier)
+        # From the record on the challenger is the champion; what follows repeats it where requests are served.
+        deployment.ledger_record = record.number if record else None
+        self._serve(version)
+        instead = f"instead of version {champion}" if champion != NO_CHAMPION else "as the first champion"
+        deployment.sentence = f"Version {version} was promoted {instead}. {self.challenger.evaluation.get('sentence', '')}".strip()
+        return deployment
+
+    def abort(self) -> None:
+        """Take back what this attempt, or one that was killed before it, has staged."""
+        registered = self.registry.find_challenger(self.challenger_id)
+        if registered is not None:
+            for target in self.targets:
+                target.abort(str(registered.version))
+
+    def _earlier_promotion(self) -> _EarlierPromotion | None:
+        if self.ledger is None:
+            registered = self.registry.find_challenger(self.challenger_id)
+            version = str(registered.version) if registered is not None else NO_CHAMPION
+            return _EarlierPromotion(version, version) if version == self.registry.alias_version() else None
+        record = self.ledger.promotion_of(self.ledger.champion())
+        if record is None or record.challenger_id != self.challenger_id:
+            return None
+        return _EarlierPromotion(record.version_after, record.version_before, record.run_id, record.number)
+
+    def _finish_again(self, earlier: _EarlierPromotion) -> Deployment:
+        self._serve(earlier.version)
+        same_run = earlier.run_id == self.request.run_id != "none"
+        return Deployment(
+            outcome=PROMOTED if same_run else "already champion",
+            model_name=self.request.model_name,
+            version=earlier.version,
+            champion_before=earlier.version_before if same_run else earlier.version,
+            champion_after=earlier.version,
+            model_uri=self.challenger.model_uri,
+            sentence=f"Version {earlier.version} is this very challenger and is the champion already; nothing was promoted anew.",
+            ledger_record=earlier.ledger_record,
+        )
+
+    def _expected_champion(self) -> str:
+        named = self.ledger.champion() if self.ledger else NO_CHAMPION
+        champion = named if named != NO_CHAMPION else self.registry.alias_version() or NO_CHAMPION
+        if champion != self.request.expected_champion:
+            raise SupersededError.by(self.request.model_name, expected=self.request.expected_champion, found=champion)
+        return champion
+
+    def _register(self) -> str:
+        description, evaluation = self.challenger.description, self.challenger.evaluation
+        existing = self.registry.find_challenger(self.challenger_id)
+        if existing is not None:
+            return str(existing.version)
+        # Before the version exists, so that a version never lacks what monitoring needs.
+        self._add_evidence(self.challenger.model_id)
+        tags = {
+            "evergreen.task": description.task,
+            "evergreen.fit_start": description.fit_start,
+            "evergreen.fit_end": description.fit_end,
+            "evergreen.data_fingerprint": description.data_fingerprint,
+            "evergreen.metric": str(evaluation.get("metric")),
+            "evergreen.score": str(evaluation.get("challenger_score")),
+        }
+        made = self.registry.register(model_id=self.challenger.model_id, run_id=self.challenger.mlflow_run_id, challenger_id=self.challenger_id, tags=tags)
+        return str(made.version)
+
+    def _add_evidence(self, model_id: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            write_evidence(self.challenger, Path(folder))
+            self.registry.add_evidence(model_id, Path(folder))
+
+    def _try_out(self, version: str) -> list[Check]:
+        with self.registry.fetched(version) as files:
+            checks = smoke_test(load_model(files), self.challenger.model, self.challenger.evaluation)
+            outdated = evidence_differs(self.challenger, files / EVIDENCE_FOLDER)
+        if outdated:
+            self._add_evidence(self.registry.version(version).model_id or self.challenger.model_id)
+        return checks
+
+    def _wait_for_approval(self, deployment: Deployment) -> Deployment:
+        self.registry.tag_version(deployment.version, APPROVAL_TAG, "waiting")
+        deployment.outcome, deployment.champion_after = WAITING, deployment.champion_before
+        deployment.sentence = f"Version {deployment.version} passed the gate and waits for approval; the champion stays version {deployment.champion_before}."
+        record = self._record(deployment)
+        deployment.ledger_record = record.number if record else None
+        return deployment
+
+    def _record(self, deployment: Deployment) -> LedgerRecord | None:
+        if self.ledger is None:
+            return None
+        # A champion from before the ledger is known to the alias only: an empty ledger names nobody.
+        expected = deployment.champion_before if self.ledger.champion() != NO_CHAMPION else NO_CHAMPION
+        return self.ledger.append(ledger_entry(deployment, self.challenger, self.request), expected_champion=expected)
+
+    def _serve(self, version: str) -> None:
+        """Bring every target to the champion: this version, or the one that was promoted after it while this step slept."""
+        while True:
+            failure = self._finish_targets(version)
+            named = self.ledger.champion() if self.ledger else version
+            if named == version:
+                break
+            version = named
+        if failure is not None:
+            raise failure
+        self.registry.clear_tag(version, APPROVAL_TAG)
+        head = self.ledger.head() if self.ledger else None
+        if head is not None:
+            self.registry.note_ledger_head(head.number, head.hash)
+
+    def _finish_targets(self, version: str) -> DeploymentError | None:
+        try:
+            for target in self.targets:
+                target.finish(version)
+        except DeploymentError as error:
+            return error
+        return None

@@ -1,0 +1,118 @@
+"""What a promotion is asked to do, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from evergreen.deployment.errors import DeploymentError
+from evergreen.deployment.targets import target_names
+from evergreen.registry.ledger import WAITING, Entry
+
+if TYPE_CHECKING:
+    from evergreen.deployment.challenger import PassedChallenger
+    from evergreen.deployment.smoke_test import Check
+
+APPROVALS = ("automatic", "required")
+MODES = ("auto", "force", "dry-run")
+PROMOTED = "promoted"
+EVIDENCE_OF_THE_GATE = (
+    "metric",
+    "challenger_score",
+    "challenger_lower",
+    "challenger_upper",
+    "champion_score",
+    "champion_version",
+    "difference",
+    "difference_lower",
+    "difference_upper",
+    "margin",
+    "rows",
+    "conclusion",
+    "reasons",
+    "sentence",
+)
+
+
+@dataclass(frozen=True)
+class PromotionRequest:
+    """What is to be promoted, instead of whom, and how.
+
+    Attributes:
+        model_name: Name of the registered model.
+        expected_champion: The version that the challenger was compared with, or ``none``.
+        targets: Comma-separated serving targets.
+        approval: ``automatic`` or ``required``.
+        mode: ``auto``, ``force`` or ``dry-run``.
+        run_id: The pipeline run.
+        step_name: The step.
+    """
+
+    model_name: str
+    expected_champion: str
+    targets: str = "registry"
+    approval: str = "automatic"
+    mode: str = "auto"
+    run_id: str = "none"
+    step_name: str = "deploy_model"
+
+    def check(self) -> None:
+        """See that every word is known.
+
+        Raises:
+            DeploymentError: One is not.
+        """
+        if self.approval not in APPROVALS:
+            raise DeploymentError(f"deployment_approval {self.approval!r}: expected one of {', '.join(APPROVALS)}. Correct the parameter.")
+        if self.mode not in MODES:
+            raise DeploymentError(f"policy_mode {self.mode!r}: expected one of {', '.join(MODES)}. Correct the parameter.")
+        target_names(self.targets)
+
+
+@dataclass
+class Deployment:
+    """What came of it; its fields are those of the deployment artifact.
+
+    Attributes:
+        outcome: ``promoted``, ``already champion``, ``waiting for approval`` or ``dry run``.
+        model_name: Name of the registered model.
+        version: The challenger's version, or ``none`` when it was not registered.
+        champion_before: The champion's version when the step started, or ``none``.
+        champion_after: The champion's version when it ended, or ``none``.
+        model_uri: The model in MLflow.
+        sentence: The outcome in a sentence.
+        checks: What was looked at before the promotion.
+        ledger_record: Number of the ledger's record, or None.
+    """
+
+    outcome: str
+    model_name: str
+    version: str
+    champion_before: str
+    champion_after: str
+    model_uri: str
+    sentence: str
+    checks: list[Check] = field(default_factory=list)
+    ledger_record: int | None = None
+
+
+def ledger_entry(deployment: Deployment, challenger: PassedChallenger, request: PromotionRequest) -> Entry:
+    """Return what the ledger says of a promotion, or of one that waits for approval."""
+    promoted = deployment.outcome == PROMOTED
+    description = challenger.description
+    return Entry(
+        kind="promotion" if promoted else WAITING,
+        version_after=deployment.version if promoted else None,
+        run_id=request.run_id,
+        step_name=request.step_name,
+        challenger_id=description.challenger_id,
+        evidence={
+            **{name: challenger.evaluation.get(name) for name in EVIDENCE_OF_THE_GATE},
+            "version": deployment.version,
+            "model_uri": deployment.model_uri,
+            "data_fingerprint": description.data_fingerprint,
+            "fit_start": description.fit_start,
+            "fit_end": description.fit_end,
+            "checks": [asdict(check) for check in deployment.checks],
+        },
+    )

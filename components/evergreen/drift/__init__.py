@@ -1,0 +1,1 @@
+"""Did the inputs change, how much, and in which features."""

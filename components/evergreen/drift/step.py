@@ -1,0 +1,79 @@
+"""What the component does with its artifacts."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import is_present, write_json
+from evergreen.drift.config import DriftConfig
+from evergreen.drift.detection import NO_CHAMPION, detect
+from evergreen.drift.errors import DriftError
+from evergreen.drift.report import drift_page
+from evergreen.drift.settings import read_settings
+
+if TYPE_CHECKING:
+    from evergreen.drift.verdict import DriftResult
+
+
+def run_drift_step(
+    *,
+    reference_data: Any,
+    current_data: Any,
+    drift_result: Any,
+    drift_report: Any,
+    metrics: Any,
+    target_column: str,
+    timestamp_column: str,
+    config: str,
+    seed: int,
+) -> DriftResult:
+    """Compare the datasets and write result, report and metrics.
+
+    Args:
+        reference_data: Dataset artifact; may be absent.
+        current_data: Dataset artifact.
+        drift_result: Output artifact of the JSON.
+        drift_report: Output artifact of the page.
+        metrics: Output artifact of the numbers.
+        target_column: The label.
+        timestamp_column: The event time.
+        config: The ``config`` parameter.
+        seed: Seed of the samples.
+
+    Returns:
+        The result.
+
+    Raises:
+        DriftError: The configuration or the data cannot be used.
+    """
+    settings = read_settings(config, DriftConfig, parameter="drift_config", error=DriftError)
+    if is_present(reference_data):
+        result, reference, current = detect(
+            reference_data.path, current_data.path, target_column=target_column, timestamp_column=timestamp_column, config=settings, seed=seed
+        )
+        page = drift_page(result, settings, reference, current)
+    else:
+        result = NO_CHAMPION
+        page = drift_page(result, settings, None, None)
+    write_json(drift_result.path, result.as_json())
+    drift_result.metadata.update({"verdict": result.verdict, "severity": result.severity})
+    Path(drift_report.path).parent.mkdir(parents=True, exist_ok=True)
+    Path(drift_report.path).write_text(page, encoding="utf-8")
+    for name, value in _numbers(result).items():
+        metrics.log_metric(name, value)
+    # KFP keeps metrics in metadata; the file exists too, because an output without one is passed over in silence.
+    write_json(metrics.path, _numbers(result))
+    return result
+
+
+def _numbers(result: DriftResult) -> dict[str, float]:
+    numbers = {
+        "share_drifted": result.share_drifted,
+        "features_compared": float(sum(feature.measured.p_value is not None or feature.drift for feature in result.features)),
+        "features_drifted": float(sum(feature.drift for feature in result.features)),
+        "rows_reference": float(result.rows.get("reference", 0)),
+        "rows_current": float(result.rows.get("current", 0)),
+    }
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}

@@ -1,0 +1,1 @@
+"""Challenger against champion on the same holdout."""

@@ -1,0 +1,70 @@
+"""The component that compares two models: `evaluate_model`."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+
+from evergreen.images import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def evaluate_model(
+    challenger: Input[Model],
+    champion: Input[Model],
+    holdout_data: Input[Dataset],
+    evaluation: Output[Artifact],
+    evaluation_report: Output[HTML],
+    classification_metrics: Output[ClassificationMetrics],
+    metrics: Output[Metrics],
+    metric: str = "auto",
+    margin: float = 0.0,
+    minimum_rows: int = 30,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 7,
+    floors: str = "{}",
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "evaluate_model",
+) -> str:
+    """Compare challenger and champion on the same rows, which neither has seen.
+
+    Args:
+        challenger: The new model.
+        champion: The model in service; may be absent.
+        holdout_data: Rows that the challenger was not fitted on.
+        metric: auto (accuracy, or the negative mean absolute error) or a scikit-learn scorer's name.
+        margin: What the lower end of the difference's interval must exceed, in the metric's unit; negative allows non-inferiority.
+        minimum_rows: Fewest rows to compare on; with fewer the challenger is rejected, because nobody can tell.
+        confidence: Share of intervals that should hold the true difference.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resamples.
+        floors: JSON object of the least score for each scorer.
+        ledger_uri: Folder or bucket where the step reports; none for nowhere.
+        run_id: The pipeline run's id.
+        step_name: The step's name within the run.
+
+    Returns:
+        Output: promote or reject.
+        evaluation: The comparison as JSON, with its reasons.
+        evaluation_report: The comparison as a page.
+        classification_metrics: The challenger's confusion matrix and ROC curve; empty for regression.
+        metrics: Scores of both models and the interval of their difference.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.evaluation.comparison import compare
+        from evergreen.evaluation.gate import parse_settings
+        from evergreen.evaluation.report import write_outputs
+
+        settings = parse_settings(margin=margin, minimum_rows=minimum_rows, confidence=confidence, resamples=resamples, seed=seed, floors=floors)
+        found, predictions = compare(challenger, champion, holdout_data, metric=metric, settings=settings)
+        return write_outputs(
+            found,
+            predictions,
+            record,
+            evaluation_artifact=evaluation,
+            report_artifact=evaluation_report,
+            curves_artifact=classification_metrics,
+            metrics_artifact=metrics,
+        )

@@ -1,0 +1,141 @@
+"""The gate: the rules that turn scores and intervals into ``promote`` or ``reject``, with reasons."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from evergreen.evaluation.errors import EvaluationError
+from evergreen.scoring import ScoringError, resolve_metric
+
+if TYPE_CHECKING:
+    from evergreen.scoring import Interval, Metric, Predictions
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """What a challenger has to reach.
+
+    Attributes:
+        margin: What the lower bound of the difference must exceed, in the metric's unit. Negative allows non-inferiority.
+        minimum_rows: Fewest rows to compare on; with fewer, nobody can tell.
+        confidence: Share of intervals that should hold the truth.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resamples.
+        floors: Least score of the challenger, by scorer name.
+    """
+
+    margin: float = 0.0
+    minimum_rows: int = 30
+    confidence: float = 0.95
+    resamples: int = 2000
+    seed: int = 7
+    floors: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """The gate's answer."""
+
+    verdict: str
+    conclusion: str
+    reasons: list[str]
+
+
+def parse_settings(*, margin: float, minimum_rows: int, confidence: float, resamples: int, seed: int, floors: str) -> GateSettings:
+    """Check the gate's settings.
+
+    Raises:
+        EvaluationError: One of them is out of its range, or the floors are no JSON object of numbers.
+    """
+    if not math.isfinite(margin):
+        raise EvaluationError(f"evaluation_margin {margin}: expected a finite number in the metric's unit, such as 0.0.")
+    if minimum_rows < 2:
+        raise EvaluationError(f"minimum_rows {minimum_rows}: expected at least 2; fewer rows have no spread. Use 30 or more.")
+    if not 0 < confidence < 1:
+        raise EvaluationError(f"confidence {confidence}: expected a share between 0 and 1, such as 0.95.")
+    if resamples < 200:
+        raise EvaluationError(f"resamples {resamples}: expected at least 200, or the bounds are noise. Use 2000.")
+    try:
+        parsed = json.loads(floors)
+    except json.JSONDecodeError as error:
+        raise EvaluationError(f'floors {floors[:200]!r}: is not JSON: {error}. Write an object such as {{"accuracy": 0.7}}.') from error
+    if not isinstance(parsed, dict) or not all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in parsed.values()
+    ):
+        raise EvaluationError(f'floors {floors[:200]!r}: expected a number for each scorer. Write an object such as {{"accuracy": 0.7}}.')
+    return GateSettings(margin, minimum_rows, confidence, resamples, seed, {name: float(value) for name, value in parsed.items()})
+
+
+def missed_floors(settings: GateSettings, challenger: Predictions, task: str) -> list[str]:
+    """Return one sentence for each floor that the challenger does not reach.
+
+    Raises:
+        EvaluationError: A floor names no scorer for the task.
+    """
+    missed = []
+    for name, floor in settings.floors.items():
+        try:
+            metric = resolve_metric(name, task)
+        except ScoringError as error:
+            raise EvaluationError(f"floors: {error}") from error
+        try:
+            score = metric.score_rows(challenger)
+        except ScoringError as error:
+            missed.append(f"The floor for {metric.name} cannot be checked: {error}")
+            continue
+        if score < floor:
+            missed.append(f"{metric.name} is {score:.4g}, below the floor of {floor:.4g}.")
+    return missed
+
+
+def rule_without_champion(metric: Metric, over_naive: Interval, missed: list[str]) -> Ruling:
+    """Rule on a challenger that has nobody to beat but a constant.
+
+    Args:
+        metric: The metric.
+        over_naive: Challenger's score minus the constant's, with its interval.
+        missed: Sentences about floors that were missed.
+    """
+    if missed:
+        return Ruling("reject", "below floor", missed)
+    span = f"the interval of its gain in {metric.name} is {over_naive.lower:.4g} to {over_naive.upper:.4g}"
+    if over_naive.lower > 0:
+        return Ruling("promote", "no champion", [f"There is no champion, and the challenger is better than a constant: {span}."])
+    return Ruling(
+        "reject",
+        "not better",
+        [f"There is no champion, but the challenger is not shown to be better than a constant: {span}. It has learned nothing that is sure."],
+    )
+
+
+def rule_against_champion(
+    metric: Metric, difference: Interval, settings: GateSettings, *, challenger_score: float, naive_score: float, missed: list[str]
+) -> Ruling:
+    """Rule on a challenger against the champion.
+
+    Args:
+        metric: The metric.
+        difference: Challenger's score minus the champion's on the same rows, with its interval.
+        settings: The gate's settings.
+        challenger_score: The challenger's score.
+        naive_score: The score of the best constant.
+        missed: Sentences about floors that were missed.
+    """
+    span = f"the interval of the difference in {metric.name} is {difference.lower:.4g} to {difference.upper:.4g}"
+    if challenger_score <= naive_score:
+        missed = [*missed, f"{metric.name} is {challenger_score:.4g}, no better than a constant's {naive_score:.4g}."]
+    if missed:
+        return Ruling("reject", "below floor", missed)
+    if difference.lower > settings.margin:
+        how = "better than the champion" if settings.margin >= 0 else "no worse than the champion by more than the margin"
+        return Ruling("promote", "better", [f"The challenger is {how}: {span}, above the margin of {settings.margin:.4g}."])
+    if difference.upper < min(0.0, settings.margin):
+        return Ruling("reject", "worse", [f"The challenger is worse than the champion: {span}."])
+    return Ruling(
+        "reject",
+        "not better",
+        [f"The challenger is not shown to be better than the champion: {span}, and its lower end would have to be above {settings.margin:.4g}."],
+    )

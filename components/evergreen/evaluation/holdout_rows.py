@@ -1,0 +1,74 @@
+"""The rows both models are judged on: labelled, and seen by neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from evergreen.artifacts import is_present, read_frame
+from evergreen.columns import event_times, iso_time, prepare_labels
+from evergreen.evaluation.errors import EvaluationError
+from evergreen.models import FittedModel, load_model
+from evergreen.scoring import Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class ComparisonRows:
+    """Rows to compare models on.
+
+    Attributes:
+        frame: The rows, oldest first.
+        start: First event time, ISO, UTC; empty when there are no rows.
+        end: Last event time, ISO, UTC.
+        seen: Number of labelled holdout rows that were left out because a model has seen them.
+    """
+
+    frame: pd.DataFrame
+    start: str
+    end: str
+    seen: int
+
+
+def load_present(artifact: Any) -> FittedModel | None:
+    """Return the model of an artifact, or None when the artifact holds nothing on purpose."""
+    return load_model(artifact.path) if is_present(artifact) else None
+
+
+def comparison_rows(holdout_data: Any, models: Sequence[FittedModel]) -> ComparisonRows:
+    """Return the labelled holdout rows from the newest ``fit_end`` of the models on.
+
+    Args:
+        holdout_data: The holdout artifact.
+        models: The models compared, the challenger first.
+
+    Raises:
+        EvaluationError: The holdout lacks the label or the event time.
+    """
+    target, timestamp = models[0].description.target_column, models[0].description.timestamp_column
+    frame = read_frame(holdout_data.path)
+    for name in (target, timestamp):
+        if name not in frame.columns:
+            raise EvaluationError(f"holdout_data: has no column {name!r}, which the challenger was trained with; its columns are {', '.join(frame.columns)}.")
+    times = event_times(frame[timestamp])
+    labelled = frame[target].notna() & times.notna()
+    unseen = labelled & (times >= max(pd.Timestamp(model.description.fit_end) for model in models))
+    rows = frame[unseen].assign(**{timestamp: times[unseen]}).sort_values(timestamp, kind="stable").reset_index(drop=True)
+    start, end = (iso_time(rows[timestamp].iloc[0]), iso_time(rows[timestamp].iloc[-1])) if len(rows) else ("", "")
+    return ComparisonRows(frame=rows, start=start, end=end, seen=int(labelled.sum() - unseen.sum()))
+
+
+def predictions_of(model: FittedModel, frame: pd.DataFrame, *, target_column: str) -> Predictions:
+    """Return what a model says about labelled rows.
+
+    Raises:
+        ModelError: Features of the model are missing from the rows.
+        ArtifactError: A column holds values of another kind than at training.
+    """
+    classes = model.description.classes
+    labels = prepare_labels(frame[target_column], classes)
+    return Predictions(labels=labels, predicted=model.predict(frame), probabilities=model.predict_probability(frame), classes=classes)

@@ -1,0 +1,124 @@
+"""The comparison as a page, as metrics, and as a step's record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import PRESENT, write_json
+from evergreen.reporting.page import Section, Table, render_page
+
+if TYPE_CHECKING:
+    from evergreen.evaluation.comparison import Evaluation
+    from evergreen.run_log import StepRecord
+    from evergreen.scoring import Predictions
+
+
+def write_outputs(
+    evaluation: Evaluation,
+    predictions: Predictions | None,
+    record: StepRecord,
+    *,
+    evaluation_artifact: Any,
+    report_artifact: Any,
+    curves_artifact: Any,
+    metrics_artifact: Any,
+) -> str:
+    """Write every output of the comparison and fill the step's record; return the verdict.
+
+    Args:
+        evaluation: What was found.
+        predictions: The challenger's predictions, if there were rows enough.
+        record: The step's record.
+        evaluation_artifact: Takes the evaluation as JSON.
+        report_artifact: Takes the page.
+        curves_artifact: Takes ROC curve and confusion matrix.
+        metrics_artifact: Takes the scores.
+    """
+    from evergreen.evaluation.curves import log_curves
+
+    write_json(evaluation_artifact.path, evaluation)
+    evaluation_artifact.metadata.update(
+        {PRESENT: True, "verdict": evaluation.verdict, "conclusion": evaluation.conclusion, "challenger_id": evaluation.challenger_id}
+    )
+    Path(report_artifact.path).parent.mkdir(parents=True, exist_ok=True)
+    Path(report_artifact.path).write_text(evaluation_page(evaluation), encoding="utf-8")
+    if predictions is not None:
+        log_curves(curves_artifact, predictions)
+    write_json(
+        curves_artifact.path,
+        {"confidenceMetrics": curves_artifact.metadata.get("confidenceMetrics", []), "confusionMatrix": curves_artifact.metadata.get("confusionMatrix")},
+    )
+    numbers = _numbers(evaluation)
+    for name, value in numbers.items():
+        metrics_artifact.log_metric(name, value)
+    write_json(metrics_artifact.path, numbers)
+    record.outcome = evaluation.verdict
+    record.details = evaluation.without_rows()
+    record.reports = {"evaluation_report": report_artifact.uri}
+    return evaluation.verdict
+
+
+def evaluation_page(evaluation: Evaluation) -> str:
+    """Return the comparison as an HTML page."""
+    tone: Any = "good" if evaluation.verdict == "promote" else "warning" if evaluation.conclusion == "cannot tell" else "neutral"
+    sections = [Section("Why", paragraphs=evaluation.reasons), _scores_section(evaluation)]
+    if evaluation.scores:
+        rows = list(evaluation.scores.items())
+        sections.append(
+            Section("The challenger by other metrics", table=Table(["Metric", "Score"], rows, note="Higher is better, also where a name starts with neg."))
+        )
+    window = evaluation.holdout_window
+    span = f"{window['start']} to {window['end']}" if window["start"] else "none"
+    facts: list[tuple[str, str | int]] = [
+        ("Rows compared", evaluation.rows),
+        ("Rows left out, seen by a model", evaluation.rows_seen_by_champion),
+        ("Their event times", span),
+        ("Challenger", evaluation.challenger_id),
+        ("Champion's version", evaluation.champion_version),
+    ]
+    sections.append(Section("What was compared", table=Table(["", ""], facts)))
+    return render_page("Challenger against champion", evaluation.sentence, tone, sections)
+
+
+def _scores_section(evaluation: Evaluation) -> Section:
+    rows: list[list[str | float | None]] = [
+        ["Challenger", evaluation.challenger_score, evaluation.challenger_lower, evaluation.challenger_upper],
+        ["Champion", evaluation.champion_score, None, None],
+        ["Difference", evaluation.difference, evaluation.difference_lower, evaluation.difference_upper],
+        ["A constant", evaluation.naive_score, None, None],
+    ]
+    shown = [row for row in rows if row[1] is not None]
+    note = "Percentile bootstrap intervals; the difference on the same resampled rows."
+    if not shown:
+        return Section("Scores", paragraphs=["There are no scores: the rows did not allow them."])
+    return Section(f"Scores ({evaluation.metric})", table=Table(["Model", "Score", "Lower", "Upper"], shown, note=note), figure_svg=_figure(evaluation))
+
+
+def _figure(evaluation: Evaluation) -> str | None:
+    from evergreen.reporting.figures import interval_chart
+
+    score, lower, upper = evaluation.difference, evaluation.difference_lower, evaluation.difference_upper
+    if score is None or lower is None or upper is None:
+        return None
+    return interval_chart(
+        ["Challenger minus champion", "Margin"],
+        [score, evaluation.margin],
+        [lower, evaluation.margin],
+        [upper, evaluation.margin],
+        axis_label=evaluation.metric,
+    )
+
+
+def _numbers(evaluation: Evaluation) -> dict[str, float]:
+    named = {
+        "challenger_score": evaluation.challenger_score,
+        "champion_score": evaluation.champion_score,
+        "difference": evaluation.difference,
+        "difference_lower": evaluation.difference_lower,
+        "difference_upper": evaluation.difference_upper,
+        "naive_score": evaluation.naive_score,
+        "rows": float(evaluation.rows),
+        **{f"challenger_{name}": value for name, value in evaluation.scores.items()},
+    }
+    return {name: float(value) for name, value in named.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Where data comes from: one window of events as a dataset."""

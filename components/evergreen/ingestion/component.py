@@ -1,0 +1,62 @@
+"""The component ingest_data."""
+
+from kfp import dsl
+from kfp.dsl import Dataset, Output
+
+from evergreen.images import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def ingest_data(  # KFP reads the descriptions of outputs under Returns, not under Args
+    dataset: Output[Dataset],
+    source_uri: str,
+    timestamp_column: str,
+    window_end: str = "latest",
+    window_days: int = 30,
+    label_delay_days: int = 0,
+    excluded_columns: str = "none",
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "ingest_data",
+) -> str:
+    """Take the rows of a half-open window of event time out of Parquet or CSV files.
+
+    The window is [end - label_delay_days - window_days, end - label_delay_days). Taking the same window twice gives the
+    same bytes; the dataset carries a fingerprint of its content.
+
+    Args:
+        source_uri: File, folder or glob of Parquet or CSV files (CSV may be packed with gzip).
+        timestamp_column: Column with the event time; without a zone it is UTC.
+        window_end: "latest" (everything up to and including the newest event), an ISO time, or a KFP macro such as [[ScheduledTime]].
+        window_days: Length of the window, in days.
+        label_delay_days: Days after which labels are complete; the window ends that much earlier.
+        excluded_columns: Columns to leave out, separated by commas; "none" for none.
+        ledger_uri: Folder or bucket of the run records; "none" records nothing.
+        run_id: The pipeline run's id.
+        step_name: Name of this step in the run's records.
+
+    Returns:
+        Output: The end of the window before the label delay is taken off, ISO, UTC.
+        dataset: The rows of the window as one Parquet file; the event time has microseconds and the zone UTC.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from pathlib import Path
+
+        from evergreen.artifacts import describe_dataset
+        from evergreen.ingestion.windowing import ingest_window
+
+        ingested = ingest_window(
+            Path(dataset.path),
+            source_uri=source_uri,
+            timestamp_column=timestamp_column,
+            window_end=window_end,
+            window_days=window_days,
+            label_delay_days=label_delay_days,
+            excluded_columns=excluded_columns,
+        )
+        describe_dataset(dataset, ingested.manifest)
+        record.outcome = f"{ingested.manifest.rows} rows until {ingested.window_end}"
+        record.details = ingested.details()
+        return ingested.window_end

@@ -1,0 +1,124 @@
+"""Read a source's files in batches, the event time alone or whole rows."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from evergreen.ingestion.csv_types import widen_type
+from evergreen.ingestion.errors import IngestionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from evergreen.ingestion.sources import SourceFile
+
+BATCH_ROWS = 65_536
+_CSV_BLOCK_BYTES = 4 << 20
+
+
+@dataclass
+class Portion:
+    """Part of a file that can be read or passed over as a whole: a Parquet row group, or a CSV file.
+
+    Attributes:
+        file: The file.
+        row_group: Number of the row group; None for CSV.
+        csv_types: Type of each column of a CSV file, once all of its rows are known.
+    """
+
+    file: SourceFile
+    row_group: int | None
+    csv_types: dict[str, pa.DataType] = field(default_factory=dict)
+
+
+@contextmanager
+def _named(file: SourceFile) -> Iterator[None]:
+    """Name the file in whatever goes wrong while it is read."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError) as error:
+        kind = "Parquet" if file.format == "parquet" else "CSV"
+        raise IngestionError(f"source file {file.path}: cannot be read as {kind}: {error}. It may be cut off or damaged; write it again.") from error
+
+
+def schema_of(file: SourceFile) -> pa.Schema:
+    """Return a file's columns; those of CSV are text until its rows are known.
+
+    Raises:
+        IngestionError: The file is cut off or damaged.
+    """
+    with _named(file):
+        if file.format == "parquet":
+            return pyarrow.parquet.read_schema(file.path)
+        with _open_csv(file, None) as reader:
+            return pa.schema([(name, pa.null()) for name in reader.schema.names])
+
+
+def portions_of(file: SourceFile) -> list[Portion]:
+    """Return the parts of a file in order.
+
+    Raises:
+        IngestionError: The file is cut off or damaged.
+    """
+    if file.format == "csv":
+        return [Portion(file, None)]
+    with _named(file), pyarrow.parquet.ParquetFile(file.path) as parquet:
+        return [Portion(file, group) for group in range(parquet.num_row_groups)]
+
+
+def read_times(portion: Portion, timestamp_column: str) -> Iterator[pa.Array]:
+    """Yield the event times of a portion as they stand there; of Parquet only that column is read.
+
+    A CSV file has to be read whole: the types of its other columns are found on the way and kept in ``portion.csv_types``.
+
+    Raises:
+        IngestionError: The file is cut off or damaged.
+    """
+    if portion.row_group is not None:
+        for batch in _parquet_batches(portion, [timestamp_column]):
+            yield batch.column(0)
+        return
+    with _named(portion.file):
+        names = schema_of(portion.file).names
+        found: dict[str, pa.DataType] = dict.fromkeys(names, pa.null())
+        with _open_csv(portion.file, dict.fromkeys(names, pa.string())) as reader:
+            for batch in reader:
+                for name, values in zip(names, batch.columns, strict=True):
+                    found[name] = widen_type(found[name], values)
+                yield batch.column(timestamp_column)
+        portion.csv_types = {**found, timestamp_column: pa.string()}
+
+
+def read_rows(portion: Portion, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a portion, with those of the named columns that its file has.
+
+    Raises:
+        IngestionError: The file is cut off or damaged.
+    """
+    if portion.row_group is not None:
+        yield from _parquet_batches(portion, columns)
+        return
+    with _named(portion.file), _open_csv(portion.file, portion.csv_types) as reader:
+        for batch in reader:
+            yield batch.select([name for name in batch.schema.names if name in columns])
+
+
+def _parquet_batches(portion: Portion, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    with _named(portion.file), pyarrow.parquet.ParquetFile(portion.file.path) as parquet:
+        present = [name for name in parquet.schema_arrow.names if name in columns]
+        yield from parquet.iter_batches(BATCH_ROWS, row_groups=[portion.row_group], columns=present)
+
+
+def _open_csv(file: SourceFile, types: Mapping[str, pa.DataType] | None) -> pa.csv.CSVStreamingReader:
+    return pyarrow.csv.open_csv(
+        file.path,
+        read_options=pyarrow.csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=file.delimiter, newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False),
+    )

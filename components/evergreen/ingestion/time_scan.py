@@ -1,0 +1,116 @@
+"""What the event times of a source are like: the first of at most two scans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from evergreen.ingestion.arrow_values import numbers_of
+from evergreen.ingestion.columns import SourceColumns
+from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.event_time import normalise_event_time
+from evergreen.ingestion.reading import Portion, portions_of, read_times, schema_of
+from evergreen.ingestion.window import ALIGNMENTS, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evergreen.ingestion.sources import SourceFile
+
+_BEFORE_ALL, _AFTER_ALL = -(1 << 63), 1 << 63
+
+
+@dataclass
+class EventTimes:
+    """Range and alignment of event times.
+
+    Attributes:
+        oldest: Microseconds since 1970. Above ``newest`` while no row has a time.
+        newest: Likewise.
+        alignment: Index into ``ALIGNMENTS`` of the coarsest unit of which all times are multiples.
+        rows: Number of rows, with or without a time.
+        rows_without_time: Number of rows whose time is null.
+    """
+
+    oldest: int = _AFTER_ALL
+    newest: int = _BEFORE_ALL
+    alignment: int = 0
+    rows: int = 0
+    rows_without_time: int = 0
+
+    def add(self, times: pa.Array) -> None:
+        """Take in normalised event times."""
+        self.rows += len(times)
+        self.rows_without_time += times.null_count
+        known = numbers_of(times.drop_null().cast(pa.int64()))
+        if len(known):
+            self.oldest, self.newest = min(self.oldest, int(known.min())), max(self.newest, int(known.max()))
+            while np.any(known % ALIGNMENTS[self.alignment]):
+                self.alignment += 1
+
+    def merge(self, other: EventTimes) -> None:
+        """Take in what is known of other rows."""
+        self.rows += other.rows
+        self.rows_without_time += other.rows_without_time
+        self.alignment = max(self.alignment, other.alignment)
+        self.oldest, self.newest = min(self.oldest, other.oldest), max(self.newest, other.newest)
+
+    def may_lie_in(self, window: Window) -> bool:
+        """Return whether a time of these may lie in a window."""
+        return self.oldest < window.end and self.newest >= window.start
+
+
+@dataclass
+class TimeScan:
+    """The result of the scan.
+
+    Attributes:
+        schema: Columns of the dataset.
+        times: Event times of the whole source.
+        portions: Every part of the source with its event times, in order.
+    """
+
+    schema: pa.Schema
+    times: EventTimes = field(default_factory=EventTimes)
+    portions: list[tuple[Portion, EventTimes]] = field(default_factory=list)
+
+
+def scan_times(files: Sequence[SourceFile], *, timestamp_column: str, excluded: Sequence[str], source_uri: str) -> TimeScan:
+    """Read the event time of every row.
+
+    Args:
+        files: The source's files in the order in which they are read.
+        timestamp_column: The event time.
+        excluded: Columns that the dataset leaves out.
+        source_uri: What was asked for, for messages.
+
+    Raises:
+        IngestionError: A file is damaged, types do not go together, a column is missing, or a time cannot be read.
+    """
+    columns = SourceColumns(timestamp_column, excluded)
+    scan = TimeScan(schema=pa.schema([]))
+    # Names and types come first: they cost little, and their mistakes are the usual ones.
+    for file in files:
+        columns.add(schema_of(file), file.path)
+    columns.output_schema()
+    for file in files:
+        for portion in portions_of(file):
+            times = EventTimes()
+            for values in read_times(portion, timestamp_column):
+                times.add(normalise_event_time(values, column=timestamp_column, origin=str(file.path)))
+            if portion.csv_types:
+                columns.add(pa.schema(list(portion.csv_types.items())), file.path)
+            scan.portions.append((portion, times))
+            scan.times.merge(times)
+    scan.schema = columns.output_schema()
+    if not scan.times.rows:
+        raise IngestionError(f"source {source_uri!r}: holds no rows, only columns ({', '.join(scan.schema.names)}). Check what writes it.")
+    if scan.times.rows == scan.times.rows_without_time:
+        raise IngestionError(
+            f"timestamp_column {timestamp_column!r}: is null in all {scan.times.rows:,} rows of {source_uri!r}; expected an event time. "
+            "Name another column or fill it."
+        )
+    return scan

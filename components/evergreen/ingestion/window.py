@@ -1,0 +1,108 @@
+"""The half-open window of event time that is taken from a source."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.event_time import iso_time, parse_iso_time
+
+LATEST = "latest"
+
+MICROSECONDS_PER_DAY = 86_400_000_000
+
+ALIGNMENTS = (MICROSECONDS_PER_DAY, 3_600_000_000, 60_000_000, 1_000_000, 1)
+"""Day, hour, minute, second and microsecond in microseconds, from coarse to fine."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# What KFP and Argo leave in place of a macro that they did not expand.
+_MACRO = re.compile(r"\[\[.*\]\]|\{\{.*\}\}", re.DOTALL)
+_COMPACT_FORMATS = {14: "%Y%m%d%H%M%S", 8: "%Y%m%d"}
+
+
+@dataclass(frozen=True)
+class Window:
+    """A half-open window [start, end) of event time, in microseconds since 1970, UTC."""
+
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        return f"[{iso_time(self.start)}, {iso_time(self.end)})"
+
+
+def parse_window_end(window_end: str) -> int | None:
+    """Return the end that was asked for.
+
+    Args:
+        window_end: ``latest``, an ISO time (without a zone it is UTC), an expanded KFP macro (``20060102150405``, or only its
+            date), or a macro that was not expanded, which means ``latest``.
+
+    Returns:
+        Microseconds since 1970, UTC; None for the newest event.
+
+    Raises:
+        IngestionError: The text is no time.
+    """
+    text = window_end.strip()
+    if text.lower() == LATEST or _MACRO.search(text):
+        return None
+    compact = _COMPACT_FORMATS.get(len(text)) if text.isascii() and text.isdigit() else None
+    if compact:
+        try:
+            time = datetime.strptime(text, compact).replace(tzinfo=timezone.utc)
+        except ValueError:
+            time = None
+        parsed = None if time is None else (time - _EPOCH) // timedelta(microseconds=1)
+    else:
+        parsed = parse_iso_time(text)
+    if parsed is None:
+        raise IngestionError(
+            f"window_end {window_end!r}: expected 'latest', an ISO time such as 2024-01-31T00:00:00Z, or a KFP time such as 20240131000000. "
+            "Correct the parameter."
+        )
+    return parsed
+
+
+def check_lengths(*, window_days: int, label_delay_days: int) -> None:
+    """Refuse a window without length and a delay into the future.
+
+    Raises:
+        IngestionError: ``window_days`` is below 1, or ``label_delay_days`` is negative.
+    """
+    if window_days < 1:
+        raise IngestionError(f"window_days is {window_days}: expected at least 1 day. Give the length of the window in whole days.")
+    if label_delay_days < 0:
+        raise IngestionError(f"label_delay_days is {label_delay_days}: expected 0 or more. Give the days after which labels are complete.")
+
+
+def end_after_newest(newest: int, alignment: int) -> int:
+    """Return the first boundary after the newest event, so that the window takes that event in.
+
+    Args:
+        newest: Newest event time in microseconds since 1970.
+        alignment: Coarsest unit, in microseconds, of which all event times are multiples.
+
+    Returns:
+        Microseconds since 1970.
+    """
+    return (newest // alignment + 1) * alignment
+
+
+def window_before(end: int, *, window_days: int, label_delay_days: int) -> Window:
+    """Return the window of ``window_days`` that ends ``label_delay_days`` before ``end``.
+
+    Raises:
+        IngestionError: The window starts before the year 1.
+    """
+    last = end - label_delay_days * MICROSECONDS_PER_DAY
+    window = Window(start=last - window_days * MICROSECONDS_PER_DAY, end=last)
+    try:
+        iso_time(window.start)
+    except OverflowError as error:
+        raise IngestionError(
+            f"window_days {window_days} and label_delay_days {label_delay_days}: the window before {iso_time(end)} starts before the year 1. Give fewer days."
+        ) from error
+    return window

@@ -1,0 +1,230 @@
+"""Small objects under a URI: a folder on disk or a bucket, behind one interface.
+
+The ledger needs one thing that not every store gives: creating an object only if it is absent, decided by the store
+itself. Both stores here have it (exclusive file creation, a generation precondition).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from evergreen.errors import StateError
+
+
+class ObjectStore(Protocol):
+    """What every store can do. Names are relative, with ``/`` between their parts."""
+
+    uri: str
+
+    def read(self, name: str) -> bytes | None:
+        """Return the object's bytes, or None when there is no such object."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write the object whole, replacing one of the same name."""
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write the object only if none of that name exists; return whether this call created it."""
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the sorted names of all objects whose name starts with the prefix."""
+
+
+def open_store(uri: str) -> ObjectStore:
+    """Open the store that a URI names.
+
+    Args:
+        uri: A folder (``/path``, ``path`` or ``file:///path``) or ``gs://bucket/prefix``.
+
+    Returns:
+        The store. A local folder is created when something is first written.
+
+    Raises:
+        StateError: The scheme is not one of these.
+    """
+    if uri.startswith("gs://"):
+        return GoogleCloudStore(uri)
+    if uri.startswith("file://"):
+        return LocalStore(uri.removeprefix("file://"))
+    if "://" in uri:
+        raise StateError(f"ledger URI {uri!r}: expected a folder or gs://bucket/prefix; other schemes are not supported.")
+    return LocalStore(uri)
+
+
+def checked_name(name: str) -> str:
+    """Return the name if it stays inside its store, and raise StateError if it does not."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise StateError(f"object name {name!r}: expected a relative path without '..' or backslashes.")
+    return name
+
+
+class LocalStore:
+    """Objects as files in a folder. A file appears whole or not at all."""
+
+    def __init__(self, folder: str) -> None:
+        """Remember the folder; nothing is created yet."""
+        self._folder = Path(folder).absolute()
+        self.uri = str(self._folder)
+
+    def read(self, name: str) -> bytes | None:
+        """Return the file's bytes, or None when it does not exist."""
+        path = self._path(name)
+        with self._errors():
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write to a temporary file beside the target, flush it to disk, and rename it over the target."""
+        path = self._path(name)
+        with self._errors():
+            temporary = self._written_beside(path, content)
+            try:
+                temporary.replace(path)
+            except OSError:
+                temporary.unlink()
+                raise
+            _flush_folder(path.parent)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Link a complete temporary file to the name: the file system decides who is first."""
+        path = self._path(name)
+        with self._errors():
+            temporary = self._written_beside(path, content)
+            try:
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink()
+            _flush_folder(path.parent)
+            return True
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Walk the folder; unfinished temporary files do not count."""
+        if prefix:
+            checked_name(prefix)
+        if not self._folder.is_dir():
+            return []
+        start = self._folder / PurePosixPath(prefix).parent if "/" in prefix else self._folder
+        found = (path.relative_to(self._folder).as_posix() for path in start.rglob("*") if path.is_file())
+        return sorted(name for name in found if name.startswith(prefix) and not Path(name).name.startswith(".unfinished-"))
+
+    def _path(self, name: str) -> Path:
+        return self._folder / checked_name(name)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StateError(f"ledger folder {self.uri!r}: cannot be used: {error}. Check that the folder can be written, or choose another.") from error
+
+    @staticmethod
+    def _written_beside(path: Path, content: bytes) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return Path(temporary)
+
+
+def _flush_folder(folder: Path) -> None:
+    # A rename or link survives a power cut only when the folder itself has reached the disk.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class GoogleCloudStore:
+    """Objects in a Google Cloud Storage bucket, below a prefix."""
+
+    def __init__(self, uri: str) -> None:
+        """Connect lazily-authenticated; ``STORAGE_EMULATOR_HOST`` is honoured by the official client."""
+        from google.auth.credentials import AnonymousCredentials
+        from google.auth.exceptions import GoogleAuthError
+        from google.cloud import storage
+
+        bucket, _, prefix = uri.removeprefix("gs://").partition("/")
+        if not bucket:
+            raise StateError(f"ledger URI {uri!r}: expected gs://bucket/prefix; the bucket's name is missing.")
+        emulated = bool(os.environ.get("STORAGE_EMULATOR_HOST"))
+        try:
+            client = storage.Client(project="emulator", credentials=AnonymousCredentials()) if emulated else storage.Client()
+        except GoogleAuthError as error:
+            raise StateError(f"ledger URI {uri!r}: there are no credentials for Google Cloud Storage: {error}") from error
+        self.uri = uri.rstrip("/")
+        self._bucket = client.bucket(bucket)
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+    def read(self, name: str) -> bytes | None:
+        """Download the object, or return None when it does not exist."""
+        from google.api_core.exceptions import NotFound
+
+        blob = self._blob(name)
+        with self._errors():
+            try:
+                return bytes(blob.download_as_bytes())
+            except NotFound:
+                # A bucket that does not exist answers the same.
+                if self._bucket.exists():
+                    return None
+                raise
+
+    def write(self, name: str, content: bytes) -> None:
+        """Upload the object in one request."""
+        blob = self._blob(name)
+        with self._errors():
+            blob.upload_from_string(content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Upload with ``if_generation_match=0``: the service refuses when the object exists."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        blob = self._blob(name)
+        with self._errors():
+            try:
+                blob.upload_from_string(content, if_generation_match=0)
+            except PreconditionFailed:
+                return False
+            return True
+
+    def names(self, prefix: str = "") -> list[str]:
+        """List by prefix."""
+        if prefix:
+            checked_name(prefix)
+        with self._errors():
+            listed = self._bucket.client.list_blobs(self._bucket, prefix=self._prefix + prefix)
+            return sorted(blob.name.removeprefix(self._prefix) for blob in listed)
+
+    def _blob(self, name: str):  # type: ignore[no-untyped-def]  # google-cloud-storage ships no types
+        return self._bucket.blob(self._prefix + checked_name(name))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        from google.api_core.exceptions import GoogleAPIError, NotFound
+        from google.auth.exceptions import GoogleAuthError
+        from requests.exceptions import ConnectionError as NoConnectionError
+
+        try:
+            yield
+        except NotFound as error:
+            raise StateError(f"ledger URI {self.uri!r}: there is no bucket {self._bucket.name!r}. Create it, or correct state_ledger_uri.") from error
+        except (GoogleAPIError, GoogleAuthError, NoConnectionError) as error:
+            raise StateError(
+                f"ledger URI {self.uri!r}: Google Cloud Storage did not take the request: {error}. Check the bucket and its permissions."
+            ) from error

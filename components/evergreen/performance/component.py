@@ -1,0 +1,66 @@
+"""The component that watches the champion: `monitor_performance`."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
+
+from evergreen.images import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def monitor_performance(
+    model: Input[Model],
+    baseline: Input[Artifact],
+    current_data: Input[Dataset],
+    performance_result: Output[Artifact],
+    performance_report: Output[HTML],
+    metrics: Output[Metrics],
+    target_column: str,
+    timestamp_column: str,
+    label_delay_days: int = 0,
+    margin: float = 0.0,
+    minimum_rows: int = 20,
+    seed: int = 7,
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "monitor_performance",
+) -> str:
+    """Score the champion on new labelled rows and compare with its score at promotion.
+
+    Args:
+        model: The champion; may be absent.
+        baseline: The champion's score at promotion, JSON.
+        current_data: The newest rows; only those that the champion has not seen and that have a label are used.
+        target_column: Name of the label's column.
+        timestamp_column: Name of the event time's column.
+        label_delay_days: Labels are complete after this many days; younger rows are not used.
+        margin: Smallest drop that matters, in the metric's unit; 0 means that significance alone decides.
+        minimum_rows: Fewest rows to score on.
+        seed: Seed of the bootstrap.
+        ledger_uri: Folder or bucket where the step reports; none for nowhere.
+        run_id: The pipeline run's id.
+        step_name: The step's name within the run.
+
+    Returns:
+        Output: no champion, holds, degraded or cannot tell.
+        performance_result: Scores, intervals and verdict as JSON.
+        performance_report: The same as a page.
+        metrics: The numbers.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.performance.monitoring import monitor
+        from evergreen.performance.report import write_outputs
+
+        performance = monitor(
+            model,
+            baseline,
+            current_data,
+            target_column=target_column,
+            timestamp_column=timestamp_column,
+            label_delay_days=label_delay_days,
+            margin=margin,
+            minimum_rows=minimum_rows,
+            seed=seed,
+        )
+        return write_outputs(performance, record, result_artifact=performance_result, report_artifact=performance_report, metrics_artifact=metrics)

@@ -1,0 +1,1 @@
+"""One decision out of all triggers, with its reasons."""

@@ -1,0 +1,37 @@
+"""The report of a decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen.reporting.page import Section, Table, Tone, render_page
+
+if TYPE_CHECKING:
+    from evergreen.policy.decision import Decision
+
+
+def decision_page(decision: Decision) -> str:
+    """Return the decision, its reasons and all triggers as HTML."""
+    verdict = "Retrain." if decision.decision == "retrain" else "Keep the champion, and look at it." if decision.alert else "Keep the champion."
+    tone: Tone = "warning" if decision.alert else "neutral" if decision.decision == "retrain" else "good"
+    rows = [
+        (trigger.name.replace("_", " "), trigger.verdict, _text(trigger.value), _text(trigger.threshold), trigger.sentence) for trigger in decision.triggers
+    ]
+    maximum = decision.policy.get("maximum_model_age_days")
+    sections = [
+        Section("Why", bullets=decision.reasons),
+        Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "in words"], rows)),
+        Section(
+            "Policy",
+            [
+                f"Mode {decision.mode}. Enabled triggers: {', '.join(str(name).replace('_', ' ') for name in decision.policy.get('triggers', []))}.",
+                f"Drift retrains from {decision.policy.get('retrain_on_drift_severity')} on, and only while performance cannot be told.",
+                "The champion's age alone never retrains." if maximum is None else f"A champion older than {maximum:g} days is retrained.",
+            ],
+        ),
+    ]
+    return render_page("Retraining decision", verdict, tone, sections)
+
+
+def _text(value: float | str | None) -> str | None:
+    return f"{value:.4g}" if isinstance(value, (int, float)) else value

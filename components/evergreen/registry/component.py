@@ -1,0 +1,102 @@
+"""The components `load_champion` and `keep_champion`."""
+
+from kfp import dsl
+from kfp.dsl import Artifact, Dataset, Input, Model, Output
+
+from evergreen.images import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def load_champion(
+    model: Output[Model],
+    reference_data: Output[Dataset],
+    contract: Output[Artifact],
+    baseline: Output[Artifact],
+    model_name: str,
+    tracking_uri: str,
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "load_champion",
+) -> str:
+    """Load the champion with everything that was registered with it.
+
+    The champion is the version that the ledger names; where the registry's alias points elsewhere, it is moved. Without a
+    champion every output is written all the same, with the metadata entry "present" false.
+
+    Args:
+        model_name: Name of the registered model.
+        tracking_uri: The MLflow server's address.
+        ledger_uri: Folder or bucket of the ledger and of the run records; "none" goes by the alias alone.
+        run_id: The pipeline run's id.
+        step_name: Name of this step in the run's records.
+
+    Returns:
+        Output: The champion's version, or "none".
+        model: The champion as an MLflow model directory.
+        reference_data: A sample of the rows that it was fitted on.
+        contract: Its data contract, YAML.
+        baseline: Its score with interval, features, importances, and the event time up to which it has seen rows, JSON.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.registry.champion import write_champion
+
+        champion = write_champion(
+            tracking_uri=tracking_uri,
+            ledger_uri=ledger_uri,
+            model_name=model_name,
+            model=model,
+            reference_data=reference_data,
+            contract=contract,
+            baseline=baseline,
+        )
+        record.outcome = champion.version
+        record.details = {"champion_version": champion.version, "fit_end": champion.fit_end, "alias_repaired": champion.alias_repaired}
+        return champion.version
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def keep_champion(
+    evidence: Input[Artifact],
+    reason: str,
+    model_name: str,
+    champion_version: str,
+    tracking_uri: str = "none",
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "keep_champion",
+) -> str:
+    """Record in the ledger that the champion stays, with the evidence.
+
+    Args:
+        evidence: The JSON of decide_retraining (there was no reason to retrain) or of evaluate_model (the challenger was rejected).
+        reason: Why the champion stays, in a few words.
+        model_name: Name of the registered model.
+        champion_version: The champion that the run found, or "none".
+        tracking_uri: The MLflow server's address, to move the alias "champion" to where the ledger says it belongs; "none" saves the look.
+        ledger_uri: Folder or bucket of the ledger and of the run records; "none" records nothing.
+        run_id: The pipeline run's id.
+        step_name: Name of this step in the run's records.
+
+    Returns:
+        Output: "kept", or "rejection" when a challenger was rejected.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.registry.keeping import record_kept_champion
+
+        kind, written = record_kept_champion(
+            reason=reason,
+            model_name=model_name,
+            champion_version=champion_version,
+            evidence_path=evidence.path,
+            tracking_uri=tracking_uri,
+            ledger_uri=ledger_uri,
+            run_id=run_id,
+            step_name=step_name,
+        )
+        record.outcome = kind
+        record.details = {"champion_version": champion_version, "ledger_record": written.number if written else None}
+        return kind

@@ -1,0 +1,58 @@
+"""Recording that the champion stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evergreen.artifacts import read_json
+from evergreen.registry.champion import open_ledger, reconcile_alias
+from evergreen.registry.errors import RegistryError
+from evergreen.registry.ledger import Entry, LedgerRecord
+from evergreen.registry.versions import ModelRegistry
+from evergreen.state import NOTHING, is_nothing
+
+LEFT_OUT = ("check_rows", "check_predictions", "policy")
+
+
+def record_kept_champion(
+    *, reason: str, model_name: str, champion_version: str, evidence_path: str, tracking_uri: str = NOTHING, ledger_uri: str, run_id: str, step_name: str
+) -> tuple[str, LedgerRecord | None]:
+    """Write to the ledger that the champion stays.
+
+    Args:
+        reason: Why, in a few words.
+        model_name: Name of the registered model.
+        champion_version: The champion that the run found.
+        evidence_path: JSON of a decision (the champion is kept) or of an evaluation (a challenger is rejected).
+        tracking_uri: The MLflow server, whose alias is moved to the ledger's champion if it points elsewhere; ``none`` leaves it alone.
+        ledger_uri: Folder or bucket of the ledger, or ``none``.
+        run_id: The pipeline run.
+        step_name: The step.
+
+    Returns:
+        ``kept`` or ``rejection``, and the record; None without a ledger.
+
+    Raises:
+        RegistryError: The evidence is neither a decision nor an evaluation.
+        StateError: The ledger or the server cannot be used.
+    """
+    evidence = read_json(evidence_path)
+    if "decision" not in evidence and "verdict" not in evidence:
+        raise RegistryError(f"evidence {evidence_path}: expected the JSON of decide_retraining or evaluate_model, with a decision or a verdict.")
+    kind = "kept" if "decision" in evidence else "rejection"
+    ledger = open_ledger(ledger_uri, model_name)
+    record = None
+    if ledger is not None:
+        recorded: dict[str, Any] = {name: value for name, value in evidence.items() if name not in LEFT_OUT}
+        recorded.setdefault("sentence", " ".join(map(str, evidence.get("reasons", []))))
+        entry = Entry(
+            kind=kind,
+            run_id=run_id,
+            step_name=step_name,
+            challenger_id=str(evidence.get("challenger_id", "")),
+            evidence={**recorded, "reason": reason, "champion_found": champion_version},
+        )
+        record = ledger.append(entry)
+        if not is_nothing(tracking_uri):
+            reconcile_alias(ModelRegistry(tracking_uri, model_name), ledger)
+    return kind, record

@@ -1,0 +1,186 @@
+"""The ledger of a model: append-only, hash-chained, and what decides who the champion is.
+
+MLflow's aliases have no compare-and-set and no history. Here slot N+1 is created only if it is absent, which the store
+itself decides, so of two promotions from the same champion one finds its slot taken. Each record names the champion
+after it, so the newest record alone says who the champion is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from evergreen.registry.errors import LedgerError, SupersededError
+from evergreen.registry.record import FIRST_PREVIOUS_HASH, KINDS, NO_CHAMPION, WAITING, Entry, LedgerRecord
+from evergreen.registry.verification import RECORD_NAME, chain_problems, tail_problems
+from evergreen.run_log import now, plain
+from evergreen.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evergreen.object_store import ObjectStore
+
+__all__ = ["KINDS", "NO_CHAMPION", "WAITING", "Entry", "Ledger", "LedgerRecord", "folder_name"]
+
+MOST_ATTEMPTS = 100
+LONGEST_FOLDER_NAME = 200
+RECORDS_OF_A_RETRY = 20
+"""A step is retried soon or never: a look at so many of the newest records is enough to find what it wrote before."""
+
+
+class Ledger:
+    """The ledger of one model in an object store."""
+
+    def __init__(self, store: ObjectStore, model_name: str) -> None:
+        """Open the ledger; nothing is written.
+
+        Args:
+            store: Where it lies.
+            model_name: Name of the registered model; any text.
+        """
+        self.model_name = model_name
+        self._store = store
+        self._folder = f"ledger/{folder_name(model_name)}"
+
+    def records(self) -> list[LedgerRecord]:
+        """Return all records, oldest first.
+
+        Raises:
+            LedgerError: A record cannot be read.
+        """
+        return [self._read(number) for number in self._numbers()]
+
+    def newest_first(self, limit: int | None = None) -> Iterator[LedgerRecord]:
+        """Yield the records, the newest first, each read when it is asked for; at most the given number of them."""
+        return (self._read(number) for number in itertools.islice(reversed(self._numbers()), limit))
+
+    def head(self) -> LedgerRecord | None:
+        """Return the newest record, or None when there is none."""
+        return next(self.newest_first(1), None)
+
+    def champion(self) -> str:
+        """Return the version that the ledger names as champion, or ``none``."""
+        head = self.head()
+        return head.version_after if head else NO_CHAMPION
+
+    def promotion_of(self, version: str) -> LedgerRecord | None:
+        """Return the newest record that made a version the champion, or None."""
+        if version == NO_CHAMPION:
+            return None
+        return next((record for record in self.newest_first() if record.version_after == version and record.changed_champion()), None)
+
+    def append(self, entry: Entry, *, expected_champion: str | None = None) -> LedgerRecord:
+        """Append a record, once for each step of a run and kind.
+
+        Args:
+            entry: What to record.
+            expected_champion: The champion that must still be in place; None where it does not matter.
+
+        Returns:
+            The record. The existing one when this step has recorded the same kind before, or when the same challenger
+            waits for approval already.
+
+        Raises:
+            SupersededError: Another champion is in place.
+            LedgerError: The ledger cannot be read, or others kept taking the next slot.
+        """
+        if entry.kind not in KINDS:
+            raise LedgerError(f"ledger record of kind {entry.kind!r}: expected one of {', '.join(KINDS)}.")
+        for _ in range(MOST_ATTEMPTS):
+            head = self.head()
+            champion = head.version_after if head else NO_CHAMPION
+            existing = self._same_step(entry) or self._same_wait(entry)
+            # What this step wrote holds only while it stands: a promotion that was rolled back is not done again by a retry.
+            if existing is not None and entry.version_after in (None, champion):
+                return existing
+            if expected_champion is not None and (existing is not None or champion != expected_champion):
+                raise SupersededError.by(self.model_name, expected=expected_champion, found=champion)
+            record = self._next(entry, head, champion)
+            if self._create(record):
+                return record
+        raise LedgerError(f"ledger of model {self.model_name!r}: its next slot was taken {MOST_ATTEMPTS} times in a row. Run the step again.")
+
+    def verify(self, noted_head: str = "") -> list[str]:
+        """Return one sentence for each record that was edited, removed, reordered, inserted or forked; none when the chain holds.
+
+        Args:
+            noted_head: What `ModelRegistry.noted_ledger_head` returns; with it a tail that was cut off is found, too.
+        """
+        names = self._store.names(f"{self._folder}/")
+        objects = {name.removeprefix(f"{self._folder}/"): self._store.read(name) or b"" for name in names}
+        return chain_problems(objects, self.model_name) + (tail_problems(objects, noted_head) if noted_head else [])
+
+    def _numbers(self) -> list[int]:
+        names = (name.removeprefix(f"{self._folder}/") for name in self._store.names(f"{self._folder}/"))
+        return sorted(int(match[1]) for name in names if (match := RECORD_NAME.fullmatch(name)))
+
+    def _name(self, number: int) -> str:
+        return f"{self._folder}/{number:08d}.json"
+
+    def _read(self, number: int) -> LedgerRecord:
+        try:
+            return LedgerRecord.from_bytes(self._store.read(self._name(number)) or b"")
+        except ValueError as error:
+            raise LedgerError(
+                f"Record {number} of the ledger of model {self.model_name!r} at {self._store.uri}/{self._name(number)} is damaged: {error}. "
+                "Restore it from a backup."
+            ) from error
+
+    def _create(self, record: LedgerRecord) -> bool:
+        if self._store.create(self._name(record.number), record.to_bytes()):
+            return True
+        # A client that lost the answer to its first attempt tries again and finds the slot taken by itself.
+        return self._read(record.number) == record
+
+    def _same_step(self, entry: Entry) -> LedgerRecord | None:
+        if entry.run_id == "none":
+            return None
+        identity = (entry.run_id, entry.step_name, entry.kind)
+        return next((record for record in self.newest_first(RECORDS_OF_A_RETRY) if (record.run_id, record.step_name, record.kind) == identity), None)
+
+    def _same_wait(self, entry: Entry) -> LedgerRecord | None:
+        if entry.kind != WAITING:
+            return None
+        since_promotion = itertools.takewhile(lambda record: not record.changed_champion(), self.newest_first())
+        return next((record for record in since_promotion if (record.kind, record.challenger_id) == (WAITING, entry.challenger_id)), None)
+
+    def _next(self, entry: Entry, head: LedgerRecord | None, champion: str) -> LedgerRecord:
+        record = LedgerRecord(
+            number=head.number + 1 if head else 1,
+            previous_hash=head.hash if head else FIRST_PREVIOUS_HASH,
+            kind=entry.kind,
+            time=now(),
+            model_name=self.model_name,
+            run_id=entry.run_id,
+            step_name=entry.step_name,
+            actor=entry.actor,
+            version_before=champion,
+            version_after=champion if entry.version_after is None else entry.version_after,
+            challenger_id=entry.challenger_id,
+            evidence=plain(entry.evidence or {}),
+            evergreen_version=__version__,
+        )
+        return replace(record, hash=record.computed_hash())
+
+
+def folder_name(model_name: str) -> str:
+    """Return a model's name as the name of one folder: everything but letters, digits, ``_`` and ``-`` is percent-encoded.
+
+    What is too long for a file system ends in its hash instead; the ``~`` before it stands in no other name.
+
+    Raises:
+        LedgerError: The name is empty, or no valid text.
+    """
+    try:
+        encoded = quote(model_name, safe="").replace(".", "%2E").replace("~", "%7E")
+    except UnicodeEncodeError as error:
+        raise LedgerError(f"model name {model_name!r}: is no valid text: {error}. Choose another name.") from error
+    if not model_name.strip():
+        raise LedgerError(f"model name {model_name!r}: expected the name of a registered model. Fill in model_name.")
+    if len(encoded) > LONGEST_FOLDER_NAME:
+        return f"{encoded[: LONGEST_FOLDER_NAME - 65]}~{hashlib.sha256(encoded.encode()).hexdigest()}"
+    return encoded

@@ -1,0 +1,186 @@
+"""Registered versions in MLflow: make one, find one, fetch its files, point the alias at one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evergreen.registry.errors import RegistryError
+from evergreen.tracking import open_client, unusable_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+ALIAS = "champion"
+CHALLENGER_TAG = "evergreen.challenger_id"
+LEDGER_HEAD_TAG = "evergreen.ledger_head"
+EVIDENCE_FOLDER = "evergreen"
+"""Folder inside the model's directory that holds reference sample, contract and baseline."""
+
+
+class ModelRegistry:
+    """The versions of one registered model."""
+
+    def __init__(self, tracking_uri: str, model_name: str) -> None:
+        """Connect.
+
+        Args:
+            tracking_uri: The MLflow server.
+            model_name: Name of the registered model.
+
+        Raises:
+            StateError: The server cannot be reached, or the URI cannot work.
+        """
+        self.tracking_uri = tracking_uri
+        self.model_name = model_name
+        self._client = open_client(tracking_uri)
+
+    def alias_version(self) -> str | None:
+        """Return the version behind the alias ``champion``, or None."""
+        with self._errors():
+            model = self._model()
+            return str(model.aliases[ALIAS]) if model is not None and ALIAS in model.aliases else None
+
+    def move_alias(self, version: str) -> None:
+        """Point the alias ``champion`` at a version."""
+        with self._errors():
+            self._client.set_registered_model_alias(self.model_name, ALIAS, version)
+
+    def note_ledger_head(self, number: int, record_hash: str) -> None:
+        """Keep number and hash of the ledger's newest record as a tag, so that a cut tail is noticed."""
+        with self._errors():
+            self._client.set_registered_model_tag(self.model_name, LEDGER_HEAD_TAG, f"{number}:{record_hash}")
+
+    def noted_ledger_head(self) -> str:
+        """Return what `note_ledger_head` kept, ``number:hash``, or nothing."""
+        with self._errors():
+            model = self._model()
+            return str(model.tags.get(LEDGER_HEAD_TAG, "")) if model is not None else ""
+
+    def version(self, version: str) -> ModelVersion:
+        """Return a version.
+
+        Raises:
+            RegistryError: There is no such version.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with self._errors():
+            try:
+                return self._client.get_model_version(self.model_name, version)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise RegistryError(
+                        f"model {self.model_name!r} has no version {version} at {self.tracking_uri}, though it is the champion. Check that this is the server "
+                        "that the ledger belongs to."
+                    ) from error
+                raise
+
+    def find_challenger(self, challenger_id: str) -> ModelVersion | None:
+        """Return the version that was made from a challenger, or None."""
+        with self._errors():
+            found = self._client.search_model_versions(f"name = '{_quoted(self.model_name)}' and tag.`{CHALLENGER_TAG}` = '{challenger_id}'")
+            return min(found, key=lambda version: int(version.version), default=None)
+
+    def register(self, *, model_id: str, run_id: str, challenger_id: str, tags: dict[str, str]) -> ModelVersion:
+        """Return the version of a challenger, made now if there is none.
+
+        The tag that identifies it is set in the same request, so that a killed attempt leaves either nothing or a version
+        that the next attempt finds.
+        """
+        from mlflow.exceptions import MlflowException
+
+        existing = self.find_challenger(challenger_id)
+        if existing is not None:
+            return existing
+        with self._errors():
+            try:
+                self._client.create_registered_model(self.model_name)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            # By its location: MLflow looks a models:/m-... up at its global tracking URI, whatever server the client talks to.
+            # Without a run it looks the model up there, too.
+            logged = self._client.get_logged_model(model_id)
+            made = self._client.create_model_version(
+                self.model_name,
+                source=logged.artifact_location,
+                run_id=run_id or logged.source_run_id,
+                model_id=model_id,
+                tags={**tags, CHALLENGER_TAG: challenger_id},
+            )
+            # MLflow has no unique key for tags: of two attempts at the same time, the later one takes its version back.
+            first = self.find_challenger(challenger_id)
+            if first is None or int(first.version) == int(made.version):
+                return made
+            self._client.delete_model_version(self.model_name, str(made.version))
+            return first
+
+    def tag_version(self, version: str, name: str, value: str) -> None:
+        """Set a tag of a version."""
+        with self._errors():
+            self._client.set_model_version_tag(self.model_name, version, name, value)
+
+    def clear_tag(self, version: str, name: str) -> None:
+        """Remove a tag of a version; one that is not there stays away."""
+        with self._errors():
+            self._client.delete_model_version_tag(self.model_name, version, name)
+
+    def add_evidence(self, model_id: str, folder: Path) -> None:
+        """Store the files of a folder with a logged model, below ``evergreen/``."""
+        with self._errors():
+            self._client.log_model_artifacts(model_id, str(folder), EVIDENCE_FOLDER)
+
+    @contextmanager
+    def fetched(self, version: str) -> Iterator[Path]:
+        """Download all files of a version into a temporary folder.
+
+        Raises:
+            RegistryError: There is no such version, or its files cannot be fetched.
+        """
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        registered = self.version(version)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                location = self._client.get_logged_model(registered.model_id).artifact_location if registered.model_id else registered.source
+                files = download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=self.tracking_uri)
+            except (MlflowException, OSError) as error:
+                raise RegistryError(
+                    f"version {version} of model {self.model_name!r}: its files cannot be fetched from {registered.source}: {error}. Check the artifact store."
+                ) from error
+            yield Path(files)
+
+    def _model(self) -> RegisteredModel | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_registered_model(self.model_name)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            raise unusable_server(self.tracking_uri, error) from error
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "\\'")
+
+
+def copy_model_directory(files: Path, target: str) -> None:
+    """Copy a version's model directory without the evidence that lies in it."""
+    shutil.copytree(files, target, dirs_exist_ok=True, ignore=lambda folder, _: {EVIDENCE_FOLDER} if Path(folder) == files else set())

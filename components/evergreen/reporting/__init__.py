@@ -1,0 +1,1 @@
+"""Reports that people read, and the record of a run."""

@@ -1,0 +1,113 @@
+"""The report of a run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from evergreen.reporting.page import Link, Section, Table, Tone, format_number, render_page
+from evergreen.run_log import plain
+
+if TYPE_CHECKING:
+    from evergreen.reporting.summary import RunSummary
+
+_TONES: dict[str, Tone] = {"failed": "bad", "promoted": "good", "waiting for approval": "warning", "kept": "good"}
+_NUMBERS = (
+    ("challenger_score", "challenger_lower", "challenger_upper", "challenger"),
+    ("champion_score", "champion_lower", "champion_upper", "champion"),
+    ("difference", "difference_lower", "difference_upper", "difference"),
+    ("naive_score", "", "", "naive forecast"),
+)
+
+
+def run_page(summary: RunSummary, *, tracking_uri: str = "none") -> str:
+    """Return the report of a run as HTML.
+
+    Args:
+        summary: What the run did.
+        tracking_uri: The MLflow server; a password in it is not shown.
+    """
+    sections = []
+    if summary.error:
+        sections.append(Section("Error", preformatted=summary.error))
+    if summary.problems:
+        sections.append(Section("Records that cannot be read", bullets=summary.problems))
+    if summary.decision or summary.reasons:
+        sections.append(Section("Decision", [f"The decision was to {_decision_words(summary.decision)}."], bullets=summary.reasons))
+    if summary.evaluation:
+        sections.append(_evaluation_section(summary.evaluation))
+    sections.append(Section("Champion", table=Table(["", "version"], [("before the run", summary.champion_before), ("after the run", summary.champion_after)])))
+    if summary.steps:
+        sections.append(_steps_section(summary))
+    if summary.reports:
+        rows = [(name.partition("/")[0], Link(name.partition("/")[2].replace("_", " "), uri), uri) for name, uri in summary.reports.items()]
+        sections.append(Section("Reports", table=Table(["step", "report", "place"], rows)))
+    sections.append(_run_section(summary, tracking_uri))
+    return render_page(f"Run of {summary.model_name}", verdict_of(summary), _TONES.get(summary.outcome, "neutral"), sections)
+
+
+def verdict_of(summary: RunSummary) -> str:
+    """Return what a run did, in one sentence."""
+    before, after = summary.champion_before, summary.champion_after
+    champion = "There is no champion." if before == "none" else f"Version {before} stays the champion."
+    if summary.outcome == "promoted":
+        return f"Promoted: version {after} is the champion" + ("." if before == "none" else f", instead of version {before}.")
+    if summary.outcome == "failed" and after != before:
+        return f"Failed after the promotion: version {after} is the champion."
+    return {
+        "failed": f"Failed. {champion}",
+        "already champion": f"Nothing to do: this challenger is the champion already (version {after}).",
+        "waiting for approval": f"Waiting for approval: a better challenger is ready. {champion}",
+        "dry run": f"Dry run: the challenger passed and was not promoted. {champion}",
+        "kept": f"Kept. {champion}",
+        "rejected": f"Rejected: the challenger did not pass. {champion}",
+    }[summary.outcome]
+
+
+def without_password(uri: str) -> str:
+    """Return a URI without user and password."""
+    return re.sub(r"://[^/@]*@", "://", uri)
+
+
+def _decision_words(decision: str) -> str:
+    return {"retrain": "retrain", "keep": "keep the champion"}.get(decision, decision or "do nothing")
+
+
+def _evaluation_section(evaluation: dict[str, Any]) -> Section:
+    rows = [
+        (label, _number(evaluation.get(name)), _number(evaluation.get(lower)), _number(evaluation.get(upper)))
+        for name, lower, upper, label in _NUMBERS
+        if _number(evaluation.get(name)) is not None
+    ]
+    facts = [f"Verdict: {evaluation.get('verdict', 'unknown')} ({evaluation.get('conclusion', 'no conclusion')})."]
+    if evaluation.get("sentence"):
+        facts.insert(0, str(evaluation["sentence"]))
+    if _number(evaluation.get("rows")) is not None:
+        facts.append(f"Measured on {format_number(_number(evaluation.get('rows')))} holdout rows, by {evaluation.get('metric', 'an unknown metric')}.")
+    reasons = evaluation.get("reasons")
+    bullets = [str(reason) for reason in reasons] if isinstance(reasons, list) else []
+    table = Table(["", "score", "lower", "upper"], rows) if rows else None
+    return Section("Evaluation", facts, table, bullets=[bullet for bullet in bullets if bullet not in facts])
+
+
+def _number(value: Any) -> float | int | None:
+    number = plain(value)
+    return number if isinstance(number, (int, float)) and not isinstance(number, bool) else None
+
+
+def _steps_section(summary: RunSummary) -> Section:
+    rows = [(step["step_name"], step["state"], step["outcome"] or None, _number(step["duration_s"]), step["started_at"] or None) for step in summary.steps]
+    return Section("Steps", table=Table(["step", "state", "outcome", "seconds", "started (UTC)"], rows))
+
+
+def _run_section(summary: RunSummary, tracking_uri: str) -> Section:
+    rows = [
+        ("run", summary.run_id),
+        ("model", summary.model_name),
+        ("outcome", summary.outcome),
+        ("started (UTC)", summary.started_at or None),
+        ("seconds", format_number(summary.duration_s)),
+        ("registry", without_password(tracking_uri)),
+        ("KFP's own status", summary.final_status.get("state") or None),
+    ]
+    return Section("Run", table=Table(["", "value"], rows))

@@ -1,0 +1,51 @@
+"""Read what the steps of a run wrote, however broken it is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from evergreen.run_log import StepRecord, checked_id
+
+if TYPE_CHECKING:
+    from evergreen.object_store import ObjectStore
+
+_FIELDS = {"step_name": str, "state": str, "started_at": str, "outcome": str, "error": str, "launcher": str, "details": dict, "reports": dict}
+
+
+def read_records(store: ObjectStore, run_id: str, *, without_step: str) -> tuple[list[StepRecord], list[str]]:
+    """Read the records of a run's steps; one that cannot be read does not hide the others.
+
+    Unlike :func:`evergreen.run_log.read_run` this never fails because of a record's content, because the report of a
+    failed run is when a person needs the others most.
+
+    Args:
+        store: The ledger's store.
+        run_id: The run.
+        without_step: Name of the step that asks; its own record is left out.
+
+    Returns:
+        The records in the order in which the steps started, and a sentence on each record that cannot be read.
+    """
+    records, problems = [], []
+    for name in store.names(f"runs/{checked_id(run_id)}/"):
+        content = store.read(name)
+        if content is None or not name.endswith(".json"):
+            continue
+        try:
+            record = _record(json.loads(content))
+        except (ValueError, TypeError) as error:
+            problems.append(f"The record {name} cannot be read: {error}.")
+            continue
+        if record.step_name != without_step:
+            records.append(record)
+    return sorted(records, key=lambda record: record.started_at), problems
+
+
+def _record(content: Any) -> StepRecord:
+    if not isinstance(content, dict):
+        raise TypeError(f"expected a JSON object, found {type(content).__name__}")
+    for name, kind in _FIELDS.items():
+        if name in content and not isinstance(content[name], kind):
+            raise TypeError(f"{name} is {content[name]!r}, expected {kind.__name__}")
+    return StepRecord(**content)

@@ -1,0 +1,50 @@
+"""What the component does: read the records, summarise, write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from evergreen.object_store import open_store
+from evergreen.reporting.run_page import run_page
+from evergreen.reporting.run_records import read_records
+from evergreen.reporting.summary import RunSummary, summarise_run
+from evergreen.run_log import checked_id, to_json
+from evergreen.state import check_ledger_uri, is_nothing
+
+
+def run_record_step(*, run_report: Any, status: Any, model_name: str, tracking_uri: str, ledger_uri: str, run_id: str, step_name: str) -> RunSummary:
+    """Write a run's summary and report to the ledger's store, and the report to the artifact.
+
+    Args:
+        run_report: Output artifact of the page.
+        status: KFP's final status of the run; may be None.
+        model_name: The registered model.
+        tracking_uri: The MLflow server, for the report.
+        ledger_uri: Folder or bucket of the run records; with ``none`` only the artifact is written.
+        run_id: The run.
+        step_name: Name of this step, whose own record does not count.
+
+    Returns:
+        The summary.
+
+    Raises:
+        StateError: The ledger URI cannot work, or the run's id is no name.
+    """
+    store = None if is_nothing(ledger_uri) else open_store(check_ledger_uri(ledger_uri))
+    records, problems = ([], ["No ledger was given, so the steps left no records."]) if store is None else read_records(store, run_id, without_step=step_name)
+    summary = summarise_run(records, run_id=run_id, model_name=model_name, problems=problems, final_status=_final_status(status))
+    page = run_page(summary, tracking_uri=tracking_uri)
+    Path(run_report.path).parent.mkdir(parents=True, exist_ok=True)
+    Path(run_report.path).write_text(page, encoding="utf-8")
+    if store is None:
+        return summary
+    name = f"runs/{checked_id(run_id)}"
+    store.write(f"{name}.html", page.encode())
+    # The summary comes last: whoever sees it finds the report.
+    store.write(f"{name}.json", to_json(vars(summary)))
+    return summary
+
+
+def _final_status(status: Any) -> dict[str, str]:
+    return {name: str(value) for name in ("state", "error_code", "error_message") if (value := getattr(status, name, None)) not in (None, "")}

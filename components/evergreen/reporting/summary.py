@@ -1,0 +1,183 @@
+"""What a run did, derived from what its steps wrote.
+
+KFP's own final status is recorded beside it and does not decide: some backends report it late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evergreen.run_log import StepRecord
+
+DEPLOYED = ("promoted", "already champion", "waiting for approval", "dry run")
+"""Outcomes that deploy_model may report."""
+
+OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected")
+
+
+@dataclass
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        run_id: The run.
+        model_name: The registered model.
+        outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept`` or ``rejected``.
+        status: ``succeeded`` or ``failed``.
+        decision: ``retrain``, ``keep``, or empty when none was made.
+        reasons: Why it was decided so.
+        evaluation: What evaluate_model found; empty when it did not run.
+        champion_before: Version of the champion when the run started, or ``none``.
+        champion_after: Version of the champion when the run ended, or ``none``.
+        steps: Name, state, outcome, start, duration and error of each step.
+        error: What went wrong, in full; empty when nothing did.
+        reports: URI of each report by ``step/report``.
+        started_at: When the first step started, ISO, UTC.
+        duration_s: Seconds from there to the end of the last step that ended.
+        problems: Records that could not be read.
+        final_status: State, error code and error message as KFP gave them.
+    """
+
+    run_id: str
+    model_name: str
+    outcome: str
+    status: str
+    decision: str = ""
+    reasons: list[str] = field(default_factory=list)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    champion_before: str = "none"
+    champion_after: str = "none"
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    error: str = ""
+    reports: dict[str, str] = field(default_factory=dict)
+    started_at: str = ""
+    duration_s: float | None = None
+    problems: list[str] = field(default_factory=list)
+    final_status: dict[str, str] = field(default_factory=dict)
+
+
+def summarise_run(
+    records: Sequence[StepRecord],
+    *,
+    run_id: str = "none",
+    model_name: str = "none",
+    problems: Sequence[str] = (),
+    final_status: dict[str, str] | None = None,
+) -> RunSummary:
+    """Summarise a run.
+
+    Args:
+        records: What its steps wrote, in the order in which they started.
+        run_id: The run.
+        model_name: The registered model.
+        problems: Records that could not be read.
+        final_status: State and error as KFP gave them.
+
+    Returns:
+        The summary. A run that ended before it came to a result counts as failed, even if no step says so: a step
+        that never started (an image that cannot be pulled) leaves no record.
+    """
+    steps = {record.step_name: record for record in records}
+    decision = steps.get("decide_retraining")
+    evaluation = steps.get("evaluate_challenger")
+    outcome, error = _outcome(steps, list(problems))
+    status = final_status or {}
+    if outcome == "failed" and status.get("error_message"):
+        error = f"{error}\nKFP reports: {status['error_message']}"
+    before = _version(steps.get("load_champion"), "champion_version")
+    after = _version(steps.get("deploy_model"), "champion_after") if outcome in ("promoted", "already champion") or _promoted(steps) else "none"
+    return RunSummary(
+        run_id=run_id,
+        model_name=model_name,
+        outcome=outcome,
+        status="failed" if outcome == "failed" else "succeeded",
+        decision=decision.outcome if decision else "",
+        reasons=_texts(decision.details.get("reasons")) if decision else [],
+        evaluation=dict(evaluation.details) if evaluation else {},
+        champion_before=before,
+        champion_after=before if after == "none" else after,
+        steps=[_step(record) for record in records],
+        error=error,
+        reports={f"{record.step_name}/{name}": str(uri) for record in records for name, uri in record.reports.items()},
+        started_at=records[0].started_at if records else "",
+        duration_s=_duration(records),
+        problems=list(problems),
+        final_status=status,
+    )
+
+
+def _outcome(steps: dict[str, StepRecord], problems: list[str]) -> tuple[str, str]:
+    """Return the outcome, and the error when it is ``failed``."""
+    errors = [f"{record.step_name}: {record.error or 'failed without a message.'}" for record in steps.values() if record.state == "failed"]
+    errors += [
+        f"{record.step_name}: started at {record.started_at} and never ended; it was killed or has run out of memory or time."
+        for record in steps.values()
+        if record.state not in ("failed", "succeeded")
+    ]
+    if errors:
+        return "failed", "\n".join(errors)
+    outcome = _reached(steps)
+    if outcome:
+        return outcome, ""
+    last = next(reversed(steps), "")
+    where = (
+        f"The run ended after {last} without coming to a result." if last else "No step of the run left a record: the run ended before its first step started."
+    )
+    return "failed", "\n".join([where, *problems])
+
+
+def _reached(steps: dict[str, StepRecord]) -> str:
+    deployment, evaluation, decision = (steps.get(name) for name in ("deploy_model", "evaluate_challenger", "decide_retraining"))
+    if deployment:
+        return deployment.outcome if deployment.outcome in DEPLOYED else ""
+    if "reject_challenger" in steps or (evaluation and evaluation.outcome == "reject"):
+        return "rejected"
+    return "kept" if "keep_champion" in steps or (decision and decision.outcome == "keep") else ""
+
+
+def _promoted(steps: dict[str, StepRecord]) -> bool:
+    # A later step may fail after the promotion; the new champion stands all the same.
+    deployment = steps.get("deploy_model")
+    return deployment is not None and deployment.state == "succeeded" and deployment.outcome == "promoted"
+
+
+def _version(record: StepRecord | None, name: str) -> str:
+    value = record.details.get(name) if record else None
+    return "none" if value in (None, "") else str(value)
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []
+
+
+def _step(record: StepRecord) -> dict[str, Any]:
+    return {
+        "step_name": record.step_name,
+        "state": record.state,
+        "outcome": record.outcome,
+        "started_at": record.started_at,
+        "duration_s": record.duration_s,
+        "error": record.error,
+    }
+
+
+def _duration(records: Sequence[StepRecord]) -> float | None:
+    starts = [(start, record.duration_s or 0.0) for record in records if (start := _time(record.started_at)) is not None]
+    if not starts:
+        return None
+    first = min(start for start, _ in starts)
+    last = max(start + timedelta(seconds=float(duration)) for start, duration in starts)
+    return round((last - first).total_seconds(), 3)
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        # Python 3.10 does not read the "Z".
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""A challenger: preprocessing and fit."""

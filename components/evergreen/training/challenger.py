@@ -1,0 +1,199 @@
+"""From rows to a model that is ready to be judged, and from a judged recipe to the model that goes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import PRESENT, ModelDescription, is_present
+from evergreen.columns import iso_time, prepare_features
+from evergreen.models import read_description
+from evergreen.training.errors import TrainingError
+from evergreen.training.fit import Fit, fit_recipe, measure_importances
+from evergreen.training.holdout import holdout_start
+from evergreen.training.mlflow_logging import LoggedChallenger, Tracking, connect, find_logged, log_challenger
+from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
+from evergreen.training.search import parse_search
+from evergreen.training.training_rows import TrainingRows, feature_kinds, label_classes, read_training_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training step made.
+
+    Attributes:
+        description: What is known of the model.
+        logged: Where it is in MLflow.
+        numbers: Finite numbers to show.
+        reused: Whether an earlier attempt had made it.
+        unlabelled: Number of rows left out because they have no label.
+    """
+
+    description: ModelDescription
+    logged: LoggedChallenger
+    numbers: dict[str, float]
+    reused: bool
+    unlabelled: int
+
+
+def train_challenger(
+    *,
+    training_data: Any,
+    model: Any,
+    holdout_data: Any,
+    target_column: str,
+    timestamp_column: str,
+    model_name: str,
+    tracking_uri: str,
+    task: str,
+    estimator: str,
+    hyperparameters: str,
+    search: str,
+    seed: int,
+    holdout_share: float,
+) -> Trained:
+    """Fit a challenger on all but the newest rows, put those aside, and log the model.
+
+    A challenger that an earlier attempt finished is fetched, not fitted again. Arguments are those of the component `train_model`.
+
+    Raises:
+        TrainingError: The data, the recipe or the tracking server does not allow it.
+    """
+    given, searched = parse_hyperparameters(hyperparameters), parse_search(search)
+    rows = read_training_rows(training_data.path, training_data.metadata, target_column=target_column, timestamp_column=timestamp_column)
+    resolved, classes = label_classes(rows.frame[target_column], task)
+    recipe = Recipe(resolved, estimator_path(estimator, resolved), given, seed, searched, holdout_share)
+    start = holdout_start(rows.times, holdout_share)
+    to_fit, held_out = rows.frame[rows.times < start], rows.frame[rows.times >= start]
+    _write_holdout(holdout_data, held_out, start=start, end=rows.window_end)
+
+    identifier = challenger_id(recipe, role="challenger", columns=(target_column, timestamp_column), data_fingerprint=rows.fingerprint)
+    tracking = connect(tracking_uri, model_name)
+    logged = find_logged(tracking, identifier, model.path)
+    if logged is None:
+        features = feature_kinds(to_fit, rows.feature_names)
+        fit = fit_recipe(recipe, to_fit, target_column=target_column, features=features, classes=classes)
+        importances = measure_importances(fit, held_out, target_column=target_column, features=features, classes=classes)
+        description = _describe(
+            fit, rows, features=features, classes=_classes_of(fit), fit_start=rows.times.iloc[0], fit_end=start, count=len(to_fit), identifier=identifier
+        )
+        return _log(tracking, fit, replace(description, importances=importances), model, rows=rows, fitted_on=to_fit, role="challenger")
+    return _reuse(logged, model, rows)
+
+
+def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> Trained:
+    """Fit a judged challenger's recipe on all rows, its holdout included, and log the model.
+
+    The hyperparameters are those that the challenger's search found. Arguments are those of the component `refit_model`.
+
+    Raises:
+        TrainingError: There is no challenger, or the data or the tracking server does not allow it.
+    """
+    if not is_present(challenger):
+        raise TrainingError("challenger: the artifact holds no model. Give refit_model the output of train_model.")
+    judged = read_description(challenger.path)
+    rows = read_training_rows(training_data.path, training_data.metadata, target_column=judged.target_column, timestamp_column=judged.timestamp_column)
+    resolved, classes = label_classes(rows.frame[judged.target_column], judged.task)
+    recipe = Recipe(resolved, judged.estimator, judged.hyperparameters, judged.seed)
+    columns = (judged.target_column, judged.timestamp_column)
+    identifier = challenger_id(recipe, role=f"refit of {judged.challenger_id}", columns=columns, data_fingerprint=rows.fingerprint)
+    tracking = connect(tracking_uri, model_name)
+    logged = find_logged(tracking, identifier, model.path)
+    if logged is None:
+        fit = fit_recipe(recipe, rows.frame, target_column=judged.target_column, features=judged.features, classes=classes)
+        description = _describe(
+            fit,
+            rows,
+            features=judged.features,
+            classes=_classes_of(fit),
+            fit_start=rows.times.iloc[0],
+            fit_end=rows.window_end,
+            count=len(rows.frame),
+            identifier=identifier,
+        )
+        return _log(tracking, fit, replace(description, importances=judged.importances), model, rows=rows, fitted_on=rows.frame, role="refit")
+    return _reuse(logged, model, rows)
+
+
+def _write_holdout(artifact: Any, rows: pd.DataFrame, *, start: pd.Timestamp, end: pd.Timestamp) -> None:
+    from pathlib import Path
+
+    Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
+    rows.to_parquet(artifact.path, index=False)
+    artifact.metadata.update({PRESENT: True, "rows": len(rows), "window_start": iso_time(start), "window_end": iso_time(end)})
+
+
+def _classes_of(fit: Fit) -> list[Any]:
+    return [value.item() if hasattr(value, "item") else value for value in fit.pipeline.classes_] if fit.recipe.task == "classification" else []
+
+
+def _describe(
+    fit: Fit,
+    rows: TrainingRows,
+    *,
+    features: dict[str, str],
+    classes: list[Any],
+    fit_start: pd.Timestamp,
+    fit_end: pd.Timestamp,
+    count: int,
+    identifier: str,
+) -> ModelDescription:
+    return ModelDescription(
+        task=fit.recipe.task,
+        target_column=rows.target_column,
+        timestamp_column=rows.timestamp_column,
+        features=dict(features),
+        classes=classes,
+        fit_start=iso_time(fit_start),
+        fit_end=iso_time(fit_end),
+        rows=count,
+        estimator=fit.recipe.estimator,
+        hyperparameters=fit.recipe.hyperparameters,
+        seed=fit.recipe.seed,
+        data_fingerprint=rows.fingerprint,
+        challenger_id=identifier,
+        durations=fit.durations,
+    )
+
+
+def _log(tracking: Tracking, fit: Fit, description: ModelDescription, model: Any, *, rows: TrainingRows, fitted_on: pd.DataFrame, role: str) -> Trained:
+    example = prepare_features(fitted_on.head(EXAMPLE_ROWS), description.features)
+    numbers = _numbers(description, rows)
+    logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, example=example)
+    _mark(model, description, logged)
+    return Trained(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled)
+
+
+def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows) -> Trained:
+    description = read_description(model.path)
+    _mark(model, description, logged)
+    return Trained(description=description, logged=logged, numbers=_numbers(description, rows), reused=True, unlabelled=rows.unlabelled)
+
+
+def _numbers(description: ModelDescription, rows: TrainingRows) -> dict[str, float]:
+    return {
+        "rows": float(description.rows),
+        "holdout_rows": float(len(rows.frame) - description.rows),
+        "unlabelled_rows": float(rows.unlabelled),
+        "features": float(len(description.features)),
+        **{f"{phase}_seconds": float(seconds) for phase, seconds in description.durations.items()},
+    }
+
+
+def _mark(model: Any, description: ModelDescription, logged: LoggedChallenger) -> None:
+    model.metadata.update(
+        {
+            PRESENT: True,
+            "framework": "sklearn",
+            "model_uri": logged.model_uri,
+            "mlflow_run_id": logged.run_id,
+            "challenger_id": description.challenger_id,
+            "task": description.task,
+            "fit_end": description.fit_end,
+        }
+    )

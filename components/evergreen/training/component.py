@@ -1,0 +1,110 @@
+"""The components that make models: `train_model` and `refit_model`."""
+
+from kfp import dsl
+from kfp.dsl import Dataset, Input, Metrics, Model, Output
+
+from evergreen.images import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def train_model(
+    training_data: Input[Dataset],
+    model: Output[Model],
+    holdout_data: Output[Dataset],
+    metrics: Output[Metrics],
+    target_column: str,
+    timestamp_column: str,
+    model_name: str,
+    tracking_uri: str,
+    task: str = "auto",
+    estimator: str = "auto",
+    hyperparameters: str = "{}",
+    search: str = "none",
+    seed: int = 7,
+    holdout_share: float = 0.2,
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "train_model",
+) -> str:
+    """Fit a challenger on all but the newest rows and log it to MLflow.
+
+    Args:
+        training_data: Rows with features, label and event time.
+        target_column: Name of the label's column; rows without a label are left out.
+        timestamp_column: Name of the event time's column.
+        model_name: Name of the registered model; the MLflow experiment is evergreen/<model_name>.
+        tracking_uri: The MLflow server's address.
+        task: auto, classification or regression.
+        estimator: Import path of a scikit-learn estimator's class; auto is histogram gradient boosting.
+        hyperparameters: JSON object of the estimator's hyperparameters.
+        search: none, or JSON or YAML (in line, or where it lies) such as {"n_iter": 10, "space": {"max_depth": [3, 6]}}.
+        seed: Seed of everything random.
+        holdout_share: Share of the rows, the newest by event time, that is held out.
+        ledger_uri: Folder or bucket where the step reports; none for nowhere.
+        run_id: The pipeline run's id.
+        step_name: The step's name within the run.
+
+    Returns:
+        Output: The challenger's id, a hash of data, recipe, seed and code version.
+        model: The challenger as an MLflow model directory, preprocessing included.
+        holdout_data: The newest rows, which the challenger has not seen.
+        metrics: Numbers of rows and features, and seconds spent.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.training.challenger import train_challenger
+        from evergreen.training.step import report
+
+        trained = train_challenger(
+            training_data=training_data,
+            model=model,
+            holdout_data=holdout_data,
+            target_column=target_column,
+            timestamp_column=timestamp_column,
+            model_name=model_name,
+            tracking_uri=tracking_uri,
+            task=task,
+            estimator=estimator,
+            hyperparameters=hyperparameters,
+            search=search,
+            seed=seed,
+            holdout_share=holdout_share,
+        )
+        return report(trained, record, metrics)
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def refit_model(
+    challenger: Input[Model],
+    training_data: Input[Dataset],
+    model: Output[Model],
+    model_name: str,
+    tracking_uri: str,
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "refit_model",
+) -> str:
+    """Fit a challenger's recipe again on all rows, its holdout included: this is the model that goes out.
+
+    Args:
+        challenger: The challenger that passed; estimator, hyperparameters and seed come from it.
+        training_data: The rows that the challenger came from.
+        model_name: Name of the registered model; the MLflow experiment is evergreen/<model_name>.
+        tracking_uri: The MLflow server's address.
+        ledger_uri: Folder or bucket where the step reports; none for nowhere.
+        run_id: The pipeline run's id.
+        step_name: The step's name within the run.
+
+    Returns:
+        Output: The refitted model's id.
+        model: The model as an MLflow model directory.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.training.challenger import refit_challenger
+        from evergreen.training.step import report
+
+        trained = refit_challenger(challenger=challenger, training_data=training_data, model=model, model_name=model_name, tracking_uri=tracking_uri)
+        return report(trained, record)

@@ -1,0 +1,284 @@
+"""A challenger in MLflow: a run that says how it was made, and a logged model that the registry can take.
+
+Only `MlflowClient` is used, with the server's address passed to each call: the fluent interface keeps global state, which a
+step shares with whatever set ``MLFLOW_RUN_ID`` before it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from evergreen.errors import StateError
+from evergreen.models import DESCRIPTION_FILE, save_model
+from evergreen.state import check_tracking_uri
+from evergreen.training.errors import TrainingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+    from evergreen.artifacts import ModelDescription
+
+ID_TAG = "evergreen.challenger_id"
+MODEL_NAME = "model"
+PROBE_SECONDS = 5
+LONGEST_TEXT = 500
+
+
+@dataclass(frozen=True)
+class LoggedChallenger:
+    """Where a challenger is in MLflow."""
+
+    model_uri: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """A connection to the tracking server and the experiment that holds a model's runs."""
+
+    client: MlflowClient
+    uri: str
+    experiment_id: str
+    given_run_id: str
+
+
+def connect(tracking_uri: str, model_name: str) -> Tracking:
+    """Reach the tracking server and find or make the experiment ``evergreen/<model_name>``.
+
+    A run that ``MLFLOW_RUN_ID`` names (KFP's own MLflow support sets it) is used when this server knows it; then its experiment is.
+
+    Args:
+        tracking_uri: The MLflow server, or ``sqlite:///file`` on one machine.
+        model_name: Name of the registered model.
+
+    Raises:
+        StateError: The URI cannot work on a cluster.
+        TrainingError: The server does not answer within some 30 seconds, or refuses.
+    """
+    check_tracking_uri(tracking_uri)
+    _check_reachable(tracking_uri)
+    # MLflow's own defaults (7 retries of 120 s) would hold a step for a quarter of an hour.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(tracking_uri=tracking_uri)
+    run_id = os.environ.get("MLFLOW_RUN_ID", "")
+    try:
+        run = _known_run(client, run_id)
+        experiment_id = run.info.experiment_id if run else _experiment(client, tracking_uri, f"evergreen/{model_name}")
+    except MlflowException as error:
+        raise _unusable(tracking_uri, error) from error
+    return Tracking(client=client, uri=tracking_uri, experiment_id=experiment_id, given_run_id=run_id if run else "")
+
+
+def find_logged(tracking: Tracking, challenger_id: str, path: str | Path) -> LoggedChallenger | None:
+    """Fetch a challenger that an earlier attempt logged, so that a rerun logs nothing twice.
+
+    Args:
+        tracking: The connection.
+        challenger_id: The challenger.
+        path: Where the model's directory is put.
+
+    Returns:
+        Where it is in MLflow, or None when it is not there, or not whole.
+    """
+    from mlflow.entities import LoggedModelStatus
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = tracking.client.search_logged_models([tracking.experiment_id], filter_string=f"tags.`{ID_TAG}` = '{challenger_id}'")
+        for model in found:
+            # By its location: MLflow looks up models:/m-... at its global tracking URI, whatever it is given.
+            if model.status == LoggedModelStatus.READY and _fetch(model.artifact_location, path, tracking.uri):
+                return LoggedChallenger(model_uri=f"models:/{model.model_id}", run_id=model.source_run_id or "")
+    except MlflowException as error:
+        raise _unusable(tracking.uri, error) from error
+    return None
+
+
+def _fetch(location: str, path: str | Path, tracking_uri: str) -> bool:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    _clear(path)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=tracking_uri), path)
+    except (MlflowException, OSError):
+        # Its files were cleaned up: it will be fitted and logged again.
+        return False
+    return (Path(path) / DESCRIPTION_FILE).is_file()
+
+
+def _clear(path: str | Path) -> None:
+    # What an attempt left behind that was killed while it wrote.
+    if Path(path).is_dir():
+        shutil.rmtree(path)
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
+def log_challenger(
+    tracking: Tracking,
+    pipeline: Any,
+    path: str | Path,
+    *,
+    description: ModelDescription,
+    role: str,
+    metrics: dict[str, float],
+    example: pd.DataFrame,
+) -> LoggedChallenger:
+    """Save a fitted pipeline to a directory and log that directory to MLflow, with a run that says how it was made.
+
+    Args:
+        tracking: The connection.
+        pipeline: The fitted pipeline.
+        path: The directory to make.
+        description: What is known of the model.
+        role: ``challenger`` or ``refit``.
+        metrics: Numbers to log.
+        example: A few prepared rows.
+
+    Raises:
+        TrainingError: The server refused or went away.
+        ModelError: The pipeline cannot be saved safely.
+    """
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
+
+    tags = _tags(description, role)
+    client = tracking.client
+    run_id = ""
+    try:
+        run_id = tracking.given_run_id or client.create_run(tracking.experiment_id, run_name=f"{role}-{description.challenger_id[:8]}", tags=tags).info.run_id
+        logged = client.create_logged_model(tracking.experiment_id, name=MODEL_NAME, source_run_id=run_id, tags=tags)
+        entry = Model(artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id)
+        _clear(path)
+        save_model(pipeline, path, description=description, mlflow_model=entry, input_example=example)
+        client.log_model_artifacts(logged.model_id, str(path))
+        client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=0)])
+        _log_run(tracking, run_id, description, metrics, tags)
+        # READY comes last: an attempt that was killed before leaves a model that no rerun takes for whole.
+        client.finalize_logged_model(logged.model_id, "READY")
+        _end(tracking, run_id, "FINISHED")
+    except (MlflowException, OSError) as error:
+        _end_quietly(tracking, run_id)
+        raise _unusable(tracking.uri, error) from error
+    except Exception:
+        _end_quietly(tracking, run_id)
+        raise
+    return LoggedChallenger(model_uri=f"models:/{logged.model_id}", run_id=run_id)
+
+
+def _tags(description: ModelDescription, role: str) -> dict[str, str]:
+    return {
+        ID_TAG: description.challenger_id,
+        "evergreen.role": role,
+        "evergreen.task": description.task,
+        "evergreen.fit_start": description.fit_start,
+        "evergreen.fit_end": description.fit_end,
+        "evergreen.data_fingerprint": description.data_fingerprint,
+    }
+
+
+def _log_run(tracking: Tracking, run_id: str, description: ModelDescription, metrics: dict[str, float], tags: dict[str, str]) -> None:
+    for name, value in metrics.items():
+        tracking.client.log_metric(run_id, name, value)
+    recipe = {"estimator": description.estimator, "seed": str(description.seed)}
+    recipe.update({f"hyperparameters.{name}": str(value)[:LONGEST_TEXT] for name, value in description.hyperparameters.items()})
+    if not tracking.given_run_id:
+        for name, text in recipe.items():
+            tracking.client.log_param(run_id, name, text)
+        return
+    # KFP logs each step's inputs to that run as parameters; a second value under such a name makes MLflow refuse the batch.
+    for name, text in {**tags, **{f"evergreen.{name}": text for name, text in recipe.items()}}.items():
+        tracking.client.set_tag(run_id, name, text)
+
+
+def _end(tracking: Tracking, run_id: str, status: str) -> None:
+    if run_id and run_id != tracking.given_run_id:
+        tracking.client.set_terminated(run_id, status)
+
+
+def _end_quietly(tracking: Tracking, run_id: str) -> None:
+    import contextlib
+
+    from mlflow.exceptions import MlflowException
+
+    # The first error is the one to tell; the server may be gone.
+    with contextlib.suppress(MlflowException, OSError):
+        _end(tracking, run_id, "FAILED")
+
+
+def _known_run(client: MlflowClient, run_id: str) -> Run | None:
+    from mlflow.exceptions import MlflowException
+
+    if not run_id:
+        return None
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name, artifact_location=_artifact_location(tracking_uri))
+        except MlflowException:
+            # Another step may have made it meanwhile.
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        raise TrainingError(f"MLflow experiment {name!r} at {tracking_uri}: was deleted. Restore it, or choose another model_name.")
+    return found.experiment_id
+
+
+def _sqlite_file(tracking_uri: str) -> Path | None:
+    return Path(tracking_uri.removeprefix("sqlite:///").partition("?")[0]).absolute() if tracking_uri.startswith("sqlite:///") else None
+
+
+def _artifact_location(tracking_uri: str) -> str | None:
+    # Without a server MLflow puts artifacts into the working directory of whatever step comes first.
+    file = _sqlite_file(tracking_uri)
+    return (file.parent / "mlartifacts").as_uri() if file else None
+
+
+def _check_reachable(tracking_uri: str) -> None:
+    import socket
+
+    file = _sqlite_file(tracking_uri)
+    if file is not None and not file.parent.is_dir():
+        raise StateError(f"state_tracking_uri {tracking_uri!r}: the folder {file.parent} does not exist. Create it or correct the path.")
+    address = urlsplit(tracking_uri)
+    if address.scheme not in ("http", "https"):
+        return
+    try:
+        port = address.port or (443 if address.scheme == "https" else 80)
+        socket.create_connection((address.hostname or "", port), timeout=PROBE_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"state_tracking_uri {tracking_uri!r}: the MLflow server cannot be reached: {error}. Start it, or correct the address.") from error
+
+
+def _unusable(tracking_uri: str, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"state_tracking_uri {tracking_uri!r}: MLflow did not take the request: {error}. Check the server and its artifact store, then run the step again."
+    )

@@ -1,0 +1,144 @@
+"""How a model is made, apart from the data: estimator, hyperparameters, seed. Two equal recipes on equal data make the same challenger."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from typing import Any
+
+from evergreen.run_log import plain
+from evergreen.training.errors import TrainingError
+from evergreen.version import __version__
+
+AUTOMATIC = {
+    "classification": "sklearn.ensemble.HistGradientBoostingClassifier",
+    "regression": "sklearn.ensemble.HistGradientBoostingRegressor",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a model out of rows.
+
+    Attributes:
+        task: ``classification`` or ``regression``.
+        estimator: Import path of a scikit-learn estimator's class.
+        hyperparameters: Its hyperparameters, by name.
+        seed: The seed of everything random.
+        search: The search over hyperparameters as it was asked for; empty for none.
+        holdout_share: Share of the rows that is held out; 0 for a refit.
+    """
+
+    task: str
+    estimator: str
+    hyperparameters: dict[str, Any]
+    seed: int
+    search: dict[str, Any] = field(default_factory=dict)
+    holdout_share: float = 0.0
+
+
+def challenger_id(recipe: Recipe, *, role: str, columns: tuple[str, str], data_fingerprint: str) -> str:
+    """Return 16 hexadecimal digits that name a challenger: a hash of data, recipe, columns, role and code version.
+
+    Args:
+        recipe: How the model is made.
+        role: ``challenger`` or ``refit``.
+        columns: Names of the target and of the event time.
+        data_fingerprint: Fingerprint of the dataset.
+    """
+    parts = {"recipe": asdict(recipe), "role": role, "columns": columns, "data": data_fingerprint, "version": __version__}
+    return hashlib.sha256(json.dumps(plain(parts), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def parse_hyperparameters(text: str) -> dict[str, Any]:
+    """Read hyperparameters from a JSON object.
+
+    Raises:
+        TrainingError: The text is not a JSON object.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TrainingError(f'training_hyperparameters {text[:200]!r}: is not JSON: {error}. Write an object such as {{"max_iter": 200}}.') from error
+    if not isinstance(content, dict):
+        raise TrainingError(
+            f'training_hyperparameters {text[:200]!r}: expected a JSON object, found {type(content).__name__}. Write one such as {{"max_iter": 200}}.'
+        )
+    return content
+
+
+def estimator_path(estimator: str, task: str) -> str:
+    """Return the import path that an estimator's name stands for; ``auto`` is histogram gradient boosting for the task."""
+    return AUTOMATIC[task] if estimator.strip() == "auto" else estimator.strip()
+
+
+def build_estimator(recipe: Recipe) -> Any:
+    """Return the recipe's estimator, not fitted, with its hyperparameters and, where it takes one, the seed.
+
+    Raises:
+        TrainingError: The path names no scikit-learn estimator for the task, or the estimator has no such hyperparameter.
+    """
+    from sklearn.base import is_classifier
+
+    kind = _import_estimator(recipe.estimator)
+    try:
+        estimator = kind()
+        names = sorted(estimator.get_params(deep=False))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TrainingError(
+            f"training_estimator {recipe.estimator!r}: cannot be made without arguments: {error}. Choose an estimator whose arguments all have defaults."
+        ) from error
+    if is_classifier(estimator) != (recipe.task == "classification"):
+        wanted = "a classifier" if recipe.task == "classification" else "a regressor"
+        raise TrainingError(
+            f"training_estimator {recipe.estimator!r}: the task is {recipe.task}, which needs {wanted}. Choose another estimator or set model_task."
+        )
+    check_names(estimator, recipe.hyperparameters, recipe.estimator)
+    if "random_state" in names:
+        estimator.set_params(random_state=recipe.seed)
+    return estimator.set_params(**{name: whole_where_needed(estimator, name, value) for name, value in recipe.hyperparameters.items()})
+
+
+def check_names(estimator: Any, given: dict[str, Any], path: str) -> None:
+    """Raise TrainingError when a hyperparameter's name is not one of the estimator's."""
+    names = sorted(estimator.get_params(deep=False))
+    for name in given:
+        if name not in names:
+            raise TrainingError(f"hyperparameter {name!r}: {path} has none of that name; it takes {', '.join(names)}.")
+
+
+def whole_where_needed(estimator: Any, name: str, value: Any) -> Any:
+    """Return a whole float as an int where the estimator takes ints only: JSON writers and KFP turn 100 into 100.0."""
+    from sklearn.utils._param_validation import make_constraint
+
+    if not isinstance(value, float) or not value.is_integer():
+        return value
+    constraints = getattr(estimator, "_parameter_constraints", {}).get(name, [])
+    if constraints == "no_validation":
+        return value
+    checks = [make_constraint(constraint) for constraint in constraints]
+    if any(check.is_satisfied_by(value) for check in checks) or not any(check.is_satisfied_by(int(value)) for check in checks):
+        return value
+    return int(value)
+
+
+def _import_estimator(path: str) -> type[Any]:
+    module_name, _, class_name = path.rpartition(".")
+    if not module_name:
+        raise TrainingError(f"training_estimator {path!r}: expected auto or an import path such as sklearn.linear_model.LogisticRegression.")
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise TrainingError(
+            f"training_estimator {path!r}: module {module_name!r} cannot be imported: {error}. Check the path, or install the package in the image."
+        ) from error
+    kind = getattr(module, class_name, None)
+    if kind is None:
+        raise TrainingError(f"training_estimator {path!r}: module {module_name!r} has no {class_name!r}. Check the spelling.")
+    if not (isinstance(kind, type) and all(hasattr(kind, method) for method in ("fit", "predict", "get_params", "set_params"))):
+        raise TrainingError(
+            f"training_estimator {path!r}: is no scikit-learn estimator (it lacks fit, predict, get_params or set_params). Name an estimator's class."
+        )
+    return kind

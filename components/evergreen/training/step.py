@@ -1,0 +1,40 @@
+"""What a training step says about itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import write_json
+
+if TYPE_CHECKING:
+    from evergreen.run_log import StepRecord
+    from evergreen.training.challenger import Trained
+
+
+def report(trained: Trained, record: StepRecord, metrics: Any = None) -> str:
+    """Fill a step's record and metrics from what it made; return the model's id.
+
+    Args:
+        trained: What was made.
+        record: The step's record.
+        metrics: The metrics artifact, if the step has one.
+    """
+    description = trained.description
+    record.outcome = description.challenger_id
+    record.details = {
+        "challenger_id": description.challenger_id,
+        "model_uri": trained.logged.model_uri,
+        "mlflow_run_id": trained.logged.run_id,
+        "reused": trained.reused,
+        "task": description.task,
+        "estimator": description.estimator,
+        "hyperparameters": description.hyperparameters,
+        "fit_start": description.fit_start,
+        "fit_end": description.fit_end,
+        **trained.numbers,
+    }
+    if metrics is not None:
+        for name, value in trained.numbers.items():
+            metrics.log_metric(name, value)
+        write_json(metrics.path, trained.numbers)
+    return description.challenger_id

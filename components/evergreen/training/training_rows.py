@@ -1,0 +1,169 @@
+"""The rows a model may learn from: labelled, in time order, with features of known kinds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from evergreen.artifacts import feature_columns, read_frame
+from evergreen.columns import BOOLEAN, CATEGORY, DATE, NUMBER, event_times, iso_time
+from evergreen.training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MOST_CLASSES_GUESSED = 20
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Labelled rows in time order.
+
+    Attributes:
+        frame: All columns of the dataset, oldest row first.
+        times: Event time of each row, UTC.
+        target_column: Name of the label.
+        timestamp_column: Name of the event time.
+        unlabelled: Number of rows that were left out because they have no label.
+        fingerprint: Fingerprint of the whole dataset.
+        window_end: End of the dataset's window (exclusive), UTC.
+    """
+
+    frame: pd.DataFrame
+    times: pd.Series[pd.Timestamp]
+    target_column: str
+    timestamp_column: str
+    unlabelled: int
+    fingerprint: str
+    window_end: pd.Timestamp
+
+    @property
+    def feature_names(self) -> list[str]:
+        """The columns a model may learn from."""
+        return feature_columns(list(self.frame.columns), target_column=self.target_column, timestamp_column=self.timestamp_column)
+
+
+def read_training_rows(path: str | Path, metadata: Mapping[str, Any], *, target_column: str, timestamp_column: str) -> TrainingRows:
+    """Read a dataset as rows to learn from.
+
+    Args:
+        path: The dataset, a file or a folder.
+        metadata: The artifact's metadata; ``fingerprint`` and ``window_end`` are used when they are there.
+        target_column: Name of the label.
+        timestamp_column: Name of the event time.
+
+    Raises:
+        TrainingError: A column is absent, the rows are empty or unlabelled, or a row has no event time.
+        ArtifactError: The dataset cannot be read, or the timestamp column holds no times.
+    """
+    frame = read_frame(path).reset_index(drop=True)
+    for role, name in (("target_column", target_column), ("timestamp_column", timestamp_column)):
+        if name not in frame.columns:
+            raise TrainingError(f"{role} {name!r}: the training data has no such column; its columns are {', '.join(map(str, frame.columns))}.")
+    if frame.empty:
+        raise TrainingError("training data: holds no rows. Widen training_window_days or check data_source_uri.")
+    times = event_times(frame[timestamp_column])
+    if times.isna().any():
+        raise TrainingError(
+            f"timestamp_column {timestamp_column!r}: {int(times.isna().sum())} of {len(times)} rows have no event time. Remove those rows at the source."
+        )
+    end = times.max() + pd.Timedelta(microseconds=1)
+    if metadata.get("window_end"):
+        end = max(end, pd.Timestamp(metadata["window_end"]))
+    labelled = frame[target_column].notna()
+    if not labelled.any():
+        raise TrainingError(f"target_column {target_column!r}: all {len(frame)} rows are without a label. Check the column, or raise data_label_delay_days.")
+    order = times[labelled].sort_values(kind="stable").index
+    return TrainingRows(
+        frame=frame.loc[order].reset_index(drop=True),
+        times=times.loc[order].reset_index(drop=True),
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        unlabelled=int((~labelled).sum()),
+        fingerprint=str(metadata.get("fingerprint") or _content_hash(frame)),
+        window_end=end,
+    )
+
+
+def _content_hash(frame: pd.DataFrame) -> str:
+    import hashlib
+
+    digest = hashlib.sha256(",".join(map(str, frame.columns)).encode())
+    digest.update(pd.util.hash_pandas_object(frame.astype(str), index=False).sort_values().to_numpy().tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def feature_kinds(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
+    """Return the kind of each feature, ``number``, ``category``, ``boolean`` or ``date``, in alphabetical order.
+
+    Raises:
+        TrainingError: There are no features, or one is empty or of a type that a model cannot take.
+    """
+    if not names:
+        raise TrainingError("training data: has no column beside the target and the timestamp. Give it features, or exclude fewer columns.")
+    # By name, so that neither the source's column order nor JSON's sorted keys changes the model.
+    return {name: _kind(frame[name]) for name in sorted(names)}
+
+
+def _kind(column: pd.Series[Any]) -> str:
+    if column.isna().all():
+        raise TrainingError(
+            f"feature {column.name!r}: holds no value in any of {len(column)} rows. Repair it at the source or add it to data_excluded_columns."
+        )
+    content = pd.api.types.infer_dtype(column, skipna=True)
+    kinds = {
+        "boolean": BOOLEAN,
+        **dict.fromkeys(("integer", "floating", "mixed-integer-float", "decimal"), NUMBER),
+        **dict.fromkeys(("datetime64", "datetime", "date"), DATE),
+        **dict.fromkeys(("string", "categorical"), CATEGORY),
+    }
+    if content not in kinds:
+        raise TrainingError(
+            f"feature {column.name!r}: holds {content} values; expected numbers, text, truth values or times. "
+            "Convert it at the source or add it to data_excluded_columns."
+        )
+    return kinds[content]
+
+
+def label_classes(labels: pd.Series[Any], task: str) -> tuple[str, list[Any]]:
+    """Return the task that labels stand for and, for classification, the classes in order.
+
+    Args:
+        labels: One label a row, without missing values.
+        task: ``auto``, ``classification`` or ``regression``. ``auto`` takes text, truth values, categories, and whole numbers with at most 20
+            distinct values for classes, and anything else for regression.
+
+    Raises:
+        TrainingError: The task is unknown, the labels do not fit it, or there is one class only.
+    """
+    if task not in ("auto", "classification", "regression"):
+        raise TrainingError(f"model_task {task!r}: expected auto, classification or regression.")
+    truth = pd.api.types.infer_dtype(labels) == "boolean"
+    numeric = not truth and pd.api.types.is_numeric_dtype(labels.dtype)
+    whole = numeric and bool((labels % 1 == 0).all())
+    few = labels.nunique() <= MOST_CLASSES_GUESSED
+    resolved = task if task != "auto" else ("classification" if not numeric or (whole and few) else "regression")
+    if resolved == "regression":
+        if not (numeric or truth):
+            raise TrainingError(
+                f"target {labels.name!r}: regression needs numbers, found {labels.dtype} such as {labels.iloc[0]!r}. Set model_task to classification."
+            )
+        return resolved, []
+    if numeric and not whole:
+        raise TrainingError(
+            f"target {labels.name!r}: classification needs classes, found fractions such as {labels[labels % 1 != 0].iloc[0]}. Set model_task to regression."
+        )
+    classes = sorted({bool(value) for value in labels} if truth else {int(value) for value in labels} if whole else {str(value) for value in labels})
+    if len(classes) < 2:
+        raise TrainingError(
+            f"target {labels.name!r}: all {len(labels)} labelled rows are of class {classes[0]!r}; expected at least two. Widen training_window_days."
+        )
+    return resolved, classes
+
+
+def window_text(times: pd.Series[pd.Timestamp]) -> tuple[str, str]:
+    """Return the first and the last event time as ISO text."""
+    return iso_time(times.iloc[0]), iso_time(times.iloc[-1])

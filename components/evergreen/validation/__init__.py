@@ -1,0 +1,1 @@
+"""The data contract: infer it, check it, say what breaks it."""

@@ -1,0 +1,71 @@
+"""The component validate_data."""
+
+from typing import Optional
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, Dataset, Input, Output
+
+from evergreen.images import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def validate_data(  # KFP reads the descriptions of outputs under Returns, not under Args
+    dataset: Input[Dataset],
+    validated_data: Output[Dataset],
+    contract_used: Output[Artifact],
+    validation_report: Output[HTML],
+    target_column: str,
+    timestamp_column: str,
+    champion_contract: Optional[Input[Artifact]] = None,
+    contract: str = "inferred",
+    task: str = "auto",
+    check_target_classes: bool = True,
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "validate_data",
+) -> str:
+    """Check a dataset against its data contract; data that breaks it stops the pipeline.
+
+    The contract is the one that is given, else the champion's, else one inferred from these rows and marked
+    "inferred, unreviewed". The report and the contract are written before the step fails.
+
+    Args:
+        dataset: Rows to check, Parquet or CSV.
+        target_column: Name of the label.
+        timestamp_column: Name of the event time.
+        champion_contract: The champion's contract; may be absent.
+        contract: "inferred", a contract as YAML in line, or the path or gs:// URI of a YAML file.
+        task: "auto", "classification" or "regression".
+        check_target_classes: Whether the label must have values, of two classes at least. False for a short window that is only watched.
+        ledger_uri: Folder or bucket of the run records; "none" records nothing.
+        run_id: The pipeline run's id.
+        step_name: Name of this step in the run's records.
+
+    Returns:
+        Output: "passed" or "passed with warnings".
+        validated_data: The rows, without columns that the contract does not know.
+        contract_used: The contract, as YAML.
+        validation_report: The findings, for people.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.validation.step import run_validation_step
+
+        validation = run_validation_step(
+            dataset=dataset,
+            validated_data=validated_data,
+            contract_used=contract_used,
+            validation_report=validation_report,
+            target_column=target_column,
+            timestamp_column=timestamp_column,
+            champion_contract=champion_contract,
+            contract=contract,
+            task=task,
+            check_target_classes=check_target_classes,
+        )
+        record.outcome = validation.outcome
+        record.details = validation.details()
+        record.reports = {"validation_report": validation_report.uri}
+        validation.raise_if_broken()
+        return validation.outcome

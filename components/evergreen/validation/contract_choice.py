@@ -1,0 +1,72 @@
+"""Which contract applies: the one that is given, else the champion's, else one inferred from the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evergreen.artifacts import is_present
+from evergreen.errors import StateError
+from evergreen.object_store import open_store
+from evergreen.state import is_nothing
+from evergreen.validation.contract import Contract
+from evergreen.validation.errors import ContractError
+from evergreen.validation.inference import infer_contract, inference_comments
+
+if TYPE_CHECKING:
+    from evergreen.validation.frame import LoadedData
+
+Origin = Literal["given", "champion", "inferred"]
+
+
+@dataclass(frozen=True)
+class ChosenContract:
+    """A contract, its text with the comments that it came with, and where it comes from."""
+
+    contract: Contract
+    text: str
+    origin: Origin
+
+
+def choose_contract(given: str, champion_contract: Any, data: LoadedData, *, timestamp_column: str) -> ChosenContract:
+    """Return the contract that applies.
+
+    Args:
+        given: ``inferred``, YAML in line, or the path or ``gs://`` URI of a YAML file.
+        champion_contract: Artifact with the champion's contract; None or absent when there is no champion.
+        data: What a contract is inferred from when there is no other.
+        timestamp_column: The event time.
+
+    Raises:
+        ContractError: The contract cannot be read.
+    """
+    if not is_nothing(given) and given.strip() != "inferred":
+        text = given if _is_in_line(given) else _read_file(given.strip())
+        return ChosenContract(Contract.from_yaml(text, origin="contract"), text, "given")
+    if champion_contract is not None and is_present(champion_contract):
+        text = _read_file(champion_contract.path)
+        return ChosenContract(Contract.from_yaml(text, origin="the champion's contract"), text, "champion")
+    contract = infer_contract(data, timestamp_column=timestamp_column)
+    return ChosenContract(contract, contract.to_yaml(inference_comments(len(data.frame))), "inferred")
+
+
+def _is_in_line(text: str) -> bool:
+    return "\n" in text.strip() or text.strip().startswith("{") or ": " in text
+
+
+def _read_file(location: str) -> str:
+    content: bytes | None
+    try:
+        if "://" in location:
+            folder, _, name = location.rpartition("/")
+            content = open_store(folder).read(name)
+        else:
+            content = Path(location).read_bytes()
+        return (content or b"").decode("utf-8") if content is not None else _refuse(location, "there is no such object")
+    except (OSError, StateError, UnicodeDecodeError) as error:
+        return _refuse(location, str(error))
+
+
+def _refuse(location: str, reason: str) -> str:
+    raise ContractError(f"contract {location!r}: cannot be read: {reason}. Expected 'inferred', YAML in line, or the path or gs:// URI of a YAML file.")

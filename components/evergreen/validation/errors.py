@@ -1,0 +1,7 @@
+"""The error of the validation room."""
+
+from evergreen.errors import EvergreenError
+
+
+class ContractError(EvergreenError):
+    """Data breaks its contract, or a contract cannot be read."""

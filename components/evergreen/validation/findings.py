@@ -1,0 +1,82 @@
+"""What a check found, and the error that tells all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evergreen.validation.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evergreen.validation.contract import Severity
+
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One rule that the data breaks.
+
+    Attributes:
+        column: The column; ``(rows)`` for the dataset as a whole.
+        rule: What was expected, in a few words.
+        severity: ``fail`` or ``warn``.
+        count: Number of rows that break the rule.
+        rows: Number of rows looked at.
+        examples: Up to three of the values, as text.
+        advice: What to do; empty where the rule says it.
+    """
+
+    column: str
+    rule: str
+    severity: Severity
+    count: int
+    rows: int
+    examples: tuple[str, ...] = ()
+    advice: str = ""
+
+    @property
+    def share(self) -> float:
+        """Share of rows that break the rule."""
+        return self.count / self.rows if self.rows else 0.0
+
+    def __str__(self) -> str:
+        examples = f", such as {', '.join(self.examples)}" if self.examples else ""
+        advice = f". {self.advice}" if self.advice else ""
+        return f"column {self.column!r}: {self.rule}; {self.count:,} of {self.rows:,} rows{examples}{advice}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding as plain JSON values."""
+        return {"column": self.column, "rule": self.rule, "severity": self.severity, "count": self.count, "share": self.share, "examples": list(self.examples)}
+
+
+WHOLE_DATASET = "(rows)"
+
+
+def examples_of(values: Sequence[Any]) -> tuple[str, ...]:
+    """Return the first different values as text."""
+    return tuple(dict.fromkeys(str(value) if not isinstance(value, str) else repr(value) for value in values[:1000]))[:EXAMPLES]
+
+
+def broken(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that stop the run."""
+    return [finding for finding in findings if finding.severity == "fail"]
+
+
+def raise_if_broken(findings: Sequence[Finding], *, origin: str) -> None:
+    """Raise one error that tells every broken rule.
+
+    Args:
+        findings: What the checks found.
+        origin: Where the contract comes from.
+
+    Raises:
+        ContractError: A finding has the severity ``fail``.
+    """
+    failed = broken(findings)
+    if failed:
+        rules = "1 rule is" if len(failed) == 1 else f"{len(failed)} rules are"
+        lines = [f"the data breaks its contract ({origin}), {rules} broken; first: {failed[0]}", *(f"  - {finding}" for finding in failed)]
+        raise ContractError("\n".join([*lines, "Correct the data at its source, or review the contract; the champion stays as it was."]))

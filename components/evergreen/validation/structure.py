@@ -1,0 +1,123 @@
+"""What must hold before single values can be checked: columns, types, and values that are values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from evergreen.validation.findings import WHOLE_DATASET, Finding, examples_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evergreen.validation.contract import ColumnRules, Contract
+    from evergreen.validation.frame import LoadedData
+
+TASKS = ("auto", "classification", "regression")
+
+
+def check_structure(
+    data: LoadedData, contract: Contract, *, target_column: str, timestamp_column: str, task: str, check_target_classes: bool
+) -> tuple[list[Finding], list[str]]:
+    """Check columns and types.
+
+    Args:
+        data: The dataset.
+        contract: What it must look like.
+        target_column: The label.
+        timestamp_column: The event time.
+        task: ``auto``, ``classification`` or ``regression``.
+        check_target_classes: Whether the label must have values, of two classes at least. In a short window that is only watched, one class can be honest
+            and labels may come later.
+
+    Returns:
+        The findings, and the columns whose values can be checked further.
+    """
+    findings = list(_missing_columns(data, contract, target_column=target_column, timestamp_column=timestamp_column))
+    rows = len(data.frame)
+    if rows < contract.minimum_rows:
+        findings.append(Finding(WHOLE_DATASET, f"at least {contract.minimum_rows:,} rows are expected", "fail", rows, rows))
+    checkable = []
+    for name, rules in contract.columns.items():
+        if name not in data.frame.columns:
+            continue
+        wrong = (
+            _wrong_type(data, name, rules) or _infinite(data, name) or _all_null(data, name, rules, exempt=name == target_column and not check_target_classes)
+        )
+        if wrong:
+            findings.append(wrong)
+        elif data.frame[name].notna().any():
+            checkable.append(name)
+    findings += _unknown_columns(data, contract, keep=(target_column, timestamp_column))
+    if check_target_classes and target_column in data.frame.columns:
+        findings += _single_class(data, target_column, task)
+    return findings, checkable
+
+
+def _missing_columns(data: LoadedData, contract: Contract, *, target_column: str, timestamp_column: str) -> Iterator[Finding]:
+    rows, there = len(data.frame), ", ".join(data.kinds)
+    for name, parameter in ((target_column, "target_column"), (timestamp_column, "timestamp_column")):
+        if name not in data.kinds:
+            yield Finding(name, f"the {parameter} is missing", "fail", rows, rows, advice=f"The columns are {there}.")
+    for name, rules in contract.columns.items():
+        if rules.required and name not in data.kinds and name not in (target_column, timestamp_column):
+            yield Finding(name, "a required column is missing", "fail", rows, rows, advice=f"The columns are {there}.")
+
+
+def _unknown_columns(data: LoadedData, contract: Contract, *, keep: tuple[str, ...]) -> Iterator[Finding]:
+    rows = len(data.frame)
+    for name in data.kinds:
+        if name not in contract.columns and name not in keep:
+            yield Finding(name, f"the contract does not know this column ({data.kinds[name]}); it is left out", "warn", rows, rows)
+
+
+def _wrong_type(data: LoadedData, name: str, rules: ColumnRules) -> Finding | None:
+    values, kind, rows = data.frame[name], data.kinds[name], len(data.frame)
+    known = values.dropna()
+    if kind in (rules.type, "empty") or known.empty or (rules.type == "number" and kind == "integer"):
+        return None
+    expected = f"{rules.type} values are expected, found {kind}"
+    if rules.type == "integer" and kind == "number":
+        fractions = known[(known % 1 != 0) & np.isfinite(known)]
+        return Finding(name, "whole numbers are expected", "fail", len(fractions), rows, examples_of(fractions.tolist())) if len(fractions) else None
+    if kind == "string" and rules.type in ("number", "integer"):
+        return _text_for_numbers(name, known, rows, rules.type)
+    return Finding(name, expected, "fail", len(known), rows, examples_of(known.head(1000).tolist()))
+
+
+def _text_for_numbers(name: str, known: pd.Series[Any], rows: int, expected: str) -> Finding:
+    unreadable = known[pd.to_numeric(known, errors="coerce").isna()]
+    if unreadable.empty:
+        rule = f"{expected} values are expected, found text that can all be read as numbers"
+        return Finding(name, rule, "fail", len(known), rows, examples_of(known.tolist()), "Write the column as numbers; text is not converted in silence.")
+    rule = f"{expected} values are expected, found text that cannot be read as numbers"
+    return Finding(name, rule, "fail", len(unreadable), rows, examples_of(unreadable.tolist()))
+
+
+def _infinite(data: LoadedData, name: str) -> Finding | None:
+    if data.kinds[name] != "number":
+        return None
+    infinite = np.isinf(data.frame[name].to_numpy(dtype=np.float64))
+    count = int(infinite.sum())
+    return Finding(name, "infinite values are not allowed", "fail", count, len(infinite), examples_of(data.frame[name][infinite].tolist())) if count else None
+
+
+def _all_null(data: LoadedData, name: str, rules: ColumnRules, *, exempt: bool) -> Finding | None:
+    rows = len(data.frame)
+    if exempt or not rows or not rules.required or rules.maximum_null_share == 1.0 or data.frame[name].notna().any():
+        return None
+    return Finding(name, "a column without any value", "fail", rows, rows, advice="Leave it out with excluded_columns, or mend its source.")
+
+
+def _single_class(data: LoadedData, target_column: str, task: str) -> Iterator[Finding]:
+    labels = data.frame[target_column].dropna()
+    if len(labels.unique()) != 1:
+        return
+    looks_like_classes = data.kinds[target_column] in ("string", "boolean", "integer")
+    if task == "classification" or (task == "auto" and looks_like_classes):
+        rule = "the target has one class only; classification needs two or more"
+        yield Finding(
+            target_column, rule, "fail", len(labels), len(data.frame), examples_of(labels.head(1).tolist()), "Take a longer window, or check the labels."
+        )

@@ -1,0 +1,116 @@
+"""Four scheduled runs over fifty years of weather, on this machine, from an empty registry.
+
+The pipeline is the one that is uploaded to Kubeflow. The first run finds no champion and promotes one; the second falls
+on quiet years; the third on the years after the relation between weather and rain changed; the fourth gets a file that
+somebody broke.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from evergreen.local_run import LocalHome, LocalRun, run_locally
+from evergreen.object_store import open_store
+from evergreen.pipeline_file import arguments_for, load_pipeline
+from evergreen.registry.ledger import Ledger
+from evergreen.reporting.summary import RunSummary, summarise_run
+from evergreen.run_display import LiveSteps, print_history, print_summary
+
+ROOT = Path(__file__).resolve().parent.parent
+WEATHER = ROOT / "demo" / "weather.parquet"
+HOME = LocalHome(ROOT / ".evergreen" / "demo")
+MODEL = "rain"
+
+PARAMETERS = {
+    "data_timestamp_column": "observed_at",
+    "data_target_column": "rain",
+    "data_window_days": 365,
+    "training_window_days": 1825,
+    "model_name": MODEL,
+}
+
+
+@dataclass(frozen=True)
+class ScheduledRun:
+    """One run of the demo.
+
+    Attributes:
+        title: What a person should know beforehand.
+        window_end: End of the newest data.
+        expected_outcome: What has to come out.
+        source: The file that is read.
+    """
+
+    title: str
+    window_end: str
+    expected_outcome: str
+    source: Path = WEATHER
+
+
+def break_file(source: Path, target: Path) -> Path:
+    """Write a copy of the weather in which somebody exchanged standardised temperatures for degrees Fahrenheit."""
+    table = pq.read_table(source)
+    position = table.schema.get_field_index("temperature")
+    fahrenheit = pc.add(pc.multiply(table["temperature"], pa.scalar(20.0)), pa.scalar(55.0))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.set_column(position, "temperature", fahrenheit), target)
+    return target
+
+
+def main() -> int:
+    """Play the runs; the exit status is 0 when each ended as it should."""
+    # Held on to here: the runner redirects sys.stdout while it runs.
+    console = Console(file=sys.stdout)
+    shutil.rmtree(HOME.folder, ignore_errors=True)
+    broken = break_file(WEATHER, HOME.folder / "broken_weather.parquet")
+    schedule = [
+        ScheduledRun("1954: there is no champion yet", "1954-01-01", "promoted"),
+        ScheduledRun("1966: quiet years", "1966-01-01", "kept"),
+        ScheduledRun("1984: after the change around 1981", "1984-01-01", "promoted"),
+        ScheduledRun("1985: a file with temperatures in Fahrenheit", "1985-01-01", "failed", broken),
+    ]
+    pipeline = load_pipeline(ROOT / "pipelines" / "continuous_retraining.py")
+    finished: list[tuple[ScheduledRun, LocalRun, RunSummary]] = []
+    for scheduled in schedule:
+        console.rule(f"[bold]{escape(scheduled.title)}", align="left")
+        given = {**PARAMETERS, "data_source_uri": str(scheduled.source), "data_window_end": scheduled.window_end}
+        with LiveSteps(console) as steps:
+            run = run_locally(pipeline, arguments_for(pipeline, given), HOME, steps.show)
+        summary = summarise_run(run.records, run_id=run.run_id, model_name=MODEL)
+        print_summary(console, summary, run)
+        finished.append((scheduled, run, summary))
+    print_table_of_runs(console, finished)
+    print_history(console, MODEL, Ledger(open_store(HOME.ledger_uri), MODEL).records())
+    wrong = [scheduled.title for scheduled, _, summary in finished if summary.outcome != scheduled.expected_outcome]
+    if wrong:
+        console.print(f"[red]These runs did not end as they should: {escape('; '.join(wrong))}[/]")
+        return 1
+    console.print("Every run ended as it should; the broken file was refused and the champion stayed.")
+    return 0
+
+
+def print_table_of_runs(console: Console, finished: list[tuple[ScheduledRun, LocalRun, RunSummary]]) -> None:
+    """Print a line a run, and the path of each run's report."""
+    table = Table(title="The runs", title_justify="left")
+    for heading in ("run", "decision", "outcome", "champion", "seconds"):
+        table.add_column(heading)
+    for scheduled, run, summary in finished:
+        champion = f"{summary.champion_before or '?'} → {summary.champion_after or '?'}"
+        table.add_row(scheduled.title, summary.decision or "none", summary.outcome, champion, f"{run.duration_s:.1f}")
+    console.print(table)
+    for scheduled, run, _ in finished:
+        console.print(f"{scheduled.title}: {run.ledger_uri}/runs/{run.run_id}.html", soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from kfp import dsl
+
+from evergreen import evaluate_model
+from evergreen.evaluation.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+CUT = "2020-06-01T00:00:00Z"
+
+
+@pytest.fixture
+def evaluate(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Call evaluate_model; returns its answer, the evaluation and the artifacts."""
+
+    def run(challenger: Any, champion: Any, holdout: pd.DataFrame, **settings: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        holdout.to_parquet(tmp_path / "holdout", index=False)
+        absent = dsl.Model(name="champion", uri=str(tmp_path / "absent"), metadata={"present": False})
+        outputs: dict[str, Any] = {
+            "evaluation": dsl.Artifact(name="e", uri=str(tmp_path / "e" / "evaluation"), metadata={}),
+            "evaluation_report": dsl.HTML(name="r", uri=str(tmp_path / "r" / "report.html"), metadata={}),
+            "classification_metrics": dsl.ClassificationMetrics(name="c", uri=str(tmp_path / "c" / "curves"), metadata={}),
+            "metrics": dsl.Metrics(name="m", uri=str(tmp_path / "m" / "metrics"), metadata={}),
+        }
+        holdout_data = dsl.Dataset(name="h", uri=str(tmp_path / "holdout"), metadata={})
+        ledger = str(tmp_path / "ledger")
+        answer = evaluate_model.python_func(
+            challenger=challenger, champion=champion or absent, holdout_data=holdout_data, ledger_uri=ledger, run_id="run-1", **outputs, **settings
+        )
+        record = json.loads((tmp_path / "ledger" / "runs" / "run-1" / "evaluate_model.json").read_text())
+        content = json.loads(Path(outputs["evaluation"].path).read_text())
+        assert record["outcome"] == answer == content["verdict"]
+        assert "check_rows" not in record["details"]
+        assert content["sentence"].split(".")[0] in Path(outputs["evaluation_report"].path).read_text().replace("&#39;", "'")
+        return answer, content, outputs
+
+    return run
+
+
+@pytest.fixture
+def old(make_model: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> Any:
+    """A champion from before the relation turned round."""
+    return make_model("champion", make_events(days=120, flip=True, seed=1), fit_end="2020-05-01T00:00:00Z")
+
+
+@pytest.fixture
+def new(make_model: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> Any:
+    return make_model("challenger", make_events(days=120, seed=2), fit_end=CUT)
+
+
+@pytest.fixture
+def holdout(make_events: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+    return make_events(start="2020-06-01", days=60, seed=3)
+
+
+def test_a_better_challenger_is_promoted(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
+    answer, found, artifacts = evaluate(new, old, holdout)
+    assert (answer, found["conclusion"], found["champion_version"], found["rows"]) == ("promote", "better", "3", 240)
+    assert 0 < found["difference_lower"] < found["difference"] < found["difference_upper"]
+    assert found["difference"] == pytest.approx(found["challenger_score"] - found["champion_score"])
+    assert found["challenger_lower"] < found["challenger_score"] < found["challenger_upper"]
+    assert found["holdout_window"] == {"start": "2020-06-01T00:00:00Z", "end": "2020-07-30T00:00:00Z"}
+    assert len(found["check_rows"]) == len(found["check_predictions"]) == 200
+    assert set(found["check_rows"][0]) == {"temperature", "pressure", "humidity", "city"}
+    curves = artifacts["classification_metrics"].metadata
+    assert sum(sum(row["row"]) for row in curves["confusionMatrix"]["rows"]) == 240
+    assert 2 <= len(curves["confidenceMetrics"]) <= 100
+    assert all(np.isfinite(list(point.values())).all() for point in curves["confidenceMetrics"])
+    assert artifacts["metrics"].metadata["challenger_score"] == found["challenger_score"]
+    assert json.dumps(artifacts["metrics"].metadata, allow_nan=False)
+
+
+def test_a_worse_challenger_is_rejected(evaluate: Callable[..., Any], new: Any, old: Any, make_events: Callable[..., pd.DataFrame]) -> None:
+    # The relation has turned back: the challenger is now worse than a constant, too.
+    answer, found, _ = evaluate(new, old, make_events(start="2020-06-01", days=60, seed=3, flip=True))
+    assert (answer, found["conclusion"]) == ("reject", "below floor")
+    assert found["difference_upper"] < 0
+    assert "no better than a constant's" in found["reasons"][0]
+
+
+def test_an_equal_challenger_is_rejected_unless_the_margin_allows_it(evaluate: Callable[..., Any], new: Any, holdout: pd.DataFrame) -> None:
+    answer, found, _ = evaluate(new, new, holdout)
+    assert (answer, found["conclusion"], found["difference"]) == ("reject", "not better", 0.0)
+    answer, found, _ = evaluate(new, new, holdout, margin=-0.02)
+    assert (answer, found["conclusion"]) == ("promote", "better")
+    assert "no worse than the champion by more than the margin" in found["reasons"][0]
+
+
+def test_worse_than_a_good_champion(
+    evaluate: Callable[..., Any], make_model: Callable[..., Any], make_events: Callable[..., pd.DataFrame], new: Any, holdout: pd.DataFrame
+) -> None:
+    weak = make_model("weak", make_events(days=120, seed=4), fit_end=CUT, features={"pressure": "number"})
+    answer, found, _ = evaluate(weak, new, holdout)
+    assert (answer, found["conclusion"]) == ("reject", "worse")
+
+
+def test_rows_that_the_champion_has_seen_are_left_out(
+    evaluate: Callable[..., Any], make_model: Callable[..., Any], make_events: Callable[..., pd.DataFrame], new: Any, holdout: pd.DataFrame
+) -> None:
+    champion = make_model("newer", make_events(days=120, flip=True, seed=1), fit_end="2020-06-21T00:00:00Z")
+    _, found, _ = evaluate(new, champion, holdout)
+    assert (found["rows"], found["rows_seen_by_champion"]) == (160, 80)
+    assert found["holdout_window"]["start"] == "2020-06-21T00:00:00Z"
+    answer, found, artifacts = evaluate(new, champion, holdout, minimum_rows=161)
+    assert (answer, found["conclusion"], found["challenger_score"]) == ("reject", "cannot tell", None)
+    assert "Only 160 labelled rows are newer than what both models have seen (80 older ones were left out); at least 161 are needed" in found["reasons"][0]
+    assert artifacts["metrics"].metadata == {"rows": 160.0}
+
+
+def test_no_row_is_left(evaluate: Callable[..., Any], new: Any, holdout: pd.DataFrame) -> None:
+    answer, found, _ = evaluate(new, None, holdout.assign(rain=None))
+    assert (answer, found["conclusion"], found["rows"], found["holdout_window"]) == ("reject", "cannot tell", 0, {"start": "", "end": ""})
+
+
+def test_without_champion_the_challenger_must_beat_a_constant(evaluate: Callable[..., Any], new: Any, holdout: pd.DataFrame) -> None:
+    answer, found, _ = evaluate(new, None, holdout)
+    assert (answer, found["conclusion"], found["champion_version"], found["difference"]) == ("promote", "no champion", "none", None)
+    assert found["naive_score"] == pytest.approx(max(holdout["rain"].mean(), 1 - holdout["rain"].mean()))
+    answer, found, _ = evaluate(new, None, holdout.assign(rain=holdout["rain"].sample(frac=1, random_state=0).to_numpy()))
+    assert (answer, found["conclusion"]) == ("reject", "not better")
+
+
+def test_floors(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
+    answer, found, _ = evaluate(new, old, holdout, floors='{"roc_auc": 0.999, "accuracy": 0.5}')
+    assert (answer, found["conclusion"]) == ("reject", "below floor")
+    assert len(found["reasons"]) == 1
+    assert found["reasons"][0].endswith("below the floor of 0.999.")
+    assert evaluate(new, old, holdout, floors='{"roc_auc": 0.9}')[0] == "promote"
+
+
+def test_another_metric(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
+    answer, found, _ = evaluate(new, old, holdout, metric="roc_auc", resamples=300)
+    assert (answer, found["metric"]) == ("promote", "roc_auc")
+    assert found["naive_score"] == pytest.approx(0.5)
+
+
+def test_an_undefined_metric_cannot_tell(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
+    answer, found, artifacts = evaluate(new, old, holdout.assign(rain=1), metric="roc_auc")
+    assert (answer, found["conclusion"]) == ("reject", "cannot tell")
+    assert "metric 'roc_auc': not defined on these 240 rows, whose labels are: 1" in found["reasons"][0]
+    assert "confidenceMetrics" not in artifacts["classification_metrics"].metadata
+
+
+def test_a_champion_that_cannot_be_scored(evaluate: Callable[..., Any], new: Any, make_model: Callable[..., Any], make_events: Callable[..., Any]) -> None:
+    rows = make_events(days=60).assign(wind=1.0)
+    champion = make_model("windy", rows, fit_end=CUT, features={"wind": "number", "temperature": "number"})
+    answer, found, _ = evaluate(new, champion, make_events(start="2020-06-01", days=60))
+    assert (answer, found["conclusion"]) == ("reject", "cannot tell")
+    assert "The champion cannot be scored on the holdout: model id-windy: the rows lack the features wind" in found["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "words"),
+    [
+        ("temperature", "regression", "The champion is for regression and the challenger for classification"),
+        ("humid", "classification", "The champion predicts 'humid' and the challenger 'rain'"),
+    ],
+)
+def test_a_champion_for_something_else(
+    evaluate: Callable[..., Any], new: Any, make_model: Callable[..., Any], make_events: Callable[..., Any], *, target: str, task: str, words: str
+) -> None:
+    rows = make_events(days=60).assign(humid=lambda frame: (frame["humidity"] > 0).astype(int))
+    champion = make_model("other", rows, fit_end=CUT, features={"pressure": "number"}, task=task, target=target)
+    _, found, _ = evaluate(new, champion, make_events(start="2020-06-01", days=60))
+    assert found["conclusion"] == "cannot tell"
+    assert words in found["reasons"][0]
+
+
+def test_regression(evaluate: Callable[..., Any], make_model: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
+    def rows(**settings: Any) -> pd.DataFrame:
+        return make_events(**settings).assign(rain=lambda frame: frame["temperature"] * 2 + frame["pressure"])
+
+    features = {"temperature": "number", "pressure": "number"}
+    challenger = make_model("challenger", rows(days=60, seed=2), fit_end=CUT, task="regression", features=features)
+    champion = make_model("champion", rows(days=60, seed=1), fit_end=CUT, task="regression", features={"temperature": "number"})
+    answer, found, artifacts = evaluate(challenger, champion, rows(start="2020-06-01", days=60, seed=3))
+    assert (answer, found["metric"]) == ("promote", "neg_mean_absolute_error")
+    assert found["difference_lower"] > 0
+    assert artifacts["classification_metrics"].metadata == {}
+    assert json.loads(Path(artifacts["classification_metrics"].path).read_text()) == {"confidenceMetrics": [], "confusionMatrix": None}
+
+
+WRONG = [
+    ({"metric": "goodness"}, "evaluation_metric 'goodness': expected auto or the name of a scikit-learn scorer"),
+    ({"metric": "r2"}, "'r2': is for regression and the task is classification"),
+    ({"margin": float("nan")}, "evaluation_margin nan: expected a finite number"),
+    ({"minimum_rows": 1}, "minimum_rows 1: expected at least 2"),
+    ({"confidence": 95.0}, r"confidence 95.0: expected a share between 0 and 1"),
+    ({"resamples": 10}, "resamples 10: expected at least 200"),
+    ({"floors": "{"}, "floors '{': is not JSON"),
+    ({"floors": '{"accuracy": "high"}'}, "expected a number for each scorer"),
+    ({"floors": '{"goodness": 1}'}, "floors: metric 'goodness': expected auto or the name"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), WRONG)
+def test_wrong_settings_are_named(
+    evaluate: Callable[..., Any], new: Any, holdout: pd.DataFrame, *, settings: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(EvaluationError, match=message):
+        evaluate(new, None, holdout, **settings)
+    assert not (tmp_path / "e" / "evaluation").exists()
+    assert json.loads((tmp_path / "ledger" / "runs" / "run-1" / "evaluate_model.json").read_text())["state"] == "failed"
+
+
+def test_wrong_inputs_are_named(evaluate: Callable[..., Any], new: Any, holdout: pd.DataFrame) -> None:
+    with pytest.raises(EvaluationError, match="holdout_data: has no column 'rain', which the challenger was trained with"):
+        evaluate(new, None, holdout.drop(columns="rain"))
+    absent = dsl.Model(name="m", uri="/none", metadata={"present": False})
+    with pytest.raises(EvaluationError, match="challenger: the artifact holds no model"):
+        evaluate(absent, None, holdout)

@@ -1,0 +1,216 @@
+"""Every branch of the pipeline, in real local KFP runs; what matters is read from the registry and the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from evergreen.local_run import LocalHome, LocalRun, run_locally
+from evergreen.object_store import open_store
+from evergreen.pipeline_file import arguments_for, load_pipeline
+from evergreen.registry.ledger import Ledger
+from evergreen.reporting.summary import RunSummary, summarise_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PIPELINE = Path(__file__).resolve().parents[2] / "pipelines" / "continuous_retraining.py"
+MODEL = "rain"
+CHANGE = "2023-01-01"
+
+pytestmark = pytest.mark.timeout(600)
+
+
+class Laptop:
+    """A local registry, ledger and data source on which runs follow each other."""
+
+    def __init__(self, folder: Path, events: pd.DataFrame) -> None:
+        self.home = LocalHome(folder / "home")
+        self.source = folder / "events.parquet"
+        events.to_parquet(self.source)
+
+    def run(self, window_end: str, **parameters: Any) -> tuple[RunSummary, LocalRun]:
+        given = {
+            "data_source_uri": str(self.source),
+            "data_timestamp_column": "time",
+            "data_target_column": "rain",
+            "data_window_days": 60,
+            "data_window_end": window_end,
+            "training_window_days": 365,
+            "model_name": MODEL,
+            **parameters,
+        }
+        pipeline = load_pipeline(PIPELINE)
+        finished = run_locally(pipeline, arguments_for(pipeline, given), self.home, lambda _: None)
+        return summarise_run(finished.records), finished
+
+    def champion(self) -> str:
+        from mlflow import MlflowClient
+
+        return str(MlflowClient(self.home.tracking_uri).get_model_version_by_alias(MODEL, "champion").version)
+
+    def versions(self) -> list[str]:
+        from mlflow import MlflowClient
+
+        return sorted(str(version.version) for version in MlflowClient(self.home.tracking_uri).search_model_versions(f"name='{MODEL}'"))
+
+    def ledger_kinds(self) -> list[str]:
+        return [record.kind for record in self.ledger().records()]
+
+    def ledger(self) -> Ledger:
+        return Ledger(open_store(self.home.ledger_uri), MODEL)
+
+    def state(self) -> tuple[str, list[str], list[str]]:
+        return self.champion(), self.versions(), self.ledger_kinds()
+
+
+def step_names(finished: LocalRun) -> list[str]:
+    return [record.step_name for record in finished.records]
+
+
+def window_digest(finished: LocalRun, artifact: str) -> str:
+    """Hash of the newest file of an artifact's name among the artifacts of all local runs."""
+    home = Path(finished.ledger_uri).parent
+    newest = max((home / "artifacts").rglob(artifact), key=lambda path: path.stat().st_mtime)
+    return hashlib.sha256(newest.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory, make_events: Callable[..., pd.DataFrame]) -> Laptop:
+    """A laptop on which the first run has promoted version 1."""
+    stable = make_events(start="2020-01-01", days=1096, seed=1)
+    changed = make_events(start=CHANGE, days=600, seed=2, shift=1.0, flip=True)
+    laptop = Laptop(tmp_path_factory.mktemp("laptop"), pd.concat([stable, changed], ignore_index=True))
+    summary, finished = laptop.run("2021-06-01")
+    assert summary.outcome == "promoted", finished.log_file.read_text()[-3000:]
+    return laptop
+
+
+def test_the_first_run_promotes_because_there_is_no_champion(laptop: Laptop) -> None:
+    first = laptop.ledger().records()[0]
+    assert (first.kind, first.version_before, first.version_after) == ("promotion", "none", "1")
+    assert "1" in laptop.versions()
+    assert laptop.ledger().verify() == []
+
+
+def test_a_quiet_window_keeps_the_champion_and_trains_nothing(laptop: Laptop) -> None:
+    versions = laptop.versions()
+    summary, finished = laptop.run("2022-01-01")
+    assert (summary.status, summary.decision, summary.outcome) == ("succeeded", "keep", "kept")
+    assert summary.reasons
+    assert laptop.champion() == summary.champion_after == summary.champion_before == "1"
+    assert laptop.versions() == versions
+    assert "train_challenger" not in step_names(finished)
+    assert step_names(finished)[-1] == "record_run"
+    assert laptop.ledger_kinds()[-1] == "kept"
+
+
+def test_the_same_window_gives_the_same_bytes_and_the_same_decision(laptop: Laptop) -> None:
+    first_summary, first = laptop.run("2022-03-01")
+    first_digest = window_digest(first, "dataset")
+    second_summary, second = laptop.run("2022-03-01")
+    assert window_digest(second, "dataset") == first_digest
+    fingerprints = [next(record for record in run.records if record.step_name == "ingest_window").details["fingerprint"] for run in (first, second)]
+    assert fingerprints[0] == fingerprints[1]
+    assert (first_summary.decision, first_summary.reasons) == (second_summary.decision, second_summary.reasons)
+
+
+def test_a_challenger_that_is_no_better_is_rejected(laptop: Laptop) -> None:
+    versions = laptop.versions()
+    summary, finished = laptop.run("2022-06-01", policy_mode="force")
+    assert (summary.status, summary.decision, summary.outcome) == ("succeeded", "retrain", "rejected")
+    assert summary.evaluation
+    assert summary.evaluation["verdict"] == "reject"
+    assert laptop.champion() == "1"
+    assert laptop.versions() == versions
+    assert laptop.ledger_kinds()[-1] == "rejection"
+    assert "deploy_model" not in step_names(finished)
+    assert "refit_challenger" not in step_names(finished)
+
+
+def test_a_broken_file_fails_in_validation_and_changes_nothing(laptop: Laptop, tmp_path: Path) -> None:
+    before = laptop.state()
+    broken = tmp_path / "broken.parquet"
+    events = pd.read_parquet(laptop.source)
+    events.assign(temperature=events["temperature"] * 20 + 55).to_parquet(broken)
+    summary, finished = laptop.run("2022-06-01", data_source_uri=str(broken))
+    assert (summary.status, summary.outcome) == ("failed", "failed")
+    assert "temperature" in summary.error
+    failed = [record.step_name for record in finished.records if record.state == "failed"]
+    assert failed == ["validate_window"]
+    assert step_names(finished)[-1] == "record_run"
+    assert laptop.state() == before
+
+
+def test_a_dry_run_does_everything_but_the_promotion(laptop: Laptop) -> None:
+    before = laptop.champion(), laptop.versions()
+    summary, finished = laptop.run("2024-01-01", policy_mode="dry-run")
+    assert (summary.decision, summary.outcome) == ("retrain", "dry run"), finished.log_file.read_text()[-3000:]
+    assert (laptop.champion(), laptop.versions()) == before
+
+
+def test_a_changed_world_is_noticed_learned_and_promoted_after_approval_was_waited_for(laptop: Laptop) -> None:
+    waiting, _ = laptop.run("2024-01-01", deployment_approval="required")
+    assert waiting.outcome == "waiting for approval"
+    assert laptop.champion() == "1"
+    versions = laptop.versions()
+
+    promoted, finished = laptop.run("2024-01-01")
+    assert (promoted.decision, promoted.outcome) == ("retrain", "promoted"), finished.log_file.read_text()[-3000:]
+    assert promoted.evaluation["difference_lower"] > 0
+    assert laptop.champion() == promoted.champion_after == "2"
+    assert laptop.versions() == versions, "the waiting version is the same challenger and must not be registered twice"
+    assert laptop.ledger().verify() == []
+
+    again, _ = laptop.run("2024-01-01")
+    assert again.outcome == "kept"
+    assert laptop.champion() == "2"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "step", "message"),
+    [
+        ({"data_source_uri": "/nowhere/events.parquet"}, "ingest_window", "/nowhere/events.parquet"),
+        ({"data_window_end": "2031-01-01"}, "ingest_window", "2031-01-01"),
+        ({"data_timestamp_column": "tiem"}, "ingest_window", "tiem"),
+        ({"data_target_column": "snow"}, "validate_window", "snow"),
+        ({"policy_mode": "force", "training_estimator": "sklearn.ensemble.NoSuchForest"}, "train_challenger", "NoSuchForest"),
+        ({"policy_mode": "force", "training_hyperparameters": "{not json"}, "train_challenger", "{not json"),
+        ({"policy_mode": "force", "training_hyperparameters": '{"leaves": 3}'}, "train_challenger", "leaves"),
+        ({"state_tracking_uri": "http://127.0.0.1:9"}, "load_champion", "http://127.0.0.1:9"),
+    ],
+)
+def test_bad_input_fails_the_named_step_and_changes_nothing(laptop: Laptop, parameters: dict[str, Any], step: str, message: str) -> None:
+    before = laptop.state()
+    summary, finished = laptop.run(**{"window_end": parameters.pop("data_window_end", "2022-06-01"), **parameters})
+    assert summary.status == "failed"
+    assert [record.step_name for record in finished.records if record.state == "failed"] == [step]
+    assert message in summary.error
+    assert laptop.state() == before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, "SQLite|not a server"),
+        ({"state_tracking_uri": "none"}, "state_tracking_uri"),
+        ({"state_ledger_uri": "ledger"}, "relative path"),
+        ({"state_ledger_uri": "none"}, "state_ledger_uri"),
+    ],
+)
+def test_state_that_cannot_work_on_a_cluster_fails_at_once_in_a_pod(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, parameters: dict[str, str], message: str
+) -> None:
+    before = laptop.state()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    summary, finished = laptop.run("2022-06-01", **parameters)
+    assert finished.failure
+    assert re.search(message, summary.error + finished.log_file.read_text())
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
+    assert laptop.state() == before

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from registry_fixtures import empty_database, material, no_run_from_outside, world
+
+__all__ = ["empty_database", "material", "no_run_from_outside", "world"]

@@ -1,0 +1,129 @@
+"""What the record of a run says, whatever the steps left behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kfp import dsl
+
+from evergreen.errors import StateError
+from evergreen.object_store import open_store
+from evergreen.reporting.component import record_run
+from evergreen.reporting.summary import summarise_run
+from evergreen.run_log import StepRecord, reported_step
+
+
+def step(name: str, outcome: str = "", state: str = "succeeded", second: int = 0, **more: Any) -> StepRecord:
+    return StepRecord(name, state=state, outcome=outcome, started_at=f"2024-01-01T00:00:{second:02d}.000Z", duration_s=2.0, **more)
+
+
+LOADED = step("load_champion", details={"champion_version": "3"})
+RETRAIN = step("decide_retraining", "retrain", second=5, details={"reasons": ["Accuracy fell."]})
+PASSED = step("evaluate_challenger", "promote", second=10, details={"verdict": "promote", "challenger_score": 0.78})
+DEPLOYED = step("deploy_model", "promoted", second=20, details={"outcome": "promoted", "champion_before": "3", "champion_after": "4"})
+
+
+@pytest.mark.parametrize(
+    ("records", "outcome", "after"),
+    [
+        ([LOADED, step("decide_retraining", "keep"), step("keep_champion")], "kept", "3"),
+        ([LOADED, RETRAIN, step("evaluate_challenger", "reject"), step("reject_challenger")], "rejected", "3"),
+        ([LOADED, RETRAIN, PASSED, DEPLOYED], "promoted", "4"),
+        ([LOADED, RETRAIN, PASSED, step("deploy_model", "dry run")], "dry run", "3"),
+        ([LOADED, RETRAIN, PASSED, step("deploy_model", "waiting for approval")], "waiting for approval", "3"),
+        ([LOADED, RETRAIN, PASSED, step("deploy_model", "already champion", details={"champion_after": "3"})], "already champion", "3"),
+        ([LOADED, RETRAIN, PASSED], "failed", "3"),
+        ([LOADED, RETRAIN], "failed", "3"),
+        ([LOADED, step("train_challenger", state="failed", error="TrainingError: no rows")], "failed", "3"),
+        ([LOADED, RETRAIN, PASSED, DEPLOYED, step("later", state="failed", error="X: y")], "failed", "4"),
+        ([LOADED, step("train_challenger", state="running")], "failed", "3"),
+        ([], "failed", "none"),
+    ],
+)
+def test_the_outcome_comes_from_what_the_steps_wrote(records: list[StepRecord], outcome: str, after: str) -> None:
+    summary = summarise_run(records)
+    assert (summary.outcome, summary.champion_after) == (outcome, after)
+    assert summary.status == ("failed" if outcome == "failed" else "succeeded")
+    assert bool(summary.error) is (outcome == "failed")
+
+
+def test_the_summary_holds_reasons_evaluation_and_duration() -> None:
+    summary = summarise_run([LOADED, RETRAIN, PASSED, DEPLOYED])
+    assert (summary.decision, summary.reasons, summary.evaluation["challenger_score"]) == ("retrain", ["Accuracy fell."], 0.78)
+    assert (summary.started_at, summary.duration_s) == ("2024-01-01T00:00:00.000Z", 22.0)
+
+
+def run_component(folder: Path, run_id: str = "run-1", **status: str) -> tuple[dict[str, Any], str]:
+    final = {"state": "SUCCEEDED", "pipeline_job_resource_name": "r", "pipeline_task_name": "t", "error_code": None, "error_message": None, **status}
+    report = dsl.HTML(name="report", uri=str(folder / "report"), metadata={})
+    record_run.python_func(
+        run_report=report,
+        status=dsl.PipelineTaskFinalStatus(**final),
+        model_name="rain",
+        tracking_uri="http://user:secret@mlflow:5000",
+        ledger_uri=str(folder / "ledger"),
+        run_id=run_id,
+    )
+    summary = json.loads((folder / f"ledger/runs/{run_id}.json").read_text())
+    page = (folder / f"ledger/runs/{run_id}.html").read_text()
+    assert page == Path(report.path).read_text()
+    return summary, page
+
+
+def write_steps(folder: Path) -> None:
+    place = {"ledger_uri": str(folder / "ledger"), "run_id": "run-1"}
+    with reported_step(**place, step_name="load_champion") as record:
+        record.details = {"champion_version": "3", "fit_end": "1981-01-01T00:00:00Z"}
+    with reported_step(**place, step_name="decide_retraining") as record:
+        record.outcome, record.details = "keep", {"reasons": ["Accuracy holds & <b>more</b>."]}
+        record.reports = {"decision_report": "https://store/report.html"}
+
+
+def test_a_kept_champion_is_recorded_and_reported(tmp_path: Path) -> None:
+    write_steps(tmp_path)
+    summary, page = run_component(tmp_path)
+    assert (summary["outcome"], summary["champion_after"], summary["model_name"]) == ("kept", "3", "rain")
+    assert [entry["step_name"] for entry in summary["steps"]] == ["load_champion", "decide_retraining"]
+    assert "Version 3 stays the champion." in page
+    assert "Accuracy holds &amp; &lt;b&gt;more&lt;/b&gt;." in page
+    assert '<a href="https://store/report.html">decision report</a>' in page
+    assert "secret" not in page
+
+
+def test_a_failed_step_is_shown_in_full(tmp_path: Path) -> None:
+    write_steps(tmp_path)
+    with pytest.raises(RuntimeError), reported_step(ledger_uri=str(tmp_path / "ledger"), run_id="run-1", step_name="train_challenger"):
+        raise RuntimeError("the disk\nis full")
+    summary, page = run_component(tmp_path, state="FAILED", error_message="task failed")
+    assert summary["outcome"] == "failed"
+    assert summary["error"] == "train_challenger: RuntimeError: the disk\nis full\nKFP reports: task failed"
+    assert "the disk\nis full" in page
+
+
+def test_a_run_without_any_step_is_a_failed_run(tmp_path: Path) -> None:
+    summary, page = run_component(tmp_path)
+    assert summary["outcome"] == "failed"
+    assert "before its first step started" in page
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"step_name": 3}', b'{"surprise": 1}', b"\xff\xfe\xff"])
+def test_a_broken_record_is_said_and_hides_no_other(tmp_path: Path, content: bytes) -> None:
+    write_steps(tmp_path)
+    open_store(str(tmp_path / "ledger")).write("runs/run-1/broken.json", content)
+    summary, page = run_component(tmp_path)
+    assert summary["outcome"] == "kept"
+    assert "runs/run-1/broken.json cannot be read" in page
+
+
+def test_a_run_id_that_is_no_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"id '\.\./x'"):
+        run_component(tmp_path, run_id="../x")
+
+
+def test_without_a_ledger_the_report_is_written_all_the_same(tmp_path: Path) -> None:
+    report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
+    record_run.python_func(run_report=report, status=None, model_name="rain")
+    assert "No ledger was given" in Path(report.path).read_text()

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import evergreen
+
+HEAVY = ("alibi_detect", "kfp", "matplotlib", "mlflow", "pandas", "pandera", "pyarrow", "scipy", "sklearn", "skops", "numpy")
+
+
+def modules_after(code: str) -> set[str]:
+    script = f"{code}\nimport sys, json; print(json.dumps(sorted(name for name in sys.modules if '.' not in name)))"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(finished.stdout))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert modules_after("import evergreen").isdisjoint(HEAVY)
+
+
+def test_every_component_is_an_attribute_under_its_own_name() -> None:
+    for name in set(evergreen.__all__) - {"__version__"}:
+        component = getattr(evergreen, name)
+        assert component.python_func.__name__ == name
+        assert component.name == name.replace("_", "-")
+
+
+def test_an_unknown_attribute_is_an_error_that_lists_the_components() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'detect_drifts'; its components are load_champion, ingest_data"):
+        evergreen.detect_drifts  # noqa: B018 - asking for the attribute is the test
+
+
+@pytest.mark.parametrize("room", ["ingestion", "validation", "drift", "performance", "policy", "training", "evaluation", "registry", "deployment", "reporting"])
+def test_a_room_is_free_of_kfp(room: str) -> None:
+    assert "kfp" not in modules_after(f"import evergreen.{room}")
+
+
+@pytest.mark.parametrize(
+    ("modules", "needless"),
+    [
+        ("evergreen.run_log, evergreen.artifacts, evergreen.object_store, evergreen.state", HEAVY),
+        ("evergreen.registry.ledger", HEAVY),
+        ("evergreen.reporting.summary", HEAVY),
+    ],
+)
+def test_modules_of_light_steps_load_nothing_heavy(modules: str, needless: tuple[str, ...]) -> None:
+    assert modules_after(f"import {modules}").isdisjoint(needless)

