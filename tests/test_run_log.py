@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from evergreen.errors import StateError
-from evergreen.object_store import LocalStore
-from evergreen.run_log import checked_id, plain, read_run, reported_step, to_json
+from evergreen.object_store import LocalStore, open_store
+from evergreen.run_log import checked_id, local_path, plain, read_run, reported_step, to_json
 
 
 @pytest.fixture(autouse=True)
@@ -142,3 +142,23 @@ def test_numpy_and_numbers_that_are_not_finite_become_plain() -> None:
 
 def test_json_is_the_same_whatever_the_order_of_the_keys() -> None:
     assert to_json({"b": 1, "a": "ü"}) == to_json({"a": "ü", "b": 1}) == '{\n  "a": "ü",\n  "b": 1\n}\n'.encode()
+
+
+def test_reports_are_kept_beside_the_record_with_a_suffix_that_browsers_know(tmp_path: Path) -> None:
+    report = tmp_path / "artifacts" / "drift_report"
+    report.parent.mkdir()
+    report.write_text("<!doctype html>")
+    ledger = tmp_path / "ledger"
+    with reported_step(ledger_uri=str(ledger), run_id="run-1", step_name="detect_drift") as record:
+        record.reports = {"drift_report": str(report), "unwritten_report": str(tmp_path / "nowhere")}
+    kept = ledger / "runs" / "run-1" / "detect_drift.drift_report.html"
+    assert kept.read_text() == "<!doctype html>"
+    assert record.reports == {"drift_report": str(kept), "unwritten_report": str(tmp_path / "nowhere")}
+    assert read_run(open_store(str(ledger)), "run-1") == [record]
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"), [("gs://bucket/a/b", "/gcs/bucket/a/b"), ("s3://bucket/a", "/s3/bucket/a"), ("minio://m/a", "/minio/m/a"), ("/tmp/a", "/tmp/a")]
+)
+def test_artifacts_of_object_stores_are_found_where_kfp_mounts_them(uri: str, path: str) -> None:
+    assert local_path(uri) == Path(path)

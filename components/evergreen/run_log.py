@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from evergreen.errors import StateError
@@ -37,7 +38,7 @@ class StepRecord:
         duration_s: Seconds of wall time inside the step, imports of its logic included; absent while it runs.
         outcome: The step's one word or sentence: a gate's answer, a verdict.
         details: Evidence as plain JSON values.
-        reports: URI of each HTML report that the step wrote, by name.
+        reports: Each HTML report that the step wrote, by name: its artifact's URI, or the copy kept beside the record.
         error: The error's message, when the step failed.
         launcher: What started the run, if it said so.
     """
@@ -85,11 +86,32 @@ def reported_step(*, ledger_uri: str, run_id: str, step_name: str) -> Iterator[S
         record.duration_s = round(time.monotonic() - started, 3)
         # When the record cannot be written either, the step's own error is still the one to tell.
         with suppress(StateError):
+            _keep_reports(store, run_id, record)
             _save(store, run_id, record)
         raise
     record.state = "succeeded"
     record.duration_s = round(time.monotonic() - started, 3)
+    _keep_reports(store, run_id, record)
     _save(store, run_id, record)
+
+
+def _keep_reports(store: ObjectStore | None, run_id: str, record: StepRecord) -> None:
+    # KFP's artifacts have no suffix, so a browser shows their source; and one place should hold all of a run for good.
+    if store is None:
+        return
+    for name, uri in record.reports.items():
+        file = local_path(uri)
+        if file.is_file():
+            kept = f"runs/{checked_id(run_id)}/{record.step_name}.{checked_id(name)}.html"
+            store.write(kept, file.read_bytes())
+            record.reports[name] = f"{store.uri}/{kept}"
+
+
+def local_path(artifact_uri: str) -> Path:
+    """Return where a running step finds the file of an artifact: KFP mounts object stores below the root."""
+    for scheme in ("gs", "s3", "minio"):
+        artifact_uri = artifact_uri.replace(f"{scheme}://", f"/{scheme if scheme != 'gs' else 'gcs'}/", 1)
+    return Path(artifact_uri)
 
 
 def _save(store: ObjectStore | None, run_id: str, record: StepRecord) -> None:
