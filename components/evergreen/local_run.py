@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.object_store import ObjectStore, open_store
 from evergreen.run_log import LAUNCHER_VARIABLE, StepRecord, read_run
+from evergreen.threads import wait_passively
 
 if TYPE_CHECKING:
     from kfp.dsl.graph_component import GraphComponent
@@ -97,6 +98,7 @@ def run_locally(pipeline: GraphComponent, arguments: dict[str, Any], home: Local
     from kfp import local
 
     _forget_retries(pipeline)
+    wait_passively()
     complete = local_arguments(pipeline, arguments, home)
     ledger_uri = str(complete.get("state_ledger_uri", home.ledger_uri))
     log_file = home.new_log_file()

@@ -27,7 +27,7 @@ def detect_drift(
     Too few rows is "insufficient", never "no drift".
 
     Args:
-        reference_data: Rows the champion was fitted on; absent when there is no champion.
+        reference_data: Rows the champion was fitted on, or the file of their profile; absent when there is no champion.
         current_data: Rows of the watched window.
         target_column: Name of the label; it is not compared.
         timestamp_column: Name of the event time; it is not compared.

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from evergreen.errors import MissingExtraError
+
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Detectors = Literal["auto", "profile", "profile,classifier", "profile,alibi"]
 
 
 class DriftConfig(BaseModel):
-    """Settings of drift detection. A feature drifts when the change is significant and one effect reaches its floor.
+    """Settings of drift detection. A feature drifts when a change is significant and its effect reaches its floor.
 
     Attributes:
-        library: Who computes p-values: ``alibi``, ``scipy``, or ``auto``: alibi-detect when it is installed.
+        detectors: ``profile`` (each feature by itself), ``profile,classifier`` (and all together, by scikit-learn),
+            ``profile,alibi`` (and all together, by alibi-detect), or ``auto``: alibi-detect when it is installed, else scikit-learn.
+        second_stage: ``always``, or ``when-quiet``: look at all features together only when none drifts by itself.
+        reference_season: ``none``, or ``same-period`` to compare only with reference rows of the same days of the year.
         significance: Largest p-value, corrected for the number of tests, of a significant change.
         jensen_shannon_distance: Floor of the Jensen-Shannon distance (0 is the same, 1 is disjoint).
         standardised_mean_difference: Floor of the shift of the mean, in standard deviations of the reference.
+        spread_change: Floor of the change of the middle spread (16 % to 84 % quantile), as the logarithm of its ratio.
+        tail_share_change: Floor of the change of the share of values outside the reference's 0.1 % and 99.9 % quantiles.
         missing_share_change: Floor of the change of the share of missing values.
         new_category_share: Floor of the share of current rows whose category the reference does not know.
+        correlation_change: Floor of the change of a rank correlation.
+        classifier_auc: Floor of the area under the ROC curve of a classifier that tells reference from current rows.
         minimum_rows: Fewest values that are compared, on either side.
-        sample_rows: Most rows that are compared, on either side; more are sampled at random.
+        minimum_rows_together: Fewest rows for looking at all features together, on either side.
         maximum_categories: A text column with more distinct values in the reference is left out.
         moderate_multiple: From this multiple of its floor on an effect is moderate; below, slight.
         severe_multiple: From this multiple of its floor on an effect is severe.
@@ -30,14 +42,20 @@ class DriftConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    library: Literal["auto", "alibi", "scipy"] = "auto"
-    significance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    detectors: Detectors = "auto"
+    second_stage: Literal["always", "when-quiet"] = "always"
+    reference_season: Literal["none", "same-period"] = "none"
+    significance: Annotated[float, Field(gt=0, lt=1)] = 0.01
     jensen_shannon_distance: Share = 0.1
-    standardised_mean_difference: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.2
-    missing_share_change: Share = 0.05
+    standardised_mean_difference: Positive = 0.2
+    spread_change: Positive = 0.06
+    tail_share_change: Share = 0.0025
+    missing_share_change: Share = 0.03
     new_category_share: Share = 0.02
+    correlation_change: Share = 0.2
+    classifier_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.55
     minimum_rows: Annotated[int, Field(ge=2)] = 30
-    sample_rows: Annotated[int, Field(ge=100)] = 20_000
+    minimum_rows_together: Annotated[int, Field(ge=50)] = 200
     maximum_categories: Annotated[int, Field(ge=2)] = 100
     moderate_multiple: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
     severe_multiple: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 4.0
@@ -45,10 +63,25 @@ class DriftConfig(BaseModel):
     severe_share_drifted: Annotated[float, Field(ge=0, le=1)] = 0.25
 
     def floors(self) -> dict[str, float]:
-        """Return the floor of each effect by the effect's name."""
+        """Return the floor of each effect of a feature by the effect's name."""
         return {
             "jensen_shannon_distance": self.jensen_shannon_distance,
             "standardised_mean_difference": self.standardised_mean_difference,
+            "spread_change": self.spread_change,
+            "tail_share_change": self.tail_share_change,
             "missing_share_change": self.missing_share_change,
             "new_category_share": self.new_category_share,
         }
+
+    def second_detector(self) -> Literal["none", "classifier", "alibi"]:
+        """Return what looks at all features together.
+
+        Raises:
+            MissingExtraError: alibi-detect was asked for and is not installed.
+        """
+        if self.detectors == "profile":
+            return "none"
+        installed = find_spec("alibi_detect") is not None
+        if self.detectors == "profile,alibi" and not installed:
+            raise MissingExtraError("drift detectors 'profile,alibi'", extra="alibi")
+        return "alibi" if installed and self.detectors != "profile,classifier" else "classifier"

@@ -1,81 +1,204 @@
-"""Compare two datasets: read, sample, measure, correct, conclude."""
+"""Compare two datasets: profile both in one streamed pass each, measure, correct, conclude."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evergreen.artifacts import open_table
-from evergreen.drift.columns import compared_columns, read_sample
-from evergreen.drift.features import FeatureDrift, Measured, conclude, measure_feature
-from evergreen.drift.tabular_tests import choose_tests, corrected_p_values
-from evergreen.drift.verdict import DriftResult, conclude_dataset
+from evergreen.drift.accumulators import CategoryCounts
+from evergreen.drift.batches import Source, lean_memory
+from evergreen.drift.features import TESTS, FeatureDrift, Measured, conclude, measure_feature
+from evergreen.drift.profile_file import is_profile, read_profile
+from evergreen.drift.scan import empty_like, fill, plan_profile
+from evergreen.drift.season import same_period
+from evergreen.drift.statistics import corrected_p_values
+from evergreen.drift.together import TogetherResult, changed_correlations, feature_matrix
+from evergreen.drift.verdict import NOT_LOOKED_AT, DriftResult, conclude_dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
-    import pandas as pd
-
     from evergreen.drift.config import DriftConfig
+    from evergreen.drift.profile import DatasetProfile
+
+CURRENT_SAMPLE_ROWS = 5000
+"""Rows of the current data that are looked at together; no detector takes more."""
 
 NO_CHAMPION = DriftResult("no champion", "none", "There is no champion yet, so there is no reference to compare with.")
 
 
-def detect(
-    reference_path: str | Path, current_path: str | Path, *, target_column: str, timestamp_column: str, config: DriftConfig, seed: int
-) -> tuple[DriftResult, pd.DataFrame, pd.DataFrame]:
-    """Compare the rows of a window with what the champion was fitted on.
+@dataclass(frozen=True)
+class Compared:
+    """A result and the two profiles that it comes from, for figures."""
+
+    result: DriftResult
+    reference: DatasetProfile
+    current: DatasetProfile
+
+
+def profile_dataset(path: str | Path, *, ignored_columns: Collection[str] = (), seed: int = 7) -> DatasetProfile:
+    """Profile a dataset in one streamed pass.
 
     Args:
-        reference_path: Tabular artifact of the reference.
-        current_path: Tabular artifact of the window.
-        target_column: The label; it is not compared.
-        timestamp_column: The event time; it is not compared.
-        config: What counts as drift.
-        seed: Seed of the samples.
-
-    Returns:
-        The result, and the two samples, for the report's figures.
+        path: A Parquet or CSV file, or a folder of them.
+        ignored_columns: Columns that are not profiled: the label, the event time, keys.
+        seed: Seed of the random sample.
 
     Raises:
-        ArtifactError: One of the datasets cannot be read.
-        DriftError: A column is missing from the current data, has another type there, or holds infinite values.
+        DriftError: The dataset cannot be read.
+    """
+    source = Source(path)
+    profile = plan_profile(source, ignored_columns=ignored_columns, seed=seed)
+    return fill(profile, source.batches(list(profile.columns)))
+
+
+def detect(
+    reference_path: str | Path,
+    current_path: str | Path,
+    *,
+    config: DriftConfig,
+    ignored_columns: Collection[str] = (),
+    timestamp_column: str = "",
+    importances: dict[str, float] | None = None,
+    seed: int = 7,
+) -> Compared:
+    """Compare current data with a reference.
+
+    Args:
+        reference_path: The reference: a dataset, or the file of its profile.
+        current_path: The current data.
+        config: What counts as drift.
+        ignored_columns: Columns that are not compared: the label, keys.
+        timestamp_column: The event time; it is not compared.
+        importances: Importance of each feature to the champion; those of the profile when None.
+        seed: Seed of everything random.
+
+    Raises:
+        DriftError: A dataset or profile cannot be used, a column is missing from the current data or of another kind there.
         MissingExtraError: alibi-detect is asked for and not installed.
     """
-    import numpy as np
+    second = config.second_detector()
+    current_source = Source(current_path)
+    ignored = {*ignored_columns, timestamp_column}
+    with lean_memory():
+        reference = _reference(reference_path, current_source, config, ignored_columns=ignored, timestamp_column=timestamp_column, seed=seed)
+        current = fill(
+            empty_like(reference, current_source.schema, seed=seed + 1, sample_rows=CURRENT_SAMPLE_ROWS), current_source.batches(list(reference.columns))
+        )
+    left_out = _leave_out(reference, current, current_source, config, ignored=ignored)
+    rows = {"reference": reference.rows, "current": current.rows}
+    measured = [measure_feature(name, counts, current.columns[name], config=config) for name, counts in reference.columns.items()]
+    features = _conclusions(measured, config)
+    quiet = not any(feature.drift for feature in features)
+    together = NOT_LOOKED_AT
+    if quiet or config.second_stage == "always":
+        together = look_together(reference, current, config, second=second, seed=seed)
+    known = importances or reference.importances
+    result = conclude_dataset(features, rows, config=config, together=together, left_out=left_out, importances=known)
+    return Compared(result, reference, current)
 
-    generator = np.random.default_rng(seed)
-    tables = open_table(reference_path), open_table(current_path)
-    kinds, left_out = compared_columns(tables[0].schema, tables[1].schema, target_column=target_column, timestamp_column=timestamp_column)
-    reference, current = (read_sample(table, list(kinds), rows=config.sample_rows, generator=generator) for table in tables)
-    rows = {
-        "reference": reference.rows,
-        "current": current.rows,
-        "reference_sampled": len(reference.frame),
-        "current_sampled": len(current.frame),
-    }
-    for name, kind in list(kinds.items()):
-        if kind == "category" and (reason := _too_many_categories(reference.frame[name], config)):
+
+def _reference(path: str | Path, current: Source, config: DriftConfig, *, ignored_columns: Collection[str], timestamp_column: str, seed: int) -> DatasetProfile:
+    if is_profile(path):
+        profile = read_profile(path)
+        for name in ignored_columns:
+            profile.columns.pop(name, None)
+        return profile
+    source = Source(path)
+    profile = plan_profile(source, ignored_columns=ignored_columns, seed=seed)
+    if config.reference_season == "none":
+        return fill(profile, source.batches(list(profile.columns)))
+    return fill(profile, same_period(source, current, timestamp_column, columns=list(profile.columns)))
+
+
+def _leave_out(reference: DatasetProfile, current: DatasetProfile, source: Source, config: DriftConfig, *, ignored: Collection[str]) -> dict[str, str]:
+    """Take columns that cannot be compared out of both profiles, and return why."""
+    left_out = dict(reference.left_out)
+    for name in source.schema.names:
+        if name not in reference.columns and name not in left_out and name not in ignored:
+            left_out[name] = "it is not in the reference, so the champion does not use it"
+    for name, counts in list(reference.columns.items()):
+        if isinstance(counts, CategoryCounts) and (reason := _too_many_categories(counts, config)):
             left_out[name] = reason
-            del kinds[name]
-    enough = min(rows["reference"], rows["current"]) >= config.minimum_rows
-    tests = choose_tests(config.library)
-    measured = [measure_feature(name, kind, reference.frame[name], current.frame[name], config=config, tests=tests) for name, kind in kinds.items() if enough]
-    result = conclude_dataset(_conclusions(measured, config), rows, config=config, library=tests.library, left_out=left_out)
-    return result, reference.frame, current.frame
+            del reference.columns[name], current.columns[name]
+    return left_out
+
+
+def _too_many_categories(counts: CategoryCounts, config: DriftConfig) -> str:
+    distinct = len(counts.counts)
+    if distinct > config.maximum_categories:
+        more = " at least" if counts.remainder else ""
+        return f"{more} {distinct:,} distinct texts in the reference, more than {config.maximum_categories}".strip()
+    if counts.values >= config.minimum_rows and distinct > counts.values / 2:
+        return f"{distinct:,} distinct texts in {counts.values:,} reference values: more like a name than a category"
+    return ""
 
 
 def _conclusions(measured: list[Measured], config: DriftConfig) -> list[FeatureDrift]:
-    # One family of tests: those of the values, and those of missing values where any are missing.
-    tested = [(index, name) for index, feature in enumerate(measured) for name in ("p_value", "p_value_missing") if getattr(feature, name) is not None]
-    corrected = dict(zip(tested, corrected_p_values([getattr(measured[index], name) for index, name in tested]), strict=True))
-    return [conclude(feature, corrected.get((index, "p_value")), corrected.get((index, "p_value_missing")), config) for index, feature in enumerate(measured)]
+    # One family of tests: of the values, of missing values where any are missing, and of the tails where there are any.
+    tested = [(index, test) for index, feature in enumerate(measured) for test in TESTS if getattr(feature, test) is not None]
+    corrected: list[dict[str, float]] = [{} for _ in measured]
+    for (index, test), p_value in zip(tested, corrected_p_values([getattr(measured[index], test) for index, test in tested]), strict=True):
+        corrected[index][test] = p_value
+    return [conclude(feature, p_values, config) for feature, p_values in zip(measured, corrected, strict=True)]
 
 
-def _too_many_categories(values: pd.Series, config: DriftConfig) -> str:
-    present = values.dropna()
-    distinct = int(present.nunique())
-    if distinct > config.maximum_categories:
-        return f"{distinct:,} distinct texts in the reference, more than {config.maximum_categories}"
-    if len(present) >= config.minimum_rows and distinct > len(present) / 2:
-        return f"{distinct:,} distinct texts in {len(present):,} reference values: more like a name than a category"
-    return ""
+def look_together(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig, *, second: str, seed: int) -> TogetherResult:
+    """Look at all features together, on the samples.
+
+    Args:
+        reference: Profile of the reference.
+        current: Profile of the current data.
+        config: Floors and significance.
+        second: ``none`` (rank correlations only), ``classifier`` or ``alibi``.
+        seed: Seed of everything random.
+    """
+    tables = reference.sample.state()[0], current.sample.state()[0]
+    if tables[0] is None or tables[1] is None or min(tables[0].num_rows, tables[1].num_rows) < config.minimum_rows_together:
+        rows = [0 if table is None else table.num_rows for table in tables]
+        return TogetherResult(
+            "insufficient",
+            sentence=f"{rows[0]:,} and {rows[1]:,} rows are too few to look at all features together; {config.minimum_rows_together} are needed.",
+        )
+    result = TogetherResult("no drift", "rank correlations", "evergreen", rows=tables[0].num_rows + tables[1].num_rows)
+    result.correlations = changed_correlations(reference, current, config)
+    if second != "none" and reference.columns:
+        _classify(result, reference, (feature_matrix(tables[0], reference), feature_matrix(tables[1], reference)), config, second=second, seed=seed)
+    found = bool(result.correlations) or (result.p_value is not None and result.p_value < config.significance and (result.auc or 0) >= config.classifier_auc)
+    result.verdict = "drift" if found else "no drift"
+    result.sentence = _together_sentence(result)
+    return result
+
+
+def _classify(result: TogetherResult, reference: DatasetProfile, matrices, config: DriftConfig, *, second: str, seed: int) -> None:  # type: ignore[no-untyped-def]  # numpy arrays, which this module does not import
+    from evergreen.drift.classifier_test import TOP_FEATURES, balanced_rows, classifier_test
+
+    before, now = balanced_rows(*matrices, seed=seed)
+    result.p_value, result.auc, importances = classifier_test(before, now, seed=seed)
+    result.method, result.library, result.rows = "rank correlations and a classifier two-sample test", "scikit-learn", 2 * len(before)
+    names = list(reference.columns)
+    if result.auc >= config.classifier_auc and importances.sum() > 0:
+        shares = sorted(zip(names, (importances / importances.sum()).tolist(), strict=True), key=lambda entry: -entry[1])
+        result.features = dict(shares[:TOP_FEATURES])
+    if second == "alibi":
+        from evergreen.drift.alibi_detectors import classifier_drift, tabular_drift
+
+        result.method, result.library = "rank correlations and ClassifierDrift", "alibi-detect"
+        result.p_value = classifier_drift(before, now, significance=config.significance, seed=seed)
+        categories = [isinstance(counts, CategoryCounts) for counts in reference.columns.values()]
+        p_values = tabular_drift(before, now, categories=categories)
+        result.tabular_p_values = {name: p_value for name, p_value in zip(names, p_values, strict=True) if p_value is not None}
+
+
+def _together_sentence(result: TogetherResult) -> str:
+    parts = []
+    if result.auc is not None and result.p_value is not None:
+        parts.append(f"a classifier tells reference from current rows with an area under the curve of {result.auc:.3f} (p = {result.p_value:.2g})")
+    if result.correlations:
+        change = result.correlations[0]
+        parts.append(f"the rank correlation of {change.features[0]} and {change.features[1]} went from {change.before:.2f} to {change.now:.2f}")
+    if not parts:
+        return "No rank correlation changed by enough to matter."
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.features import effect_name
+from evergreen.drift.verdict import METHOD
 from evergreen.reporting import figures
 from evergreen.reporting.page import NO_VALUE, Section, Table, Tone, render_page
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from evergreen.drift.config import DriftConfig
+    from evergreen.drift.detection import Compared
     from evergreen.drift.features import FeatureDrift
     from evergreen.drift.verdict import DriftResult
 
@@ -24,27 +28,24 @@ _TONES: dict[str, Tone] = {"no drift": "good", "insufficient": "warning", "no ch
 _LABELS = ("reference", "current")
 
 
-def drift_page(result: DriftResult, config: DriftConfig, reference: pd.DataFrame | None, current: pd.DataFrame | None) -> str:
+def drift_page(result: DriftResult, config: DriftConfig, compared: Compared | None) -> str:
     """Return the report as HTML.
 
     Args:
         result: What was found.
         config: What counts as drift.
-        reference: The sample that was compared, for figures; None without a champion.
-        current: The sample that was compared, for figures; None without a champion.
+        compared: The profiles that were compared, for figures; None without a champion.
     """
-    from evergreen.drift.verdict import METHOD
-
     tone: Tone = _TONES.get(result.verdict, "bad" if result.severity == "severe" else "warning")
-    if reference is None or current is None:
+    if compared is None:
         section = Section("What this means", ["Nothing was compared. The first champion brings its own reference, and the next run compares with it."])
         return render_page("Drift of the inputs", result.sentence, tone, [section])
     drifted = [feature for feature in result.features if feature.drift][:FIGURES]
     sections = [_features_section(result)]
     if drifted:
-        drawn = [_figure(feature, reference[feature.measured.name], current[feature.measured.name]) for feature in drifted]
         heading = "How they changed" if len(drifted) < FIGURES else f"How the worst {FIGURES} changed"
-        sections.append(Section(heading, figure_svg=figures.stacked(drawn)))
+        sections.append(Section(heading, figure_svg=figures.stacked([_figure(feature, compared) for feature in drifted])))
+    sections.append(_together_section(result))
     if any(feature.measured.p_value_missing is not None for feature in result.features):
         sections.append(_missing_section(result))
     new = [(feature.measured.name, category, share) for feature in result.features for category, share in feature.measured.new_categories.items()]
@@ -54,29 +55,42 @@ def drift_page(result: DriftResult, config: DriftConfig, reference: pd.DataFrame
         sections.append(Section("New categories", table=Table(["feature", "category", "share of current rows"], new[:20], note)))
     if result.left_out:
         sections.append(Section("Left out", table=Table(["column", "why"], sorted(result.left_out.items()))))
-    sections.append(_method_section(result, config, METHOD))
+    sections.append(_method_section(config))
     return render_page("Drift of the inputs", result.sentence, tone, sections)
 
 
 def _features_section(result: DriftResult) -> Section:
+    shown = ("standardised_mean_difference", "spread_change", "jensen_shannon_distance", "tail_share_change")
     rows = [
         (
             feature.measured.name,
             feature.severity if feature.drift else NO_VALUE if feature.measured.p_value is None else "none",
-            feature.measured.effects.get("standardised_mean_difference"),
-            feature.measured.effects.get("jensen_shannon_distance"),
-            feature.measured.p_value,
-            feature.p_value_corrected,
+            *(feature.measured.effects.get(effect) for effect in shown),
+            feature.corrected.get("p_value"),
         )
         for feature in result.features
     ]
-    columns = ["feature", "drift", "shift of the mean (deviations)", "Jensen-Shannon distance", "p", "p corrected"]
-    rows_text = f"{result.rows['reference']:,} reference rows and {result.rows['current']:,} current rows"
-    sampled = result.rows["reference_sampled"] < result.rows["reference"] or result.rows["current_sampled"] < result.rows["current"]
-    note = f" (random samples of {result.rows['reference_sampled']:,} and {result.rows['current_sampled']:,})" if sampled else ""
-    paragraphs = [f"Compared: {rows_text}{note}."]
+    columns = ["feature", "drift", "shift of the mean (deviations)", "spread (log ratio)", "Jensen-Shannon distance", "tails (change of share)", "p corrected"]
+    paragraphs = [f"Compared: {result.rows['reference']:,} reference rows and {result.rows['current']:,} current rows."]
+    if result.weighted:
+        paragraphs.append(f"Weighted by importance to the champion, {result.share_drifted:.0%} of the features drift.")
     reasons = [f"{feature.measured.name}: {feature.reason}" for feature in result.features if feature.drift or feature.measured.p_value is None]
     return Section("Features", paragraphs, Table(columns, rows) if rows else None, bullets=reasons)
+
+
+def _together_section(result: DriftResult) -> Section:
+    together = result.together
+    paragraphs = [together.sentence]
+    if together.library != "none":
+        paragraphs.append(f"Method: {together.method} ({together.library}), on {together.rows:,} sampled rows.")
+    if together.features:
+        table = Table(["feature", "share of the classifier's success"], list(together.features.items()))
+    elif together.correlations:
+        rows = [(" and ".join(change.features), change.before, change.now, change.p_value) for change in together.correlations]
+        table = Table(["features", "rank correlation in the reference", "now", "p corrected"], rows)
+    else:
+        return Section("All features together", paragraphs)
+    return Section("All features together", paragraphs, table)
 
 
 def _missing_section(result: DriftResult) -> Section:
@@ -86,7 +100,7 @@ def _missing_section(result: DriftResult) -> Section:
             feature.measured.missing_share_reference,
             feature.measured.missing_share_current,
             feature.measured.p_value_missing,
-            feature.p_value_missing_corrected,
+            feature.corrected.get("p_value_missing"),
         )
         for feature in result.features
         if feature.measured.p_value_missing is not None
@@ -94,50 +108,62 @@ def _missing_section(result: DriftResult) -> Section:
     return Section("Missing values", table=Table(["feature", "share in the reference", "share now", "p", "p corrected"], rows))
 
 
-def _method_section(result: DriftResult, config: DriftConfig, method: str) -> Section:
-    floors = [(name.replace("_", " ").replace("jensen shannon", "Jensen-Shannon"), floor) for name, floor in config.floors().items()]
+def _method_section(config: DriftConfig) -> Section:
+    floors = [(effect_name(name), floor) for name, floor in config.floors().items()]
+    floors += [("change of a rank correlation", config.correlation_change), ("area under the curve of the classifier", config.classifier_auc)]
     paragraphs = [
-        f"{method}. p-values by {result.library}; a change is significant below {config.significance:g}.",
+        f"{METHOD}. A change is significant below {config.significance:g}.",
         (
             f"An effect is slight from its floor on, moderate from {config.moderate_multiple:g} times the floor, severe from {config.severe_multiple:g} times. "
             f"The dataset's drift is that of its worst feature, but moderate at most when fewer than {config.severe_share_drifted:.0%} of the features drift, "
             f"and slight at most when fewer than {config.moderate_share_drifted:.0%} do."
         ),
-        "The Jensen-Shannon distance is over ten quantile bins of the reference, or over categories; what sampling alone explains is subtracted.",
+        "The Jensen-Shannon distance is over at most twenty bins of equal size, or over categories; what sampling alone explains is subtracted.",
     ]
     return Section("Method", paragraphs, Table(["effect", "floor"], floors))
 
 
-def _figure(feature: FeatureDrift, reference: pd.Series, current: pd.Series) -> str:
-    import numpy as np
-
-    from evergreen.drift.effects import category_counts
-
+def _figure(feature: FeatureDrift, compared: Compared) -> str:
     measured = feature.measured
     title = f"{measured.name}: {feature.severity}"
-    values_before, values_now = reference.dropna(), current.dropna()
-    if min(len(values_before), len(values_now)) == 0 or measured.p_value is None:
-        return _missing_figure(feature, title)
-    if measured.kind == "category":
-        names, before, now = category_counts(values_before.astype(str).tolist(), values_now.astype(str).tolist())
-        largest = np.argsort(-(before / before.sum() + now / now.sum()), kind="stable")[:BARS]
-        return figures.paired_bars([names[index] for index in largest], before[largest].tolist(), now[largest].tolist(), labels=_LABELS, title=title)
-    edges = _edges(np.asarray(values_before, dtype=float), np.asarray(values_now, dtype=float))
-    before, now = (np.histogram(np.clip(np.asarray(values, dtype=float), edges[0], edges[-1]), bins=edges)[0] for values in (values_before, values_now))
-    return figures.overlaid_histograms(edges.tolist(), before.tolist(), now.tolist(), labels=_LABELS, title=title)
+    before, now = compared.reference.columns[measured.name], compared.current.columns[measured.name]
+    if min(before.values, now.values) == 0 or measured.p_value is None:
+        shares = [measured.missing_share_reference, measured.missing_share_current]
+        return figures.bar_chart(list(_LABELS), shares, axis_label=f"{title}, share of missing values")
+    if isinstance(before, CategoryCounts) and isinstance(now, CategoryCounts):
+        names = sorted(
+            before.counts.keys() | now.counts.keys(), key=lambda name: -(before.counts.get(name, 0) / before.values + now.counts.get(name, 0) / now.values)
+        )
+        counts = ([side.counts.get(name, 0) for name in names[:BARS]] for side in (before, now))
+        return figures.paired_bars(names[:BARS], next(counts), next(counts), labels=_LABELS, title=title)
+    if isinstance(before, NumberCounts) and isinstance(now, NumberCounts):
+        edges = _edges(before, now)
+        return figures.overlaid_histograms(edges.tolist(), _rebinned(before, edges).tolist(), _rebinned(now, edges).tolist(), labels=_LABELS, title=title)
+    raise TypeError(f"column {measured.name!r} was counted as two kinds")
 
 
-def _missing_figure(feature: FeatureDrift, title: str) -> str:
-    shares = [feature.measured.missing_share_reference, feature.measured.missing_share_current]
-    return figures.bar_chart(list(_LABELS), shares, axis_label=f"{title}, share of missing values")
-
-
-def _edges(before: NDArray[np.float64], now: NDArray[np.float64]) -> NDArray[np.float64]:
+def _edges(before: NumberCounts, now: NumberCounts) -> NDArray[np.float64]:
     """Return the edges of thirty bins; the outermost thousandths fall into the outermost bins, so that one outlier does not hide the rest."""
-    import numpy as np
-
-    bounds = [np.quantile(values, share) for values in (before, now) for share in (0.001, 0.999)]
-    low, high = float(min(bounds)), float(max(bounds))
+    bounds = [_inner_quantile(side, share) for side in (before, now) for share in (0.001, 0.999)]
+    low, high = min(bounds), max(bounds)
     if low == high:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, 31)
+
+
+def _inner_quantile(counts: NumberCounts, share: float) -> float:
+    ends, below = _distribution(counts)
+    return float(np.interp(share * below[-1], below, ends))
+
+
+def _distribution(counts: NumberCounts) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    ends = np.concatenate([[counts.minimum], np.clip(counts.edges, counts.minimum, counts.maximum), [counts.maximum]])
+    return ends, np.concatenate([[0], np.cumsum(counts.counts)])
+
+
+def _rebinned(counts: NumberCounts, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the counts in other bins, taking values as spread evenly inside each fine bin; what lies outside falls into the outermost."""
+    ends, below = _distribution(counts)
+    cumulative = np.interp(edges, ends, below)
+    cumulative[0], cumulative[-1] = 0, below[-1]
+    return np.diff(cumulative)

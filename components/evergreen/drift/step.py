@@ -50,13 +50,20 @@ def run_drift_step(
     """
     settings = read_settings(config, DriftConfig, parameter="drift_config", error=DriftError)
     if is_present(reference_data):
-        result, reference, current = detect(
-            reference_data.path, current_data.path, target_column=target_column, timestamp_column=timestamp_column, config=settings, seed=seed
+        compared = detect(
+            reference_data.path,
+            current_data.path,
+            config=settings,
+            ignored_columns=[target_column],
+            timestamp_column=timestamp_column,
+            importances=reference_data.metadata.get("importances"),
+            seed=seed,
         )
-        page = drift_page(result, settings, reference, current)
+        result = compared.result
+        page = drift_page(result, settings, compared)
     else:
         result = NO_CHAMPION
-        page = drift_page(result, settings, None, None)
+        page = drift_page(result, settings, None)
     write_json(drift_result.path, result.as_json())
     drift_result.metadata.update({"verdict": result.verdict, "severity": result.severity})
     Path(drift_report.path).parent.mkdir(parents=True, exist_ok=True)

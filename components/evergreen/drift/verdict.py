@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evergreen.drift.features import SEVERITIES, FeatureDrift
+from evergreen.drift.together import TogetherResult
 
 if TYPE_CHECKING:
     from evergreen.drift.config import DriftConfig
 
 METHOD = (
-    "Kolmogorov-Smirnov test for numbers, chi-squared test for categories, Fisher's exact test for shares of missing values; p-values corrected by "
-    "Benjamini and Hochberg; a feature drifts when a change is significant and its effect reaches a floor"
+    "Kolmogorov-Smirnov and chi-squared tests on bins for numbers, chi-squared test for categories, tests of equal shares for missing values and tails; "
+    "p-values corrected by Benjamini and Hochberg; a feature drifts when a change is significant and its effect reaches a floor"
 )
+LIBRARY = "evergreen"
+NOT_LOOKED_AT = TogetherResult("not looked at", sentence="The features were not looked at together.")
 
 
 @dataclass
@@ -25,9 +28,10 @@ class DriftResult:
         severity: ``none``, ``slight``, ``moderate`` or ``severe``.
         sentence: The verdict in one sentence, with numbers.
         features: Conclusions, the most severe first.
-        share_drifted: Share of the compared features that drift.
-        rows: Rows of ``reference`` and ``current``, and how many of each were sampled.
-        library: Where p-values come from.
+        share_drifted: Share of the compared features that drift; weighted by their importance where that is known.
+        weighted: Whether importances were known.
+        rows: Rows of ``reference`` and ``current``.
+        together: What looking at all features together found.
         left_out: Why each column that was not compared was left out.
     """
 
@@ -36,21 +40,25 @@ class DriftResult:
     sentence: str
     features: list[FeatureDrift] = field(default_factory=list)
     share_drifted: float = 0.0
+    weighted: bool = False
     rows: dict[str, int] = field(default_factory=dict)
-    library: str = "none"
+    together: TogetherResult = field(default_factory=lambda: NOT_LOOKED_AT)
     left_out: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
         return {
+            "drift": self.verdict == "drift",
             "verdict": self.verdict,
             "severity": self.severity,
             "sentence": self.sentence,
             "share_drifted": self.share_drifted,
+            "weighted_by_importance": self.weighted,
             "features": [_feature_json(feature) for feature in self.features],
             "rows": self.rows,
+            "multivariate": self.together.as_json(),
             "method": METHOD,
-            "library": self.library,
+            "library": self.together.library if self.together.library != "none" else LIBRARY,
             "new_categories": {feature.measured.name: feature.measured.new_categories for feature in self.features if feature.measured.new_categories},
             "left_out": self.left_out,
         }
@@ -64,63 +72,91 @@ def _feature_json(feature: FeatureDrift) -> dict[str, Any]:
         "drift": feature.drift,
         "severity": feature.severity,
         "p_value": measured.p_value,
-        "p_value_corrected": feature.p_value_corrected,
+        "p_value_corrected": feature.corrected.get("p_value"),
         "p_value_missing": measured.p_value_missing,
-        "p_value_missing_corrected": feature.p_value_missing_corrected,
+        "p_value_tail": measured.p_value_tail,
         "effects": measured.effects,
         "reason": feature.reason,
         "missing_share_reference": measured.missing_share_reference,
         "missing_share_current": measured.missing_share_current,
+        "infinite_reference": measured.infinite_reference,
+        "infinite_current": measured.infinite_current,
     }
 
 
-def dataset_severity(severities: list[str], config: DriftConfig) -> str:
+def dataset_severity(worst: str, share: float, config: DriftConfig) -> str:
     """Return how severe the drift of a dataset is.
 
     It is the severity of its worst feature, held down by how many features drift: below ``severe_share_drifted`` of them
     it is moderate at most, below ``moderate_share_drifted`` slight at most.
 
     Args:
-        severities: The severity of each compared feature.
+        worst: The severity of the worst feature.
+        share: Share of the features that drift, weighted by importance where that is known.
         config: The shares.
     """
-    drifted = [severity for severity in severities if severity != "none"]
-    if not drifted:
-        return "none"
-    share = len(drifted) / len(severities)
     ceiling = "severe" if share >= config.severe_share_drifted else "moderate" if share >= config.moderate_share_drifted else "slight"
-    worst = max(SEVERITIES.index(severity) for severity in drifted)
-    return SEVERITIES[min(worst, SEVERITIES.index(ceiling))]
+    return SEVERITIES[min(SEVERITIES.index(worst), SEVERITIES.index(ceiling))]
 
 
-def conclude_dataset(features: list[FeatureDrift], rows: dict[str, int], *, config: DriftConfig, library: str, left_out: dict[str, str]) -> DriftResult:
+def severity_together(together: TogetherResult, config: DriftConfig) -> str:
+    """Return how severe a drift is that shows only in all features together: by the classifier's area under the curve."""
+    if not together.drift:
+        return "none"
+    multiple = (together.auc - 0.5) / (config.classifier_auc - 0.5) if together.auc is not None else 1.0
+    return "severe" if multiple >= 2 * config.severe_multiple else "moderate" if multiple >= config.moderate_multiple else "slight"
+
+
+def conclude_dataset(
+    features: list[FeatureDrift],
+    rows: dict[str, int],
+    *,
+    config: DriftConfig,
+    together: TogetherResult,
+    left_out: dict[str, str],
+    importances: dict[str, float],
+) -> DriftResult:
     """Return the verdict on a dataset whose features were compared.
 
     Args:
         features: The conclusions, in any order.
         rows: Numbers of rows.
         config: What severity means.
-        library: Where p-values come from.
+        together: What looking at all features together found.
         left_out: Why columns were left out.
+        importances: Importance of each feature to the champion; empty when unknown.
     """
     ordered = sorted(features, key=_urgency)
     drifted = [feature for feature in ordered if feature.drift]
     compared = [feature for feature in ordered if feature.measured.p_value is not None or feature.drift]
-    common: dict[str, Any] = {"features": ordered, "rows": rows, "library": library, "left_out": left_out}
+    common: dict[str, Any] = {"features": ordered, "rows": rows, "left_out": left_out, "together": together}
     if not compared:
         return DriftResult("insufficient", "none", _insufficient_sentence(features, rows, config), **common)
-    if not drifted:
+    if not drifted and not together.drift:
         sentence = f"No drift: none of {len(compared)} features changed by an amount that is both significant and large enough."
         return DriftResult("no drift", "none", sentence, **common)
-    severity = dataset_severity([feature.severity for feature in compared], config)
+    weights = {feature.measured.name: max(0.0, importances.get(feature.measured.name, 0.0)) for feature in compared}
+    weighted = sum(weights.values()) > 0
+    if not weighted:
+        weights = dict.fromkeys(weights, 1.0)
+    share = sum(weights[feature.measured.name] for feature in drifted) / sum(weights.values())
+    alone = dataset_severity(drifted[0].severity, share, config) if drifted else "none"
+    severity = max(alone, severity_together(together, config), key=SEVERITIES.index)
+    sentence = _drift_sentence(severity, drifted, len(compared), together, share if weighted else None)
+    return DriftResult("drift", severity, sentence, share_drifted=share, weighted=weighted, **common)
+
+
+def _drift_sentence(severity: str, drifted: list[FeatureDrift], compared: int, together: TogetherResult, weight: float | None) -> str:
+    if not drifted:
+        return f"{severity.capitalize()} drift that no single feature shows: {together.sentence}"
     named = ", ".join(f"{feature.measured.name} ({feature.severity})" for feature in drifted[:3])
     more = f" and {len(drifted) - 3} more" if len(drifted) > 3 else ""
-    sentence = f"{severity.capitalize()} drift: {len(drifted)} of {len(compared)} features changed: {named}{more}."
-    return DriftResult("drift", severity, sentence, share_drifted=len(drifted) / len(compared), **common)
+    importance = f", with {weight:.0%} of the importance to the champion" if weight is not None else ""
+    return f"{severity.capitalize()} drift: {len(drifted)} of {compared} features changed{importance}: {named}{more}."
 
 
 def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], config: DriftConfig) -> str:
-    if not features and min(rows["reference"], rows["current"]) >= config.minimum_rows:
+    if not features:
         return "Cannot tell: no column of the two datasets can be compared."
     return (
         f"Cannot tell: {rows['reference']:,} reference rows and {rows['current']:,} current rows hold too few values; "
@@ -130,5 +166,4 @@ def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], c
 
 def _urgency(feature: FeatureDrift) -> tuple[int, float, float, str]:
     sizes = [abs(size) for size in feature.measured.effects.values() if size is not None]
-    p_value = 1.0 if feature.p_value_corrected is None else feature.p_value_corrected
-    return (-SEVERITIES.index(feature.severity), -max(sizes, default=0.0), p_value, feature.measured.name)
+    return (-SEVERITIES.index(feature.severity), -max(sizes, default=0.0), min(feature.corrected.values(), default=1.0), feature.measured.name)

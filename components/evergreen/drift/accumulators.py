@@ -1,0 +1,169 @@
+"""What is counted of one column: exact counts that can be added up, and moments that can be merged.
+
+Two accumulators of the same column with the same edges merge to what one accumulator of all rows would hold: counts bit
+for bit, moments up to rounding (Chan, Golub and LeVeque, 1983).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evergreen.drift.errors import DriftError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_CATEGORIES = 10_000
+"""Most categories that are kept by name; the rows of all others are counted in a remainder."""
+
+
+@dataclass
+class NumberCounts:
+    """Counts and moments of a column of numbers.
+
+    Attributes:
+        edges: Ascending edges, shape (k,).
+        counts: Values in (-inf, e0), [e0, e1), ..., [ek, inf), shape (k + 1,).
+        rows: All rows.
+        missing: Rows without a value: null or NaN.
+        infinite: Rows with an infinite value; they are counted in the outermost bins.
+        mean: Mean of the finite values.
+        squares: Sum of squared distances of the finite values from their mean.
+        minimum: Smallest finite value; inf when there is none.
+        maximum: Largest finite value; -inf when there is none.
+    """
+
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    rows: int = 0
+    missing: int = 0
+    infinite: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    minimum: float = math.inf
+    maximum: float = -math.inf
+
+    def __post_init__(self) -> None:
+        if not len(self.counts):
+            self.counts = np.zeros(len(self.edges) + 1, dtype=np.int64)
+
+    @property
+    def values(self) -> int:
+        """Number of rows with a value."""
+        return self.rows - self.missing
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the finite values; 0 for fewer than two."""
+        finite = self.values - self.infinite
+        return math.sqrt(max(self.squares, 0.0) / (finite - 1)) if finite > 1 else 0.0
+
+    def add(self, values: NDArray[np.float64], *, nulls: int) -> None:
+        """Count a chunk. Sorting it and searching the edges in it is far cheaper than searching each value's bin.
+
+        Args:
+            values: The values that are not null, any order; NaN counts as missing.
+            nulls: Number of nulls beside them.
+        """
+        ordered = np.sort(values)
+        # NaN is sorted to the end, behind inf.
+        present = int(np.searchsorted(ordered, math.inf, side="right"))
+        self.rows += len(values) + nulls
+        self.missing += nulls + len(values) - present
+        if not present:
+            return
+        ordered = ordered[:present]
+        below = np.searchsorted(ordered, self.edges, side="left")
+        self.counts += np.diff(below, prepend=0, append=present)
+        start, end = int(np.searchsorted(ordered, -math.inf, side="right")), int(np.searchsorted(ordered, math.inf, side="left"))
+        self.infinite += present - (end - start)
+        if end > start:
+            self._add_moments(ordered[start:end])
+
+    def _add_moments(self, ordered: NDArray[np.float64]) -> None:
+        mean = float(ordered.mean())
+        apart = ordered - mean
+        known = self.values - self.infinite - len(ordered)
+        self._merge_moments(known, len(ordered), mean, float(np.dot(apart, apart)))
+        self.minimum = min(self.minimum, float(ordered[0]))
+        self.maximum = max(self.maximum, float(ordered[-1]))
+
+    def _merge_moments(self, known: int, added: int, mean: float, squares: float) -> None:
+        total = known + added
+        if not total:
+            return
+        gap = mean - self.mean
+        self.mean += gap * added / total
+        self.squares += squares + gap * gap * known * added / total
+
+    def merge(self, other: NumberCounts) -> None:
+        """Add the counts of other rows.
+
+        Raises:
+            DriftError: The other was counted with other edges.
+        """
+        if not np.array_equal(self.edges, other.edges):
+            raise DriftError("profiles to merge: a column was counted with different edges. Profile all shards with the edges of one plan.")
+        known, added = self.values - self.infinite, other.values - other.infinite
+        self._merge_moments(known, added, other.mean, other.squares)
+        self.counts = self.counts + other.counts
+        self.rows += other.rows
+        self.missing += other.missing
+        self.infinite += other.infinite
+        self.minimum, self.maximum = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
+
+
+@dataclass
+class CategoryCounts:
+    """Counts of a column of categories.
+
+    Attributes:
+        counts: Rows of each category.
+        rows: All rows.
+        missing: Rows without a value.
+        remainder: Rows of categories that are not kept by name.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+    missing: int = 0
+    remainder: int = 0
+
+    @property
+    def values(self) -> int:
+        """Number of rows with a value."""
+        return self.rows - self.missing
+
+    def add(self, names: list[str], numbers: NDArray[np.int64], *, nulls: int) -> None:
+        """Count a chunk.
+
+        Args:
+            names: Categories; one may appear twice.
+            numbers: Rows of each.
+            nulls: Number of nulls beside them.
+        """
+        for name, number in zip(names, numbers.tolist(), strict=True):
+            if number:
+                self._count(name, number)
+        self.rows += int(numbers.sum()) + nulls
+        self.missing += nulls
+
+    def _count(self, name: str, number: int) -> None:
+        if name in self.counts:
+            self.counts[name] += number
+        elif len(self.counts) < MOST_CATEGORIES:
+            self.counts[name] = number
+        else:
+            self.remainder += number
+
+    def merge(self, other: CategoryCounts) -> None:
+        """Add the counts of other rows."""
+        for name, number in other.counts.items():
+            self._count(name, number)
+        self.rows += other.rows
+        self.missing += other.missing
+        self.remainder += other.remainder

@@ -1,0 +1,70 @@
+"""alibi-detect's detectors on a sample. Importing this module's functions costs nothing; calling them imports alibi-detect."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evergreen.drift.classifier_test import FOLDS, new_classifier, usable_columns
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+
+def _detectors() -> Any:
+    # Otherwise a library that it imports logs that it found no deep-learning framework.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    import alibi_detect.cd
+
+    return alibi_detect.cd
+
+
+def classifier_drift(reference: NDArray[np.float64], current: NDArray[np.float64], *, significance: float, seed: int) -> float:
+    """Return the p-value of ``ClassifierDrift`` with a scikit-learn histogram booster.
+
+    Args:
+        reference: Rows, shape (n, k); NaN for missing.
+        current: Rows, shape (m, k).
+        significance: The p-value below which alibi-detect itself would alarm.
+        seed: Seed of everything random.
+    """
+    from threadpoolctl import threadpool_limits
+
+    together = usable_columns(np.vstack([reference, current]))
+    reference, current = together[: len(reference)], together[len(reference) :]
+    with threadpool_limits(limits=1):
+        detector = _detectors().ClassifierDrift(
+            reference, new_classifier(seed), backend="sklearn", p_val=significance, preds_type="probs", n_folds=FOLDS, train_size=None, seed=seed
+        )
+        prediction = detector.predict(current, return_probs=False, return_model=False)
+    return float(prediction["data"]["p_val"])
+
+
+def tabular_drift(reference: NDArray[np.float64], current: NDArray[np.float64], *, categories: list[bool]) -> list[float | None]:
+    """Return the p-value of ``TabularDrift`` for each feature, with missing values split off first.
+
+    A NaN would give p = nan and "no drift" there even for a large shift, so each feature is tested on its values alone.
+
+    Args:
+        reference: Rows, shape (n, k); NaN for missing.
+        current: Rows, shape (m, k).
+        categories: Whether each feature is a category.
+
+    Returns:
+        One p-value for each feature; None where a side has fewer than two values.
+    """
+    detector_class = _detectors().TabularDrift
+    p_values: list[float | None] = []
+    for position, is_category in enumerate(categories):
+        before, now = (rows[:, position][~np.isnan(rows[:, position])].reshape(-1, 1) for rows in (reference, current))
+        if min(len(before), len(now)) < 2 or (is_category and len(np.unique(np.concatenate([before, now]))) < 2):
+            p_values.append(None)
+            continue
+        detector = detector_class(before, p_val=0.05, categories_per_feature={0: None} if is_category else {})
+        prediction = detector.predict(now, drift_type="feature", return_p_val=True, return_distance=False)
+        p_values.append(float(prediction["data"]["p_val"][0]))
+    return p_values

@@ -1,0 +1,82 @@
+"""The drift room's command: ``evergreen drift``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from evergreen.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
+from evergreen.run_log import plain
+
+NO_VALUE = "-"
+
+if TYPE_CHECKING:
+    from evergreen.drift.verdict import DriftResult
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(drift)
+
+
+def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signature
+    reference: Annotated[Path, typer.Argument(help="Parquet or CSV file or folder, or a stored profile.", metavar="REFERENCE")],
+    current: Annotated[Path, typer.Argument(help="Parquet or CSV file or folder.", metavar="CURRENT")],
+    detectors: Annotated[str | None, typer.Option("--detectors", help="profile, 'profile,classifier' or 'profile,alibi'.")] = None,
+    config: Annotated[str, typer.Option("--config", help="Settings as YAML or JSON in line, or their place.")] = "default",
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="A column that is not compared: the label, a key.")] = None,
+    timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="The event time, for reference_season.")] = "",
+    save_profile: Annotated[Path | None, typer.Option("--save-profile", help="Keep the reference's profile in this file.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report for people to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether two datasets differ, in which columns, and how much.
+
+    Exit status: 0 whether or not they drift, 2 for bad input.
+    """
+    from evergreen.drift.config import DriftConfig
+    from evergreen.drift.detection import detect
+    from evergreen.drift.errors import DriftError
+    from evergreen.drift.settings import read_settings
+
+    settings = read_settings(config, DriftConfig, parameter="--config", error=DriftError)
+    if detectors is not None:
+        settings = read_settings(json.dumps({**settings.model_dump(), "detectors": detectors}), DriftConfig, parameter="--detectors", error=DriftError)
+    compared = detect(reference, current, config=settings, timestamp_column=timestamp_column, ignored_columns=ignore or [])
+    if save_profile is not None:
+        from evergreen.drift.profile_file import write_profile
+
+        write_profile(compared.reference, save_profile)
+    if html is not None:
+        from evergreen.drift.report import drift_page
+
+        html.write_text(drift_page(compared.result, settings, compared), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(plain(compared.result.as_json()), ensure_ascii=False))
+    else:
+        _print_result(Console(), compared.result)
+
+
+def _print_result(console: Console, result: DriftResult) -> None:
+    console.print(escape(result.sentence), style="bold")
+    table = Table()
+    for heading in ("column", "drift", "p corrected", "why"):
+        table.add_column(heading, overflow="fold")
+    for feature in result.features:
+        p_value = feature.corrected.get("p_value")
+        table.add_row(
+            escape(feature.measured.name),
+            feature.severity if feature.drift else NO_VALUE,
+            NO_VALUE if p_value is None else f"{p_value:.2g}",
+            escape(feature.reason),
+        )
+    console.print(table)
+    console.print(escape(f"All together: {result.together.sentence}"))
+    for name, reason in result.left_out.items():
+        console.print(escape(f"Left out: {name}: {reason}"))

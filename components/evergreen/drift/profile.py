@@ -1,0 +1,132 @@
+"""The profile of a dataset: what is kept of it to compare other data with, however large it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.errors import DriftError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+SAMPLE_ROWS = 20_000
+
+
+def arrow_positions(positions: NDArray[np.int64]) -> pa.Array:
+    """Return row numbers as an Arrow array; ``pa.array`` would import pandas to see whether it was given a series."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int64(), len(positions), [None, pa.py_buffer(np.ascontiguousarray(positions, dtype=np.int64))])
+
+
+class RowSample:
+    """A uniform random sample of at most 20,000 rows of a stream.
+
+    Every row draws a number and the rows with the smallest numbers stay. Samples of shards merge to a sample of the whole
+    (Efraimidis and Spirakis, 2006, with equal weights).
+    """
+
+    def __init__(self, seed: int, size: int = SAMPLE_ROWS) -> None:
+        """Start empty.
+
+        Args:
+            seed: Seed of the draws; give each shard its own.
+            size: Most rows to keep.
+        """
+        self._generator = np.random.default_rng(seed)
+        self._size = size
+        self._tables: list[pa.Table] = []
+        self._keys: list[NDArray[np.float64]] = []
+        self._limit = 1.0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Let the rows of a batch draw."""
+        import pyarrow as pa
+
+        keys = self._generator.random(batch.num_rows)
+        limit = min(self._limit, float(np.partition(keys, self._size)[self._size])) if len(keys) > self._size else self._limit
+        chosen = np.flatnonzero(keys < limit)
+        if not len(chosen):
+            return
+        kept = batch if len(chosen) == batch.num_rows else batch.take(arrow_positions(chosen))
+        self._tables.append(pa.Table.from_batches([kept]))
+        self._keys.append(keys[chosen])
+        if sum(map(len, self._keys)) > 2 * self._size:
+            self._compact()
+
+    def _compact(self) -> None:
+        import pyarrow as pa
+
+        keys = np.concatenate(self._keys)
+        table = pa.concat_tables(self._tables, promote_options="permissive")
+        if len(keys) > self._size:
+            chosen = np.sort(np.argpartition(keys, self._size)[: self._size])
+            keys, table = keys[chosen], table.take(arrow_positions(chosen))
+            self._limit = float(keys.max())
+        self._tables, self._keys = [table], [keys]
+
+    def merge(self, other: RowSample) -> None:
+        """Take over the rows of another sample that drew smaller numbers."""
+        self._tables += other._tables
+        self._keys += other._keys
+        if self._tables:
+            self._compact()
+
+    def state(self) -> tuple[pa.Table | None, NDArray[np.float64]]:
+        """Return the sampled rows, in the order of the stream, and the number that each drew."""
+        if not self._tables:
+            return None, np.zeros(0)
+        self._compact()
+        return self._tables[0], self._keys[0]
+
+    @classmethod
+    def restored(cls, table: pa.Table | None, keys: NDArray[np.float64]) -> RowSample:
+        """Return a sample from its state; it can be merged, and draws anew for rows that are added."""
+        sample = cls(seed=0)
+        if table is not None:
+            sample._tables, sample._keys = [table], [keys]
+        return sample
+
+
+@dataclass
+class DatasetProfile:
+    """What is kept of a dataset.
+
+    Attributes:
+        columns: Counts by column, in the dataset's order.
+        left_out: Why each column that is not profiled was left out.
+        rows: Number of rows.
+        sample: A bounded random sample of whole rows.
+        importances: Importance of each feature to the champion, when it is known.
+    """
+
+    columns: dict[str, NumberCounts | CategoryCounts]
+    left_out: dict[str, str] = field(default_factory=dict)
+    rows: int = 0
+    sample: RowSample = field(default_factory=lambda: RowSample(seed=0))
+    importances: dict[str, float] = field(default_factory=dict)
+
+    def merge(self, other: DatasetProfile) -> None:
+        """Add another profile of the same columns with the same edges.
+
+        Raises:
+            DriftError: The columns, their kinds or their edges differ.
+        """
+        for name, counts in self.columns.items():
+            theirs = other.columns.get(name)
+            # Spelled out, because merging takes the same class on both sides.
+            if isinstance(counts, NumberCounts):
+                if isinstance(theirs, NumberCounts):
+                    counts.merge(theirs)
+                    continue
+            elif isinstance(theirs, CategoryCounts):
+                counts.merge(theirs)
+                continue
+            raise DriftError(f"profiles to merge: column {name!r} is not in both, or not of one kind. Profile all shards with one plan.")
+        self.rows += other.rows
+        self.sample.merge(other.sample)

@@ -1,0 +1,173 @@
+"""One streamed pass over a dataset that makes its profile; numpy and pyarrow only."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.columns import matched_kinds, profiled_columns
+from evergreen.drift.edges import choose_edges
+from evergreen.drift.errors import DriftError
+from evergreen.drift.profile import SAMPLE_ROWS, DatasetProfile, RowSample, arrow_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from evergreen.drift.batches import Source
+    from evergreen.drift.columns import Kind
+
+THREADS = 2
+"""Sorting releases the interpreter's lock; more threads than this only help where nobody else uses the cores."""
+
+
+def plan_profile(source: Source, *, ignored_columns: Collection[str] = (), seed: int = 0) -> DatasetProfile:
+    """Return an empty profile whose edges fit a reference.
+
+    Args:
+        source: The reference, or the first of its shards.
+        ignored_columns: Columns that are not profiled: the label, the event time, keys.
+        seed: Seed of the random sample.
+
+    Raises:
+        DriftError: The source cannot be read.
+    """
+    kinds, left_out = profiled_columns(source.schema, ignored_columns=ignored_columns)
+    numbers = [name for name, kind in kinds.items() if kind == "number"]
+    probed: dict[str, list[NDArray[np.float64]]] = {name: [] for name in numbers}
+    for batch in source.probe(numbers) if numbers else ():
+        for name in numbers:
+            probed[name].append(float_values(batch.column(batch.schema.get_field_index(name)))[0])
+    columns: dict[str, NumberCounts | CategoryCounts] = {}
+    for name, kind in kinds.items():
+        if kind == "number":
+            columns[name] = NumberCounts(choose_edges(np.concatenate(probed[name]) if probed[name] else np.zeros(0)))
+        else:
+            columns[name] = CategoryCounts()
+    return DatasetProfile(columns, left_out, sample=RowSample(seed))
+
+
+def empty_like(reference: DatasetProfile, schema: pa.Schema, *, seed: int, sample_rows: int = SAMPLE_ROWS) -> DatasetProfile:
+    """Return an empty profile with a reference's edges, for current data or for another shard.
+
+    Args:
+        reference: The profile to compare or merge with.
+        schema: The other data's schema.
+        seed: Seed of the random sample.
+        sample_rows: Most rows of the random sample.
+
+    Raises:
+        DriftError: A column is missing there, or holds another kind of values.
+    """
+    kinds: dict[str, Kind] = {}
+    for name, counts in reference.columns.items():
+        number = isinstance(counts, NumberCounts)
+        # A column of texts without a single one has no kind of its own: it takes the current one's.
+        kinds[name] = "number" if number else "category" if counts.values or not reference.rows else "empty"
+    matched = matched_kinds(kinds, schema)
+    columns: dict[str, NumberCounts | CategoryCounts] = {}
+    for name, counts in reference.columns.items():
+        if isinstance(counts, NumberCounts):
+            columns[name] = NumberCounts(counts.edges)
+        else:
+            columns[name] = NumberCounts(np.zeros(0)) if matched[name] == "number" else CategoryCounts()
+    return DatasetProfile(columns, sample=RowSample(seed, sample_rows))
+
+
+def fill(profile: DatasetProfile, batches: Iterable[pa.RecordBatch]) -> DatasetProfile:
+    """Count all rows of a stream of batches into a profile.
+
+    Args:
+        profile: An empty profile, or one to go on with.
+        batches: Batches that hold the profile's columns, in any order.
+
+    Returns:
+        The same profile.
+
+    Raises:
+        DriftError: A column holds values that are not of its kind.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting: list[Any] = []
+        for batch in batches:
+            # One batch is counted while the next is read: memory stays at two batches.
+            for future in waiting:
+                future.result()
+            waiting = [pool.submit(_count, counts, batch.column(batch.schema.get_field_index(name)), name) for name, counts in profile.columns.items()]
+            profile.rows += batch.num_rows
+            profile.sample.add(batch.select(list(profile.columns)))
+        for future in waiting:
+            future.result()
+    return profile
+
+
+def _count(counts: NumberCounts | CategoryCounts, column: pa.Array, name: str) -> None:
+    import pyarrow as pa
+
+    try:
+        if isinstance(counts, NumberCounts):
+            values, nulls = float_values(column)
+            counts.add(values, nulls=nulls)
+        else:
+            names, numbers, nulls = _categories(column)
+            counts.add(names, numbers, nulls=nulls)
+    except (pa.ArrowException, ValueError) as error:
+        raise DriftError(f"column {name!r}: its values changed their type within the data: {error}. Write all files with one schema.") from error
+
+
+def float_values(column: pa.Array) -> tuple[NDArray[np.float64], int]:
+    """Return the values of a column that are not null, as float64, and the number of nulls.
+
+    The values are a view where that is possible; pyarrow's own conversion would import pandas.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    nulls = int(column.null_count)
+    present = pc.drop_null(column) if nulls else column
+    if pa.types.is_null(present.type):
+        return np.zeros(0), nulls
+    if present.type != pa.float64():
+        present = pc.cast(present, pa.float64(), safe=False)
+    if not len(present):
+        return np.zeros(0), nulls
+    return np.frombuffer(present.buffers()[1], dtype=np.float64, count=len(present), offset=present.offset * 8), nulls
+
+
+def float_values_or_nan(column: pa.Array) -> NDArray[np.float64]:
+    """Return all values of a column as float64, NaN where there is none, shape (rows,)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_null(column.type):
+        return np.full(len(column), np.nan)
+    numbers = column if column.type == pa.float64() else pc.cast(column, pa.float64(), safe=False)
+    if not len(numbers):
+        return np.zeros(0)
+    values = np.frombuffer(numbers.buffers()[1], dtype=np.float64, count=len(numbers), offset=numbers.offset * 8).copy()
+    if numbers.null_count:
+        gaps = pc.cast(pc.is_null(numbers), pa.uint8())
+        values[np.frombuffer(gaps.buffers()[1], dtype=np.bool_, count=len(gaps), offset=gaps.offset)] = np.nan
+    return values
+
+
+def _categories(column: pa.Array) -> tuple[list[str], NDArray[np.int64], int]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    nulls = int(column.null_count)
+    if pa.types.is_null(column.type):
+        return [], np.zeros(0, dtype=np.int64), nulls
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column if pa.types.is_string(column.type) else pc.cast(column, pa.string()))
+    codes = pc.cast(pc.drop_null(column.indices) if nulls else column.indices, pa.int64())
+    names = column.dictionary if pa.types.is_string(column.dictionary.type) else pc.cast(column.dictionary, pa.string())
+    numbers = np.frombuffer(codes.buffers()[1], dtype=np.int64, count=len(codes), offset=codes.offset * 8) if len(codes) else np.zeros(0, dtype=np.int64)
+    used = np.bincount(numbers, minlength=len(names)).astype(np.int64)
+    seen = np.flatnonzero(used)
+    return names.take(arrow_positions(seen)).to_pylist(), used[seen], nulls
