@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from evergreen.scoring import Predictions, ScoringError, bootstrap_interval, paired_bootstrap, resolve_metric
+from evergreen.row_statistics import CellStatistics, MeanStatistics, Statistics, auc_of_counts
+from evergreen.scoring import Predictions, ScoringError, bootstrap_interval, paired_bootstrap, paired_bootstraps, resolve_metric
 
 
 def coin(rows: int = 400, seed: int = 0, noise: float = 0.3) -> Predictions:
@@ -111,3 +112,94 @@ def test_metrics_that_are_not_defined() -> None:
     # A third of the resamples miss the one positive row: they are left out, and the rest give an interval.
     assert bootstrap_interval(metric, almost, resamples=200).score == 1.0
     assert np.isfinite(bootstrap_interval(metric, almost, resamples=200).lower)
+
+
+def classes_of_three(rows: int = 300, seed: int = 0) -> Predictions:
+    random = np.random.default_rng(seed)
+    labels = random.choice(["a", "b", "c"], rows).astype(object)
+    weights = random.random((rows, 3)) + (labels[:, None] == np.array(["a", "b", "c"], dtype=object)) * 0.5
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    return Predictions(labels, np.array(["a", "b", "c"], dtype=object)[probabilities.argmax(axis=1)], probabilities, ("a", "b", "c"))
+
+
+AVERAGES = [f"{kind}_{average}" for kind in ("f1", "precision", "recall") for average in ("macro", "micro", "weighted")]
+QUICK = [("accuracy", coin()), ("balanced_accuracy", coin()), ("f1", coin()), ("precision", coin()), ("recall", coin()), ("roc_auc", coin())]
+QUICK += [("neg_log_loss", coin()), ("neg_brier_score", coin()), *((name, classes_of_three()) for name in [*AVERAGES, "neg_log_loss", "balanced_accuracy"])]
+
+
+@pytest.mark.parametrize(("name", "rows"), QUICK, ids=[f"{name}-{len(rows.classes)}" for name, rows in QUICK])
+def test_the_short_way_gives_what_the_scorer_gives_on_every_draw(name: str, rows: Predictions) -> None:
+    metric = resolve_metric(name, "classification")
+    found = metric.statistics(rows, metric.score_rows(rows))
+    assert found is not None
+    random = np.random.default_rng(4)
+    draws = [random.integers(0, len(rows), len(rows)) for _ in range(5)] + [np.arange(len(rows)), np.repeat(np.arange(7), 3)]
+    expected = metric.resampled(rows, draws)
+    assert [score_on(found, draw, len(rows)) for draw in draws] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["neg_mean_absolute_error", "neg_mean_squared_error", "neg_root_mean_squared_error", "r2"])
+def test_the_short_way_for_regression(name: str) -> None:
+    random = np.random.default_rng(1)
+    labels = random.normal(1e6, 1.0, 400)
+    rows = Predictions(labels, labels + random.normal(size=400))
+    metric = resolve_metric(name, "regression")
+    found = metric.statistics(rows, metric.score_rows(rows))
+    assert found is not None
+    draws = [random.integers(0, 400, 400) for _ in range(5)]
+    assert [score_on(found, draw, 400) for draw in draws] == pytest.approx(metric.resampled(rows, draws), rel=1e-8)
+
+
+def score_on(statistics: Statistics, draw: np.ndarray, rows: int) -> float:
+    counts = np.bincount(draw, minlength=rows).astype(float)
+    if isinstance(statistics, CellStatistics):
+        cells = np.bincount(statistics.codes[draw], minlength=statistics.classes**2).reshape(1, statistics.classes, -1).astype(float)
+        return float(statistics.finish(cells)[0])
+    if isinstance(statistics, MeanStatistics):
+        return float(statistics.finish(counts[None, :] @ statistics.columns / len(draw))[0])
+    return float(auc_of_counts(statistics, counts[None, :])[0])
+
+
+def test_the_short_way_draws_from_the_same_distribution_as_the_plain_loop() -> None:
+    rows = coin()
+    for name in ("balanced_accuracy", "neg_log_loss", "roc_auc"):
+        metric = resolve_metric(name, "classification")
+        quick = bootstrap_interval(metric, rows, resamples=4000)
+        random = np.random.default_rng(11)
+        plain = metric.resampled(rows, [random.integers(0, len(rows), len(rows)) for _ in range(600)])
+        lower, upper = np.quantile(plain, [0.025, 0.975])
+        assert (quick.lower, quick.upper) == pytest.approx((lower, upper), abs=(quick.upper - quick.lower) * 0.12)
+
+
+def test_several_metrics_at_once_give_what_each_gives_alone() -> None:
+    names = ["accuracy", "f1_macro", "roc_auc", "neg_log_loss", "average_precision"]
+    metrics = [resolve_metric(name, "classification") for name in names]
+    other = coin(seed=5, noise=0.4)
+    together = paired_bootstraps(metrics, coin(), other, resamples=300)
+    for metric in metrics:
+        assert together[metric.name] == paired_bootstrap(metric, coin(), other, resamples=300)
+        assert together[metric.name].lower <= together[metric.name].score <= together[metric.name].upper
+
+
+def test_a_formula_that_does_not_give_the_scorers_score_is_not_used() -> None:
+    metric = resolve_metric("neg_log_loss", "classification")
+    assert metric.statistics(coin(), metric.score_rows(coin())) is not None
+    assert metric.statistics(coin(), metric.score_rows(coin()) + 1e-6) is None
+    assert resolve_metric("average_precision", "classification").statistics(coin(), 0.5) is None
+
+
+def pair_of_models(seed: int, *, rows: int, gain: float, disagreement: float) -> tuple[Predictions, Predictions]:
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, rows)
+    differ = random.random(rows) < disagreement
+    ours = np.where(differ, random.random(rows) < 0.5 + gain / (2 * disagreement), random.random(rows) < 0.8)
+    theirs = np.where(differ, ~ours, ours)
+    return Predictions(labels, np.where(ours, labels, 1 - labels)), Predictions(labels, np.where(theirs, labels, 1 - labels))
+
+
+def test_equal_models_seldom_look_better_and_a_true_gain_mostly_does() -> None:
+    metric = resolve_metric("accuracy", "classification")
+    equal = sum(paired_bootstrap(metric, *pair_of_models(seed, rows=1000, gain=0.0, disagreement=0.15)).lower > 0 for seed in range(400))
+    better = sum(paired_bootstrap(metric, *pair_of_models(seed, rows=5000, gain=0.02, disagreement=0.15)).lower > 0 for seed in range(400))
+    assert equal <= 20
+    assert better >= 360

@@ -70,6 +70,8 @@ class ModelDescription:
         importances: Importance of each feature; higher is more. Empty when unknown.
         durations: Seconds spent, by phase.
         trusted_types: Types beside the reviewed list that the user trusts when the model is loaded.
+        training_options: How the rows were used (weights, sampling, encoding), where it differs from the defaults.
+        training_data_uri: Where the rows lay; empty when unknown.
     """
 
     task: str
@@ -88,6 +90,8 @@ class ModelDescription:
     importances: dict[str, float] = field(default_factory=dict)
     durations: dict[str, float] = field(default_factory=dict)
     trusted_types: list[str] = field(default_factory=list)
+    training_options: dict[str, Any] = field(default_factory=dict)
+    training_data_uri: str = ""
 
 
 def write_json(path: str | Path, value: Any) -> None:

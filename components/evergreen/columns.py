@@ -45,6 +45,10 @@ def prepare_features(frame: pd.DataFrame, features: Mapping[str, str]) -> pd.Dat
 def _prepare(column: pd.Series[Any], kind: str) -> Any:
     try:
         if kind == CATEGORY:
+            if pd.api.types.infer_dtype(column, skipna=True) == "string":
+                # Text is text already: each distinct value once is a tenth of the work.
+                codes, distinct = pd.factorize(column.astype(object), use_na_sentinel=True)
+                return np.array([*distinct, None], dtype=object)[codes]
             return np.array([None if missing else _category_text(value) for value, missing in zip(column, column.isna(), strict=True)], dtype=object)
         if kind == DATE:
             days: Any = (event_times(column) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import ModelDescription, read_json, write_json
 from evergreen.errors import EvergreenError
+from evergreen.threads import fitting_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +91,9 @@ class FittedModel:
         """
         import numpy as np
 
-        predicted: np.ndarray[Any, Any] = np.asarray(self.pipeline.predict(self._features(frame)))
+        features = self._features(frame)
+        with fitting_threads(*features.shape):
+            predicted: np.ndarray[Any, Any] = np.asarray(self.pipeline.predict(features))
         return predicted
 
     def predict_probability(self, frame: pd.DataFrame) -> np.ndarray[Any, Any] | None:
@@ -99,7 +102,9 @@ class FittedModel:
 
         if self.description.task != "classification" or not hasattr(self.pipeline, "predict_proba"):
             return None
-        probability: np.ndarray[Any, Any] = np.asarray(self.pipeline.predict_proba(self._features(frame)), dtype=np.float64)
+        features = self._features(frame)
+        with fitting_threads(*features.shape):
+            probability: np.ndarray[Any, Any] = np.asarray(self.pipeline.predict_proba(features), dtype=np.float64)
         return probability
 
     def _features(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -252,5 +257,7 @@ def _requirements(estimator: str) -> list[str]:
     from importlib.metadata import packages_distributions, version
 
     packages = {"mlflow", "scikit-learn", "skops", "numpy", "pandas"}
-    packages.update(packages_distributions().get(estimator.split(".", maxsplit=1)[0], [])[:1])
+    # Finding a package's distribution looks through all that is installed: only for estimators from elsewhere.
+    if not estimator.startswith("sklearn."):
+        packages.update(packages_distributions().get(estimator.partition(":")[0].split(".", maxsplit=1)[0], [])[:1])
     return sorted(f"{name}=={version(name)}" for name in packages)

@@ -1,8 +1,9 @@
 """How good predictions are, and how sure that is: scikit-learn's scorers and the bootstrap.
 
 Every score follows scikit-learn's convention: higher is better. Models predict once; metrics then work from the
-predictions, so that thousands of resamples cost no further model calls. Intervals are percentile bootstrap intervals
-(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+predictions, so that thousands of resamples cost no further model calls. Common metrics are computed on many resamples at once
+(`evergreen.row_statistics`), any other scorer one resample after the other. Intervals are percentile bootstrap intervals (Efron and
+Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.errors import EvergreenError
+from evergreen.resampling import resample
+from evergreen.row_statistics import Statistics, row_statistics, score_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 DEFAULT_METRIC = {"classification": "accuracy", "regression": "neg_mean_absolute_error"}
 REGRESSION_PREFIXES = ("neg_mean_", "neg_median_", "neg_root_mean_", "neg_max_", "d2_absolute", "d2_pinball", "d2_tweedie", "r2", "explained_variance")
-FEW_VALUES = 16
 CELLS_IN_MEMORY = 4_000_000
 CELLS_SCORED = 50_000_000
 FEWEST_RESAMPLES = 200
@@ -89,9 +91,6 @@ class Metric:
         """Return the score of predictions; see `score`."""
         if len(predictions) == 0:
             raise ScoringError(f"metric {self.name!r}: there are no labelled rows to score. Use a longer window.")
-        row_scores = self.row_scores(predictions)
-        if row_scores is not None:
-            return float(row_scores.mean())
         try:
             score = self._score_at(_precomputed(predictions, self.task), predictions, np.arange(len(predictions)))
         except (ValueError, TypeError, AttributeError) as error:
@@ -105,10 +104,15 @@ class Metric:
             )
         return score
 
-    def row_scores(self, predictions: Predictions) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-        """Return each row's own score where the metric is their mean, shape (rows,), or None where it is not."""
-        measure = _ROW_SCORES.get(self.name)
-        return None if measure is None else np.asarray(measure(predictions), dtype=np.float64)
+    def statistics(self, predictions: Predictions, score: float) -> Statistics | None:
+        """Return what a resample needs to know of the rows, or None when only the scorer itself can tell.
+
+        Args:
+            predictions: What the model said.
+            score: The scorer's own score of all rows; a formula that does not give it is not used.
+        """
+        found = row_statistics(self.name, predictions)
+        return found if found is not None and math.isclose(score_once(found), score, rel_tol=1e-9, abs_tol=1e-12) else None
 
     def resampled(self, predictions: Predictions, draws: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
         """Return the score on each draw of row numbers, shape (draws,); NaN where the metric is not defined on it."""
@@ -151,7 +155,8 @@ def resolve_metric(name: str, task: str) -> Metric:
 def bootstrap_interval(metric: Metric, predictions: Predictions, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 7) -> Interval:
     """Return a score and its percentile bootstrap interval.
 
-    Rows are drawn with replacement; above 50 million scored cells the number of resamples is lowered, to no fewer than 200.
+    Rows are drawn with replacement. For a metric that has no short way (see `evergreen.row_statistics`) the number of resamples is lowered above
+    50 million scored cells, to no fewer than 200.
 
     Args:
         metric: What to measure.
@@ -163,12 +168,17 @@ def bootstrap_interval(metric: Metric, predictions: Predictions, *, confidence: 
     Raises:
         ScoringError: The metric is not defined on the rows or on most resamples, or an argument is out of its range.
     """
+    return bootstrap_intervals([metric], predictions, confidence=confidence, resamples=resamples, seed=seed)[metric.name]
+
+
+def bootstrap_intervals(
+    metrics: Sequence[Metric], predictions: Predictions, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 7
+) -> dict[str, Interval]:
+    """Return scores by several metrics with their intervals, by the metric's name; see `bootstrap_interval`."""
     _check_arguments(confidence, resamples)
-    score = metric.score_rows(predictions)
-    row_scores = metric.row_scores(predictions)
-    if row_scores is not None:
-        return _percentiles(score, _resampled_means(row_scores, resamples, seed), confidence)
-    return _percentiles(score, _resampled_scores(metric, [predictions], resamples, seed)[0], confidence)
+    scores = [metric.score_rows(predictions) for metric in metrics]
+    drawn = _draw(metrics, [predictions], [scores], resamples, seed)[0]
+    return {metric.name: _percentiles(score, values, confidence) for metric, score, values in zip(metrics, scores, drawn, strict=True)}
 
 
 def paired_bootstrap(
@@ -189,17 +199,22 @@ def paired_bootstrap(
     Raises:
         ScoringError: As for `bootstrap_interval`, or the two are not about the same rows.
     """
+    return paired_bootstraps([metric], challenger, champion, confidence=confidence, resamples=resamples, seed=seed)[metric.name]
+
+
+def paired_bootstraps(
+    metrics: Sequence[Metric], challenger: Predictions, champion: Predictions, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 7
+) -> dict[str, Interval]:
+    """Return the differences by several metrics, on the same draws, by the metric's name; see `paired_bootstrap`."""
     _check_arguments(confidence, resamples)
     if len(challenger) != len(champion) or not np.array_equal(challenger.labels, champion.labels):
         raise ScoringError(
             f"paired comparison: expected both models' predictions for the same rows, found {len(challenger)} and {len(champion)} rows or other labels."
         )
-    difference = metric.score_rows(challenger) - metric.score_rows(champion)
-    ours, theirs = metric.row_scores(challenger), metric.row_scores(champion)
-    if ours is not None and theirs is not None:
-        return _percentiles(difference, _resampled_means(ours - theirs, resamples, seed), confidence)
-    drawn = _resampled_scores(metric, [challenger, champion], resamples, seed)
-    return _percentiles(difference, drawn[0] - drawn[1], confidence)
+    ours, theirs = ([metric.score_rows(model) for metric in metrics] for model in (challenger, champion))
+    drawn = _draw(metrics, [challenger, champion], [ours, theirs], resamples, seed)
+    found = zip(metrics, ours, theirs, *drawn, strict=True)
+    return {metric.name: _percentiles(our - their, our_draws - their_draws, confidence) for metric, our, their, our_draws, their_draws in found}
 
 
 def _check_arguments(confidence: float, resamples: int) -> None:
@@ -209,23 +224,25 @@ def _check_arguments(confidence: float, resamples: int) -> None:
         raise ScoringError(f"resamples {resamples}: expected at least {FEWEST_RESAMPLES}, or the bounds are noise. Use 2000.")
 
 
-def _resampled_means(values: np.ndarray[Any, Any], resamples: int, seed: int) -> np.ndarray[Any, Any]:
-    generator = np.random.default_rng(seed)
-    distinct, counts = np.unique(values, return_counts=True)
-    rows = len(values)
-    if len(distinct) <= FEW_VALUES:
-        # Drawing rows and counting values is a multinomial draw: the same distribution, without touching the rows.
-        drawn = generator.multinomial(rows, counts / rows, size=resamples)
-        return np.asarray(drawn @ distinct / rows)
-    means = np.empty(resamples)
-    batch = max(1, CELLS_IN_MEMORY // rows)
-    for start in range(0, resamples, batch):
-        stop = min(start + batch, resamples)
-        means[start:stop] = values[generator.integers(0, rows, size=(stop - start, rows))].mean(axis=1)
-    return means
+def _draw(metrics: Sequence[Metric], models: Sequence[Predictions], scores: Sequence[Sequence[float]], resamples: int, seed: int) -> list[list[Any]]:
+    """Return, for each model and metric, the scores on the same draws; draws on which a metric is not defined are left out."""
+    found = [[metric.statistics(model, score) for metric, score in zip(metrics, row, strict=True)] for model, row in zip(models, scores, strict=True)]
+    short = [index for index in range(len(metrics)) if all(row[index] is not None for row in found)]
+    needed = [[statistics for index in short if (statistics := row[index]) is not None] for row in found]
+    quick = resample(needed, rows=len(models[0]), resamples=resamples, seed=seed) if short else []
+    drawn: list[list[Any]] = [[None] * len(metrics) for _ in models]
+    for index, metric in enumerate(metrics):
+        both = np.array([row[short.index(index)] for row in quick]) if index in short else _one_by_one(metric, models, resamples, seed)
+        defined = np.isfinite(both).all(axis=0)
+        if defined.mean() < 0.5:
+            rows = len(models[0])
+            raise ScoringError(f"metric {metric.name!r}: not defined on most resamples of these {rows} rows. Choose another metric or a longer window.")
+        for model in range(len(models)):
+            drawn[model][index] = both[model][defined]
+    return drawn
 
 
-def _resampled_scores(metric: Metric, models: Sequence[Predictions], resamples: int, seed: int) -> np.ndarray[Any, Any]:
+def _one_by_one(metric: Metric, models: Sequence[Predictions], resamples: int, seed: int) -> np.ndarray[Any, Any]:
     generator = np.random.default_rng(seed)
     rows = len(models[0])
     count = max(FEWEST_RESAMPLES, min(resamples, CELLS_SCORED // rows))
@@ -234,11 +251,7 @@ def _resampled_scores(metric: Metric, models: Sequence[Predictions], resamples: 
     for start in range(0, count, batch):
         draws = [generator.integers(0, rows, size=rows) for _ in range(start, min(start + batch, count))]
         parts.append(np.array([metric.resampled(predictions, draws) for predictions in models]))
-    scores: np.ndarray[Any, Any] = np.concatenate(parts, axis=1)
-    defined = np.isfinite(scores).all(axis=0)
-    if defined.mean() < 0.5:
-        raise ScoringError(f"metric {metric.name!r}: not defined on most resamples of these {rows} rows. Choose another metric or a longer window.")
-    return np.asarray(scores[:, defined])
+    return np.concatenate(parts, axis=1)
 
 
 def _percentiles(score: float, drawn: np.ndarray[Any, Any], confidence: float) -> Interval:
@@ -247,19 +260,12 @@ def _percentiles(score: float, drawn: np.ndarray[Any, Any], confidence: float) -
     return Interval(score=float(score), lower=float(lower), upper=float(upper))
 
 
-_ROW_SCORES: dict[str, Callable[[Predictions], Any]] = {
-    "accuracy": lambda rows: rows.predicted == rows.labels,
-    "neg_mean_absolute_error": lambda rows: -np.abs(rows.predicted - rows.labels),
-    "neg_mean_squared_error": lambda rows: -((rows.predicted - rows.labels) ** 2),
-}
-
-
 def _precomputed(predictions: Predictions, task: str) -> Any:
     """Return an estimator that answers with predictions made before; its input is row numbers, shape (rows, 1)."""
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
     class Answers(ClassifierMixin if task == "classification" else RegressorMixin, BaseEstimator):  # type: ignore[misc]  # the base depends on the task
-        classes_ = np.asarray(predictions.classes)
+        classes_ = np.asarray(predictions.classes) if len(predictions.classes) else np.unique(predictions.labels)
 
         def predict(self, rows: np.ndarray[Any, Any]) -> Any:
             return predictions.predicted[rows[:, 0]]

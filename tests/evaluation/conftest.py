@@ -23,9 +23,18 @@ FEATURES = {"temperature": "number", "pressure": "number", "humidity": "number",
 def make_model(tmp_path: Path) -> Callable[..., Any]:
     """Fit a model on rows and save it; returns its artifact."""
 
-    def make(name: str, rows: pd.DataFrame, *, fit_end: str, task: str = "classification", features: dict[str, str] | None = None, target: str = "rain") -> Any:
+    def make(
+        name: str,
+        rows: pd.DataFrame,
+        *,
+        fit_end: str,
+        task: str = "classification",
+        features: dict[str, str] | None = None,
+        target: str = "rain",
+        estimator: str = "",
+    ) -> Any:
         kind = "LogisticRegression" if task == "classification" else "Ridge"
-        recipe = Recipe(task, f"sklearn.linear_model.{kind}", {}, 7)
+        recipe = Recipe(task, estimator or f"sklearn.linear_model.{kind}", {}, 7)
         chosen = features or FEATURES
         classes = sorted(rows[target].unique().tolist()) if task == "classification" else []
         fit = fit_recipe(recipe, rows, target_column=target, features=chosen, classes=classes)

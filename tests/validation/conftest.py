@@ -36,6 +36,7 @@ class Artifacts:
 
     dataset: Any
     validated_data: Any
+    quarantined_data: Any
     contract_used: Any
     validation_report: Any
     outcome: str = field(default="")
@@ -50,6 +51,7 @@ def validate(tmp_path: Path) -> Callable[..., Artifacts]:
         made = Artifacts(
             dsl.Dataset(name="dataset", uri=str(tmp_path / "dataset"), metadata=metadata or {}),
             dsl.Dataset(name="validated", uri=str(tmp_path / "out" / "validated"), metadata={}),
+            dsl.Dataset(name="quarantined", uri=str(tmp_path / "out" / "quarantined"), metadata={}),
             dsl.Artifact(name="contract", uri=str(tmp_path / "out" / "contract"), metadata={}),
             dsl.HTML(name="report", uri=str(tmp_path / "out" / "report"), metadata={}),
         )
@@ -58,6 +60,7 @@ def validate(tmp_path: Path) -> Callable[..., Artifacts]:
         made.outcome = validate_data.python_func(
             dataset=made.dataset,
             validated_data=made.validated_data,
+            quarantined_data=made.quarantined_data,
             contract_used=made.contract_used,
             validation_report=made.validation_report,
             **arguments,

@@ -106,12 +106,13 @@ def test_every_broken_rule_is_listed_and_recorded(validate: Callable[..., Any], 
         ("visits", "fail"),
         ("temperature", "fail"),
         ("extra", "warn"),
+        ("wind", "warn"),
     }
     assert Path(record.reports["validation_report"]).exists()
 
 
 def test_integers_pass_as_numbers_and_whole_floats_as_integers(validate: Callable[..., Any]) -> None:
-    frame = good_frame().assign(temperature=3).astype({"visits": float})
+    frame = good_frame().assign(temperature=3, wind=1.5).astype({"visits": float})
     assert validate(frame, contract=GIVEN).outcome == "passed"
 
 

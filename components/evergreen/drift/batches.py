@@ -85,7 +85,7 @@ class Source:
                 yield from self._opened(file, texts).iter_batches(batch_size=BATCH_ROWS, columns=columns)
             else:
                 yield from self._csv_batches(file, columns)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, KeyError) as error:
             raise DriftError(f"dataset {file}: reading it failed: {error}. The file is damaged, or its columns differ from the first file's.") from error
 
     def _opened(self, file: Path, texts: list[str]):  # type: ignore[no-untyped-def]  # pyarrow ships no types

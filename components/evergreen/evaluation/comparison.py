@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import ArtifactError
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.gate import GateSettings, Ruling, missed_floors, rule_against_champion, rule_without_champion
+from evergreen.evaluation.gate_checks import apply_checks, run_checks
 from evergreen.evaluation.holdout_rows import ComparisonRows, comparison_rows, load_present, predictions_of
 from evergreen.evaluation.naive import naive_predictions
+from evergreen.evaluation.paired_tests import analytic_test
+from evergreen.evaluation.result import Evaluation
+from evergreen.evaluation.servability import check_servability
 from evergreen.models import FittedModel, ModelError
 from evergreen.run_log import plain
 from evergreen.scoring import Interval, Metric, Predictions, ScoringError, bootstrap_interval, paired_bootstrap, resolve_metric
@@ -19,51 +23,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CHECK_ROWS = 200
+FEWEST_ROWS = 2
 OTHER_METRICS = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", "neg_log_loss", "roc_auc"),
     "regression": ("neg_mean_absolute_error", "neg_root_mean_squared_error", "r2"),
 }
 
 
-@dataclass
-class Evaluation:
-    """What the comparison found; its fields are those of the evaluation artifact.
+@dataclass(frozen=True)
+class Scored:
+    """Predictions of both models on the rows compared; the champion's are None when it is absent or cannot be scored."""
 
-    A score that could not be measured is None. Higher is better in every metric.
-    """
-
-    verdict: str
-    conclusion: str
-    task: str
-    metric: str
-    margin: float
-    rows: int
-    rows_seen_by_champion: int
-    champion_version: str
-    challenger_id: str
-    reasons: list[str]
-    holdout_window: dict[str, str]
-    sentence: str = ""
-    higher_is_better: bool = True
-    challenger_score: float | None = None
-    challenger_lower: float | None = None
-    challenger_upper: float | None = None
-    champion_score: float | None = None
-    difference: float | None = None
-    difference_lower: float | None = None
-    difference_upper: float | None = None
-    naive_score: float | None = None
-    scores: dict[str, float] = field(default_factory=dict)
-    check_rows: list[dict[str, Any]] = field(default_factory=list)
-    check_predictions: list[Any] = field(default_factory=list)
-
-    def without_rows(self) -> dict[str, Any]:
-        """Return the evaluation as plain values without the check rows, as a step's record keeps it."""
-        content: dict[str, Any] = plain({name: value for name, value in asdict(self).items() if not name.startswith("check_")})
-        return content
+    challenger: Predictions
+    champion: Predictions | None = None
 
 
-def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, settings: GateSettings) -> tuple[Evaluation, Predictions | None]:
+def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, settings: GateSettings) -> tuple[Evaluation, Scored | None]:
     """Score both models on the rows that neither has seen, and rule.
 
     Args:
@@ -74,7 +49,7 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
         settings: The gate's settings.
 
     Returns:
-        The evaluation, and the challenger's predictions when there were enough rows.
+        The evaluation, and the models' predictions when there were enough rows.
 
     Raises:
         EvaluationError: There is no challenger, or the holdout lacks columns, or a name is wrong.
@@ -102,23 +77,32 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
         challenger_id=ours.description.challenger_id,
         reasons=[],
         holdout_window={"start": rows.start, "end": rows.end},
+        importances=dict(ours.description.importances),
     )
-    predictions = _fill(evaluation, rows, ours, theirs, metric=measure, settings=settings)
+    scored = _fill(evaluation, rows, ours, theirs, metric=measure, settings=settings)
+    if scored is not None and evaluation.verdict == "promote":
+        # It costs a process: only a challenger that passed everything else has to show that it can be served.
+        served = check_servability(challenger.path, rows.frame, scored.challenger.predicted, settings.config.serving)
+        evaluation.checks.extend(asdict(check) for check in served)
+        _rule(evaluation, apply_checks(Ruling(evaluation.verdict, evaluation.conclusion, evaluation.reasons), served, when_unclear="reject"))
     evaluation.sentence = _sentence(evaluation)
-    return evaluation, predictions
+    return evaluation, scored
 
 
 def _fill(
     evaluation: Evaluation, rows: ComparisonRows, ours: FittedModel, theirs: FittedModel | None, *, metric: Metric, settings: GateSettings
-) -> Predictions | None:
-    if len(rows.frame) < settings.minimum_rows:
+) -> Scored | None:
+    few = len(rows.frame) < settings.minimum_rows
+    if few:
         left_out = f"({rows.seen} older ones were left out)"
         needed = f"at least {settings.minimum_rows} are needed to tell."
         evaluation.reasons = [f"Only {len(rows.frame)} labelled rows are newer than what both models have seen {left_out}; {needed}"]
-        return None
+        if settings.config.when_unclear == "reject" or len(rows.frame) < FEWEST_ROWS:
+            return None
     target = ours.description.target_column
     predictions = predictions_of(ours, rows.frame, target_column=target)
     _keep_check_rows(evaluation, rows.frame, ours, predictions)
+    scored = Scored(predictions)
     try:
         naive = naive_predictions(predictions, metric_name=metric.name)
         interval = bootstrap_interval(metric, predictions, confidence=settings.confidence, resamples=settings.resamples, seed=settings.seed)
@@ -126,38 +110,67 @@ def _fill(
         evaluation.naive_score = metric.score_rows(naive)
         evaluation.scores = _other_scores(predictions, evaluation.task)
         missed = missed_floors(settings, predictions, evaluation.task)
+        alone = rule_without_champion(metric, _difference(metric, predictions, naive, settings), missed)
         if theirs is None:
-            ruling = rule_without_champion(metric, _difference(metric, predictions, naive, settings), missed)
+            ruling = alone
         else:
-            ruling = _against(evaluation, rows.frame, predictions, theirs, metric=metric, settings=settings, target_column=target, missed=missed)
+            champion, trouble = _champion_predictions(evaluation, rows.frame, predictions, theirs, target_column=target)
+            scored = Scored(predictions, champion)
+            ruling = (
+                _unscorable(trouble, alone, settings)
+                if champion is None
+                else _against(evaluation, predictions, champion, metric=metric, settings=settings, missed=missed)
+            )
+        found = run_checks(ours, rows.frame, predictions, scored.champion, metric=metric, settings=settings)
+        evaluation.checks = [asdict(check) for check in found.checks]
+        evaluation.slices = [asdict(item) for item in found.slices]
+        evaluation.calibration = asdict(found.calibration) if found.calibration else None
+        ruling = apply_checks(ruling, found.checks, when_unclear=settings.config.when_unclear)
     except ScoringError as error:
         ruling = Ruling("reject", "cannot tell", [str(error)])
+    if few and evaluation.challenger_score is not None:
+        ruling = Ruling("promote", "cannot tell", [*evaluation.reasons, "The gate's configuration promotes when nobody can tell."])
+    _rule(evaluation, ruling)
+    return scored
+
+
+def _rule(evaluation: Evaluation, ruling: Ruling) -> None:
     evaluation.verdict, evaluation.conclusion, evaluation.reasons = ruling.verdict, ruling.conclusion, ruling.reasons
-    return predictions
 
 
-def _against(
-    evaluation: Evaluation,
-    frame: pd.DataFrame,
-    ours: Predictions,
-    champion: FittedModel,
-    *,
-    metric: Metric,
-    settings: GateSettings,
-    target_column: str,
-    missed: list[str],
-) -> Ruling:
+def _champion_predictions(
+    evaluation: Evaluation, frame: pd.DataFrame, ours: Predictions, champion: FittedModel, *, target_column: str
+) -> tuple[Predictions | None, str]:
     obstacle = _obstacle(ours, evaluation, target_column, champion)
     if obstacle:
-        return Ruling("reject", "cannot tell", [f"{obstacle} They cannot be compared; register the new model under another name."])
+        return None, f"{obstacle} They cannot be compared; register the new model under another name."
     try:
         said = predictions_of(champion, frame, target_column=target_column)
     except (ModelError, ArtifactError) as error:
-        return Ruling("reject", "cannot tell", [f"The champion cannot be scored on the holdout: {error}"])
+        return None, f"The champion cannot be scored on the holdout: {error}"
     # Both models' labels come from the same column; the classes may differ when one has seen a class the other has not.
-    theirs = Predictions(labels=ours.labels, predicted=said.predicted, probabilities=said.probabilities, classes=said.classes)
+    return replace(said, labels=ours.labels), ""
+
+
+def _unscorable(trouble: str, alone: Ruling, settings: GateSettings) -> Ruling:
+    if not settings.config.allow_unscorable_champion:
+        return Ruling("reject", "cannot tell", [trouble])
+    if alone.verdict == "promote":
+        return Ruling("promote", "champion cannot be scored", [trouble, "The gate's configuration lets a challenger that beats a constant replace it."])
+    return Ruling("reject", alone.conclusion, [trouble, *alone.reasons])
+
+
+def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, metric: Metric, settings: GateSettings, missed: list[str]) -> Ruling:
     evaluation.champion_score = metric.score_rows(theirs)
+    evaluation.champion_scores = _other_scores(theirs, evaluation.task)
     difference = _difference(metric, ours, theirs, settings)
+    test = analytic_test(metric, ours, theirs, confidence=settings.confidence)
+    if test is not None:
+        evaluation.paired_test = asdict(test)
+    if settings.config.test == "analytic":
+        if test is None:
+            raise EvaluationError(f"gate_config test 'analytic': there is none for {metric.name}; use accuracy, roc_auc of two classes, or bootstrap.")
+        difference = test.interval
     evaluation.difference, evaluation.difference_lower, evaluation.difference_upper = difference.score, difference.lower, difference.upper
     return rule_against_champion(
         metric, difference, settings, challenger_score=evaluation.challenger_score or 0.0, naive_score=evaluation.naive_score or 0.0, missed=missed

@@ -1,7 +1,7 @@
 """The component that compares two models: `evaluate_model`."""
 
 from kfp import dsl
-from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Markdown, Metrics, Model, Output
 
 from evergreen.images import BASE_IMAGE
 
@@ -15,6 +15,8 @@ def evaluate_model(
     evaluation_report: Output[HTML],
     classification_metrics: Output[ClassificationMetrics],
     metrics: Output[Metrics],
+    model_card: Output[Markdown],
+    model_card_page: Output[HTML],
     metric: str = "auto",
     margin: float = 0.0,
     minimum_rows: int = 30,
@@ -22,6 +24,7 @@ def evaluate_model(
     resamples: int = 2000,
     seed: int = 7,
     floors: str = "{}",
+    gate_config: str = "default",
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "evaluate_model",
@@ -39,6 +42,7 @@ def evaluate_model(
         resamples: Number of bootstrap resamples.
         seed: Seed of the resamples.
         floors: JSON object of the least score for each scorer.
+        gate_config: default, or JSON or YAML (in line, or where it lies) of further demands: slices, fairness and others.
         ledger_uri: Folder or bucket where the step reports; none for nowhere.
         run_id: The pipeline run's id.
         step_name: The step's name within the run.
@@ -49,19 +53,25 @@ def evaluate_model(
         evaluation_report: The comparison as a page.
         classification_metrics: The challenger's confusion matrix and ROC curve; empty for regression.
         metrics: Scores of both models and the interval of their difference.
+        model_card: What the challenger is, what it was fitted on, and how it did.
+        model_card_page: The same as a page.
     """
     from evergreen.run_log import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.evaluation.comparison import compare
         from evergreen.evaluation.gate import parse_settings
+        from evergreen.evaluation.model_card import write_model_card
         from evergreen.evaluation.report import write_outputs
 
-        settings = parse_settings(margin=margin, minimum_rows=minimum_rows, confidence=confidence, resamples=resamples, seed=seed, floors=floors)
-        found, predictions = compare(challenger, champion, holdout_data, metric=metric, settings=settings)
+        settings = parse_settings(
+            margin=margin, minimum_rows=minimum_rows, confidence=confidence, resamples=resamples, seed=seed, floors=floors, gate_config=gate_config
+        )
+        found, scored = compare(challenger, champion, holdout_data, metric=metric, settings=settings)
+        write_model_card(found, challenger, card_artifact=model_card, page_artifact=model_card_page)
         return write_outputs(
             found,
-            predictions,
+            scored,
             record,
             evaluation_artifact=evaluation,
             report_artifact=evaluation_report,

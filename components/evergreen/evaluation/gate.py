@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evergreen.evaluation.errors import EvaluationError
+from evergreen.evaluation.gate_config import GateConfig, parse_gate_config
 from evergreen.scoring import ScoringError, resolve_metric
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class GateSettings:
         resamples: Number of bootstrap resamples.
         seed: Seed of the resamples.
         floors: Least score of the challenger, by scorer name.
+        config: Further demands.
     """
 
     margin: float = 0.0
@@ -33,6 +35,7 @@ class GateSettings:
     resamples: int = 2000
     seed: int = 7
     floors: dict[str, float] = field(default_factory=dict)
+    config: GateConfig = field(default_factory=GateConfig)
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,13 @@ class Ruling:
     reasons: list[str]
 
 
-def parse_settings(*, margin: float, minimum_rows: int, confidence: float, resamples: int, seed: int, floors: str) -> GateSettings:
+def parse_settings(
+    *, margin: float, minimum_rows: int, confidence: float, resamples: int, seed: int, floors: str, gate_config: str = "default"
+) -> GateSettings:
     """Check the gate's settings.
 
     Raises:
-        EvaluationError: One of them is out of its range, or the floors are no JSON object of numbers.
+        EvaluationError: One of them is out of its range, or the floors or the configuration cannot be read.
     """
     if not math.isfinite(margin):
         raise EvaluationError(f"evaluation_margin {margin}: expected a finite number in the metric's unit, such as 0.0.")
@@ -66,7 +71,9 @@ def parse_settings(*, margin: float, minimum_rows: int, confidence: float, resam
         isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in parsed.values()
     ):
         raise EvaluationError(f'floors {floors[:200]!r}: expected a number for each scorer. Write an object such as {{"accuracy": 0.7}}.')
-    return GateSettings(margin, minimum_rows, confidence, resamples, seed, {name: float(value) for name, value in parsed.items()})
+    config = parse_gate_config(gate_config)
+    given = {**config.floors, **{name: float(value) for name, value in parsed.items()}}
+    return GateSettings(margin, minimum_rows, confidence, resamples, seed, given, config)
 
 
 def missed_floors(settings: GateSettings, challenger: Predictions, task: str) -> list[str]:

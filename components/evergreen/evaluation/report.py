@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT, write_json
+from evergreen.evaluation.evidence import evidence_sections
 from evergreen.reporting.page import Section, Table, render_page
 
 if TYPE_CHECKING:
-    from evergreen.evaluation.comparison import Evaluation
+    from evergreen.evaluation.comparison import Scored
+    from evergreen.evaluation.result import Evaluation
     from evergreen.run_log import StepRecord
-    from evergreen.scoring import Predictions
 
 
 def write_outputs(
     evaluation: Evaluation,
-    predictions: Predictions | None,
+    scored: Scored | None,
     record: StepRecord,
     *,
     evaluation_artifact: Any,
@@ -28,7 +29,7 @@ def write_outputs(
 
     Args:
         evaluation: What was found.
-        predictions: The challenger's predictions, if there were rows enough.
+        scored: Both models' predictions, if there were rows enough.
         record: The step's record.
         evaluation_artifact: Takes the evaluation as JSON.
         report_artifact: Takes the page.
@@ -42,9 +43,9 @@ def write_outputs(
         {PRESENT: True, "verdict": evaluation.verdict, "conclusion": evaluation.conclusion, "challenger_id": evaluation.challenger_id}
     )
     Path(report_artifact.path).parent.mkdir(parents=True, exist_ok=True)
-    Path(report_artifact.path).write_text(evaluation_page(evaluation), encoding="utf-8")
-    if predictions is not None:
-        log_curves(curves_artifact, predictions)
+    Path(report_artifact.path).write_text(evaluation_page(evaluation, scored), encoding="utf-8")
+    if scored is not None:
+        log_curves(curves_artifact, scored.challenger)
     write_json(
         curves_artifact.path,
         {"confidenceMetrics": curves_artifact.metadata.get("confidenceMetrics", []), "confusionMatrix": curves_artifact.metadata.get("confusionMatrix")},
@@ -59,15 +60,19 @@ def write_outputs(
     return evaluation.verdict
 
 
-def evaluation_page(evaluation: Evaluation) -> str:
-    """Return the comparison as an HTML page."""
+def evaluation_page(evaluation: Evaluation, scored: Scored | None = None) -> str:
+    """Return the comparison as an HTML page; the models' predictions, where given, are drawn."""
     tone: Any = "good" if evaluation.verdict == "promote" else "warning" if evaluation.conclusion == "cannot tell" else "neutral"
-    sections = [Section("Why", paragraphs=evaluation.reasons), _scores_section(evaluation)]
+    sections = [Section("Why", bullets=evaluation.reasons), _scores_section(evaluation)]
+    if evaluation.checks:
+        # Two columns, so that the finding can be read on a telephone without scrolling.
+        rows = [(f"{check['name']}: {check['verdict']}", check["sentence"]) for check in evaluation.checks]
+        sections.append(Section("What was checked besides", table=Table(["Check", "Finding"], rows)))
+    sections.extend(evidence_sections(evaluation, scored))
     if evaluation.scores:
-        rows = list(evaluation.scores.items())
-        sections.append(
-            Section("The challenger by other metrics", table=Table(["Metric", "Score"], rows, note="Higher is better, also where a name starts with neg."))
-        )
+        scores = [(name, value, evaluation.champion_scores.get(name)) for name, value in evaluation.scores.items()]
+        note = "Higher is better, also where a name starts with neg."
+        sections.append(Section("Other metrics", table=Table(["Metric", "Challenger", "Champion"], scores, note=note)))
     window = evaluation.holdout_window
     span = f"{window['start']} to {window['end']}" if window["start"] else "none"
     facts: list[tuple[str, str | int]] = [
@@ -90,6 +95,10 @@ def _scores_section(evaluation: Evaluation) -> Section:
     ]
     shown = [row for row in rows if row[1] is not None]
     note = "Percentile bootstrap intervals; the difference on the same resampled rows."
+    test = evaluation.paired_test
+    if test is not None:
+        bounds = test["interval"]
+        note += f" {test['name']}'s analytic interval of the difference: {bounds['lower']:.4g} to {bounds['upper']:.4g}, p = {test['p_value']:.3g}."
     if not shown:
         return Section("Scores", paragraphs=["There are no scores: the rows did not allow them."])
     return Section(f"Scores ({evaluation.metric})", table=Table(["Model", "Score", "Lower", "Upper"], shown, note=note), figure_svg=_figure(evaluation))

@@ -15,7 +15,6 @@ from evergreen.state import is_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 @dataclass
@@ -32,9 +31,9 @@ class SourceColumns:
     def __post_init__(self) -> None:
         """Start without files."""
         self._types: dict[str, pa.DataType] = {}
-        self._first_file: dict[str, Path] = {}
+        self._first_file: dict[str, str] = {}
 
-    def add(self, schema: pa.Schema, file: Path) -> None:
+    def add(self, schema: pa.Schema, file: str) -> None:
         """Take in the columns of a file.
 
         Raises:
@@ -68,7 +67,7 @@ class SourceColumns:
         taken = [name for name in self._first_file if name not in self.excluded]
         return pa.schema([(name, EVENT_TIME if name == self.timestamp_column else self._types[name]) for name in taken])
 
-    def _add_column(self, name: str, kind: pa.DataType, file: Path) -> None:
+    def _add_column(self, name: str, kind: pa.DataType, file: str) -> None:
         known = self._types.setdefault(name, kind)
         if known == kind or name in self.excluded:
             return

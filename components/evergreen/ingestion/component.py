@@ -15,22 +15,27 @@ def ingest_data(  # KFP reads the descriptions of outputs under Returns, not und
     window_days: int = 30,
     label_delay_days: int = 0,
     excluded_columns: str = "none",
+    model_name: str = "none",
+    catch_up: bool = False,
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "ingest_data",
 ) -> str:
-    """Take the rows of a half-open window of event time out of Parquet or CSV files.
+    """Take the rows of a half-open window of event time out of files, a bucket or a database.
 
     The window is [end - label_delay_days - window_days, end - label_delay_days). Taking the same window twice gives the
     same bytes; the dataset carries a fingerprint of its content.
 
     Args:
-        source_uri: File, folder or glob of Parquet or CSV files (CSV may be packed with gzip).
+        source_uri: File, folder or glob of Parquet, CSV or JSON Lines files (text may be packed with gzip), also gs://bucket/path or s3://bucket/path;
+            an SQLAlchemy URL with #table, or env:VARIABLE#table.
         timestamp_column: Column with the event time; without a zone it is UTC.
         window_end: "latest" (everything up to and including the newest event), an ISO time, or a KFP macro such as [[ScheduledTime]].
         window_days: Length of the window, in days.
         label_delay_days: Days after which labels are complete; the window ends that much earlier.
         excluded_columns: Columns to leave out, separated by commas; "none" for none.
+        model_name: The model for which the window is remembered below the ledger, to count late rows and report gaps; "none" remembers nothing.
+        catch_up: Whether the window starts where the model's newest earlier one ended, so that a missed schedule loses nothing and reads nothing twice.
         ledger_uri: Folder or bucket of the run records; "none" records nothing.
         run_id: The pipeline run's id.
         step_name: Name of this step in the run's records.
@@ -42,21 +47,22 @@ def ingest_data(  # KFP reads the descriptions of outputs under Returns, not und
     from evergreen.run_log import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from pathlib import Path
+        from evergreen.ingestion.step import run_ingestion_step
 
-        from evergreen.artifacts import describe_dataset
-        from evergreen.ingestion.windowing import ingest_window
-
-        ingested = ingest_window(
-            Path(dataset.path),
+        ingested, details = run_ingestion_step(
+            dataset=dataset,
             source_uri=source_uri,
             timestamp_column=timestamp_column,
             window_end=window_end,
             window_days=window_days,
             label_delay_days=label_delay_days,
             excluded_columns=excluded_columns,
+            model_name=model_name,
+            catch_up=catch_up,
+            ledger_uri=ledger_uri,
+            run_id=run_id,
+            step_name=step_name,
         )
-        describe_dataset(dataset, ingested.manifest)
         record.outcome = f"{ingested.manifest.rows} rows until {ingested.window_end}"
-        record.details = ingested.details()
+        record.details = details
         return ingested.window_end

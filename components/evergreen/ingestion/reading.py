@@ -12,6 +12,8 @@ import pyarrow.parquet
 
 from evergreen.ingestion.csv_types import widen_type
 from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.file_format import not_utf8
+from evergreen.ingestion.json_lines import joined_json_schema, json_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,17 +26,17 @@ _CSV_BLOCK_BYTES = 4 << 20
 
 @dataclass
 class Portion:
-    """Part of a file that can be read or passed over as a whole: a Parquet row group, or a CSV file.
+    """Part of a file that can be read or passed over as a whole: a Parquet row group, or a text file.
 
     Attributes:
         file: The file.
-        row_group: Number of the row group; None for CSV.
-        csv_types: Type of each column of a CSV file, once all of its rows are known.
+        row_group: Number of the row group; None for CSV and JSON Lines.
+        text_types: Type of each column of a text file, once all of its rows are known.
     """
 
     file: SourceFile
     row_group: int | None
-    csv_types: dict[str, pa.DataType] = field(default_factory=dict)
+    text_types: dict[str, pa.DataType] = field(default_factory=dict)
 
 
 @contextmanager
@@ -43,19 +45,23 @@ def _named(file: SourceFile) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, EOFError) as error:
-        kind = "Parquet" if file.format == "parquet" else "CSV"
-        raise IngestionError(f"source file {file.path}: cannot be read as {kind}: {error}. It may be cut off or damaged; write it again.") from error
+        if "invalid UTF8" in str(error):
+            raise not_utf8(file.uri) from error
+        kind = {"parquet": "Parquet", "csv": "CSV", "json": "JSON Lines"}[file.format]
+        raise IngestionError(f"source file {file.uri}: cannot be read as {kind}: {error}. It may be cut off or damaged; write it again.") from error
 
 
 def schema_of(file: SourceFile) -> pa.Schema:
-    """Return a file's columns; those of CSV are text until its rows are known.
+    """Return a file's columns; those of text have no type until all rows are known.
 
     Raises:
-        IngestionError: The file is cut off or damaged.
+        IngestionError: The file is cut off, damaged, or not encoded as UTF-8.
     """
     with _named(file):
         if file.format == "parquet":
             return pyarrow.parquet.read_schema(file.path)
+        if file.format == "json":
+            return pa.schema([(name, pa.null()) for name in next(json_blocks(file.path, {})).column_names])
         with _open_csv(file, None) as reader:
             return pa.schema([(name, pa.null()) for name in reader.schema.names])
 
@@ -64,9 +70,9 @@ def portions_of(file: SourceFile) -> list[Portion]:
     """Return the parts of a file in order.
 
     Raises:
-        IngestionError: The file is cut off or damaged.
+        IngestionError: The file is cut off, damaged, or not encoded as UTF-8.
     """
-    if file.format == "csv":
+    if file.format != "parquet":
         return [Portion(file, None)]
     with _named(file), pyarrow.parquet.ParquetFile(file.path) as parquet:
         return [Portion(file, group) for group in range(parquet.num_row_groups)]
@@ -75,14 +81,17 @@ def portions_of(file: SourceFile) -> list[Portion]:
 def read_times(portion: Portion, timestamp_column: str) -> Iterator[pa.Array]:
     """Yield the event times of a portion as they stand there; of Parquet only that column is read.
 
-    A CSV file has to be read whole: the types of its other columns are found on the way and kept in ``portion.csv_types``.
+    A text file has to be read whole: the types of its other columns are found on the way and kept in ``portion.text_types``.
 
     Raises:
-        IngestionError: The file is cut off or damaged.
+        IngestionError: The file is cut off, damaged, or not encoded as UTF-8.
     """
     if portion.row_group is not None:
         for batch in _parquet_batches(portion, [timestamp_column]):
             yield batch.column(0)
+        return
+    if portion.file.format == "json":
+        yield from _json_times(portion, timestamp_column)
         return
     with _named(portion.file):
         names = schema_of(portion.file).names
@@ -92,21 +101,36 @@ def read_times(portion: Portion, timestamp_column: str) -> Iterator[pa.Array]:
                 for name, values in zip(names, batch.columns, strict=True):
                     found[name] = widen_type(found[name], values)
                 yield batch.column(timestamp_column)
-        portion.csv_types = {**found, timestamp_column: pa.string()}
+        portion.text_types = {**found, timestamp_column: pa.string()}
 
 
 def read_rows(portion: Portion, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a portion, with those of the named columns that its file has.
 
     Raises:
-        IngestionError: The file is cut off or damaged.
+        IngestionError: The file is cut off, damaged, or not encoded as UTF-8.
     """
     if portion.row_group is not None:
         yield from _parquet_batches(portion, columns)
         return
-    with _named(portion.file), _open_csv(portion.file, portion.csv_types) as reader:
+    if portion.file.format == "json":
+        with _named(portion.file):
+            for table in json_blocks(portion.file.path, portion.text_types):
+                yield from table.select([name for name in table.column_names if name in columns]).to_batches(BATCH_ROWS)
+        return
+    with _named(portion.file), _open_csv(portion.file, portion.text_types) as reader:
         for batch in reader:
             yield batch.select([name for name in batch.schema.names if name in columns])
+
+
+def _json_times(portion: Portion, timestamp_column: str) -> Iterator[pa.Array]:
+    file, schema = portion.file, pa.schema([])
+    with _named(file):
+        for table in json_blocks(file.path, {}):
+            schema = joined_json_schema(schema, table.schema, file.uri)
+            times = table.column(timestamp_column) if timestamp_column in table.column_names else pa.chunked_array([pa.nulls(len(table))])
+            yield from times.chunks
+    portion.text_types = {field.name: field.type for field in schema}
 
 
 def _parquet_batches(portion: Portion, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -28,26 +28,45 @@ class EventTimes:
     """Range and alignment of event times.
 
     Attributes:
+        latest_possible: Time after which nothing can have happened yet.
+        counted_window: Window of which the rows are counted.
         oldest: Microseconds since 1970. Above ``newest`` while no row has a time.
         newest: Likewise.
-        alignment: Index into ``ALIGNMENTS`` of the coarsest unit of which all times are multiples.
+        newest_possible: The newest time that is not after ``latest_possible``.
+        alignment: Index into ``ALIGNMENTS`` of the coarsest unit of which all times are multiples, impossible ones left out.
         rows: Number of rows, with or without a time.
         rows_without_time: Number of rows whose time is null.
+        rows_in_future: Number of rows whose time is after ``latest_possible``.
+        rows_counted: Number of rows in ``counted_window``.
     """
 
+    latest_possible: int = _AFTER_ALL
+    counted_window: Window | None = None
     oldest: int = _AFTER_ALL
     newest: int = _BEFORE_ALL
+    newest_possible: int = _BEFORE_ALL
     alignment: int = 0
     rows: int = 0
     rows_without_time: int = 0
+    rows_in_future: int = 0
+    rows_counted: int = 0
 
     def add(self, times: pa.Array) -> None:
         """Take in normalised event times."""
         self.rows += len(times)
         self.rows_without_time += times.null_count
         known = numbers_of(times.drop_null().cast(pa.int64()))
+        if not len(known):
+            return
+        self.oldest, self.newest = min(self.oldest, int(known.min())), max(self.newest, int(known.max()))
+        if self.counted_window is not None:
+            self.rows_counted += int(np.count_nonzero((known >= self.counted_window.start) & (known < self.counted_window.end)))
+        if self.newest > self.latest_possible:
+            possible = known[known <= self.latest_possible]
+            self.rows_in_future += len(known) - len(possible)
+            known = possible
         if len(known):
-            self.oldest, self.newest = min(self.oldest, int(known.min())), max(self.newest, int(known.max()))
+            self.newest_possible = max(self.newest_possible, int(known.max()))
             while np.any(known % ALIGNMENTS[self.alignment]):
                 self.alignment += 1
 
@@ -55,6 +74,9 @@ class EventTimes:
         """Take in what is known of other rows."""
         self.rows += other.rows
         self.rows_without_time += other.rows_without_time
+        self.rows_in_future += other.rows_in_future
+        self.rows_counted += other.rows_counted
+        self.newest_possible = max(self.newest_possible, other.newest_possible)
         self.alignment = max(self.alignment, other.alignment)
         self.oldest, self.newest = min(self.oldest, other.oldest), max(self.newest, other.newest)
 
@@ -78,7 +100,15 @@ class TimeScan:
     portions: list[tuple[Portion, EventTimes]] = field(default_factory=list)
 
 
-def scan_times(files: Sequence[SourceFile], *, timestamp_column: str, excluded: Sequence[str], source_uri: str) -> TimeScan:
+def scan_times(
+    files: Sequence[SourceFile],
+    *,
+    timestamp_column: str,
+    excluded: Sequence[str],
+    source_uri: str,
+    latest_possible: int = _AFTER_ALL,
+    counted_window: Window | None = None,
+) -> TimeScan:
     """Read the event time of every row.
 
     Args:
@@ -86,6 +116,8 @@ def scan_times(files: Sequence[SourceFile], *, timestamp_column: str, excluded: 
         timestamp_column: The event time.
         excluded: Columns that the dataset leaves out.
         source_uri: What was asked for, for messages.
+        latest_possible: Time, in microseconds since 1970, after which nothing can have happened yet.
+        counted_window: Window of which the rows are counted.
 
     Raises:
         IngestionError: A file is damaged, types do not go together, a column is missing, or a time cannot be read.
@@ -94,15 +126,15 @@ def scan_times(files: Sequence[SourceFile], *, timestamp_column: str, excluded: 
     scan = TimeScan(schema=pa.schema([]))
     # Names and types come first: they cost little, and their mistakes are the usual ones.
     for file in files:
-        columns.add(schema_of(file), file.path)
+        columns.add(schema_of(file), file.uri)
     columns.output_schema()
     for file in files:
         for portion in portions_of(file):
-            times = EventTimes()
+            times = EventTimes(latest_possible, counted_window)
             for values in read_times(portion, timestamp_column):
-                times.add(normalise_event_time(values, column=timestamp_column, origin=str(file.path)))
-            if portion.csv_types:
-                columns.add(pa.schema(list(portion.csv_types.items())), file.path)
+                times.add(normalise_event_time(values, column=timestamp_column, origin=file.uri))
+            if portion.text_types:
+                columns.add(pa.schema(list(portion.text_types.items())), file.uri)
             scan.portions.append((portion, times))
             scan.times.merge(times)
     scan.schema = columns.output_schema()

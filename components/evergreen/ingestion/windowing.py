@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pyarrow.parquet
 
 from evergreen.artifacts import DataManifest
-from evergreen.ingestion.arrow_values import booleans_from, numbers_of, validity_of
-from evergreen.ingestion.columns import parse_excluded_columns, plain_type
+from evergreen.ingestion.columns import parse_excluded_columns
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.event_time import iso_time, normalise_event_time
+from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.fingerprint import Fingerprint
-from evergreen.ingestion.reading import BATCH_ROWS, Portion, read_rows
-from evergreen.ingestion.sources import SourceFile, find_files
-from evergreen.ingestion.time_scan import scan_times
-from evergreen.ingestion.window import ALIGNMENTS, Window, check_lengths, end_after_newest, parse_window_end, window_before
+from evergreen.ingestion.progress import reported_progress
+from evergreen.ingestion.source import SourceRequest, open_source, without_password
+from evergreen.ingestion.sources import SourceFile
+from evergreen.ingestion.time_scan import EventTimes, TimeScan, scan_times
+from evergreen.ingestion.whole_file import appearing_whole
+from evergreen.ingestion.window import ALIGNMENTS, MICROSECONDS_PER_DAY, Window, check_lengths, end_after_newest, parse_window_end, window_before
+from evergreen.ingestion.window_rows import rows_in_window
 from evergreen.run_log import now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,29 @@ class IngestedWindow:
 
     Attributes:
         window_end: The resolved end, before the label delay is taken off; ISO, UTC.
+        window: The window that was taken.
         manifest: Where the rows came from.
         rows_without_time: Rows of the source whose event time is null; they are left out.
+        rows_in_future: Rows whose event time is more than a day after now: ``latest`` does not follow them.
+        rows_counted: Rows in the window that was to be counted beside.
+        skipped: Entries of the source that were passed over, by reason.
     """
 
     window_end: str
+    window: Window
     manifest: DataManifest
     rows_without_time: int
+    rows_in_future: int = 0
+    rows_counted: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
 
     def details(self) -> dict[str, object]:
         """Return the evidence for the step's record."""
         return {
             "rows": self.manifest.rows,
             "rows_without_time": self.rows_without_time,
+            "rows_in_future": self.rows_in_future,
+            "skipped": self.skipped,
             "files": len(self.manifest.objects),
             "window_start": self.manifest.window["start"],
             "window_end": self.manifest.window["end"],
@@ -63,6 +73,8 @@ def ingest_window(
     window_days: int = 30,
     label_delay_days: int = 0,
     excluded_columns: str = "none",
+    counted_window: Window | None = None,
+    earlier_ends: Sequence[int] = (),
 ) -> IngestedWindow:
     """Write the rows of a window to one Parquet file.
 
@@ -72,12 +84,14 @@ def ingest_window(
 
     Args:
         target: Where the file goes; it appears whole or not at all.
-        source_uri: File, folder or glob of Parquet or CSV files.
+        source_uri: See :func:`evergreen.ingestion.source.open_source`.
         timestamp_column: The event time.
         window_end: See :func:`evergreen.ingestion.window.parse_window_end`.
         window_days: Length of the window.
         label_delay_days: Days after which labels are complete.
         excluded_columns: Columns to leave out, separated by commas, or ``none``.
+        counted_window: Window of which the rows are only counted.
+        earlier_ends: Ends of windows that were read before, in microseconds since 1970: the window starts at the newest one before its own end.
 
     Returns:
         The window's end and the manifest.
@@ -86,100 +100,97 @@ def ingest_window(
         IngestionError: A parameter, the source or its event times cannot be used, or the window holds no rows.
     """
     check_lengths(window_days=window_days, label_delay_days=label_delay_days)
-    asked_end = parse_window_end(window_end)
-    excluded = parse_excluded_columns(excluded_columns, timestamp_column=timestamp_column)
-    scan = scan_times(find_files(source_uri), timestamp_column=timestamp_column, excluded=excluded, source_uri=source_uri)
-    end = end_after_newest(scan.times.newest, ALIGNMENTS[scan.times.alignment]) if asked_end is None else asked_end
-    window = window_before(end, window_days=window_days, label_delay_days=label_delay_days)
+    present = time.time_ns() // 1000
+    request = SourceRequest(
+        timestamp_column=timestamp_column,
+        excluded_columns=parse_excluded_columns(excluded_columns, timestamp_column=timestamp_column),
+        window_end=parse_window_end(window_end),
+        window_days=window_days,
+        label_delay_days=label_delay_days,
+        now=present,
+        counted_window=counted_window,
+        earlier_ends=earlier_ends,
+    )
+    source, shown = open_source(source_uri), without_password(source_uri)
+    with tempfile.TemporaryDirectory(prefix="evergreen-source-") as folder:
+        fetched = source.fetch(request, Path(folder))
+        scan = scan_times(
+            fetched.files,
+            timestamp_column=timestamp_column,
+            excluded=[name for name in request.excluded_columns if name not in fetched.columns_left_out],
+            source_uri=shown,
+            latest_possible=present + MICROSECONDS_PER_DAY,
+            counted_window=counted_window,
+        )
+        end = _end_of(request, scan.times, shown)
+        window = _continued(window_before(end, window_days=window_days, label_delay_days=label_delay_days), earlier_ends)
+        written = _write_window(target, window, scan, request, source_uri=shown, when_complete=lambda: source.check_unchanged(fetched))
+    manifest = DataManifest(
+        source_uri=shown,
+        objects=[{"uri": file.uri, "version": file.version, "bytes": file.size} for file in written.files],
+        window={"start": iso_time(window.start), "end": iso_time(window.end)},
+        rows=written.rows,
+        schema={field.name: str(field.type) for field in scan.schema},
+        fingerprint=written.fingerprint,
+        created=now(),
+    )
+    return IngestedWindow(
+        window_end=iso_time(end),
+        window=window,
+        manifest=manifest,
+        rows_without_time=scan.times.rows_without_time,
+        rows_in_future=scan.times.rows_in_future,
+        rows_counted=scan.times.rows_counted,
+        skipped=fetched.skipped,
+    )
 
+
+def _continued(window: Window, earlier_ends: Sequence[int]) -> Window:
+    """Return the window, from the newest earlier end on."""
+    before = [end for end in earlier_ends if end < window.end]
+    return Window(max(before), window.end) if before else window
+
+
+def _end_of(request: SourceRequest, times: EventTimes, source_uri: str) -> int:
+    if request.window_end is not None:
+        return request.window_end
+    if times.newest_possible < times.oldest:
+        raise IngestionError(
+            f"source {source_uri!r}: all {times.rows_in_future:,} event times in {request.timestamp_column!r} lie more than a day in the future "
+            f"(the oldest is {iso_time(times.oldest)}). Correct them, or give window_end as a time."
+        )
+    return end_after_newest(times.newest_possible, ALIGNMENTS[times.alignment])
+
+
+@dataclass(frozen=True)
+class _WrittenWindow:
+    rows: int
+    fingerprint: str
+    files: list[SourceFile]
+
+
+def _write_window(
+    target: Path, window: Window, scan: TimeScan, request: SourceRequest, *, source_uri: str, when_complete: Callable[[], None]
+) -> _WrittenWindow:
+    """Write the rows of a window; the file appears only after ``when_complete`` had nothing against it."""
     fingerprint, rows, read = Fingerprint(scan.schema), 0, dict[str, SourceFile]()
-    with _appearing_whole(target) as unfinished, pyarrow.parquet.ParquetWriter(unfinished, scan.schema, compression="zstd") as writer:
-        for portion in (portion for portion, times in scan.portions if times.may_lie_in(window)):
-            for batch in _rows_in(window, portion, scan.schema, timestamp_column):
+    portions = [portion for portion, times in scan.portions if times.may_lie_in(window)]
+    with (
+        appearing_whole(target) as unfinished,
+        pyarrow.parquet.ParquetWriter(unfinished, scan.schema, compression="zstd") as writer,
+        reported_progress("Reading the window", len(portions)) as advance,
+    ):
+        for portion in portions:
+            for batch in rows_in_window(window, portion, scan.schema, request.timestamp_column):
                 fingerprint.update(batch)
                 writer.write_batch(batch)
                 rows += batch.num_rows
                 read[portion.file.uri] = portion.file
+            advance(1)
         if not rows:
             raise IngestionError(
-                f"window {window}: holds no rows of {source_uri!r}, "
-                f"whose event times in {timestamp_column!r} range from {iso_time(scan.times.oldest)} to {iso_time(scan.times.newest)}. "
-                "Change window_end or window_days, or check that new data arrives."
+                f"window {window}: holds no rows of {source_uri!r}, whose event times in {request.timestamp_column!r} "
+                f"range from {iso_time(scan.times.oldest)} to {iso_time(scan.times.newest)}. Change window_end or window_days, or check that new data arrives."
             )
-    manifest = DataManifest(
-        source_uri=source_uri,
-        objects=[{"uri": uri, "version": file.version, "bytes": file.size} for uri, file in read.items()],
-        window={"start": iso_time(window.start), "end": iso_time(window.end)},
-        rows=rows,
-        schema={field.name: str(field.type) for field in scan.schema},
-        fingerprint=fingerprint.hexdigest(),
-        created=now(),
-    )
-    return IngestedWindow(window_end=iso_time(end), manifest=manifest, rows_without_time=scan.times.rows_without_time)
-
-
-def _rows_in(window: Window, portion: Portion, schema: pa.Schema, timestamp_column: str) -> Iterator[pa.RecordBatch]:
-    """Yield a portion's rows of the window in batches of about ``BATCH_ROWS``, so that few rows a batch do not make tiny row groups."""
-    waiting: list[pa.RecordBatch] = []
-    for batch in read_rows(portion, schema.names):
-        times = normalise_event_time(batch.column(timestamp_column), column=timestamp_column, origin=str(portion.file.path))
-        ticks = numbers_of(times.cast(pa.int64()))
-        inside = booleans_from(validity_of(times) & (ticks >= window.start) & (ticks < window.end))
-        kept = _conformed(batch, times, schema, portion, timestamp_column).filter(inside)
-        if kept.num_rows:
-            waiting.append(kept)
-        if sum(part.num_rows for part in waiting) >= BATCH_ROWS:
-            yield _joined(waiting)
-            waiting = []
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
-
-
-def _conformed(batch: pa.RecordBatch, times: pa.Array, schema: pa.Schema, portion: Portion, timestamp_column: str) -> pa.RecordBatch:
-    """Return rows with the columns and types of the dataset."""
-    arrays = []
-    for field in schema:
-        position = batch.schema.get_field_index(field.name)
-        if field.name == timestamp_column:
-            arrays.append(times)
-        elif position < 0:
-            arrays.append(pa.nulls(batch.num_rows, field.type))
-        else:
-            arrays.append(_cast(batch.column(position), field, portion))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _cast(values: pa.Array, field: pa.Field, portion: Portion) -> pa.Array:
-    try:
-        return values.cast(plain_type(values.type)).cast(field.type)
-    except pa.ArrowException as error:
-        raise IngestionError(
-            f"column {field.name!r} in source file {portion.file.path}: cannot be turned from {values.type} into {field.type}, "
-            f"the type that all files share: {error}. Write the files with one type."
-        ) from error
-
-
-@contextmanager
-def _appearing_whole(target: Path) -> Iterator[Path]:
-    """Give a temporary path that becomes the target when all went well, and is removed when it did not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".unfinished-", dir=target.parent)
-    os.close(descriptor)
-    unfinished = Path(name)
-    try:
-        yield unfinished
-        unfinished.chmod(0o666 & ~_umask())
-        unfinished.replace(target)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        when_complete()
+    return _WrittenWindow(rows, fingerprint.hexdigest(), list(read.values()))

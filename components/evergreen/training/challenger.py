@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT, ModelDescription, is_present
@@ -12,9 +12,12 @@ from evergreen.training.errors import TrainingError
 from evergreen.training.fit import Fit, fit_recipe, measure_importances
 from evergreen.training.holdout import holdout_start
 from evergreen.training.mlflow_logging import LoggedChallenger, Tracking, connect, find_logged, log_challenger
+from evergreen.training.options import TrainingOptions, parse_options, recency_weights
 from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
 from evergreen.training.search import parse_search
+from evergreen.training.surroundings import peak_memory_megabytes, surroundings
 from evergreen.training.training_rows import TrainingRows, feature_kinds, label_classes, read_training_rows
+from evergreen.training.warnings_about_rows import look_at_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,7 @@ class Trained:
         numbers: Finite numbers to show.
         reused: Whether an earlier attempt had made it.
         unlabelled: Number of rows left out because they have no label.
+        warnings: What looks wrong about the rows; empty for a model that an earlier attempt made.
     """
 
     description: ModelDescription
@@ -39,6 +43,7 @@ class Trained:
     numbers: dict[str, float]
     reused: bool
     unlabelled: int
+    warnings: list[str] = field(default_factory=list)
 
 
 def train_challenger(
@@ -56,6 +61,7 @@ def train_challenger(
     search: str,
     seed: int,
     holdout_share: float,
+    options: str = "default",
 ) -> Trained:
     """Fit a challenger on all but the newest rows, put those aside, and log the model.
 
@@ -64,10 +70,17 @@ def train_challenger(
     Raises:
         TrainingError: The data, the recipe or the tracking server does not allow it.
     """
-    given, searched = parse_hyperparameters(hyperparameters), parse_search(search)
-    rows = read_training_rows(training_data.path, training_data.metadata, target_column=target_column, timestamp_column=timestamp_column)
+    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), parse_options(options)
+    rows = read_training_rows(
+        training_data.path,
+        training_data.metadata,
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        sample_rows=used.sample_rows,
+        seed=seed,
+    )
     resolved, classes = label_classes(rows.frame[target_column], task)
-    recipe = Recipe(resolved, estimator_path(estimator, resolved), given, seed, searched, holdout_share)
+    recipe = Recipe(resolved, estimator_path(estimator, resolved), given, seed, searched, holdout_share, used.given())
     start = holdout_start(rows.times, holdout_share)
     to_fit, held_out = rows.frame[rows.times < start], rows.frame[rows.times >= start]
     _write_holdout(holdout_data, held_out, start=start, end=rows.window_end)
@@ -77,12 +90,15 @@ def train_challenger(
     logged = find_logged(tracking, identifier, model.path)
     if logged is None:
         features = feature_kinds(to_fit, rows.feature_names)
-        fit = fit_recipe(recipe, to_fit, target_column=target_column, features=features, classes=classes)
+        weights = recency_weights(rows.times[rows.times < start], used.recency_half_life_days)
+        fit = fit_recipe(recipe, to_fit, target_column=target_column, features=features, classes=classes, weights=weights)
+        found = look_at_rows(to_fit, held_out, target_column=target_column, features=features, classes=classes)
         importances = measure_importances(fit, held_out, target_column=target_column, features=features, classes=classes)
         description = _describe(
             fit, rows, features=features, classes=_classes_of(fit), fit_start=rows.times.iloc[0], fit_end=start, count=len(to_fit), identifier=identifier
         )
-        return _log(tracking, fit, replace(description, importances=importances), model, rows=rows, fitted_on=to_fit, role="challenger")
+        described = replace(description, importances=importances, training_data_uri=str(training_data.uri))
+        return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=training_data)
     return _reuse(logged, model, rows)
 
 
@@ -97,15 +113,24 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
     if not is_present(challenger):
         raise TrainingError("challenger: the artifact holds no model. Give refit_model the output of train_model.")
     judged = read_description(challenger.path)
-    rows = read_training_rows(training_data.path, training_data.metadata, target_column=judged.target_column, timestamp_column=judged.timestamp_column)
+    used = TrainingOptions(**judged.training_options)
+    rows = read_training_rows(
+        training_data.path,
+        training_data.metadata,
+        target_column=judged.target_column,
+        timestamp_column=judged.timestamp_column,
+        sample_rows=used.sample_rows,
+        seed=judged.seed,
+    )
     resolved, classes = label_classes(rows.frame[judged.target_column], judged.task)
-    recipe = Recipe(resolved, judged.estimator, judged.hyperparameters, judged.seed)
+    recipe = Recipe(resolved, judged.estimator, judged.hyperparameters, judged.seed, options=judged.training_options)
     columns = (judged.target_column, judged.timestamp_column)
     identifier = challenger_id(recipe, role=f"refit of {judged.challenger_id}", columns=columns, data_fingerprint=rows.fingerprint)
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, identifier, model.path)
     if logged is None:
-        fit = fit_recipe(recipe, rows.frame, target_column=judged.target_column, features=judged.features, classes=classes)
+        weights = recency_weights(rows.times, used.recency_half_life_days)
+        fit = fit_recipe(recipe, rows.frame, target_column=judged.target_column, features=judged.features, classes=classes, weights=weights)
         description = _describe(
             fit,
             rows,
@@ -116,7 +141,8 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
             count=len(rows.frame),
             identifier=identifier,
         )
-        return _log(tracking, fit, replace(description, importances=judged.importances), model, rows=rows, fitted_on=rows.frame, role="refit")
+        described = replace(description, importances=judged.importances, training_data_uri=str(training_data.uri))
+        return _log(tracking, fit, described, model, rows=rows, fitted_on=rows.frame, role="refit", warnings=[], data=training_data)
     return _reuse(logged, model, rows)
 
 
@@ -158,15 +184,28 @@ def _describe(
         data_fingerprint=rows.fingerprint,
         challenger_id=identifier,
         durations=fit.durations,
+        training_options=fit.recipe.options,
     )
 
 
-def _log(tracking: Tracking, fit: Fit, description: ModelDescription, model: Any, *, rows: TrainingRows, fitted_on: pd.DataFrame, role: str) -> Trained:
+def _log(
+    tracking: Tracking,
+    fit: Fit,
+    description: ModelDescription,
+    model: Any,
+    *,
+    rows: TrainingRows,
+    fitted_on: pd.DataFrame,
+    role: str,
+    warnings: list[str],
+    data: Any,
+) -> Trained:
     example = prepare_features(fitted_on.head(EXAMPLE_ROWS), description.features)
     numbers = _numbers(description, rows)
-    logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, example=example)
+    facts = surroundings(data.metadata, data_uri=description.training_data_uri, warnings=warnings)
+    logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, example=example, facts=facts)
     _mark(model, description, logged)
-    return Trained(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled)
+    return Trained(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)
 
 
 def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows) -> Trained:
@@ -181,6 +220,7 @@ def _numbers(description: ModelDescription, rows: TrainingRows) -> dict[str, flo
         "holdout_rows": float(len(rows.frame) - description.rows),
         "unlabelled_rows": float(rows.unlabelled),
         "features": float(len(description.features)),
+        "peak_memory_megabytes": peak_memory_megabytes(),
         **{f"{phase}_seconds": float(seconds) for phase, seconds in description.durations.items()},
     }
 

@@ -22,6 +22,7 @@ def train_model(
     search: str = "none",
     seed: int = 7,
     holdout_share: float = 0.2,
+    options: str = "default",
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "train_model",
@@ -35,11 +36,12 @@ def train_model(
         model_name: Name of the registered model; the MLflow experiment is evergreen/<model_name>.
         tracking_uri: The MLflow server's address.
         task: auto, classification or regression.
-        estimator: Import path of a scikit-learn estimator's class; auto is histogram gradient boosting.
+        estimator: Import path of a scikit-learn estimator's class, or module:function of a trainer; auto is histogram gradient boosting.
         hyperparameters: JSON object of the estimator's hyperparameters.
         search: none, or JSON or YAML (in line, or where it lies) such as {"n_iter": 10, "space": {"max_depth": [3, 6]}}.
         seed: Seed of everything random.
         holdout_share: Share of the rows, the newest by event time, that is held out.
+        options: default, or JSON or YAML (in line, or where it lies): recency_half_life_days, sample_rows, encoding.
         ledger_uri: Folder or bucket where the step reports; none for nowhere.
         run_id: The pipeline run's id.
         step_name: The step's name within the run.
@@ -70,6 +72,7 @@ def train_model(
             search=search,
             seed=seed,
             holdout_share=holdout_share,
+            options=options,
         )
         return report(trained, record, metrics)
 

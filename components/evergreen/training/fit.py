@@ -8,21 +8,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from evergreen.columns import prepare_features, prepare_labels
-from evergreen.scoring import DEFAULT_METRIC
+from evergreen.threads import fitting_threads
+from evergreen.training.custom_trainer import fit_custom, is_custom
 from evergreen.training.errors import TrainingError
-from evergreen.training.preprocessing import build_pipeline
+from evergreen.training.preprocessing import build_pipeline, many_valued
 from evergreen.training.recipe import Recipe, build_estimator
 from evergreen.training.search import search_hyperparameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pandas as pd
-
 MOST_IMPORTANCE_ROWS = 1000
 IMPORTANCE_REPEATS = 3
+MOST_CELLS = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,15 @@ class Fit:
     durations: dict[str, float]
 
 
-def fit_recipe(recipe: Recipe, rows: pd.DataFrame, *, target_column: str, features: Mapping[str, str], classes: Sequence[Any]) -> Fit:
+def fit_recipe(
+    recipe: Recipe,
+    rows: pd.DataFrame,
+    *,
+    target_column: str,
+    features: Mapping[str, str],
+    classes: Sequence[Any],
+    weights: np.ndarray[Any, Any] | None = None,
+) -> Fit:
     """Search, if the recipe says so, and fit.
 
     Args:
@@ -43,9 +52,10 @@ def fit_recipe(recipe: Recipe, rows: pd.DataFrame, *, target_column: str, featur
         target_column: Name of the label.
         features: Kind of each feature.
         classes: The classes; empty for regression.
+        weights: Weight of each row; None when all count the same.
 
     Raises:
-        TrainingError: The rows hold one class only, or the estimator refuses the rows or its hyperparameters.
+        TrainingError: The rows hold one class only, or the estimator or trainer refuses the rows or its hyperparameters.
     """
     started = time.monotonic()
     prepared = prepare_features(rows, features)
@@ -54,22 +64,51 @@ def fit_recipe(recipe: Recipe, rows: pd.DataFrame, *, target_column: str, featur
         raise TrainingError(
             f"target {target_column!r}: the {len(labels)} rows to fit on are all of class {labels[0]!r}; expected at least two. Widen training_window_days."
         )
+    encoded = many_valued(prepared, features, str(recipe.options.get("encoding", "automatic")))
+    target_type = ("binary" if len(classes) == 2 else "multiclass") if classes else "continuous"
+
+    def pipeline_with(estimator: Any) -> Any:
+        return build_pipeline(features, estimator, target_encoded=encoded, target_type=target_type, seed=recipe.seed)
+
+    if is_custom(recipe.estimator):
+        if recipe.search:
+            raise TrainingError(f"training_search: a trainer of your own ({recipe.estimator}) searches itself. Set training_search to none.")
+        prepared_at = time.monotonic()
+        pipeline = fit_custom(recipe, pipeline_with("passthrough"), prepared, labels, weights=weights)
+        return Fit(pipeline=pipeline, recipe=recipe, durations={"prepare": _since(started, prepared_at), "fit": _since(prepared_at)})
     _check_values(recipe)
-    found = search_hyperparameters(build_pipeline(features, build_estimator(recipe)), recipe, prepared, labels)
+    settings = {} if weights is None else {"model__sample_weight": weights}
+    if settings:
+        _check_weights(recipe)
+    prepared_at = time.monotonic()
+    with fitting_threads(*prepared.shape):
+        found = search_hyperparameters(pipeline_with(build_estimator(recipe)), recipe, prepared, labels, fit_settings=settings)
     chosen = replace(recipe, hyperparameters=found)
     searched = time.monotonic()
-    pipeline = build_pipeline(features, build_estimator(chosen))
+    pipeline = pipeline_with(build_estimator(chosen))
     try:
         with warnings.catch_warnings():
             # What an estimator says about convergence is advice to whoever tunes it; the holdout decides.
             warnings.simplefilter("ignore")
-            pipeline.fit(prepared, labels)
+            with fitting_threads(*prepared.shape):
+                pipeline.fit(prepared, labels, **settings)
     except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
         raise TrainingError(f"training_estimator {recipe.estimator!r} with {chosen.hyperparameters}: refused {len(rows)} rows: {error}") from error
-    durations = {"fit": round(time.monotonic() - searched, 3)}
+    durations = {"prepare": _since(started, prepared_at), "fit": _since(searched)}
     if recipe.search:
-        durations["search"] = round(searched - started, 3)
+        durations["search"] = _since(prepared_at, searched)
     return Fit(pipeline=pipeline, recipe=chosen, durations=durations)
+
+
+def _since(start: float, end: float | None = None) -> float:
+    return round((time.monotonic() if end is None else end) - start, 3)
+
+
+def _check_weights(recipe: Recipe) -> None:
+    from sklearn.utils.validation import has_fit_parameter
+
+    if not has_fit_parameter(build_estimator(recipe), "sample_weight"):
+        raise TrainingError(f"training_options recency_half_life_days: {recipe.estimator} takes no weights. Remove it, or choose another estimator.")
 
 
 def _check_values(recipe: Recipe) -> None:
@@ -91,16 +130,26 @@ def measure_importances(fit: Fit, rows: pd.DataFrame, *, target_column: str, fea
         features: Kind of each feature.
         classes: The classes; empty for regression.
     """
-    from sklearn.inspection import permutation_importance
+    random = np.random.default_rng(fit.recipe.seed)
+    sample = rows if len(rows) <= MOST_IMPORTANCE_ROWS else rows.sample(MOST_IMPORTANCE_ROWS, random_state=fit.recipe.seed)
+    prepared, labels = prepare_features(sample, features), prepare_labels(sample[target_column], classes)
+    usual = _right(fit.pipeline.predict(prepared), labels, classes)
+    orders = [random.permutation(len(sample)) for _ in range(IMPORTANCE_REPEATS)]
+    falls: dict[str, float] = {}
+    # Many shuffled copies are predicted in one call: each call has a price of its own, whatever its size.
+    together = max(1, MOST_CELLS // (len(features) * len(sample) * IMPORTANCE_REPEATS))
+    names = list(features)
+    for start in range(0, len(names), together):
+        part = names[start : start + together]
+        copies = [prepared.assign(**{name: prepared[name].to_numpy()[order]}) for name in part for order in orders]
+        shuffled = pd.concat(copies, ignore_index=True)
+        with fitting_threads(*shuffled.shape):
+            said = fit.pipeline.predict(shuffled).reshape(len(part), -1)
+        for name, answers in zip(part, said, strict=True):
+            falls[name] = round(float(usual - _right(answers, np.tile(labels, IMPORTANCE_REPEATS), classes)), 6)
+    return falls
 
-    seed = fit.recipe.seed
-    sample = rows if len(rows) <= MOST_IMPORTANCE_ROWS else rows.sample(MOST_IMPORTANCE_ROWS, random_state=seed)
-    result = permutation_importance(
-        fit.pipeline,
-        prepare_features(sample, features),
-        prepare_labels(sample[target_column], classes),
-        scoring=DEFAULT_METRIC[fit.recipe.task],
-        n_repeats=IMPORTANCE_REPEATS,
-        random_state=seed,
-    )
-    return {name: round(float(value), 6) for name, value in zip(features, result.importances_mean, strict=True)}
+
+def _right(predicted: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], classes: Sequence[Any]) -> float:
+    """Return the default metric of the task: accuracy, or the negative mean absolute error."""
+    return float(np.mean(predicted == labels)) if classes else -float(np.mean(np.abs(predicted - labels)))

@@ -12,11 +12,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from evergreen.errors import StateError
 from evergreen.models import DESCRIPTION_FILE, save_model
-from evergreen.state import check_tracking_uri
+from evergreen.run_log import to_json
+from evergreen.tracking import open_client, sqlite_file, unusable_server
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 ID_TAG = "evergreen.challenger_id"
 MODEL_NAME = "model"
-PROBE_SECONDS = 5
 LONGEST_TEXT = 500
 
 
@@ -60,25 +58,18 @@ def connect(tracking_uri: str, model_name: str) -> Tracking:
         model_name: Name of the registered model.
 
     Raises:
-        StateError: The URI cannot work on a cluster.
-        TrainingError: The server does not answer within some 30 seconds, or refuses.
+        StateError: The URI cannot work on a cluster, or the server does not answer or refuses.
+        TrainingError: The experiment was deleted.
     """
-    check_tracking_uri(tracking_uri)
-    _check_reachable(tracking_uri)
-    # MLflow's own defaults (7 retries of 120 s) would hold a step for a quarter of an hour.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow import MlflowClient
+    client = open_client(tracking_uri)
     from mlflow.exceptions import MlflowException
 
-    client = MlflowClient(tracking_uri=tracking_uri)
     run_id = os.environ.get("MLFLOW_RUN_ID", "")
     try:
         run = _known_run(client, run_id)
         experiment_id = run.info.experiment_id if run else _experiment(client, tracking_uri, f"evergreen/{model_name}")
     except MlflowException as error:
-        raise _unusable(tracking_uri, error) from error
+        raise unusable_server(tracking_uri, error) from error
     return Tracking(client=client, uri=tracking_uri, experiment_id=experiment_id, given_run_id=run_id if run else "")
 
 
@@ -92,6 +83,9 @@ def find_logged(tracking: Tracking, challenger_id: str, path: str | Path) -> Log
 
     Returns:
         Where it is in MLflow, or None when it is not there, or not whole.
+
+    Raises:
+        StateError: The server refused or went away.
     """
     from mlflow.entities import LoggedModelStatus
     from mlflow.exceptions import MlflowException
@@ -103,7 +97,7 @@ def find_logged(tracking: Tracking, challenger_id: str, path: str | Path) -> Log
             if model.status == LoggedModelStatus.READY and _fetch(model.artifact_location, path, tracking.uri):
                 return LoggedChallenger(model_uri=f"models:/{model.model_id}", run_id=model.source_run_id or "")
     except MlflowException as error:
-        raise _unusable(tracking.uri, error) from error
+        raise unusable_server(tracking.uri, error) from error
     return None
 
 
@@ -138,6 +132,7 @@ def log_challenger(
     role: str,
     metrics: dict[str, float],
     example: pd.DataFrame,
+    facts: dict[str, Any] | None = None,
 ) -> LoggedChallenger:
     """Save a fitted pipeline to a directory and log that directory to MLflow, with a run that says how it was made.
 
@@ -149,9 +144,10 @@ def log_challenger(
         role: ``challenger`` or ``refit``.
         metrics: Numbers to log.
         example: A few prepared rows.
+        facts: What else is needed to make the model again; logged as ``training.json``.
 
     Raises:
-        TrainingError: The server refused or went away.
+        StateError: The server refused or went away.
         ModelError: The pipeline cannot be saved safely.
     """
     from mlflow.entities import LoggedModelOutput
@@ -170,12 +166,14 @@ def log_challenger(
         client.log_model_artifacts(logged.model_id, str(path))
         client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=0)])
         _log_run(tracking, run_id, description, metrics, tags)
+        if facts is not None:
+            client.log_text(run_id, to_json({**facts, "recipe": _recipe(description)}).decode(), f"training-{description.challenger_id}.json")
         # READY comes last: an attempt that was killed before leaves a model that no rerun takes for whole.
         client.finalize_logged_model(logged.model_id, "READY")
         _end(tracking, run_id, "FINISHED")
     except (MlflowException, OSError) as error:
         _end_quietly(tracking, run_id)
-        raise _unusable(tracking.uri, error) from error
+        raise unusable_server(tracking.uri, error) from error
     except Exception:
         _end_quietly(tracking, run_id)
         raise
@@ -191,6 +189,11 @@ def _tags(description: ModelDescription, role: str) -> dict[str, str]:
         "evergreen.fit_end": description.fit_end,
         "evergreen.data_fingerprint": description.data_fingerprint,
     }
+
+
+def _recipe(description: ModelDescription) -> dict[str, Any]:
+    names = ("estimator", "hyperparameters", "seed", "training_options", "features", "classes", "fit_start", "fit_end", "rows", "data_fingerprint", "durations")
+    return {name: getattr(description, name) for name in names}
 
 
 def _log_run(tracking: Tracking, run_id: str, description: ModelDescription, metrics: dict[str, float], tags: dict[str, str]) -> None:
@@ -252,33 +255,7 @@ def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
     return found.experiment_id
 
 
-def _sqlite_file(tracking_uri: str) -> Path | None:
-    return Path(tracking_uri.removeprefix("sqlite:///").partition("?")[0]).absolute() if tracking_uri.startswith("sqlite:///") else None
-
-
 def _artifact_location(tracking_uri: str) -> str | None:
     # Without a server MLflow puts artifacts into the working directory of whatever step comes first.
-    file = _sqlite_file(tracking_uri)
+    file = sqlite_file(tracking_uri)
     return (file.parent / "mlartifacts").as_uri() if file else None
-
-
-def _check_reachable(tracking_uri: str) -> None:
-    import socket
-
-    file = _sqlite_file(tracking_uri)
-    if file is not None and not file.parent.is_dir():
-        raise StateError(f"state_tracking_uri {tracking_uri!r}: the folder {file.parent} does not exist. Create it or correct the path.")
-    address = urlsplit(tracking_uri)
-    if address.scheme not in ("http", "https"):
-        return
-    try:
-        port = address.port or (443 if address.scheme == "https" else 80)
-        socket.create_connection((address.hostname or "", port), timeout=PROBE_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"state_tracking_uri {tracking_uri!r}: the MLflow server cannot be reached: {error}. Start it, or correct the address.") from error
-
-
-def _unusable(tracking_uri: str, error: Exception) -> TrainingError:
-    return TrainingError(
-        f"state_tracking_uri {tracking_uri!r}: MLflow did not take the request: {error}. Check the server and its artifact store, then run the step again."
-    )

@@ -7,31 +7,53 @@ from typing import TYPE_CHECKING, Any
 from evergreen.columns import CATEGORY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    import pandas as pd
 
 MOST_CATEGORIES = 50
 
 
-def build_pipeline(features: Mapping[str, str], estimator: Any) -> Any:
+def build_pipeline(features: Mapping[str, str], estimator: Any, *, target_encoded: Collection[str] = (), target_type: str = "auto", seed: int = 7) -> Any:
     """Return preprocessing and estimator as one scikit-learn pipeline, not fitted, over prepared features.
 
     Numbers (and dates and truth values, which are numbers by now) get the median where they are missing, a column that says so, and
     unit scale. Categories become one column each, at most 50; the rarest share one, which also takes categories never seen
     at training. A missing category is a category of its own.
 
+    A category with many values can be encoded as the mean of the target instead, shrunk towards the mean of all; while fitting, each row's mean comes
+    from other rows only (Micci-Barreca, SIGKDD Explorations 3, 2001; scikit-learn's cross-fitting), so that its own label does not leak.
+
     Args:
         features: Kind of each feature, in the order of the columns.
         estimator: The estimator.
+        target_encoded: Categories that are encoded as the mean of the target.
+        target_type: ``binary``, ``multiclass`` or ``continuous``.
+        seed: Seed of the cross-fitting.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
     numbers = [name for name, kind in features.items() if kind != CATEGORY]
-    categories = [name for name, kind in features.items() if kind == CATEGORY]
+    categories = [name for name, kind in features.items() if kind == CATEGORY and name not in target_encoded]
+    many = [name for name in features if name in target_encoded]
     # An empty column is kept: a fold of a search may lack all values of one.
     scale = Pipeline([("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)), ("scale", StandardScaler())])
     encode = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MOST_CATEGORIES, sparse_output=False)
-    parts = [("numbers", scale, numbers), ("categories", encode, categories)]
+    means = TargetEncoder(target_type=target_type, random_state=seed)
+    parts = [("numbers", scale, numbers), ("categories", encode, categories), ("many_valued", means, many)]
     return Pipeline([("preprocessing", ColumnTransformer([part for part in parts if part[2]])), ("model", estimator)])
+
+
+def many_valued(prepared: pd.DataFrame, features: Mapping[str, str], encoding: str) -> list[str]:
+    """Return the categories that are encoded as the mean of the target.
+
+    Args:
+        prepared: Prepared features.
+        features: Kind of each feature.
+        encoding: ``automatic`` (those with more than 50 values), ``target`` (all) or ``one-hot`` (none).
+    """
+    categories = [name for name, kind in features.items() if kind == CATEGORY and encoding != "one-hot"]
+    return [name for name in categories if encoding == "target" or prepared[name].nunique() > MOST_CATEGORIES]

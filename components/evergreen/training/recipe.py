@@ -24,11 +24,12 @@ class Recipe:
 
     Attributes:
         task: ``classification`` or ``regression``.
-        estimator: Import path of a scikit-learn estimator's class.
+        estimator: Import path of a scikit-learn estimator's class, or ``module:function`` of a trainer (see `evergreen.training.custom_trainer`).
         hyperparameters: Its hyperparameters, by name.
         seed: The seed of everything random.
         search: The search over hyperparameters as it was asked for; empty for none.
         holdout_share: Share of the rows that is held out; 0 for a refit.
+        options: How the rows are used, where it differs from the defaults; see `evergreen.training.options`.
     """
 
     task: str
@@ -37,6 +38,7 @@ class Recipe:
     seed: int
     search: dict[str, Any] = field(default_factory=dict)
     holdout_share: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def challenger_id(recipe: Recipe, *, role: str, columns: tuple[str, str], data_fingerprint: str) -> str:

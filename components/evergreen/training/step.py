@@ -31,6 +31,7 @@ def report(trained: Trained, record: StepRecord, metrics: Any = None) -> str:
         "hyperparameters": description.hyperparameters,
         "fit_start": description.fit_start,
         "fit_end": description.fit_end,
+        "warnings": trained.warnings,
         **trained.numbers,
     }
     if metrics is not None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from evergreen.artifacts import feature_columns, read_frame
+from evergreen.artifacts import feature_columns
 from evergreen.columns import BOOLEAN, CATEGORY, DATE, NUMBER, event_times, iso_time
 from evergreen.training.errors import TrainingError
+from evergreen.training.memory import read_within_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,9 @@ class TrainingRows:
         return feature_columns(list(self.frame.columns), target_column=self.target_column, timestamp_column=self.timestamp_column)
 
 
-def read_training_rows(path: str | Path, metadata: Mapping[str, Any], *, target_column: str, timestamp_column: str) -> TrainingRows:
+def read_training_rows(
+    path: str | Path, metadata: Mapping[str, Any], *, target_column: str, timestamp_column: str, sample_rows: int | None = None, seed: int = 7
+) -> TrainingRows:
     """Read a dataset as rows to learn from.
 
     Args:
@@ -54,12 +57,14 @@ def read_training_rows(path: str | Path, metadata: Mapping[str, Any], *, target_
         metadata: The artifact's metadata; ``fingerprint`` and ``window_end`` are used when they are there.
         target_column: Name of the label.
         timestamp_column: Name of the event time.
+        sample_rows: Most rows that are read; a random sample of larger data.
+        seed: Seed of the sample.
 
     Raises:
-        TrainingError: A column is absent, the rows are empty or unlabelled, or a row has no event time.
+        TrainingError: A column is absent, the rows are empty or unlabelled, a row has no event time, or memory does not suffice.
         ArtifactError: The dataset cannot be read, or the timestamp column holds no times.
     """
-    frame = read_frame(path).reset_index(drop=True)
+    frame = read_within_memory(path, sample_rows=sample_rows, seed=seed)
     for role, name in (("target_column", target_column), ("timestamp_column", timestamp_column)):
         if name not in frame.columns:
             raise TrainingError(f"{role} {name!r}: the training data has no such column; its columns are {', '.join(map(str, frame.columns))}.")
@@ -76,14 +81,17 @@ def read_training_rows(path: str | Path, metadata: Mapping[str, Any], *, target_
     labelled = frame[target_column].notna()
     if not labelled.any():
         raise TrainingError(f"target_column {target_column!r}: all {len(frame)} rows are without a label. Check the column, or raise data_label_delay_days.")
-    order = times[labelled].sort_values(kind="stable").index
+    fingerprint = str(metadata.get("fingerprint") or _content_hash(frame))
+    if not (labelled.all() and times.is_monotonic_increasing):
+        order = times[labelled].sort_values(kind="stable").index
+        frame, times = frame.loc[order].reset_index(drop=True), times.loc[order].reset_index(drop=True)
     return TrainingRows(
-        frame=frame.loc[order].reset_index(drop=True),
-        times=times.loc[order].reset_index(drop=True),
+        frame=frame,
+        times=times,
         target_column=target_column,
         timestamp_column=timestamp_column,
         unlabelled=int((~labelled).sum()),
-        fingerprint=str(metadata.get("fingerprint") or _content_hash(frame)),
+        fingerprint=fingerprint,
         window_end=end,
     )
 

@@ -1,67 +1,94 @@
-"""The checks of single values, by pandera."""
+"""The checks of single values, by pandera, and of rules over several columns."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from pandera.errors import SchemaErrors
 from pandera.pandas import Check, Column, DataFrameSchema
 
-from evergreen.validation.contract import as_utc
+from evergreen.validation.expressions import parse_expression
 from evergreen.validation.findings import Finding, examples_of
+from evergreen.validation.rules import ColumnRules, as_utc, tolerated_or_default
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from evergreen.validation.contract import ColumnRules, Contract
+    from evergreen.validation.contract import Contract
+    from evergreen.validation.rules import CrossColumnRule, RuleName, Severity
+
+
+@dataclass(frozen=True)
+class _Rule:
+    name: RuleName
+    text: str
+    check: Check
 
 
 def check_values(frame: pd.DataFrame, contract: Contract, *, columns: Sequence[str], nulls_allowed: Sequence[str] = ()) -> list[Finding]:
-    """Check null shares, ranges and allowed values.
+    """Check null shares, ranges, allowed values, patterns, uniqueness and rules over several columns.
 
     Args:
-        frame: The rows.
+        frame: The rows, with positions as its index.
         contract: What they must look like.
-        columns: Columns that have the right type; the others are passed over.
+        columns: Columns that have the right type; the others are passed over, and so are rules over several columns that name them.
         nulls_allowed: Columns of which any share may be missing, such as labels that come later.
 
     Returns:
-        One finding for each rule that rows break; as many as are tolerated make it a warning.
+        One finding for each rule that rows break; as many as are tolerated make it a warning, or put the rows aside.
     """
-    schema = DataFrameSchema({name: _column(contract.columns[name], nulls_allowed=name in nulls_allowed) for name in columns})
+    rules = {name: list(_rules(contract.columns[name], nulls_allowed=name in nulls_allowed)) for name in columns}
+    schema = DataFrameSchema({name: Column(checks=[rule.check for rule in found], nullable=True) for name, found in rules.items()})
+    findings = []
     try:
         schema.validate(frame, lazy=True)
     except SchemaErrors as error:
-        cases = error.failure_cases.groupby(["column", "check"], sort=False)["failure_case"]
-        return [_finding(frame, str(column), str(rule), values, contract.columns[str(column)]) for (column, rule), values in cases]
-    return []
+        cases = error.failure_cases.groupby(["column", "check"], sort=False)
+        for (column, text), failed in cases:
+            rule = next(rule for rule in rules[str(column)] if rule.text == text)
+            findings.append(_finding(frame, str(column), rule, failed, contract.columns[str(column)]))
+    known = set(columns)
+    for cross in contract.rules or []:
+        findings += _cross_column_finding(frame, cross, known)
+    return findings
 
 
-def _column(rules: ColumnRules, *, nulls_allowed: bool) -> Column:
-    checks = []
+def _rules(rules: ColumnRules, *, nulls_allowed: bool) -> Iterator[_Rule]:
     if rules.maximum_null_share is not None and not nulls_allowed:
-        checks.append(_null_share_check(rules.maximum_null_share))
+        text = f"a share of at most {rules.maximum_null_share:g} missing"
+        yield _Rule("missing", text, _null_share_check(rules.maximum_null_share, text))
     if rules.minimum is not None:
-        checks.append(Check.greater_than_or_equal_to(_bound(rules.minimum), error=f"at least {rules.minimum}"))
+        text = f"at least {rules.minimum}"
+        yield _Rule("minimum", text, Check.greater_than_or_equal_to(_bound(rules.minimum), error=text))
     if rules.maximum is not None:
-        checks.append(Check.less_than_or_equal_to(_bound(rules.maximum), error=f"at most {rules.maximum}"))
+        text = f"at most {rules.maximum}"
+        yield _Rule("maximum", text, Check.less_than_or_equal_to(_bound(rules.maximum), error=text))
     if rules.allowed_values is not None:
-        checks.append(Check.isin(rules.allowed_values, error=_allowed(rules.allowed_values)))
-    return Column(checks=checks, nullable=True)
+        text = _allowed(rules.allowed_values)
+        yield _Rule("allowed_values", text, Check.isin(rules.allowed_values, error=text))
+    if rules.pattern is not None:
+        yield _Rule("pattern", f"text like {rules.pattern}", _pattern_check(rules.pattern))
+    if rules.unique:
+        yield _Rule("unique", "no value twice", Check(lambda values: ~values.duplicated(), error="no value twice"))
 
 
-def _null_share_check(limit: float) -> Check:
+def _null_share_check(limit: float, text: str) -> Check:
     def few_enough_nulls(values: pd.Series[Any]) -> bool:
         return float(values.isna().mean()) <= limit
 
-    return Check(few_enough_nulls, ignore_na=False, error=_null_rule(limit))
+    return Check(few_enough_nulls, ignore_na=False, error=text)
 
 
-def _null_rule(limit: float) -> str:
-    return f"a share of at most {limit:g} missing"
+def _pattern_check(pattern: str) -> Check:
+    def matches(values: pd.Series[Any]) -> pd.Series[bool]:
+        return values.str.fullmatch(pattern)
+
+    return Check(matches, error=f"text like {pattern}")
 
 
 def _allowed(values: Sequence[Any]) -> str:
@@ -73,10 +100,38 @@ def _bound(value: Any) -> Any:
     return pd.Timestamp(as_utc(value)) if isinstance(value, datetime) else value
 
 
-def _finding(frame: pd.DataFrame, column: str, rule: str, values: pd.Series[Any], rules: ColumnRules) -> Finding:
-    rows = len(frame)
-    if rules.maximum_null_share is not None and rule == _null_rule(rules.maximum_null_share):
-        return Finding(column, f"{rule} is expected", rules.severity, int(frame[column].isna().sum()), rows)
+def _finding(frame: pd.DataFrame, column: str, rule: _Rule, failed: pd.DataFrame, rules: ColumnRules) -> Finding:
+    severity, rows = rules.severity_of(rule.name), len(frame)
+    if rule.name == "missing":
+        positions = np.flatnonzero(frame[column].isna())
+        # The share that a column may miss is part of the rule itself: nothing beyond it is tolerated but what goes to quarantine.
+        severity = _after_tolerance("quarantine", rules.tolerated("missing"), len(positions), rows) if severity == "quarantine" else severity
+        return Finding(column, f"{rule.text} is expected", severity, len(positions), rows, positions=tuple(positions.tolist()))
+    severity = _after_tolerance(severity, rules.tolerated(rule.name), len(failed), rows)
+    positions = failed["index"].to_numpy(dtype=np.int64)
+    return Finding(
+        column, f"{rule.text} is expected", severity, len(failed), rows, examples_of(failed["failure_case"].head(1000).tolist()), "", tuple(positions.tolist())
+    )
+
+
+def _cross_column_finding(frame: pd.DataFrame, cross: CrossColumnRule, known: set[str]) -> list[Finding]:
+    expression = parse_expression(cross.expression)
+    if not set(expression.columns) <= known:
+        missing = sorted(set(expression.columns) - known)
+        rule = f"{cross.expression} cannot be checked without {', '.join(missing)}"
+        return [Finding(", ".join(expression.columns), rule, "warn", 0, len(frame), advice="Name columns that the contract and the data have, with values.")]
+    broken = np.flatnonzero(~expression.holds(frame).to_numpy(dtype=bool))
+    if not len(broken):
+        return []
+    severity = _after_tolerance(cross.severity, tolerated_or_default(cross.tolerated_share, cross.severity), len(broken), len(frame))
+    first = frame.iloc[broken[:1000]][list(expression.columns)]
+    examples = examples_of([", ".join(f"{name}={value}" for name, value in row.items()) for row in first.to_dict("records")])
+    return [Finding(", ".join(expression.columns), f"{cross.expression} is expected", severity, len(broken), len(frame), examples, "", tuple(broken.tolist()))]
+
+
+def _after_tolerance(severity: Severity, tolerated_share: float, count: int, rows: int) -> Severity:
     # Rounded up: in a window of thirty rows, one per cent would otherwise not forgive a single outlier.
-    tolerated = len(values) <= math.ceil(rules.tolerated_share * rows)
-    return Finding(column, f"{rule} is expected", "warn" if tolerated else rules.severity, len(values), rows, examples_of(values.head(1000).tolist()))
+    tolerated = count <= math.ceil(tolerated_share * rows)
+    if severity == "quarantine":
+        return "quarantine" if tolerated else "fail"
+    return "warn" if tolerated else severity

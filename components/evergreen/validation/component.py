@@ -12,6 +12,7 @@ from evergreen.images import BASE_IMAGE
 def validate_data(  # KFP reads the descriptions of outputs under Returns, not under Args
     dataset: Input[Dataset],
     validated_data: Output[Dataset],
+    quarantined_data: Output[Dataset],
     contract_used: Output[Artifact],
     validation_report: Output[HTML],
     target_column: str,
@@ -43,7 +44,8 @@ def validate_data(  # KFP reads the descriptions of outputs under Returns, not u
 
     Returns:
         Output: "passed" or "passed with warnings".
-        validated_data: The rows, without columns that the contract does not know.
+        validated_data: The rows that go on, without columns that the contract does not know.
+        quarantined_data: The rows that rules of severity "quarantine" put aside, with the reason; absent when there are none.
         contract_used: The contract, as YAML.
         validation_report: The findings, for people.
     """
@@ -55,6 +57,7 @@ def validate_data(  # KFP reads the descriptions of outputs under Returns, not u
         validation = run_validation_step(
             dataset=dataset,
             validated_data=validated_data,
+            quarantined_data=quarantined_data,
             contract_used=contract_used,
             validation_report=validation_report,
             target_column=target_column,

@@ -3,68 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evergreen.validation.errors import ContractError
+from evergreen.validation.rules import ColumnRules, CrossColumnRule, RowVolume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pydantic_core import ErrorDetails
 
-ColumnType = Literal["number", "integer", "string", "boolean", "timestamp"]
-Severity = Literal["fail", "warn"]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Bound = int | Annotated[float, Field(allow_inf_nan=False)] | datetime
-
 REVIEWED: Final = "reviewed"
 UNREVIEWED: Final = "inferred, unreviewed"
-
-
-class ColumnRules(BaseModel):
-    """What one column must look like.
-
-    Attributes:
-        type: ``number`` takes integers too, ``integer`` takes numbers that are all whole.
-        required: Whether the column must be there.
-        maximum_null_share: Largest share of missing values; not given, any share but 1 is fine (a required column without any value fails).
-        minimum: Smallest value, included; for numbers, integers and timestamps (without a zone: UTC).
-        maximum: Largest value, included.
-        allowed_values: The only values; not for timestamps.
-        tolerated_share: Share of rows that may lie outside range or allowed values, rounded up to whole rows.
-        severity: Whether a breach of null share, range or allowed values stops the run or is only reported. A wrong type
-            or a missing column always stops it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    type: ColumnType
-    required: bool = True
-    maximum_null_share: Share | None = None
-    minimum: Bound | None = None
-    maximum: Bound | None = None
-    allowed_values: list[bool | int | float | str] | None = Field(default=None, min_length=1)
-    tolerated_share: Share = 0.0
-    severity: Severity = "fail"
-
-    @model_validator(mode="after")
-    def _rules_go_together(self) -> ColumnRules:
-        bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
-        if bounds and self.type in ("string", "boolean"):
-            raise ValueError(f"minimum and maximum do not go with type {self.type}")
-        if any(isinstance(bound, datetime) != (self.type == "timestamp") for bound in bounds):
-            raise ValueError(f"minimum and maximum of a {self.type} must be {'times' if self.type == 'timestamp' else 'numbers'}")
-        if len(bounds) == 2 and _comparable(bounds[0]) > _comparable(bounds[1]):
-            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
-        expected = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "timestamp": ()}[self.type]
-        for value in self.allowed_values or []:
-            if not isinstance(value, expected) or (isinstance(value, bool) and self.type != "boolean"):
-                raise ValueError(f"allowed value {value!r} is no {self.type}; quote text in YAML")
-        return self
 
 
 class Contract(BaseModel):
@@ -74,6 +27,8 @@ class Contract(BaseModel):
         version: Version of this format.
         status: ``reviewed``, or ``inferred, unreviewed`` until a person has read it.
         minimum_rows: Fewest rows.
+        row_volume: Number of rows beside that of earlier windows; not checked when not given.
+        rules: Rules over several columns.
         columns: Rules by column. A column of the data that is not named here is reported and left out.
     """
 
@@ -82,6 +37,8 @@ class Contract(BaseModel):
     version: Literal[1] = 1
     status: Literal["reviewed", "inferred, unreviewed"] = REVIEWED
     minimum_rows: int = Field(default=1, ge=1)
+    row_volume: RowVolume | None = None
+    rules: list[CrossColumnRule] | None = None
     columns: dict[str, ColumnRules] = Field(min_length=1)
 
     @classmethod
@@ -116,19 +73,12 @@ class Contract(BaseModel):
         return heading + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
 
 
-def as_utc(time: datetime) -> datetime:
-    """Return a time in UTC; one without a zone is UTC already."""
-    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
-
-
-def _comparable(bound: Any) -> Any:
-    return as_utc(bound) if isinstance(bound, datetime) else bound
-
-
 def _describe(problem: ErrorDetails) -> str:
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = list(ColumnRules.model_fields if len(problem["loc"]) > 1 else Contract.model_fields)
+        parts: dict[str, type[BaseModel]] = {"columns": ColumnRules, "rules": CrossColumnRule, "row_volume": RowVolume}
+        part = parts.get(str(problem["loc"][0]), Contract) if len(problem["loc"]) > 1 else Contract
+        known = list(part.model_fields)
         close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         return f"unknown key {place!r}; known keys are {', '.join(known)}" + (f". Did you mean {close[0]!r}?" if close else "")
     message = problem["msg"].removeprefix("Value error, ")

@@ -42,10 +42,10 @@ def choose_contract(given: str, champion_contract: Any, data: LoadedData, *, tim
         ContractError: The contract cannot be read.
     """
     if not is_nothing(given) and given.strip() != "inferred":
-        text = given if _is_in_line(given) else _read_file(given.strip())
+        text = given if _is_in_line(given) else read_contract_text(given.strip())
         return ChosenContract(Contract.from_yaml(text, origin="contract"), text, "given")
     if champion_contract is not None and is_present(champion_contract):
-        text = _read_file(champion_contract.path)
+        text = read_contract_text(champion_contract.path)
         return ChosenContract(Contract.from_yaml(text, origin="the champion's contract"), text, "champion")
     contract = infer_contract(data, timestamp_column=timestamp_column)
     return ChosenContract(contract, contract.to_yaml(inference_comments(len(data.frame))), "inferred")
@@ -55,7 +55,12 @@ def _is_in_line(text: str) -> bool:
     return "\n" in text.strip() or text.strip().startswith("{") or ": " in text
 
 
-def _read_file(location: str) -> str:
+def read_contract_text(location: str) -> str:
+    """Return the text of a contract at a path or ``gs://`` URI.
+
+    Raises:
+        ContractError: It cannot be read.
+    """
     content: bytes | None
     try:
         if "://" in location:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evergreen.validation.errors import ContractError
@@ -10,7 +10,7 @@ from evergreen.validation.errors import ContractError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evergreen.validation.contract import Severity
+    from evergreen.validation.rules import Severity
 
 EXAMPLES = 3
 
@@ -22,11 +22,12 @@ class Finding:
     Attributes:
         column: The column; ``(rows)`` for the dataset as a whole.
         rule: What was expected, in a few words.
-        severity: ``fail`` or ``warn``.
+        severity: ``fail``, ``warn``, or ``quarantine`` when the rows that break it are put aside.
         count: Number of rows that break the rule.
         rows: Number of rows looked at.
         examples: Up to three of the values, as text.
         advice: What to do; empty where the rule says it.
+        positions: Positions of the rows that break it, where single rows do.
     """
 
     column: str
@@ -36,6 +37,7 @@ class Finding:
     rows: int
     examples: tuple[str, ...] = ()
     advice: str = ""
+    positions: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def share(self) -> float:
@@ -49,7 +51,15 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as plain JSON values."""
-        return {"column": self.column, "rule": self.rule, "severity": self.severity, "count": self.count, "share": self.share, "examples": list(self.examples)}
+        return {
+            "column": self.column,
+            "rule": self.rule,
+            "severity": self.severity,
+            "count": self.count,
+            "share": self.share,
+            "examples": list(self.examples),
+            "advice": self.advice,
+        }
 
 
 WHOLE_DATASET = "(rows)"
@@ -63,6 +73,11 @@ def examples_of(values: Sequence[Any]) -> tuple[str, ...]:
 def broken(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that stop the run."""
     return [finding for finding in findings if finding.severity == "fail"]
+
+
+def put_aside(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings whose rows go to quarantine."""
+    return [finding for finding in findings if finding.severity == "quarantine"]
 
 
 def raise_if_broken(findings: Sequence[Finding], *, origin: str) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.validation.contract import UNREVIEWED, ColumnRules, Contract
+from evergreen.validation.contract import UNREVIEWED, Contract
 from evergreen.validation.errors import ContractError
+from evergreen.validation.rules import ColumnRules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ RULE_OF_INFERENCE = (
 )
 
 
-def infer_contract(data: LoadedData, *, timestamp_column: str) -> Contract:
+def infer_contract(data: LoadedData, *, timestamp_column: str | None) -> Contract:
     """Infer what the columns must look like from what they do look like.
 
     - Numbers and integers: the observed range [a, b] widened by its whole span on each side, [a - (b - a), b + (b - a)];
@@ -41,7 +42,7 @@ def infer_contract(data: LoadedData, *, timestamp_column: str) -> Contract:
 
     Args:
         data: The dataset.
-        timestamp_column: The event time.
+        timestamp_column: The event time, if the data has one.
 
     Returns:
         A contract with the status ``inferred, unreviewed`` and ``minimum_rows`` 1.

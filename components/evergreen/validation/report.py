@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evergreen.reporting.page import Section, Table, render_page
-from evergreen.validation.findings import broken
+from evergreen.validation.findings import broken, put_aside
+from evergreen.validation.histograms import histogram_of, histogram_svg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from evergreen.reporting.page import Tone
     from evergreen.validation.contract import Contract
     from evergreen.validation.findings import Finding
 
 COLUMNS = ("column", "rule", "severity", "rows", "share", "examples")
+COLUMNS_DRAWN = 20
+_ORDER = ("fail", "quarantine", "warn")
 
 
-def validation_page(findings: Sequence[Finding], contract: Contract, contract_text: str, *, origin: str, rows: int) -> str:
+def validation_page(findings: Sequence[Finding], contract: Contract, contract_text: str, *, origin: str, frame: pd.DataFrame) -> str:
     """Return the HTML page of a validation.
 
     Args:
@@ -25,28 +30,52 @@ def validation_page(findings: Sequence[Finding], contract: Contract, contract_te
         contract: What the data had to look like.
         contract_text: The same as YAML.
         origin: ``given``, ``champion`` or ``inferred``.
-        rows: Number of rows that were checked.
+        frame: The rows that were checked, with positions as its index.
     """
-    failed = len(broken(findings))
-    verdict, tone = _verdict(failed, len(findings) - failed)
     sources = {"given": "the contract that was given", "champion": "the champion's contract", "inferred": "a contract inferred from these very rows"}
-    checked = Section(
-        "What was checked",
-        paragraphs=[f"{rows:,} rows and {len(contract.columns)} columns against {sources[origin]}.", f"Status of the contract: {contract.status}."],
-    )
-    ordered = sorted(findings, key=lambda finding: finding.severity != "fail")
+    aside = len({position for finding in put_aside(findings) for position in finding.positions})
+    paragraphs = [f"{len(frame):,} rows and {len(contract.columns)} columns against {sources[origin]}.", f"Status of the contract: {contract.status}."]
+    if aside:
+        broke = bool(broken(findings))
+        told = "would have been put aside, had no other rule been broken" if broke else "were put aside, each with the reason, in the dataset quarantined_data"
+        paragraphs.append(f"{aside:,} rows {told}.")
+    ordered = sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
     table = Table(
         COLUMNS,
-        [[finding.column, finding.rule, finding.severity, finding.count, finding.share, ", ".join(finding.examples)] for finding in ordered],
-        note="fail stops the pipeline before a model sees the data; warn is reported and passes.",
+        [[item.column, item.rule, item.severity, item.count, f"{item.share:.1%}", ", ".join(item.examples)] for item in ordered],
+        note="fail stops the pipeline before a model sees the data; quarantine puts the rows aside; warn is reported and passes.",
     )
-    found = Section("Findings", table=table) if findings else Section("Findings", paragraphs=["Every rule holds."])
-    return render_page("Data validation", verdict, tone, [checked, found, Section("The contract", preformatted=contract_text)])
+    advice = [f"{item.column}: {item.advice}" for item in ordered if item.advice]
+    found = Section("Findings", table=table, bullets=advice) if findings else Section("Findings", paragraphs=["Every rule holds."])
+    verdict, tone = _verdict(findings, aside)
+    checked = Section("What was checked", paragraphs=paragraphs)
+    return render_page(
+        "Data validation", verdict, tone, [checked, found, *_columns(ordered, contract, frame), Section("The contract", preformatted=contract_text)]
+    )
 
 
-def _verdict(failed: int, warned: int) -> tuple[str, Tone]:
+def _columns(findings: Sequence[Finding], contract: Contract, frame: pd.DataFrame) -> list[Section]:
+    """Return a section with a histogram for each column of which single rows break a rule."""
+    by_column: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.column in frame.columns and finding.positions:
+            by_column.setdefault(finding.column, []).append(finding)
+    sections = []
+    for column, found in list(by_column.items())[:COLUMNS_DRAWN]:
+        positions = sorted({position for finding in found for position in finding.positions})
+        histogram = histogram_of(frame[column], positions, contract.columns.get(column))
+        if histogram is not None:
+            figure = histogram_svg(histogram, f"Histogram of {column}")
+            sections.append(Section(f"Column {column}", bullets=[f"{finding.rule}; {finding.count:,} rows do not" for finding in found], figure_svg=figure))
+    return sections
+
+
+def _verdict(findings: Sequence[Finding], aside: int) -> tuple[str, Tone]:
+    failed = len(broken(findings))
     if failed:
         return f"The data breaks its contract: {failed} {'rule' if failed == 1 else 'rules'}.", "bad"
-    if warned:
-        return f"The data passed with {warned} {'warning' if warned == 1 else 'warnings'}.", "warning"
+    if aside:
+        return f"The data passed; {aside:,} {'row was' if aside == 1 else 'rows were'} put aside.", "warning"
+    if findings:
+        return f"The data passed with {len(findings)} {'warning' if len(findings) == 1 else 'warnings'}.", "warning"
     return "The data passed.", "good"

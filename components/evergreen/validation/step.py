@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +12,26 @@ import pyarrow.parquet
 
 from evergreen.artifacts import PRESENT, describe_dataset, manifest_of, write_absent
 from evergreen.ingestion.fingerprint import fingerprint_table
+from evergreen.ingestion.step import EARLIER_ROWS
 from evergreen.validation.checks import check_values
 from evergreen.validation.contract_choice import choose_contract
 from evergreen.validation.errors import ContractError
 from evergreen.validation.findings import broken, raise_if_broken
 from evergreen.validation.frame import load_data
+from evergreen.validation.quarantine import refuse_if_nothing_is_left, split_rows
 from evergreen.validation.report import validation_page
 from evergreen.validation.structure import TASKS, check_structure
+from evergreen.validation.volume_and_age import check_age, check_volume
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
+    from evergreen.validation.contract import Contract
     from evergreen.validation.contract_choice import ChosenContract
     from evergreen.validation.findings import Finding
+    from evergreen.validation.frame import LoadedData
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Validation:
 
     findings: list[Finding]
     chosen: ChosenContract
+    rows_quarantined: int = 0
 
     @property
     def outcome(self) -> str:
@@ -41,7 +51,12 @@ class Validation:
 
     def details(self) -> dict[str, Any]:
         """Return the evidence for the step's record."""
-        return {"status": self.chosen.contract.status, "origin": self.chosen.origin, "findings": [finding.as_json() for finding in self.findings]}
+        return {
+            "status": self.chosen.contract.status,
+            "origin": self.chosen.origin,
+            "rows_quarantined": self.rows_quarantined,
+            "findings": [finding.as_json() for finding in self.findings],
+        }
 
     def raise_if_broken(self) -> None:
         """Raise ContractError, with every broken rule, if there is one."""
@@ -52,6 +67,7 @@ def run_validation_step(
     *,
     dataset: Any,
     validated_data: Any,
+    quarantined_data: Any,
     contract_used: Any,
     validation_report: Any,
     target_column: str,
@@ -66,6 +82,7 @@ def run_validation_step(
     Args:
         dataset: Dataset artifact.
         validated_data: Output artifact of the rows, without columns that the contract does not know.
+        quarantined_data: Output artifact of the rows that are put aside, with the reason.
         contract_used: Output artifact of the contract.
         validation_report: Output artifact of the page.
         target_column: The label.
@@ -86,37 +103,88 @@ def run_validation_step(
         raise ContractError(f"task {task!r}: expected one of {', '.join(TASKS)}. Correct the parameter.")
     data = load_data(dataset.path)
     chosen = choose_contract(contract, champion_contract, data, timestamp_column=timestamp_column)
-    findings, checkable = check_structure(
+    findings = check_data(
         data,
         chosen.contract,
         target_column=target_column,
         timestamp_column=timestamp_column,
         task=task,
         check_target_classes=check_target_classes,
+        earlier_rows=json.loads(dataset.metadata.get(EARLIER_ROWS, "[]")),
     )
-    findings += check_values(data.frame, chosen.contract, columns=checkable, nulls_allowed=() if check_target_classes else (target_column,))
-    validation = Validation(findings, chosen)
     _write_text(contract_used.path, chosen.text)
     contract_used.metadata.update({PRESENT: True, "status": chosen.contract.status, "origin": chosen.origin})
-    _write_text(validation_report.path, validation_page(findings, chosen.contract, chosen.text, origin=chosen.origin, rows=len(data.frame)))
+    page = validation_page(findings, chosen.contract, chosen.text, origin=chosen.origin, frame=data.frame)
+    _write_text(validation_report.path, page)
     if broken(findings):
         write_absent(validated_data)
+        write_absent(quarantined_data)
+        return Validation(findings, chosen)
+    going_on, aside = split_rows(data.table, findings)
+    kept = [name for name in data.table.column_names if name in chosen.contract.columns or name in (target_column, timestamp_column)]
+    _write_data(dataset, validated_data, going_on, kept, changed=bool(aside.num_rows))
+    if aside.num_rows:
+        write_table(quarantined_data.path, aside)
+        quarantined_data.metadata.update({PRESENT: True, "rows": aside.num_rows})
     else:
-        kept = [name for name in data.table.column_names if name in chosen.contract.columns or name in (target_column, timestamp_column)]
-        _write_data(dataset, validated_data, data.table, kept)
-    return validation
+        write_absent(quarantined_data)
+    return Validation(findings, chosen, aside.num_rows)
 
 
-def _write_data(dataset: Any, validated_data: Any, table: pa.Table, kept: list[str]) -> None:
+def check_data(
+    data: LoadedData,
+    contract: Contract,
+    *,
+    target_column: str | None,
+    timestamp_column: str | None,
+    task: str = "auto",
+    check_target_classes: bool = False,
+    earlier_rows: Sequence[int] = (),
+) -> list[Finding]:
+    """Check a dataset against a contract.
+
+    Args:
+        data: The dataset.
+        contract: What it must look like.
+        target_column: The label; None when there is none to look for, as in serving requests.
+        timestamp_column: The event time; likewise.
+        task: ``auto``, ``classification`` or ``regression``.
+        check_target_classes: Whether the label must have values, of two classes at least.
+        earlier_rows: Numbers of rows of earlier windows.
+
+    Returns:
+        Everything that was found. Rules that would put every row aside fail.
+    """
+    findings, checkable = check_structure(
+        data,
+        contract,
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        task=task,
+        check_target_classes=check_target_classes,
+    )
+    findings += check_volume(len(data.frame), contract, earlier_rows)
+    findings += check_age(data, contract, datetime.now(timezone.utc))
+    nulls_allowed = () if check_target_classes or target_column is None else (target_column,)
+    findings += check_values(data.frame, contract, columns=checkable, nulls_allowed=nulls_allowed)
+    return refuse_if_nothing_is_left(findings, len(data.frame))
+
+
+def write_table(path: str | Path, table: pa.Table) -> None:
+    """Write rows as one Parquet file."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+
+
+def _write_data(dataset: Any, validated_data: Any, table: pa.Table, kept: list[str], *, changed: bool) -> None:
     taken = table.select(kept).replace_schema_metadata(None)
-    Path(validated_data.path).parent.mkdir(parents=True, exist_ok=True)
-    pyarrow.parquet.write_table(taken, validated_data.path, compression="zstd")
+    write_table(validated_data.path, taken)
     validated_data.metadata.update({**dataset.metadata, PRESENT: True})
     manifest = manifest_of(dataset)
-    if manifest is not None and len(kept) < len(table.column_names):
-        # Other columns are other content: a model's identity hangs on the fingerprint.
+    if manifest is not None and (changed or len(kept) < len(table.column_names)):
+        # Other rows or columns are other content: a model's identity hangs on the fingerprint.
         schema = {field.name: str(field.type) for field in taken.schema}
-        describe_dataset(validated_data, replace(manifest, schema=schema, fingerprint=fingerprint_table(taken)))
+        describe_dataset(validated_data, replace(manifest, rows=taken.num_rows, schema=schema, fingerprint=fingerprint_table(taken)))
 
 
 def _write_text(path: str, text: str) -> None:

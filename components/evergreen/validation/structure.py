@@ -7,27 +7,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from evergreen.validation.findings import WHOLE_DATASET, Finding, examples_of
+from evergreen.validation.findings import Finding, examples_of
+from evergreen.validation.schema_changes import missing_columns, unknown_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evergreen.validation.contract import ColumnRules, Contract
+    from evergreen.validation.contract import Contract
     from evergreen.validation.frame import LoadedData
+    from evergreen.validation.rules import ColumnRules
 
 TASKS = ("auto", "classification", "regression")
 
 
 def check_structure(
-    data: LoadedData, contract: Contract, *, target_column: str, timestamp_column: str, task: str, check_target_classes: bool
+    data: LoadedData, contract: Contract, *, target_column: str | None, timestamp_column: str | None, task: str, check_target_classes: bool
 ) -> tuple[list[Finding], list[str]]:
     """Check columns and types.
 
     Args:
         data: The dataset.
         contract: What it must look like.
-        target_column: The label.
-        timestamp_column: The event time.
+        target_column: The label; None when there is none to look for.
+        timestamp_column: The event time; likewise.
         task: ``auto``, ``classification`` or ``regression``.
         check_target_classes: Whether the label must have values, of two classes at least. In a short window that is only watched, one class can be honest
             and labels may come later.
@@ -35,10 +37,9 @@ def check_structure(
     Returns:
         The findings, and the columns whose values can be checked further.
     """
-    findings = list(_missing_columns(data, contract, target_column=target_column, timestamp_column=timestamp_column))
-    rows = len(data.frame)
-    if rows < contract.minimum_rows:
-        findings.append(Finding(WHOLE_DATASET, f"at least {contract.minimum_rows:,} rows are expected", "fail", rows, rows))
+    parameters = {"target_column": target_column, "timestamp_column": timestamp_column}
+    required = {name: parameter for parameter, name in parameters.items() if name is not None}
+    findings = list(missing_columns(data, contract, required=required))
     checkable = []
     for name, rules in contract.columns.items():
         if name not in data.frame.columns:
@@ -50,27 +51,10 @@ def check_structure(
             findings.append(wrong)
         elif data.frame[name].notna().any():
             checkable.append(name)
-    findings += _unknown_columns(data, contract, keep=(target_column, timestamp_column))
-    if check_target_classes and target_column in data.frame.columns:
+    findings += unknown_columns(data, contract, keep=list(required))
+    if check_target_classes and target_column is not None and target_column in data.frame.columns:
         findings += _single_class(data, target_column, task)
     return findings, checkable
-
-
-def _missing_columns(data: LoadedData, contract: Contract, *, target_column: str, timestamp_column: str) -> Iterator[Finding]:
-    rows, there = len(data.frame), ", ".join(data.kinds)
-    for name, parameter in ((target_column, "target_column"), (timestamp_column, "timestamp_column")):
-        if name not in data.kinds:
-            yield Finding(name, f"the {parameter} is missing", "fail", rows, rows, advice=f"The columns are {there}.")
-    for name, rules in contract.columns.items():
-        if rules.required and name not in data.kinds and name not in (target_column, timestamp_column):
-            yield Finding(name, "a required column is missing", "fail", rows, rows, advice=f"The columns are {there}.")
-
-
-def _unknown_columns(data: LoadedData, contract: Contract, *, keep: tuple[str, ...]) -> Iterator[Finding]:
-    rows = len(data.frame)
-    for name in data.kinds:
-        if name not in contract.columns and name not in keep:
-            yield Finding(name, f"the contract does not know this column ({data.kinds[name]}); it is left out", "warn", rows, rows)
 
 
 def _wrong_type(data: LoadedData, name: str, rules: ColumnRules) -> Finding | None:

@@ -1,0 +1,54 @@
+"""Whether 0.7 means seven in ten: the reliability curve and the expected calibration error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from evergreen.scoring import Predictions
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How probabilities agree with what happened.
+
+    Attributes:
+        error: Expected calibration error: the mean gap, weighted with rows.
+        predicted: Mean probability in each bin.
+        observed: Share of rows in each bin for which it came true.
+        rows: Rows in each bin.
+    """
+
+    error: float
+    predicted: list[float]
+    observed: list[float]
+    rows: list[int]
+
+
+def measure_calibration(predictions: Predictions) -> Calibration | None:
+    """Return the calibration, or None for regression and for models without probabilities.
+
+    For two classes the probability is that of the last class; for more, that of the predicted class. Bins hold equally many
+    rows, which biases the error less than bins of equal width (Roelofs et al., AISTATS 2022).
+
+    Args:
+        predictions: What the model said.
+    """
+    if predictions.probabilities is None or not len(predictions.classes):
+        return None
+    if len(predictions.classes) == 2:
+        sure, came_true = predictions.probabilities[:, -1], predictions.labels == predictions.classes[-1]
+    else:
+        sure, came_true = predictions.probabilities.max(axis=1), predictions.predicted == predictions.labels
+    order = np.argsort(sure, kind="stable")
+    parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
+    predicted = [float(sure[part].mean()) for part in parts]
+    observed = [float(came_true[part].mean()) for part in parts]
+    rows = [len(part) for part in parts]
+    error = sum(count * abs(said - seen) for count, said, seen in zip(rows, predicted, observed, strict=True)) / len(order)
+    return Calibration(float(error), predicted, observed, rows)

@@ -1,0 +1,41 @@
+"""What every check of the gate answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Check:
+    """One demand beside the comparison by the first metric.
+
+    Attributes:
+        name: What was checked.
+        verdict: ``passed``, ``failed``, ``cannot tell``, or ``measured`` where no limit was set.
+        sentence: The finding, with the numbers and the limit.
+        details: Numbers behind it, as plain values.
+    """
+
+    name: str
+    verdict: str
+    sentence: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def within(name: str, value: float, limit: float | None, *, what: str, unit: str = "", details: dict[str, Any] | None = None) -> Check:
+    """Return the check of a number against the most it may be; without a limit it is only measured.
+
+    Args:
+        name: What is checked.
+        value: The number.
+        limit: The most it may be.
+        what: The number's name, to start the sentence with.
+        unit: Its unit.
+        details: Numbers behind it.
+    """
+    measured = f"{what} is {value:.4g}{unit}"
+    if limit is None:
+        return Check(name, "measured", f"{measured}; no limit is set.", details or {})
+    verdict = "passed" if value <= limit else "failed"
+    return Check(name, verdict, f"{measured}, {'within' if verdict == 'passed' else 'above'} the limit of {limit:.4g}{unit}.", details or {})

@@ -1,0 +1,135 @@
+"""Every demand beside the comparison by the first metric, and how they change the ruling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evergreen.evaluation.calibration import Calibration, measure_calibration
+from evergreen.evaluation.checks import Check, within
+from evergreen.evaluation.errors import EvaluationError
+from evergreen.evaluation.fairness import check_fairness
+from evergreen.evaluation.gate import Ruling
+from evergreen.evaluation.golden import check_golden
+from evergreen.evaluation.slices import SliceScore, check_slices, find_slices, score_slices
+from evergreen.evaluation.stress import check_stress
+from evergreen.scoring import ScoringError, paired_bootstraps, resolve_metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evergreen.evaluation.gate import GateSettings
+    from evergreen.models import FittedModel
+    from evergreen.scoring import Metric, Predictions
+
+
+@dataclass
+class Findings:
+    """What the checks found."""
+
+    checks: list[Check] = field(default_factory=list)
+    slices: list[SliceScore] = field(default_factory=list)
+    calibration: Calibration | None = None
+
+
+def run_checks(model: FittedModel, frame: pd.DataFrame, ours: Predictions, theirs: Predictions | None, *, metric: Metric, settings: GateSettings) -> Findings:
+    """Run the checks that the gate's configuration asks for, and those that cost nothing.
+
+    Args:
+        model: The challenger.
+        frame: The rows compared.
+        ours: The challenger's predictions.
+        theirs: The champion's, when it can be scored.
+        metric: The first metric.
+        settings: The gate's settings.
+
+    Raises:
+        EvaluationError: The configuration names a column, class or metric that is none.
+    """
+    config = settings.config
+    found = Findings(calibration=measure_calibration(ours))
+    parts = find_slices(frame, config)
+    found.slices = score_slices(parts, ours, theirs, metric=metric, settings=settings, minimum_rows=config.slice_minimum_rows)
+    found.checks = [
+        *_check_answers(ours),
+        *_check_other_metrics(ours, theirs, model.description.task, settings),
+        *(check_slices(found.slices) if theirs is not None else []),
+        *(check_fairness(frame, ours, config.fairness, minimum_rows=config.slice_minimum_rows) if config.fairness else []),
+        *_check_calibration(found.calibration, config.calibration_error),
+        *check_stress(model, frame, limit=config.stress_change, label_spread=_spread(ours)),
+        *check_golden(model, config.golden),
+    ]
+    return found
+
+
+def _spread(ours: Predictions) -> float:
+    return 0.0 if len(ours.classes) else float(np.std(ours.labels))
+
+
+def _check_answers(ours: Predictions) -> list[Check]:
+    checks = []
+    said = ours.predicted if ours.probabilities is None else ours.probabilities
+    if bool((said == said[0]).all()):
+        checks.append(Check("one answer", "failed", f"The challenger says the same about all {len(ours)} rows: {ours.predicted[0]}. It has learned nothing."))
+    if not len(ours.classes):
+        return checks
+    present = {value.item() if hasattr(value, "item") else value for value in np.unique(ours.labels)}
+    strange = sorted(present - set(ours.classes))
+    absent = [value for value in ours.classes if value not in present]
+    if strange:
+        rows = int(np.isin(ours.labels, strange).sum())
+        checks.append(Check("new classes", "measured", f"{rows} rows are of classes that the challenger has never seen and gets wrong: {strange}."))
+    if absent:
+        checks.append(Check("missing classes", "measured", f"No compared row is of class {', '.join(map(str, absent))}: nothing is known about it here."))
+    return checks
+
+
+def _check_other_metrics(ours: Predictions, theirs: Predictions | None, task: str, settings: GateSettings) -> list[Check]:
+    checks = []
+    for name, margin in settings.config.other_metrics.items():
+        try:
+            metric = resolve_metric(name, task)
+        except ScoringError as error:
+            raise EvaluationError(f"gate_config other_metrics: {error}") from error
+        if theirs is None:
+            continue
+        label = f"metric {metric.name}"
+        try:
+            found = paired_bootstraps([metric], ours, theirs, confidence=settings.confidence, resamples=settings.resamples, seed=settings.seed)[metric.name]
+        except ScoringError as error:
+            checks.append(Check(label, "cannot tell", f"The models cannot be compared by {metric.name}: {error}"))
+            continue
+        span = f"the interval of the difference in {metric.name} is {found.lower:.4g} to {found.upper:.4g}"
+        numbers = {"difference": found.score, "lower": found.lower, "upper": found.upper, "margin": margin}
+        if found.lower >= -margin:
+            checks.append(Check(label, "passed", f"Not worse by more than {margin:.4g}: {span}.", numbers))
+        else:
+            checks.append(Check(label, "failed", f"Not shown to be no worse by more than {margin:.4g}: {span}.", numbers))
+    return checks
+
+
+def _check_calibration(calibration: Calibration | None, limit: float | None) -> list[Check]:
+    if calibration is None:
+        return [] if limit is None else [Check("calibration", "cannot tell", "The challenger gives no probabilities, so that its calibration is not known.")]
+    return [within("calibration", calibration.error, limit, what="The expected calibration error")]
+
+
+def apply_checks(ruling: Ruling, checks: list[Check], *, when_unclear: str) -> Ruling:
+    """Return the ruling with the checks taken into account: a failed one rejects, and one that cannot tell does what the policy says.
+
+    Args:
+        ruling: The ruling by the first metric.
+        checks: The checks.
+        when_unclear: ``reject`` or ``promote``.
+    """
+    failed = [check for check in checks if check.verdict == "failed"]
+    unclear = [check for check in checks if check.verdict == "cannot tell"]
+    if ruling.verdict != "promote":
+        return Ruling(ruling.verdict, ruling.conclusion, [*ruling.reasons, *(check.sentence for check in failed)])
+    if failed:
+        return Ruling("reject", "failed check", [*(check.sentence for check in failed), *ruling.reasons])
+    if unclear and when_unclear == "reject":
+        return Ruling("reject", "cannot tell", [*(check.sentence for check in unclear), *ruling.reasons])
+    return Ruling(ruling.verdict, ruling.conclusion, [*ruling.reasons, *(check.sentence for check in unclear)])

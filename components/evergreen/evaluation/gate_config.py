@@ -1,0 +1,128 @@
+"""The gate's further demands: metrics beside the first, slices, fairness, calibration, stress, golden examples, serving."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from evergreen.evaluation.errors import EvaluationError
+from evergreen.given_text import text_or_file
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SliceRule(_Strict):
+    """Rows to look at on their own: every value of a column, or the rows that an expression holds for.
+
+    Attributes:
+        column: A category, truth value or number; numbers are cut at their quartiles.
+        where: An expression as `pandas.DataFrame.query` takes it, such as ``temperature > 30 and city == 'Oslo'``.
+        margin: By how much the challenger may be worse on a slice, in the metric's unit; the common margin when not given.
+    """
+
+    column: str = ""
+    where: str = ""
+    margin: Annotated[float, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> SliceRule:
+        if bool(self.column) == bool(self.where):
+            raise ValueError("a slice needs either column or where")
+        return self
+
+
+class Fairness(_Strict):
+    """Limits for gaps between groups.
+
+    Attributes:
+        groups: Columns whose values are the groups.
+        favourable: The prediction that is good to receive; the last class when not given.
+        demographic_parity: Largest difference in the share of favourable predictions.
+        equalised_odds: Largest difference in true or false positive rates.
+    """
+
+    groups: Annotated[list[str], Field(min_length=1)]
+    favourable: Any = None
+    demographic_parity: Share | None = None
+    equalised_odds: Share | None = None
+
+
+class Golden(_Strict):
+    """A row whose answer every model must keep; numbers may differ by ``tolerance``."""
+
+    row: dict[str, Any]
+    expected: Any
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Serving(_Strict):
+    """Limits for the model in a process of its own; a limit that is not given is measured and shown only."""
+
+    check: bool = True
+    p99_milliseconds: Positive | None = None
+    model_megabytes: Positive | None = None
+    memory_megabytes: Positive | None = None
+
+
+class GateConfig(_Strict):
+    """What the gate demands beside the comparison by the first metric.
+
+    Attributes:
+        test: ``bootstrap``, or ``analytic``: DeLong for roc_auc and the paired proportions of McNemar's table for accuracy.
+        other_metrics: Scorers by which the challenger must not be worse by more than the given margin.
+        floors: Least score by scorer.
+        slices: Slices on which the challenger must not be worse.
+        slice_margin: The slices' common margin, in the metric's unit.
+        slice_minimum_rows: Slices with fewer rows are shown, and not judged.
+        fairness: Limits for gaps between groups.
+        calibration_error: Largest expected calibration error.
+        stress_change: Largest share of rows whose predicted class may change when one feature is spoiled; for regression, the largest mean
+            change in standard deviations of the label.
+        golden: Rows with required answers.
+        serving: Limits for the model in a fresh process.
+        when_unclear: What becomes of a comparison that cannot tell: ``reject``, or ``promote``.
+        allow_unscorable_champion: Whether a champion that can no longer be scored on the data may be replaced by a
+            challenger that beats a constant.
+    """
+
+    test: Literal["bootstrap", "analytic"] = "bootstrap"
+    other_metrics: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    floors: dict[str, float] = Field(default_factory=dict)
+    slices: list[SliceRule] = Field(default_factory=list)
+    slice_margin: Annotated[float, Field(ge=0)] = 0.05
+    slice_minimum_rows: Annotated[int, Field(ge=10)] = 50
+    fairness: Fairness | None = None
+    calibration_error: Share | None = None
+    stress_change: Positive | None = None
+    golden: list[Golden] = Field(default_factory=list)
+    serving: Serving = Field(default_factory=Serving)
+    when_unclear: Literal["reject", "promote"] = "reject"
+    allow_unscorable_champion: bool = False
+
+
+def parse_gate_config(text: str) -> GateConfig:
+    """Read the gate's configuration: ``default``, or JSON or YAML in line or at a path or URI.
+
+    Raises:
+        EvaluationError: The text is no such object; the message names each wrong entry.
+    """
+    if text.strip() in ("default", "none", ""):
+        return GateConfig()
+    try:
+        content = yaml.safe_load(text_or_file(text, "gate_config", EvaluationError))
+    except yaml.YAMLError as error:
+        raise EvaluationError(f"gate_config {text[:200]!r}: is neither JSON nor YAML: {error}. Write an object such as {{slice_margin: 0.05}}.") from error
+    if not isinstance(content, dict):
+        raise EvaluationError(f"gate_config {text[:200]!r}: expected an object, found {type(content).__name__}. Write one such as {{slice_margin: 0.05}}.")
+    try:
+        return GateConfig(**content)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {repr(item['input'])[:80]})" for item in error.errors())
+        raise EvaluationError(f"gate_config: {wrong}. Its entries are {', '.join(GateConfig.model_fields)}.") from error

@@ -1,0 +1,119 @@
+"""The model card: what the model is, what it was fitted on, how it did, and where not to trust it (Mitchell et al., FAT* 2019)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import PRESENT
+from evergreen.models import read_description
+from evergreen.reporting.page import Section, Table, format_cell, render_page
+
+if TYPE_CHECKING:
+    from evergreen.artifacts import ModelDescription
+    from evergreen.evaluation.result import Evaluation
+
+MOST_IMPORTANCES = 15
+
+
+def write_model_card(evaluation: Evaluation, challenger: Any, *, card_artifact: Any, page_artifact: Any) -> None:
+    """Write the challenger's model card as Markdown and as a page.
+
+    Args:
+        evaluation: What the comparison found.
+        challenger: The challenger's artifact.
+        card_artifact: Takes the Markdown.
+        page_artifact: Takes the page.
+    """
+    description = read_description(challenger.path)
+    sections = card_sections(evaluation, description)
+    title = f"Model card: {description.target_column}"
+    for artifact, text in (
+        (card_artifact, _markdown(title, evaluation.sentence, sections)),
+        (page_artifact, render_page(title, evaluation.sentence, "good" if evaluation.verdict == "promote" else "neutral", sections)),
+    ):
+        Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
+        Path(artifact.path).write_text(text, encoding="utf-8")
+        artifact.metadata[PRESENT] = True
+
+
+def card_sections(evaluation: Evaluation, description: ModelDescription) -> list[Section]:
+    """Return the card's parts, the same for both forms."""
+    hyperparameters = ", ".join(f"{name} = {value}" for name, value in sorted(description.hyperparameters.items())) or "the estimator's defaults"
+    answers = f"one of {', '.join(map(str, description.classes[:20]))}" if description.classes else "a number"
+    made: list[tuple[str, str | int | float | None]] = [
+        ("Estimator", description.estimator),
+        ("Hyperparameters", hyperparameters),
+        ("Seed", str(description.seed)),
+        ("Identity", description.challenger_id),
+        ("Fitted on rows", description.rows),
+        ("Fitted on event times", f"{description.fit_start} up to {description.fit_end} (exclusive)"),
+        ("Data's fingerprint", description.data_fingerprint),
+        ("Software", ", ".join(f"{name} {version}" for name, version in sorted(library_versions().items()))),
+    ]
+    scores: list[tuple[str, float | None, float | None]] = [
+        (name, value, evaluation.champion_scores.get(name)) for name, value in sorted(evaluation.scores.items())
+    ]
+    checks = [(check["name"], check["verdict"], check["sentence"]) for check in evaluation.checks]
+    important = sorted(description.importances.items(), key=lambda item: -item[1])[:MOST_IMPORTANCES]
+    return [
+        Section("What it does", paragraphs=[f"It predicts {description.target_column!r} from {len(description.features)} features and answers {answers}."]),
+        Section("How it was made", table=Table(["", ""], made)),
+        Section("How it did", table=Table(["Metric", "This model", "Champion"], scores, note=_rows_note(evaluation)) if scores else None),
+        Section("What was checked", table=Table(["Check", "Verdict", "Finding"], checks) if checks else None),
+        Section(
+            "What it leans on", table=Table(["Feature", "Importance"], important, note="Fall of the score when the feature is shuffled.") if important else None
+        ),
+        Section("Features", table=Table(["Feature", "Kind"], sorted(description.features.items()))),
+        Section("Where not to trust it", paragraphs=_limits(evaluation, description)),
+    ]
+
+
+def _rows_note(evaluation: Evaluation) -> str:
+    window = evaluation.holdout_window
+    return f"On {evaluation.rows} rows from {window['start']} to {window['end']} that neither model had seen. Higher is better."
+
+
+def _limits(evaluation: Evaluation, description: ModelDescription) -> list[str]:
+    texts = [f"It has seen nothing from {description.fit_end} on: what is new since then it does not know."]
+    thin = [item["name"] for item in evaluation.slices if item["verdict"] == "too few rows"]
+    if thin:
+        texts.append(f"Too few rows to judge it on: {', '.join(thin[:20])}.")
+    texts.extend(check["sentence"] for check in evaluation.checks if check["verdict"] in ("failed", "cannot tell"))
+    if not evaluation.slices:
+        texts.append("It was judged on all rows together; no slices were asked for.")
+    return texts
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that a model's predictions depend on."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("kfp-evergreen", "numpy", "pandas", "scikit-learn", "skops")}
+
+
+def _markdown(title: str, verdict: str, sections: list[Section]) -> str:
+    lines = [f"# {title}", "", _escaped(verdict), ""]
+    for section in sections:
+        if not section.paragraphs and section.table is None:
+            continue
+        lines += [f"## {section.heading}", ""]
+        for paragraph in section.paragraphs:
+            lines += [_escaped(paragraph), ""]
+        if section.table is not None:
+            lines += [_row(section.table.columns), _row(["---"] * len(section.table.columns))]
+            lines += [_row([_escaped(format_cell(cell)) for cell in row]) for row in section.table.rows]
+            lines += ["", *([_escaped(section.table.note), ""] if section.table.note else [])]
+    return "\n".join(lines)
+
+
+def _row(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    # A column's name must break neither the table nor the page that shows it.
+    flat = " ".join(text.split())
+    for sign, instead in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("*", "\\*"), ("`", "\\`"), ("[", "\\[")):
+        flat = flat.replace(sign, instead)
+    return flat

@@ -1,0 +1,52 @@
+"""What a comparison found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from evergreen.run_log import plain
+
+
+@dataclass
+class Evaluation:
+    """What the comparison found; its fields are those of the evaluation artifact.
+
+    A score that could not be measured is None. Higher is better in every metric.
+    """
+
+    verdict: str
+    conclusion: str
+    task: str
+    metric: str
+    margin: float
+    rows: int
+    rows_seen_by_champion: int
+    champion_version: str
+    challenger_id: str
+    reasons: list[str]
+    holdout_window: dict[str, str]
+    sentence: str = ""
+    higher_is_better: bool = True
+    challenger_score: float | None = None
+    challenger_lower: float | None = None
+    challenger_upper: float | None = None
+    champion_score: float | None = None
+    difference: float | None = None
+    difference_lower: float | None = None
+    difference_upper: float | None = None
+    naive_score: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    champion_scores: dict[str, float] = field(default_factory=dict)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    slices: list[dict[str, Any]] = field(default_factory=list)
+    calibration: dict[str, Any] | None = None
+    paired_test: dict[str, Any] | None = None
+    importances: dict[str, float] = field(default_factory=dict)
+    check_rows: list[dict[str, Any]] = field(default_factory=list)
+    check_predictions: list[Any] = field(default_factory=list)
+
+    def without_rows(self) -> dict[str, Any]:
+        """Return the evaluation as plain values without the check rows, as a step's record keeps it."""
+        content: dict[str, Any] = plain({name: value for name, value in asdict(self).items() if not name.startswith("check_")})
+        return content

@@ -1,0 +1,125 @@
+"""A Kinesis stream as a micro-batch: every shard up to the newest record that it had when the read reached it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.event_time import iso_time
+from evergreen.ingestion.retrying import RetryPolicy, with_retries
+from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra
+from evergreen.ingestion.stream_messages import PartitionWriter, fetched_messages, parse_ranges
+from evergreen.ingestion.window import MICROSECONDS_PER_DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from evergreen.ingestion.sources import SourceFile
+
+RECORDS_AT_A_TIME = 10_000
+_PASSING_CODES = ("ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException", "InternalFailure", "ServiceUnavailable")
+
+
+class KinesisSource:
+    """Records that are JSON objects; the shards of before a resharding are read as long as the stream keeps them."""
+
+    def __init__(self, source_uri: str, policy: RetryPolicy | None = None) -> None:
+        """Take the URI apart; nothing is connected yet.
+
+        Args:
+            source_uri: ``kinesis://stream``; with ``?sequences=shardId-000000000000:FIRST-LAST,...`` exactly these records, as a manifest names them.
+            policy: How long to try again.
+
+        Raises:
+            IngestionError: The stream is missing, or the sequence numbers are no ranges.
+        """
+        parts = urlsplit(source_uri)
+        self._uri, self._stream, self._policy = source_uri.partition("?")[0], parts.netloc, policy or RetryPolicy()
+        if not self._stream:
+            raise IngestionError(f"source {source_uri!r}: expected kinesis://stream. Correct source_uri.")
+        asked = parse_qs(parts.query).get("sequences")
+        self._asked = parse_ranges(asked[0], source_uri) if asked else None
+
+    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:
+        """Write the records to files; see :class:`evergreen.ingestion.source.Source`."""
+        try:
+            import boto3
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError, ClientError
+        except ImportError as error:
+            raise missing_extra(self._uri, "boto3", "kinesis") from error
+        skipped = Counter[str]()
+        try:
+            client: Any = boto3.client("kinesis", config=Config(connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1}))
+            shards = list(self._asked or self._shards(client))
+            files = [self._read(client, shard, request, folder / f"{index:06d}.jsonl", skipped) for index, shard in enumerate(shards)]
+        except (ClientError, BotoCoreError, ValueError) as error:
+            raise IngestionError(
+                f"source {self._uri!r}: Kinesis did not answer the request: {error}. Check the stream, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and the right to "
+                "kinesis:ListShards, GetShardIterator and GetRecords."
+            ) from error
+        return fetched_messages(files, skipped, self._uri)
+
+    def check_unchanged(self, fetched: FetchedFiles) -> None:
+        """Return: a record under a sequence number never changes."""
+
+    def _shards(self, client: Any) -> list[str]:
+        names, options = [], {"StreamName": self._stream}
+        while True:
+            answer = self._call(lambda options=options: client.list_shards(**options), "listing shards")
+            names += [shard["ShardId"] for shard in answer["Shards"]]
+            if not answer.get("NextToken"):
+                return sorted(names)
+            options = {"NextToken": answer["NextToken"]}
+
+    def _read(self, client: Any, shard: str, request: SourceRequest, target: Path, skipped: Counter[str]) -> SourceFile | None:
+        first, last = "", ""
+        with PartitionWriter(target, skipped) as writer:
+            for record in self._records(client, shard, request):
+                first, last = first or record["SequenceNumber"], record["SequenceNumber"]
+                writer.add(record["Data"])
+        asked = (self._asked or {}).get(shard)
+        if asked and (first, last) != asked:
+            raise IngestionError(
+                f"source {self._uri!r}: shard {shard} holds the records {first or 'none'} to {last or 'none'} of those asked for, {asked[0]} to {asked[1]}; "
+                "Kinesis may have deleted them. Keep records longer (retention period), or read another range."
+            )
+        return writer.as_source_file(uri=f"{self._uri}/{shard}", version=f"sequences {first}-{last}")
+
+    def _records(self, client: Any, shard: str, request: SourceRequest) -> Iterator[Any]:
+        start = self._start(shard, request)
+        iterator = self._call(lambda: client.get_shard_iterator(StreamName=self._stream, ShardId=shard, **start), f"opening {shard}")["ShardIterator"]
+        last = int(self._asked[shard][1]) if self._asked else None
+        while iterator:
+            answer = self._call(lambda place=iterator: client.get_records(ShardIterator=place, Limit=RECORDS_AT_A_TIME), f"reading {shard}")
+            for record in answer["Records"]:
+                if last is not None and int(record["SequenceNumber"]) > last:
+                    return
+                yield record
+            # At the tip an open shard has no end; more may come, but not for this batch.
+            iterator = answer.get("NextShardIterator") if answer["Records"] or answer.get("MillisBehindLatest", 0) > 0 else None
+
+    def _start(self, shard: str, request: SourceRequest) -> dict[str, Any]:
+        """Return where to start: an event arrives after it happened, give or take a day. For ``latest`` that is unknown: with the oldest record."""
+        if self._asked:
+            return {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": self._asked[shard][0]}
+        if request.window_end is None:
+            return {"ShardIteratorType": "TRIM_HORIZON"}
+        since = request.window_end - (request.window_days + request.label_delay_days + 1) * MICROSECONDS_PER_DAY
+        earlier = [end for end in request.earlier_ends if end < since] + ([request.counted_window.start] if request.counted_window else [])
+        return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": iso_time(min([since, *earlier]))}
+
+    def _call(self, action: Any, doing: str) -> Any:
+        return with_retries(action, may_pass=_may_pass, what=f"source {self._uri!r}: {doing}", policy=self._policy)
+
+
+def _may_pass(error: Exception) -> bool:
+    from botocore.exceptions import ClientError, HTTPClientError
+
+    if isinstance(error, ClientError):
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return status >= 500 or error.response.get("Error", {}).get("Code") in _PASSING_CODES
+    return isinstance(error, HTTPClientError)

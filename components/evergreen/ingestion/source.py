@@ -1,0 +1,132 @@
+"""What every kind of source gives: local files whose versions are known, whatever it is read from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from evergreen.ingestion.errors import IngestionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from evergreen.ingestion.sources import SourceFile
+    from evergreen.ingestion.window import Window
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """What is wanted of a source, so that one that can choose rows reads no more than it has to.
+
+    Attributes:
+        timestamp_column: The event time.
+        excluded_columns: Columns that need not be read.
+        window_end: End that was asked for, before the label delay is taken off, in microseconds since 1970; None for the newest event.
+        window_days: Length of the window, in days.
+        label_delay_days: Days by which the window ends earlier.
+        now: The present time in microseconds since 1970; an event more than a day later did not happen.
+        counted_window: Window of which the rows are counted beside.
+        earlier_ends: Ends of windows that were read before; the window may start as early as the newest of them.
+    """
+
+    timestamp_column: str
+    excluded_columns: Sequence[str]
+    window_end: int | None
+    window_days: int
+    label_delay_days: int
+    now: int
+    counted_window: Window | None = None
+    earlier_ends: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class FetchedFiles:
+    """Files that hold a source's rows.
+
+    Attributes:
+        files: The files, in the order in which they are read.
+        skipped: How many entries of each kind were passed over, such as messages that cannot be read.
+        columns_left_out: Excluded columns that the files do not hold any more.
+        whole_range: Oldest and newest event time of the whole source, where the files hold only part of it.
+    """
+
+    files: list[SourceFile]
+    skipped: dict[str, int] = field(default_factory=dict)
+    columns_left_out: Sequence[str] = ()
+    whole_range: Window | None = None
+
+
+class Source(Protocol):
+    """One place that rows come from."""
+
+    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:
+        """Return the source's files; what is not local is written to the folder first.
+
+        Raises:
+            IngestionError: The source cannot be read.
+        """
+
+    def check_unchanged(self, fetched: FetchedFiles) -> None:
+        """Raise IngestionError when one of the files was replaced or removed since they were fetched."""
+
+
+SCHEMES = ("a path", "file://", "gs://", "s3://", "kafka://", "kinesis://", "an SQLAlchemy URL with #table", "env:VARIABLE with #table")
+
+
+def open_source(source_uri: str) -> Source:
+    """Return the source that a URI names; its library is imported only now.
+
+    Args:
+        source_uri: File, folder or glob, ``file://``, ``gs://bucket/path``, ``s3://bucket/path``, ``kafka://broker/topic``, ``kinesis://stream``,
+            an SQLAlchemy URL such as ``postgresql+psycopg://host/database#schema.table``, or ``env:VARIABLE#table`` where the variable holds that URL.
+
+    Raises:
+        IngestionError: The URI is empty or of a scheme that is not read, or the library for it is not installed.
+    """
+    scheme = source_uri.partition("://")[0].lower() if "://" in source_uri else ""
+    if source_uri.startswith("env:") or scheme.partition("+")[0] in ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle", "snowflake", "bigquery"):
+        from evergreen.ingestion.sql_source import SqlSource
+
+        return SqlSource(source_uri)
+    if scheme in ("gs", "s3"):
+        return _bucket_source(source_uri, scheme)
+    if scheme == "kafka":
+        from evergreen.ingestion.kafka_source import KafkaSource
+
+        return KafkaSource(source_uri)
+    if scheme == "kinesis":
+        from evergreen.ingestion.kinesis_source import KinesisSource
+
+        return KinesisSource(source_uri)
+    if scheme not in ("", "file"):
+        raise IngestionError(f"source {source_uri!r}: {scheme}:// is not read; expected one of {', '.join(SCHEMES)}. Copy the data to one of these.")
+    from evergreen.ingestion.local_source import LocalSource
+
+    return LocalSource(source_uri)
+
+
+def _bucket_source(source_uri: str, scheme: str) -> Source:
+    from evergreen.ingestion.bucket_source import BucketSource, bucket_and_path
+
+    bucket, path = bucket_and_path(source_uri)
+    if scheme == "gs":
+        from evergreen.ingestion.google_bucket import GoogleBucket
+
+        return BucketSource(source_uri, GoogleBucket(bucket), path)
+    from evergreen.ingestion.s3_bucket import S3Bucket
+
+    return BucketSource(source_uri, S3Bucket(bucket), path)
+
+
+def missing_extra(source_uri: str, module: str, extra: str) -> IngestionError:
+    """Return the error for a library that is not installed."""
+    return IngestionError(
+        f"source {source_uri!r}: needs the Python package {module}, which is not installed. Install it with: pip install 'kfp-evergreen[{extra}]'"
+    )
+
+
+def without_password(source_uri: str) -> str:
+    """Return a URI as it may stand in a manifest, a log or a message."""
+    return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", source_uri)

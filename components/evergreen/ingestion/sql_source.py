@@ -1,0 +1,134 @@
+"""A table of a database, read through SQLAlchemy: one bounded query whose values are parameters."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from evergreen.ingestion.columns import did_you_mean
+from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.event_time import iso_time
+from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra, without_password
+from evergreen.ingestion.sources import describe_file
+from evergreen.ingestion.window_query import WindowQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine, Table
+
+_VARIABLE = "env:"
+_EXTRAS = {"postgresql": "postgresql"}
+
+
+class SqlSource:
+    """A table or view.
+
+    Names of tables and columns are looked up in the database and quoted by SQLAlchemy; they never become part of a statement as they are.
+    """
+
+    def __init__(self, source_uri: str) -> None:
+        """Take the URI apart; nothing is connected yet.
+
+        Args:
+            source_uri: ``dialect://...#table`` or ``dialect://...#schema.table``; ``env:VARIABLE#table`` reads the URL from an environment variable,
+                which keeps the password out of a run's parameters.
+
+        Raises:
+            IngestionError: The table is missing, or the variable is not set.
+        """
+        url, _, table = source_uri.partition("#")
+        self._shown = without_password(source_uri)
+        if not table:
+            raise IngestionError(f"source {self._shown!r}: names no table; expected the table after a '#', such as {without_password(url)}#events.")
+        if url.startswith(_VARIABLE):
+            name = url.removeprefix(_VARIABLE)
+            if not os.environ.get(name):
+                raise IngestionError(
+                    f"source {self._shown!r}: the environment variable {name!r} is not set; expected an SQLAlchemy URL in it. "
+                    "Put it into the secret that secret_name names."
+                )
+            url = os.environ[name]
+        self._url, (self._schema, _, self._table) = url, table.rpartition(".")
+
+    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:
+        """Write the rows that the window may need to a Parquet file; see :class:`evergreen.ingestion.source.Source`."""
+        with self._errors(), self._connection() as connection:
+            table = self._found_table(connection)
+            self._check_columns(table, request)
+            query = WindowQuery(table, request, connection, self._shown)
+            target = folder / "rows.parquet"
+            rows = query.write_rows(target)
+            skipped = query.rows_left_out()
+        if not rows:
+            raise IngestionError(
+                f"source {self._shown!r}: holds no rows near the window; its event times in {request.timestamp_column!r} range from "
+                f"{iso_time(query.whole.start)} to {iso_time(query.whole.end)}. Change window_end or window_days, or check that new data arrives."
+            )
+        # A database keeps no version of a table that could be asked for later: what was read is told by its number of rows.
+        return FetchedFiles([describe_file(target, uri=self._shown, version=f"{rows} rows")], skipped, request.excluded_columns, query.whole)
+
+    def check_unchanged(self, fetched: FetchedFiles) -> None:
+        """Return: one query saw one state of the table, and its rows are in the file already."""
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        engine = self._engine()
+        try:
+            with engine.connect() as connection:
+                if engine.dialect.name == "postgresql":
+                    # All queries see the same state.
+                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                yield connection
+        finally:
+            engine.dispose()
+
+    def _engine(self) -> Engine:
+        try:
+            import sqlalchemy
+        except ImportError as error:
+            raise missing_extra(self._shown, "sqlalchemy", "sql") from error
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+        try:
+            return sqlalchemy.create_engine(self._url)
+        except ModuleNotFoundError as error:
+            dialect = self._url.partition(":")[0].partition("+")[0]
+            raise missing_extra(self._shown, str(error.name), _EXTRAS.get(dialect, "sql")) from error
+        except (ArgumentError, NoSuchModuleError) as error:
+            raise IngestionError(f"source {self._shown!r}: is no SQLAlchemy URL: {error}. Expected dialect+driver://user@host/database#table.") from error
+
+    def _found_table(self, connection: Connection) -> Table:
+        from sqlalchemy import MetaData, Table, inspect
+
+        inspector = inspect(connection)
+        names = [*inspector.get_table_names(self._schema or None), *inspector.get_view_names(self._schema or None)]
+        if self._table not in names:
+            raise IngestionError(
+                f"source {self._shown!r}: there is no table or view {self._table!r}; there are {', '.join(sorted(names)) or 'none'}."
+                f"{did_you_mean(self._table, names)} Name one after the '#'."
+            )
+        return Table(self._table, MetaData(), schema=self._schema or None, autoload_with=connection, resolve_fks=False)
+
+    def _check_columns(self, table: Table, request: SourceRequest) -> None:
+        names = [column.name for column in table.columns]
+        for parameter, wanted in (("timestamp_column", [request.timestamp_column]), ("excluded_columns", request.excluded_columns)):
+            for name in wanted:
+                if name not in names:
+                    raise IngestionError(
+                        f"{parameter}: {self._shown!r} has no column {name!r}; its columns are {', '.join(names)}.{did_you_mean(name, names)} Correct the name."
+                    )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", None) or error).strip()
+            raise IngestionError(
+                f"source {self._shown!r}: the database did not answer the query: {reason}. Check the address, the user and its right to select."
+            ) from error

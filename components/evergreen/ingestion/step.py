@@ -1,0 +1,103 @@
+"""What the component does with its artifact and the model's history of windows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import describe_dataset
+from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.window import Window, parse_window_end
+from evergreen.ingestion.windowing import ingest_window
+from evergreen.state import is_nothing
+
+if TYPE_CHECKING:
+    from evergreen.ingestion.window_history import WindowHistory
+    from evergreen.ingestion.windowing import IngestedWindow
+
+EARLIER_ROWS = "earlier_rows"
+"""Key of the dataset's metadata: JSON list with the numbers of rows of earlier windows, which the data contract may compare with."""
+
+
+def run_ingestion_step(
+    *,
+    dataset: Any,
+    source_uri: str,
+    timestamp_column: str,
+    window_end: str,
+    window_days: int,
+    label_delay_days: int,
+    excluded_columns: str,
+    model_name: str,
+    catch_up: bool,
+    ledger_uri: str,
+    run_id: str,
+    step_name: str,
+) -> tuple[IngestedWindow, dict[str, Any]]:
+    """Ingest a window, compare it with those that the model has seen, and add it to them.
+
+    Args:
+        dataset: Output artifact.
+        source_uri: See :func:`evergreen.ingestion.source.open_source`.
+        timestamp_column: The event time.
+        window_end: End of the window, or ``latest``.
+        window_days: Length of the window; with ``catch_up`` only of the first.
+        label_delay_days: Days by which the window ends earlier.
+        excluded_columns: Columns to leave out.
+        model_name: The model whose windows are remembered, or ``none``.
+        catch_up: Whether the window starts where the newest earlier one ended.
+        ledger_uri: Where they are remembered, or ``none``.
+        run_id: The run.
+        step_name: The step.
+
+    Returns:
+        What was ingested, and the evidence for the step's record.
+
+    Raises:
+        IngestionError: See :func:`evergreen.ingestion.windowing.ingest_window`; or ``catch_up`` without a model or a ledger.
+    """
+    history = _history(model_name, ledger_uri, step_name)
+    if history is None and catch_up:
+        raise IngestionError(
+            f"catch_up: needs to know which windows were read before, but model_name is {model_name!r} and ledger_uri {ledger_uri!r}. "
+            "Give both, or leave it off."
+        )
+    options: dict[str, Any] = {
+        "source_uri": source_uri,
+        "timestamp_column": timestamp_column,
+        "window_end": window_end,
+        "window_days": window_days,
+        "label_delay_days": label_delay_days,
+        "excluded_columns": excluded_columns,
+    }
+    if history is None:
+        ingested = ingest_window(Path(dataset.path), **options)
+        describe_dataset(dataset, ingested.manifest)
+        return ingested, ingested.details()
+
+    from evergreen.ingestion.window_history import compare_windows, earlier_rows, newest_until
+
+    records = history.records()
+    counted = newest_until(records, parse_window_end(window_end))
+    ingested = ingest_window(
+        Path(dataset.path),
+        **options,
+        counted_window=counted.window if counted else None,
+        earlier_ends=[record.window.end for record in records] if catch_up else (),
+    )
+    describe_dataset(dataset, ingested.manifest)
+    window: Window = ingested.window
+    dataset.metadata[EARLIER_ROWS] = json.dumps(earlier_rows(window, records))
+    details = {**ingested.details(), **compare_windows(window, records, counted=counted, rows_counted=ingested.rows_counted)}
+    details["seen_before"] = not history.add(ingested.manifest, run_id=run_id)
+    return ingested, details
+
+
+def _history(model_name: str, ledger_uri: str, step_name: str) -> WindowHistory | None:
+    if is_nothing(model_name) or is_nothing(ledger_uri):
+        return None
+    from evergreen.ingestion.window_history import WindowHistory
+    from evergreen.object_store import open_store
+
+    return WindowHistory(open_store(ledger_uri), model_name, step_name)

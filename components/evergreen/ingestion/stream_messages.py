@@ -1,0 +1,94 @@
+"""Messages of a stream as files of JSON Lines, one a partition, with what cannot be read counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.source import FetchedFiles
+from evergreen.ingestion.sources import describe_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from evergreen.ingestion.sources import SourceFile
+
+UNREADABLE, EMPTY = "messages that are no JSON object", "messages without a value"
+
+
+class PartitionWriter:
+    """Takes the messages of one partition in order."""
+
+    def __init__(self, target: Path, skipped: Counter[str]) -> None:
+        """Open the file.
+
+        Args:
+            target: The file.
+            skipped: Where messages that are left out are counted.
+        """
+        self._target, self._skipped, self._rows = target, skipped, 0
+
+    def __enter__(self) -> Self:
+        """Start to write."""
+        self._file = self._target.open("wb")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop to write."""
+        self._file.close()
+
+    def add(self, value: bytes | None) -> None:
+        """Write a message, or count why it was left out."""
+        if not value:
+            self._skipped[EMPTY] += 1
+            return
+        try:
+            content = json.loads(value)
+        except ValueError:
+            content = None
+        if not isinstance(content, dict) or not content:
+            self._skipped[UNREADABLE] += 1
+            return
+        # Written anew: a message may hold line breaks.
+        self._file.write(json.dumps(content, separators=(",", ":")).encode() + b"\n")
+        self._rows += 1
+
+    def as_source_file(self, *, uri: str, version: str) -> SourceFile | None:
+        """Return the finished file, or None when it holds no row."""
+        return describe_file(self._target, uri=uri, version=version) if self._rows else None
+
+
+def fetched_messages(files: list[SourceFile | None], skipped: Counter[str], shown: str) -> FetchedFiles:
+    """Return the files that hold rows.
+
+    Raises:
+        IngestionError: None does.
+    """
+    found = [file for file in files if file is not None]
+    if not found:
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "none at all"
+        raise IngestionError(f"source {shown!r}: holds no messages that can be read near the window ({left_out}). Expected one JSON object a message.")
+    return FetchedFiles(found, dict(skipped))
+
+
+def parse_ranges(text: str, shown: str) -> dict[str, tuple[str, str]]:
+    """Return the first and last position of each partition, from text such as ``0:17-99,1:0-3``.
+
+    Raises:
+        IngestionError: The text says something else.
+    """
+    ranges = {}
+    for part in text.split(","):
+        partition, colon, positions = part.rpartition(":")
+        first, dash, last = positions.partition("-")
+        if not (colon and dash and first.isdigit() and last.isdigit() and int(first) <= int(last)):
+            raise IngestionError(
+                f"source {shown!r}: {part!r} is no range of positions; expected PARTITION:FIRST-LAST, such as 0:17-99. Copy it from a manifest."
+            )
+        ranges[partition] = (first, last)
+    return ranges

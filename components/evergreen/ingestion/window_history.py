@@ -1,0 +1,127 @@
+"""Which windows of a source a model has seen: append-only, below the ledger's URI.
+
+The newest end among them is the model's watermark. A record is created only if absent, and its name holds the window's end
+and the content's fingerprint: a step that runs again adds nothing, and one that finds other rows adds a record of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.event_time import iso_time, parse_iso_time
+from evergreen.ingestion.window import MICROSECONDS_PER_DAY, Window
+from evergreen.registry.ledger import folder_name
+from evergreen.run_log import plain, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evergreen.artifacts import DataManifest
+    from evergreen.object_store import ObjectStore
+
+EARLIER_WINDOWS = 10
+"""How many earlier windows tell how many rows are usual."""
+
+
+@dataclass(frozen=True)
+class WindowRecord:
+    """One window that was ingested.
+
+    Attributes:
+        manifest: Where its rows came from, see :class:`evergreen.artifacts.DataManifest`.
+        run_id: The run that ingested it.
+    """
+
+    manifest: dict[str, Any]
+    run_id: str
+
+    @property
+    def window(self) -> Window:
+        """The window."""
+        start, end = (parse_iso_time(str(self.manifest["window"][side])) for side in ("start", "end"))
+        if start is None or end is None:
+            raise IngestionError(f"window record of run {self.run_id!r}: holds no window. It was written by something else; remove it.")
+        return Window(start, end)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that were in the window then."""
+        return int(self.manifest["rows"])
+
+
+class WindowHistory:
+    """The windows that one step took for one model."""
+
+    def __init__(self, store: ObjectStore, model_name: str, step_name: str) -> None:
+        """Remember where the records are.
+
+        Args:
+            store: The ledger's store.
+            model_name: Name of the registered model; any text.
+            step_name: The step that ingests; a training window is not a window that is watched.
+        """
+        self._store, self._folder = store, f"windows/{folder_name(model_name)}/{step_name}"
+
+    def records(self) -> list[WindowRecord]:
+        """Return all records, the oldest window first; of the same window the oldest content first.
+
+        Raises:
+            IngestionError: A record cannot be read.
+        """
+        found = [self._record(name) for name in self._store.names(f"{self._folder}/")]
+        return sorted(found, key=lambda record: (record.window.end, record.manifest["created"]))
+
+    def _record(self, name: str) -> WindowRecord:
+        try:
+            return WindowRecord(**json.loads(self._store.read(name) or b""))
+        except (ValueError, TypeError) as error:
+            raise IngestionError(f"window record {self._store.uri}/{name}: cannot be read: {error}. Restore it or remove it.") from error
+
+    def add(self, manifest: DataManifest, *, run_id: str) -> bool:
+        """Add a window, and return whether it was not there yet."""
+        end = "".join(mark for mark in manifest.window["end"] if mark.isalnum())
+        content = to_json(plain(asdict(WindowRecord(manifest=asdict(manifest), run_id=run_id))))
+        return self._store.create(f"{self._folder}/{end}-{manifest.fingerprint}.json", content)
+
+
+def newest_until(records: Sequence[WindowRecord], end: int | None) -> WindowRecord | None:
+    """Return the newest record whose window does not end after ``end``; of all records when that is None."""
+    fitting = [record for record in records if end is None or record.window.end <= end]
+    return fitting[-1] if fitting else None
+
+
+def compare_windows(window: Window, records: Sequence[WindowRecord], *, counted: WindowRecord | None, rows_counted: int) -> dict[str, Any]:
+    """Say how a window stands to those before it.
+
+    Args:
+        window: The window that was ingested.
+        records: Earlier records.
+        counted: The record whose window was counted again in the source.
+        rows_counted: How many rows that window has now.
+
+    Returns:
+        ``watermark_before``: end of the newest earlier window; ``gap``: the time between them that nobody read, with
+        ``start``, ``end`` and ``days``; ``overlap_days``; ``late_rows``: rows of the counted window that came after it was ingested;
+        ``rows_gone``: rows that it had then and has no more.
+    """
+    earlier = [record for record in records if record.window.end < window.end]
+    details: dict[str, Any] = {"watermark_before": None, "gap": None, "overlap_days": 0.0, "late_rows": 0, "rows_gone": 0}
+    if counted is not None:
+        details |= {"late_rows": max(rows_counted - counted.rows, 0), "rows_gone": max(counted.rows - rows_counted, 0)}
+    if earlier:
+        end = earlier[-1].window.end
+        details["watermark_before"] = iso_time(end)
+        if window.start > end:
+            details["gap"] = {"start": iso_time(end), "end": iso_time(window.start), "days": (window.start - end) / MICROSECONDS_PER_DAY}
+        details["overlap_days"] = max(end - window.start, 0) / MICROSECONDS_PER_DAY
+    return details
+
+
+def earlier_rows(window: Window, records: Sequence[WindowRecord]) -> list[int]:
+    """Return how many rows the newest earlier windows of the same length had; of a window that was taken twice, the last count."""
+    length = window.end - window.start
+    by_end = {record.window.end: record.rows for record in records if record.window.end < window.end and record.window.end - record.window.start == length}
+    return list(by_end.values())[-EARLIER_WINDOWS:]

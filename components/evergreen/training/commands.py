@@ -1,0 +1,47 @@
+"""Training's commands: ``evergreen reproduce``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evergreen.command_options import DEFAULT_HOME, AsJson, Home, ModelName, TrackingUri
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(reproduce)
+
+
+def reproduce(  # noqa: PLR0917  # every option of a command is a parameter
+    model: ModelName,
+    version: Annotated[str, typer.Argument(help="Version of the registered model.", metavar="VERSION")],
+    data: Annotated[Path | None, typer.Option("--data", help="The dataset it was trained on; where it lay then, when not given.")] = None,
+    tracking_uri: TrackingUri = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Train a registered version again from what was recorded and compare the predictions.
+
+    Exit status: 0 when they are the same, 1 when they differ, 2 for bad input.
+    """
+    from evergreen.local_run import LocalHome
+    from evergreen.training.reproduction import reproduce as train_again
+
+    found = train_again(model_name=model, version=version, tracking_uri=tracking_uri or LocalHome(home).tracking_uri, data=str(data or ""))
+    if as_json:
+        typer.echo(json.dumps({**asdict(found), "same": found.same}))
+    elif found.same:
+        typer.echo(f"The same: fitted again on {found.rows_fitted} rows, it predicts {found.rows_compared} rows as version {version} does.")
+    else:
+        typer.echo(
+            f"Different: fitted again on {found.rows_fitted} rows, it predicts {found.different} of {found.rows_compared} rows otherwise than "
+            f"version {version}; the largest difference is {found.largest_difference:.3g}. "
+            "The libraries' versions at training are in the MLflow run, in training-*.json."
+        )
+    if not found.same:
+        raise typer.Exit(1)

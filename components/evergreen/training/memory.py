@@ -1,0 +1,78 @@
+"""Reading rows only when memory suffices: a clear message instead of a killed process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evergreen.artifacts import open_table
+from evergreen.training.errors import TrainingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COPIES = 4
+"""The rows as read, in time order, as prepared features, and as the estimator's own matrix."""
+
+FIRST_ROWS = 2_000
+LIMIT_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+USAGE_FILES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+
+
+def read_within_memory(path: str | Path, *, sample_rows: int | None, seed: int, available_bytes: int | None = None) -> pd.DataFrame:
+    """Read a dataset, or a random sample of it, after checking that the rows fit into memory.
+
+    Args:
+        path: The dataset, a file or a folder.
+        sample_rows: Most rows to read; all when None.
+        seed: Seed of the sample.
+        available_bytes: Memory that may be used; found out when None.
+
+    Raises:
+        TrainingError: The rows need more memory than there is; the message says how many would fit.
+        ArtifactError: The dataset cannot be read.
+    """
+    table = open_table(path)
+    rows = table.count_rows()
+    wanted = rows if sample_rows is None else min(rows, sample_rows)
+    each = _bytes_a_row(table.head(FIRST_ROWS).to_pandas())
+    free = memory_available() if available_bytes is None else available_bytes
+    if free is not None and wanted * each * COPIES > free:
+        fitting = int(free / (each * COPIES))
+        raise TrainingError(
+            f"training data {path}: {wanted:,} rows need some {wanted * each * COPIES / 2**20:,.0f} MB to train on and {free / 2**20:,.0f} MB are free. "
+            f"Set sample_rows in the training options to at most {fitting:,}, shorten training_window_days, or give the step more memory."
+        )
+    if wanted == rows:
+        frame: pd.DataFrame = table.to_table().to_pandas().reset_index(drop=True)
+        return frame
+    import numpy as np
+
+    chosen = np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
+    sample: pd.DataFrame = table.take(chosen).to_pandas().reset_index(drop=True)
+    return sample
+
+
+def _bytes_a_row(head: pd.DataFrame) -> float:
+    return float(head.memory_usage(deep=True, index=False).sum() / len(head)) if len(head) else 0.0
+
+
+def memory_available() -> int | None:
+    """Return the bytes that this process may still use: the machine's, or the container's if that is less; None when nobody says."""
+    found = []
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        found.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    except (OSError, KeyError, ValueError):
+        # Not Linux.
+        pass
+    found.extend(left for limit, usage in zip(LIMIT_FILES, USAGE_FILES, strict=True) if (left := _left(limit, usage)) is not None)
+    return max(0, min(found)) if found else None
+
+
+def _left(limit: str, usage: str) -> int | None:
+    try:
+        return int(Path(limit).read_text(encoding="ascii")) - int(Path(usage).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        # No such controller, or no limit ("max").
+        return None

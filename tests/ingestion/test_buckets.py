@@ -1,0 +1,269 @@
+"""One set of promises for every bucket, held against a Google Cloud Storage emulator and an S3 server."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from evergreen.ingestion.bucket_source import BucketSource, glob_pattern
+from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.google_bucket import GoogleBucket
+from evergreen.ingestion.retrying import RetryPolicy, with_retries
+from evergreen.ingestion.s3_bucket import S3Bucket
+from evergreen.ingestion.windowing import ingest_window
+from ingestion.conftest import START, daily_table
+from ingestion.servers import Proxy, google_storage, simple_storage
+
+
+class Cloud(Protocol):
+    scheme: str
+    proxy: Proxy
+
+    def put(self, name: str, content: bytes) -> None: ...
+    def delete(self, name: str) -> None: ...
+    def bucket(self, name: str) -> Any: ...
+
+
+@dataclass
+class Google:
+    client: Any
+    name: str
+    proxy: Proxy
+    scheme: str = "gs"
+
+    def put(self, name: str, content: bytes) -> None:
+        self.client.bucket(self.name).blob(name).upload_from_string(content)
+
+    def delete(self, name: str) -> None:
+        self.client.bucket(self.name).blob(name).delete()
+
+    def bucket(self, name: str) -> GoogleBucket:
+        return GoogleBucket(name, timeout=(0.5, 0.5))
+
+
+@dataclass
+class Simple:
+    client: Any
+    name: str
+    proxy: Proxy
+    scheme: str = "s3"
+
+    def put(self, name: str, content: bytes) -> None:
+        self.client.put_object(Bucket=self.name, Key=name, Body=content)
+
+    def delete(self, name: str) -> None:
+        self.client.delete_object(Bucket=self.name, Key=name)
+
+    def bucket(self, name: str) -> S3Bucket:
+        return S3Bucket(name, connect_seconds=0.5, read_seconds=0.5)
+
+
+@pytest.fixture(scope="session")
+def google_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with google_storage(tmp_path_factory.mktemp("gcs")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    with simple_storage() as url:
+        yield url
+
+
+@pytest.fixture(params=[pytest.param("gs", marks=pytest.mark.gcs), pytest.param("s3", marks=pytest.mark.s3)])
+def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]:
+    name = f"data-{abs(hash(tmp_path)) % 10**9}"
+    proxy = Proxy(request.getfixturevalue("google_server" if request.param == "gs" else "s3_server"))
+    if request.param == "gs":
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import storage
+
+        direct = {"api_endpoint": f"http://{proxy.upstream}"}
+        client = storage.Client(project="emulator", credentials=AnonymousCredentials(), client_options=direct)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+        client.create_bucket(name)
+        yield Google(client, name, proxy)
+    else:
+        import boto3
+
+        for variable, value in (("ACCESS_KEY_ID", "key"), ("SECRET_ACCESS_KEY", "secret"), ("DEFAULT_REGION", "us-east-1"), ("ENDPOINT_URL", proxy.url)):
+            monkeypatch.setenv(f"AWS_{variable}", value)
+        client = boto3.client("s3", endpoint_url=f"http://{proxy.upstream}")
+        client.create_bucket(Bucket=name)
+        yield Simple(client, name, proxy)
+    proxy.close()
+
+
+def parquet(table: pa.Table) -> bytes:
+    written = io.BytesIO()
+    pq.write_table(table, written)
+    return written.getvalue()
+
+
+def uri(cloud: Any, path: str) -> str:
+    return f"{cloud.scheme}://{cloud.name}/{path}"
+
+
+def fetch(cloud: Any, path: str, folder: Path, *, bucket: str = "", seconds: float = 5) -> list[bytes]:
+    folder.mkdir(exist_ok=True)
+    source = BucketSource(uri(cloud, path), cloud.bucket(bucket or cloud.name), path, RetryPolicy(total_seconds=seconds, first_pause_seconds=0.05))
+    fetched = source.fetch(None, folder)  # type: ignore[arg-type]  # a bucket's objects are fetched whole, whatever is asked
+    source.check_unchanged(fetched)
+    return [file.path.read_bytes() for file in fetched.files]
+
+
+def test_a_prefix_is_ingested_like_a_folder(cloud: Any, tmp_path: Path) -> None:
+    earlier = daily_table(2, start=START - timedelta(days=2))
+    cloud.put("events/2024/a.parquet", parquet(daily_table()))
+    text = io.BytesIO()
+    pacsv.write_csv(earlier.set_column(1, "value", pa.array([0.5, 1.5])), text)
+    cloud.put("events/2023/b.csv.gz", gzip.compress(text.getvalue()))
+    for passed_over in ("events/_SUCCESS", "events/notes.txt", "events2/a.parquet"):
+        cloud.put(passed_over, b"x")
+    results = [ingest_window(tmp_path / "d", source_uri=uri(cloud, path), timestamp_column="time") for path in ("events", "events/", "events/**/*.[pc]*")]
+    assert {result.manifest.rows for result in results} == {12}
+    assert len({result.manifest.fingerprint for result in results}) == 1
+    objects = results[0].manifest.objects
+    assert [item["uri"] for item in objects] == [uri(cloud, "events/2023/b.csv.gz"), uri(cloud, "events/2024/a.parquet")]
+    assert objects[1]["bytes"] == len(parquet(daily_table()))
+    assert all(item["version"] for item in objects)
+
+
+def test_a_new_content_is_a_new_version(cloud: Any, tmp_path: Path) -> None:
+    versions = []
+    for rows in (3, 4):
+        cloud.put("a.parquet", parquet(daily_table(rows)))
+        versions.append(ingest_window(tmp_path / "d", source_uri=uri(cloud, "a.parquet"), timestamp_column="time").manifest.objects[0]["version"])
+    assert versions[0] != versions[1]
+
+
+def test_many_objects_come_page_by_page(cloud: Any, tmp_path: Path) -> None:
+    for index in range(30):
+        cloud.put(f"many/{index:03d}.csv", f"time,x\n2024-01-01,{index}\n".encode())
+    assert fetch(cloud, "many", tmp_path / "f")[29] == b"time,x\n2024-01-01,29\n"
+
+
+@pytest.mark.parametrize("change", ["replaced", "deleted"])
+@pytest.mark.parametrize("moment", ["before its download", "after its download"])
+def test_a_change_during_the_read_is_noticed(cloud: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, moment: str) -> None:
+    cloud.put("a.parquet", parquet(daily_table(3)))
+
+    def meddle() -> None:
+        if change == "replaced":
+            cloud.put("a.parquet", parquet(daily_table(5)))
+        else:
+            cloud.delete("a.parquet")
+
+    kind = type(cloud.bucket(cloud.name))
+    original = kind.download
+
+    def download(self: Any, listed: Any, target: Path) -> None:
+        if moment == "before its download":
+            meddle()
+        original(self, listed, target)
+        if moment == "after its download":
+            meddle()
+
+    monkeypatch.setattr(kind, "download", download)
+    with pytest.raises(IngestionError, match=r"a\.parquet was replaced or deleted while it was being read"):
+        ingest_window(tmp_path / "out" / "d", source_uri=uri(cloud, "a.parquet"), timestamp_column="time")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_missing_bucket_is_named(cloud: Any, tmp_path: Path) -> None:
+    with pytest.raises(IngestionError, match=rf"there is no bucket {cloud.scheme}://absent \(404\)\. Create it"):
+        fetch(cloud, "x", tmp_path / "f", bucket="absent")
+
+
+def test_an_empty_prefix_is_named(cloud: Any, tmp_path: Path) -> None:
+    with pytest.raises(IngestionError, match="nowhere': no object matches"):
+        fetch(cloud, "nowhere", tmp_path / "f")
+
+
+DENIED = {
+    "gs": b'{"error": {"code": 403, "message": "robot does not have storage.objects.list access"}}',
+    "s3": b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
+}
+
+
+def test_no_permission_says_what_to_grant_and_is_not_tried_again(cloud: Any, tmp_path: Path) -> None:
+    cloud.proxy.fault = lambda _: (403, DENIED[cloud.scheme])
+    with pytest.raises(IngestionError, match=r"no permission \(403\).*(roles/storage\.objectViewer|s3:GetObject)"):
+        fetch(cloud, "x", tmp_path / "f")
+    assert len([path for path in cloud.proxy.requests if "prefix=" in path]) == 1
+
+
+def hang(_: str) -> None:
+    time.sleep(1.5)
+
+
+@pytest.mark.parametrize("fault", [lambda _: (503, b""), lambda _: (500, b""), hang], ids=["503", "500", "hangs"])
+def test_a_bucket_that_recovers_is_read(cloud: Any, tmp_path: Path, fault: Any) -> None:
+    cloud.put("a.csv", b"time,x\n2024-01-01,1\n")
+    faults = 3
+
+    def at_first(path: str) -> tuple[int, bytes] | None:
+        nonlocal faults
+        faults -= 1
+        return fault(path) if faults >= 0 else None
+
+    cloud.proxy.fault = at_first
+    assert fetch(cloud, "a.csv", tmp_path / "f") == [b"time,x\n2024-01-01,1\n"]
+    assert faults < 0
+
+
+def test_a_bucket_that_does_not_recover_ends_in_time(cloud: Any, tmp_path: Path) -> None:
+    cloud.proxy.fault = lambda _: (503, b"")
+    started = time.monotonic()
+    with pytest.raises(IngestionError, match=r"gave up after \d+ attempts in [01] s"):
+        fetch(cloud, "x", tmp_path / "f", seconds=1)
+    assert time.monotonic() - started < 5
+    assert len(cloud.proxy.requests) > 2
+
+
+def test_pauses_grow_and_what_cannot_pass_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    answers = iter([OSError("one"), OSError("two"), OSError("three"), ValueError("no")])
+
+    def fail() -> None:
+        raise next(answers)
+
+    with pytest.raises(ValueError, match="no"):
+        with_retries(fail, may_pass=lambda error: isinstance(error, OSError), what="test", policy=RetryPolicy(60, 1.0, 2.5))
+    assert [0.5 <= pauses[0] <= 1.0, 1.0 <= pauses[1] <= 2.0, 1.25 <= pauses[2] <= 2.5] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("glob", "inside", "outside"),
+    [
+        ("a/*.csv", "a/b.csv", "a/b/c.csv"),
+        ("a/**/*.csv", "a/b/c.csv", "b/c.csv"),
+        ("a/**/*.csv", "a/c.csv", "a/c.csv.gz"),
+        ("day=2024-0[12]-??/x", "day=2024-01-31/x", "day=2024-03-31/x"),
+        ("a.b[!c]", "a.bd", "a.bc"),
+        ("a.b*", "a.bc", "aXbc"),
+    ],
+)
+def test_globs_stay_below_one_slash(glob: str, inside: str, outside: str) -> None:
+    assert glob_pattern(glob).fullmatch(inside)
+    assert not glob_pattern(glob).fullmatch(outside)
+
+
+def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(IngestionError, match=r"needs the Python package boto3.*pip install 'kfp-evergreen\[s3\]'"):
+        S3Bucket("x")

@@ -1,0 +1,93 @@
+"""The Kinesis source against a real server of its protocol."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evergreen.ingestion.errors import IngestionError
+from ingestion.conftest import START
+from ingestion.servers import simple_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.kinesis
+
+
+@pytest.fixture(scope="session")
+def kinesis_server() -> Iterator[str]:
+    with simple_storage() as url:
+        yield url
+
+
+@pytest.fixture
+def client(kinesis_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    import boto3
+
+    for variable, value in (("ACCESS_KEY_ID", "key"), ("SECRET_ACCESS_KEY", "secret"), ("DEFAULT_REGION", "us-east-1"), ("ENDPOINT_URL", kinesis_server)):
+        monkeypatch.setenv(f"AWS_{variable}", value)
+    return boto3.client("kinesis")
+
+
+@pytest.fixture
+def stream(client: Any) -> str:
+    name = f"events-{uuid.uuid4().hex[:8]}"
+    client.create_stream(StreamName=name, ShardCount=2)
+    return name
+
+
+def message(day: int) -> bytes:
+    return json.dumps({"time": (START + timedelta(days=day)).isoformat(), "value": float(day)}).encode()
+
+
+def send(client: Any, stream: str, *values: bytes) -> None:
+    client.put_records(StreamName=stream, Records=[{"Data": value, "PartitionKey": str(index * 7919)} for index, value in enumerate(values)])
+
+
+def test_a_stream_is_a_micro_batch_that_can_be_replayed(client: Any, stream: str, ingest: Callable[..., Any]) -> None:
+    send(client, stream, *(message(day) for day in range(20)))
+    table, ingested = ingest(f"kinesis://{stream}")
+    assert sorted(table["value"].to_pylist()) == [float(day) for day in range(20)]
+    objects = ingested.manifest.objects
+    assert [item["uri"] for item in objects] == [f"kinesis://{stream}/shardId-00000000000{shard}" for shard in range(2)]
+    send(client, stream, message(20), message(21))
+    ranges = ",".join(f"{item['uri'].rpartition('/')[2]}:{item['version'].removeprefix('sequences ')}" for item in objects)
+    assert ingest(f"kinesis://{stream}?sequences={ranges}")[1].manifest.fingerprint == ingested.manifest.fingerprint
+    assert ingest(f"kinesis://{stream}")[1].manifest.rows == 22
+
+
+def test_the_shards_of_before_a_split_are_read_too(client: Any, stream: str, ingest: Callable[..., Any]) -> None:
+    send(client, stream, *(message(day) for day in range(10)))
+    client.update_shard_count(StreamName=stream, TargetShardCount=4, ScalingType="UNIFORM_SCALING")
+    send(client, stream, *(message(day) for day in range(10, 20)))
+    assert sorted(ingest(f"kinesis://{stream}")[0]["value"].to_pylist()) == [float(day) for day in range(20)]
+
+
+def test_poisoned_records_are_counted(client: Any, stream: str, ingest: Callable[..., Any]) -> None:
+    send(client, stream, message(1), b"\xff{", b"7", message(2))
+    table, ingested = ingest(f"kinesis://{stream}")
+    assert table.num_rows == 2
+    assert ingested.details()["skipped"] == {"messages that are no JSON object": 2}
+
+
+FAILURES = {
+    "no stream": ("kinesis://absent", "Kinesis did not answer the request: .*absent"),
+    "no name": ("kinesis://", "expected kinesis://stream"),
+    "no range": ("kinesis://x?sequences=shardId-0:5", "is no range of positions"),
+    "empty": ("kinesis://{stream}", "holds no messages that can be read near the window"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+@pytest.mark.usefixtures("client")
+def test_mistakes_are_named(stream: str, tmp_path: Path, ingest: Callable[..., Any], case: str) -> None:
+    uri, expected = FAILURES[case]
+    with pytest.raises(IngestionError, match=expected):
+        ingest(uri.format(stream=stream))
+    assert not list(tmp_path.glob("out/*"))

@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from typer.testing import CliRunner
+
+from evergreen.cli import app
+from evergreen.models import load_model
+from evergreen.training.errors import TrainingError
+from evergreen.training.memory import memory_available, read_within_memory
+from evergreen.training.options import parse_options, recency_weights
+from evergreen.training.reproduction import reproduce
+from evergreen.training.warnings_about_rows import look_at_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LOGISTIC = "sklearn.linear_model.LogisticRegression"
+FEATURES = {"temperature": "number", "pressure": "number", "humidity": "number", "city": "category"}
+
+
+@pytest.fixture
+def trainers() -> Iterator[str]:
+    """The name under which the tests' trainers can be imported."""
+    name = "trainers_of_the_tests"
+    found = importlib.util.spec_from_file_location(name, Path(__file__).with_name("trainers.py"))
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    yield name
+    del sys.modules[name]
+
+
+def test_a_trainer_of_ones_own(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], trainers: str) -> None:
+    frame = make_events(days=60)
+    _, own = run_training(frame, estimator=f"{trainers}:logistic", hyperparameters='{"C": 0.5}', name="own")
+    _, usual = run_training(frame, estimator=LOGISTIC, hyperparameters='{"C": 0.5}', name="usual")
+    mine, theirs = load_model(own["model"].path), load_model(usual["model"].path)
+    assert mine.description.estimator == f"{trainers}:logistic"
+    assert np.array_equal(mine.predict_probability(frame), theirs.predict_probability(frame))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("nothing", "returned nothing; expected the fitted model. End the function with 'return model'"),
+        ("a_number", "returned float, which has no predict"),
+        ("not_fitted", r"its model's classes_ are None; expected those of the labels, \[0, 1\]"),
+        ("failing", "failed on 192 rows: RuntimeError: no GPU here"),
+        ("pairs", r"predicts shape \(5, 2\) for 5 rows; expected \(5,\)"),
+        ("absent", "has no function 'absent'"),
+    ],
+)
+def test_a_trainer_that_breaks_the_contract_is_named(
+    run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], trainers: str, *, function: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=f"trainer '{trainers}:{function}': .*{message}"):
+        run_training(make_events(days=60), estimator=f"{trainers}:{function}")
+    assert not (tmp_path / "m-model").exists()
+
+
+def test_a_trainer_has_no_search_and_must_be_importable(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], trainers: str) -> None:
+    with pytest.raises(TrainingError, match=r"a trainer of your own .* searches itself"):
+        run_training(make_events(days=60), estimator=f"{trainers}:logistic", search='{"n_iter": 1, "space": {"C": [1]}}')
+    with pytest.raises(TrainingError, match="module 'no_such_module' cannot be imported"):
+        run_training(make_events(days=60), estimator="no_such_module:train")
+
+
+def test_many_valued_categories_are_encoded_by_the_target_without_leaking(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
+    frame = make_events(days=200)
+    random = np.random.default_rng(0)
+    # Nearly every row has a value of its own: a mean that includes the row's own label would give the label away.
+    frame["ticket"] = [f"t{number}" for number in random.integers(0, 100_000, len(frame))]
+    _, artifacts = run_training(frame, estimator="sklearn.tree.DecisionTreeClassifier", hyperparameters='{"max_depth": 4}')
+    model = load_model(artifacts["model"].path)
+    holdout = pd.read_parquet(artifacts["holdout_data"].path)
+    assert (model.predict(holdout) == holdout["rain"]).mean() > 0.75
+    assert model.pipeline.named_steps["preprocessing"].n_features_in_ == 5
+    assert model.pipeline.named_steps["preprocessing"].transform(_prepared(model, holdout)).shape[1] < 12
+    assert model.predict(holdout.assign(ticket="never seen")).shape == (len(holdout),)
+    assert model.predict(holdout.assign(ticket=None)).shape == (len(holdout),)
+
+
+def _prepared(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    from evergreen.columns import prepare_features
+
+    return prepare_features(frame, model.description.features)
+
+
+def test_the_same_rows_before_and_after_saving_one_by_one_or_together(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
+    frame = make_events(days=60)
+    _, artifacts = run_training(frame, options="encoding: target")
+    model = load_model(artifacts["model"].path)
+    together = model.predict_probability(frame.head(20))
+    one_by_one = np.concatenate([model.predict_probability(frame.iloc[[row]]) for row in range(20)])
+    assert np.array_equal(together, one_by_one)
+    assert model.description.training_options == {"encoding": "target"}
+
+
+def test_old_rows_count_less(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
+    times = pd.Series(pd.to_datetime(["2020-01-01", "2020-01-11", "2020-01-21"], utc=True))
+    assert recency_weights(times, 10.0) == pytest.approx([0.25, 0.5, 1.0])
+    assert recency_weights(times, None) is None
+    # The relation turned round half way; only weights tell the model which half to believe.
+    frame = pd.concat([make_events(days=150, flip=True), make_events(start="2020-05-30", days=100, seed=1)], ignore_index=True)
+    scores = []
+    for options in ("default", "recency_half_life_days: 5"):
+        _, artifacts = run_training(frame, estimator=LOGISTIC, options=options, holdout_share=0.1)
+        holdout = pd.read_parquet(artifacts["holdout_data"].path)
+        scores.append((load_model(artifacts["model"].path).predict(holdout) == holdout["rain"]).mean())
+    assert scores[0] < 0.3
+    assert scores[1] > 0.8
+    with pytest.raises(TrainingError, match="KNeighborsClassifier takes no weights"):
+        run_training(frame, estimator="sklearn.neighbors.KNeighborsClassifier", options="recency_half_life_days: 5")
+
+
+def test_a_sample_of_larger_data(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
+    whole, _ = run_training(make_events(days=100), estimator=LOGISTIC)
+    sampled, artifacts = run_training(make_events(days=100), estimator=LOGISTIC, options="sample_rows: 150")
+    assert load_model(artifacts["model"].path).description.rows + artifacts["holdout_data"].metadata["rows"] == 150
+    assert sampled != whole
+
+
+def test_data_larger_than_memory_is_refused_with_what_would_fit(make_events: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    frame = make_events(days=100)
+    frame.to_parquet(tmp_path / "rows", index=False)
+    each = frame.memory_usage(deep=True, index=False).sum() / 400
+    free = int(each * 4 * 120)
+    with pytest.raises(TrainingError, match=r"400 rows need some .* MB are free. Set sample_rows in the training options to at most 1[12]\d,"):
+        read_within_memory(tmp_path / "rows", sample_rows=None, seed=7, available_bytes=free)
+    first = read_within_memory(tmp_path / "rows", sample_rows=110, seed=7, available_bytes=free)
+    assert len(first) == 110
+    assert first.equals(read_within_memory(tmp_path / "rows", sample_rows=110, seed=7, available_bytes=free))
+    assert not first.equals(read_within_memory(tmp_path / "rows", sample_rows=110, seed=8, available_bytes=free))
+    assert memory_available() is None or memory_available() > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("half_life: 3", "half_life: Extra inputs are not permitted .*Its entries are recency_half_life_days, sample_rows, encoding"),
+        ("recency_half_life_days: -1", "recency_half_life_days: Input should be greater than 0"),
+        ("sample_rows: 3", "sample_rows: Input should be greater than or equal to 100"),
+        ("encoding: [", "is neither JSON nor YAML"),
+        ("- a: 1\n- b: 1", "expected an object, found list"),
+    ],
+)
+def test_wrong_options_are_named(text: str, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        parse_options(text)
+
+
+def look(frame: pd.DataFrame, features: dict[str, str], *, classes: tuple[int, ...] = (0, 1)) -> str:
+    half = len(frame) // 2
+    return " ".join(look_at_rows(frame.head(half), frame.tail(half), target_column="rain", features=features, classes=classes))
+
+
+def test_a_leak_is_named_and_honest_features_are_not(make_events: Callable[..., pd.DataFrame]) -> None:
+    frame = make_events(days=200)
+    assert look(frame, FEATURES) == ""
+    frame["answer"] = frame["rain"]
+    frame["word"] = np.where(frame["rain"] == 1, "wet", "dry")
+    frame["amount"] = frame["rain"] * 10 + np.abs(frame["humidity"])
+    found = look(frame, {**FEATURES, "answer": "number", "word": "category", "amount": "number"})
+    for name in ("answer", "word", "amount"):
+        assert f"feature '{name}': equals the target" in found
+    assert "'temperature'" not in found
+    frame["rain"] = frame["temperature"] * 3
+    assert "feature 'temperature': equals the target" in look(frame, FEATURES, classes=())
+    assert "'pressure'" not in look(frame, FEATURES, classes=())
+
+
+def test_duplicates_constants_and_one_sided_classes_are_named(make_events: Callable[..., pd.DataFrame]) -> None:
+    frame = make_events(days=100).assign(humidity=1.0)
+    frame.loc[200:229, [*FEATURES, "rain"]] = frame.loc[0:29, [*FEATURES, "rain"]].to_numpy()
+    frame = frame.astype({"temperature": float, "pressure": float, "humidity": float, "rain": int})
+    found = look(frame, FEATURES)
+    assert "30 of 200 holdout rows (15.0%) also stand among the rows to fit on" in found
+    assert "features humidity: hold the same value" in found
+    frame.loc[frame.index[-1], "rain"] = 2
+    frame.loc[0, "rain"] = 3
+    found = look(frame, FEATURES, classes=(0, 1, 2, 3))
+    assert "the holdout has classes that the rows to fit on lack: 2" in found
+    assert "the holdout lacks classes that the rows to fit on have: 3" in found
+
+
+def test_what_looks_wrong_and_what_it_takes_to_do_it_again_are_logged(
+    run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], tracking_uri: str, tmp_path: Path
+) -> None:
+    _, artifacts = run_training(make_events(days=40).assign(humidity=1.0), estimator=LOGISTIC, ledger_uri=str(tmp_path / "ledger"), run_id="run-1")
+    record = json.loads((tmp_path / "ledger" / "runs" / "run-1" / "train_model.json").read_text())
+    assert record["details"]["warnings"] == ["features humidity: hold the same value on all rows looked at, and say nothing."]
+    metadata = artifacts["model"].metadata
+    file = MlflowClient(tracking_uri=tracking_uri).download_artifacts(metadata["mlflow_run_id"], f"training-{metadata['challenger_id']}.json", str(tmp_path))
+    logged = json.loads(Path(file).read_text())
+    assert logged["warnings"] == record["details"]["warnings"]
+    assert logged["recipe"]["estimator"] == LOGISTIC
+    assert logged["libraries"]["scikit-learn"]
+    assert logged["data_uri"] == artifacts["training_data"].uri
+    assert record["details"]["peak_memory_megabytes"] > 10
+
+
+def registered(tracking_uri: str, name: str, artifacts: dict[str, Any]) -> None:
+    from evergreen.registry.versions import ModelRegistry
+
+    metadata = artifacts["model"].metadata
+    ModelRegistry(tracking_uri, name).register(
+        model_id=metadata["model_uri"].removeprefix("models:/"), run_id=metadata["mlflow_run_id"], challenger_id=metadata["challenger_id"], tags={}
+    )
+
+
+def test_a_version_is_trained_again_with_the_same_predictions(
+    run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], tracking_uri: str, tmp_path: Path
+) -> None:
+    name = f"again-{tmp_path.name}"
+    options = "{recency_half_life_days: 30, sample_rows: 200}"
+    _, artifacts = run_training(
+        make_events(days=60), estimator="sklearn.ensemble.RandomForestClassifier", hyperparameters='{"n_estimators": 5}', options=options
+    )
+    registered(tracking_uri, name, artifacts)
+    found = reproduce(model_name=name, version="1", tracking_uri=tracking_uri)
+    assert found.same
+    assert (found.different, found.rows_fitted) == (0, load_model(artifacts["model"].path).description.rows)
+    shown = CliRunner().invoke(app, ["reproduce", name, "1", "--tracking-uri", tracking_uri])
+    assert shown.exit_code == 0
+    assert f"The same: fitted again on {found.rows_fitted} rows" in shown.stdout
+    # Labels that were changed meanwhile show.
+    changed = make_events(days=60)
+    changed["rain"] = 1 - changed["rain"]
+    changed.to_parquet(tmp_path / "changed.parquet", index=False)
+    other = CliRunner().invoke(app, ["reproduce", name, "1", "--tracking-uri", tracking_uri, "--data", str(tmp_path / "changed.parquet"), "--json"])
+    assert other.exit_code == 1
+    assert json.loads(other.stdout)["different"] > 0
+    make_events(days=30).to_parquet(tmp_path / "few.parquet", index=False)
+    with pytest.raises(TrainingError, match="It is another dataset; name the right one with --data"):
+        reproduce(model_name=name, version="1", tracking_uri=tracking_uri, data=str(tmp_path / "few.parquet"))
+    with pytest.raises(TrainingError, match=r"training data of .* version 1: '/no/such' is not there. Name the dataset with --data"):
+        reproduce(model_name=name, version="1", tracking_uri=tracking_uri, data="/no/such")
+
+
+def test_the_search_keeps_its_budget_and_shows_its_progress(
+    run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], capfd: pytest.CaptureFixture[str]
+) -> None:
+    tree = "sklearn.tree.DecisionTreeClassifier"
+    depths = list(range(1, 13))
+    run_training(make_events(days=60), estimator=tree, search=json.dumps({"n_iter": 12, "space": {"max_depth": depths}, "seconds": 0.0001}))
+    assert capfd.readouterr().err.count("search: candidate ") == 1
+    run_training(make_events(days=60), estimator=tree, search=json.dumps({"n_iter": 12, "space": {"max_depth": depths}, "patience": 2}))
+    tried = capfd.readouterr().err
+    assert 3 <= tried.count("search: candidate ") < 12
+    assert "candidate 1 of 12: max_depth = " in tried
+    run_training(make_events(days=60), estimator=tree, search=json.dumps({"n_iter": 3, "space": {"max_depth": depths}, "splits": "stratified"}))
+    assert capfd.readouterr().err.count("search: candidate ") == 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ({"seconds": 0}, "training_search seconds 0: expected a number above 0"),
+        ({"patience": 1.5}, "training_search patience 1.5: expected a whole number above 0"),
+        ({"splits": "random"}, "training_search splits 'random': expected one of time, stratified"),
+        ({"trials": 3}, "expected an object with n_iter and space, and if wanted seconds, patience, splits"),
+    ],
+)
+def test_wrong_limits_of_a_search_are_named(
+    run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], limit: dict[str, Any], message: str
+) -> None:
+    search = json.dumps({"n_iter": 1, "space": {"C": [1]}, **limit})
+    with pytest.raises(TrainingError, match=message):
+        run_training(make_events(days=40), estimator=LOGISTIC, search=search)
