@@ -133,6 +133,7 @@ def continuous_retraining(
                 current_data=valid_window.outputs["validated_data"],
                 target_column=data_target_column,
                 timestamp_column=data_timestamp_column,
+                model=champion.outputs["model"],
                 config=drift_config,
                 ledger_uri=state_ledger_uri,
                 run_id=run_id,

@@ -178,6 +178,39 @@ def test_a_hundred_thousand_distinct_texts_are_left_out_and_counted_honestly(tmp
     assert len(counts.counts) + counts.remainder == 100_000
 
 
+def test_a_folder_whose_files_lack_a_column_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    pq.write_table(table(300, 1), folder / "a.parquet")
+    pq.write_table(table(300, 2).drop_columns(["x"]), folder / "b.parquet")
+    with pytest.raises(DriftError, match=r"b\.parquet: reading it failed: .*x"):
+        profile_dataset(folder)
+
+
+def test_a_csv_with_a_header_and_no_rows_is_insufficient(tmp_path: Path) -> None:
+    (tmp_path / "header.csv").write_text("x,city\n")
+    (tmp_path / "rows.csv").write_text("x,city\n" + "1.5,Oslo\n2.5,Berlin\n" * 50)
+    assert detect(tmp_path / "header.csv", tmp_path / "rows.csv", config=PROFILE_ONLY).result.verdict == "insufficient"
+    assert detect(tmp_path / "rows.csv", tmp_path / "rows.csv", config=PROFILE_ONLY).result.verdict == "no drift"
+
+
+def test_shards_with_more_categories_than_are_kept_merge_to_the_whole() -> None:
+    random = np.random.default_rng(1)
+    names = np.array([f"name-{number}" for number in random.integers(0, 15_000, 60_000)])
+
+    def counted(rows: np.ndarray) -> CategoryCounts:
+        counts = CategoryCounts()
+        for chunk in np.array_split(rows, 6):
+            distinct, numbers = np.unique(chunk, return_counts=True)
+            counts.add(distinct.tolist(), numbers, nulls=0)
+        return counts
+
+    whole, merged, last = counted(names), counted(names[:40_000]), counted(names[40_000:])
+    merged.merge(last)
+    assert whole.remainder > 0
+    assert merged == whole
+
+
 def test_empty_files_and_single_rows_are_insufficient_and_damaged_ones_are_named(tmp_path: Path) -> None:
     full = written(tmp_path, "full", table(300, 1))
     for name, rows in (("none", 0), ("one", 1)):

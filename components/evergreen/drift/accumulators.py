@@ -7,6 +7,7 @@ for bit, moments up to rounding (Chan, Golub and LeVeque, 1983).
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ import numpy as np
 from evergreen.drift.errors import DriftError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 MOST_CATEGORIES = 10_000
@@ -121,6 +124,8 @@ class NumberCounts:
 class CategoryCounts:
     """Counts of a column of categories.
 
+    Of more than 10,000 categories a random choice is kept by name, the same whatever the order of the rows.
+
     Attributes:
         counts: Rows of each category.
         rows: All rows.
@@ -146,24 +151,35 @@ class CategoryCounts:
             numbers: Rows of each.
             nulls: Number of nulls beside them.
         """
-        for name, number in zip(names, numbers.tolist(), strict=True):
-            if number:
-                self._count(name, number)
+        self._add_counts(zip(names, numbers.tolist(), strict=True))
         self.rows += int(numbers.sum()) + nulls
         self.missing += nulls
 
-    def _count(self, name: str, number: int) -> None:
-        if name in self.counts:
-            self.counts[name] += number
-        elif len(self.counts) < MOST_CATEGORIES:
-            self.counts[name] = number
-        else:
-            self.remainder += number
+    def _add_counts(self, counts: Iterable[tuple[str, int]]) -> None:
+        # Which names are kept must not depend on the order of the rows, or shards would not merge to the whole.
+        last = max(map(_place, self.counts)) if self.remainder else None
+        for name, number in counts:
+            if name in self.counts:
+                self.counts[name] += number
+            elif last is not None and _place(name) > last:
+                self.remainder += number
+            elif number:
+                self.counts[name] = number
+        for name in sorted(self.counts, key=_place)[MOST_CATEGORIES:] if len(self.counts) > MOST_CATEGORIES else ():
+            self.remainder += self.counts.pop(name)
 
     def merge(self, other: CategoryCounts) -> None:
         """Add the counts of other rows."""
-        for name, number in other.counts.items():
-            self._count(name, number)
+        self._add_counts(other.counts.items())
         self.rows += other.rows
         self.missing += other.missing
         self.remainder += other.remainder
+        if other.remainder:
+            last = max(map(_place, other.counts))
+            for name in [name for name in self.counts if _place(name) > last and name not in other.counts]:
+                self.remainder += self.counts.pop(name)
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Return a name's place in an order that has nothing to do with the names: the first ones are a random choice."""
+    return zlib.crc32(name.encode()), name

@@ -67,26 +67,30 @@ class Source:
     def probe(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Yield some rows from up to eight places that are spread over the files, for a first look at the values."""
         if not self._parquet:
-            yield next(self._file_batches(self._files[0], columns))
+            yield from _first(self._file_batches(self._files[0], columns))
             return
-        places = [(file, group) for file in self._files for group in range(self._opened(file, []).metadata.num_row_groups)]
+        places: list[tuple[Path, int]] = []
+        for file in self._files:
+            with _reading(file):
+                places += [(file, group) for group in range(self._opened(file, []).metadata.num_row_groups)]
         step = max(1, len(places) // PROBES)
         for file, group in places[::step][:PROBES]:
-            reader = self._opened(file, [])
             rows = BATCH_ROWS if len(places) == 1 else PROBE_ROWS
-            yield from _first(reader.iter_batches(batch_size=rows, row_groups=[group], columns=columns))
+            with _reading(file):
+                yield from _first(self._opened(file, []).iter_batches(batch_size=rows, row_groups=[group], columns=columns))
 
     def _file_batches(self, file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        try:
+        with _reading(file):
             if self._parquet:
                 texts = [name for name in columns if _is_text(self.schema.field(name).type)]
-                yield from self._opened(file, texts).iter_batches(batch_size=BATCH_ROWS, columns=columns)
+                opened = self._opened(file, texts)
+                # Arrow passes over a column that a file does not have.
+                missing = sorted(set(columns) - set(opened.schema_arrow.names))
+                if missing:
+                    raise KeyError(f"it has no column {missing[0]!r}")
+                yield from opened.iter_batches(batch_size=BATCH_ROWS, columns=columns)
             else:
                 yield from self._csv_batches(file, columns)
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise DriftError(f"dataset {file}: reading it failed: {error}. The file is damaged, or its columns differ from the first file's.") from error
 
     def _opened(self, file: Path, texts: list[str]):  # type: ignore[no-untyped-def]  # pyarrow ships no types
         import pyarrow.parquet as pq
@@ -110,6 +114,17 @@ class Source:
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DriftError(f"dataset {file}: is neither Parquet nor CSV, or is damaged: {error}. Check the file.") from error
         return schema
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError) as error:
+        reason = error.args[0] if error.args else error
+        raise DriftError(f"dataset {file}: reading it failed: {reason}. The file is damaged, or its columns differ from the first file's.") from error
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,7 +1,9 @@
 """The component detect_drift."""
 
+from typing import Optional
+
 from kfp import dsl
-from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Output
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 from evergreen.images import DRIFT_IMAGE
 
@@ -15,6 +17,7 @@ def detect_drift(
     metrics: Output[Metrics],
     target_column: str,
     timestamp_column: str,
+    model: Optional[Input[Model]] = None,
     config: str = "default",
     seed: int = 7,
     ledger_uri: str = "none",
@@ -31,6 +34,7 @@ def detect_drift(
         current_data: Rows of the watched window.
         target_column: Name of the label; it is not compared.
         timestamp_column: Name of the event time; it is not compared.
+        model: The champion; with it, its predictions are compared as one more column.
         config: "default", or settings of drift detection as YAML or JSON, in line or as the path or gs:// URI of a file.
         seed: Seed of the random samples of large datasets.
         ledger_uri: Folder or bucket of the run records; "none" records nothing.
@@ -58,6 +62,7 @@ def detect_drift(
             timestamp_column=timestamp_column,
             config=config,
             seed=seed,
+            model=model,
         )
         record.outcome = result.verdict
         record.details = result.as_json()

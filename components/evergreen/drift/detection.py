@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evergreen.drift.accumulators import CategoryCounts
 from evergreen.drift.batches import Source, lean_memory
 from evergreen.drift.features import TESTS, FeatureDrift, Measured, conclude, measure_feature
+from evergreen.drift.predictions import PREDICTION, predicted_columns
 from evergreen.drift.profile_file import is_profile, read_profile
 from evergreen.drift.scan import empty_like, fill, plan_profile
 from evergreen.drift.season import same_period
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from evergreen.drift.config import DriftConfig
     from evergreen.drift.profile import DatasetProfile
+    from evergreen.models import FittedModel
 
 CURRENT_SAMPLE_ROWS = 5000
 """Rows of the current data that are looked at together; no detector takes more."""
@@ -61,6 +63,7 @@ def detect(
     ignored_columns: Collection[str] = (),
     timestamp_column: str = "",
     importances: dict[str, float] | None = None,
+    model: FittedModel | None = None,
     seed: int = 7,
 ) -> Compared:
     """Compare current data with a reference.
@@ -72,6 +75,7 @@ def detect(
         ignored_columns: Columns that are not compared: the label, keys.
         timestamp_column: The event time; it is not compared.
         importances: Importance of each feature to the champion; those of the profile when None.
+        model: The champion, to compare its predictions as one more column.
         seed: Seed of everything random.
 
     Raises:
@@ -89,11 +93,20 @@ def detect(
     left_out = _leave_out(reference, current, current_source, config, ignored=ignored)
     rows = {"reference": reference.rows, "current": current.rows}
     measured = [measure_feature(name, counts, current.columns[name], config=config) for name, counts in reference.columns.items()]
+    if model is not None:
+        predicted = predicted_columns(model, reference, current)
+        if isinstance(predicted, str):
+            left_out[PREDICTION] = predicted
+        else:
+            measured.append(measure_feature(PREDICTION, *predicted, config=config))
     features = _conclusions(measured, config)
     quiet = not any(feature.drift for feature in features)
     together = NOT_LOOKED_AT
     if quiet or config.second_stage == "always":
         together = look_together(reference, current, config, second=second, seed=seed)
+    if model is not None and not isinstance(predicted, str):
+        # Only now: the samples, which were looked at together, hold no predictions.
+        reference.columns[PREDICTION], current.columns[PREDICTION] = predicted
     known = importances or reference.importances
     result = conclude_dataset(features, rows, config=config, together=together, left_out=left_out, importances=known)
     return Compared(result, reference, current)

@@ -66,9 +66,8 @@ def empty_like(reference: DatasetProfile, schema: pa.Schema, *, seed: int, sampl
     """
     kinds: dict[str, Kind] = {}
     for name, counts in reference.columns.items():
-        number = isinstance(counts, NumberCounts)
-        # A column of texts without a single one has no kind of its own: it takes the current one's.
-        kinds[name] = "number" if number else "category" if counts.values or not reference.rows else "empty"
+        # A column without a single value has no kind of its own: it takes the current one's.
+        kinds[name] = "number" if isinstance(counts, NumberCounts) else "category" if counts.values else "empty"
     matched = matched_kinds(kinds, schema)
     columns: dict[str, NumberCounts | CategoryCounts] = {}
     for name, counts in reference.columns.items():

@@ -15,6 +15,7 @@ from evergreen.drift.settings import read_settings
 
 if TYPE_CHECKING:
     from evergreen.drift.verdict import DriftResult
+    from evergreen.models import FittedModel
 
 
 def run_drift_step(
@@ -28,6 +29,7 @@ def run_drift_step(
     timestamp_column: str,
     config: str,
     seed: int,
+    model: Any = None,
 ) -> DriftResult:
     """Compare the datasets and write result, report and metrics.
 
@@ -41,6 +43,7 @@ def run_drift_step(
         timestamp_column: The event time.
         config: The ``config`` parameter.
         seed: Seed of the samples.
+        model: The champion's model artifact, to compare its predictions too; may be absent.
 
     Returns:
         The result.
@@ -57,6 +60,7 @@ def run_drift_step(
             ignored_columns=[target_column],
             timestamp_column=timestamp_column,
             importances=reference_data.metadata.get("importances"),
+            model=_champion(model),
             seed=seed,
         )
         result = compared.result
@@ -73,6 +77,14 @@ def run_drift_step(
     # KFP keeps metrics in metadata; the file exists too, because an output without one is passed over in silence.
     write_json(metrics.path, _numbers(result))
     return result
+
+
+def _champion(model: Any) -> FittedModel | None:
+    if not is_present(model):
+        return None
+    from evergreen.models import load_model
+
+    return load_model(model.path)
 
 
 def _numbers(result: DriftResult) -> dict[str, float]:

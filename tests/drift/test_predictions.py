@@ -1,0 +1,79 @@
+"""The champion's predictions as one more column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from evergreen.artifacts import ModelDescription
+from evergreen.drift.config import DriftConfig
+from evergreen.drift.detection import detect
+from evergreen.drift.predictions import PREDICTION
+from evergreen.models import FittedModel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from evergreen.drift.detection import Compared
+
+FEATURES = ["a", "b"]
+
+
+def frame(seed: int, shift: float = 0.0) -> pd.DataFrame:
+    import pandas as pd
+
+    generator = np.random.default_rng(seed)
+    rows = pd.DataFrame(generator.normal(size=(1500, 2)), columns=FEATURES)
+    # Each input moves by less than its floor, and the sum that the champion looks at by more.
+    return rows + shift
+
+
+def champion(task: str, classes: list[int], features: list[str] | None = None) -> FittedModel:
+    rows = frame(1)
+    total = rows["a"] + rows["b"]
+    estimator = Ridge().fit(rows, total) if task == "regression" else LogisticRegression().fit(rows, np.digitize(total, np.linspace(-1, 1, len(classes) - 1)))
+    description = ModelDescription(
+        task=task,
+        target_column="y",
+        timestamp_column="t",
+        features=dict.fromkeys(features or FEATURES, "number"),
+        classes=classes,
+        fit_start="2020-01-01T00:00:00Z",
+        fit_end="2021-01-01T00:00:00Z",
+        rows=1500,
+        estimator="sklearn.linear_model.Ridge",
+        hyperparameters={},
+        seed=7,
+        data_fingerprint="",
+        challenger_id="c0ffee",
+    )
+    return FittedModel(pipeline=estimator, description=description)
+
+
+def compare(folder: Path, model: FittedModel, shift: float) -> Compared:
+    frame(2).to_parquet(folder / "reference")
+    frame(3, shift).to_parquet(folder / "current")
+    return detect(folder / "reference", folder / "current", config=DriftConfig(detectors="profile"), model=model)
+
+
+@pytest.mark.parametrize(("task", "classes"), [("regression", []), ("classification", [0, 1]), ("classification", [0, 1, 2])])
+def test_predictions_that_move_are_one_more_column_that_drifts(tmp_path: Path, task: str, classes: list[int]) -> None:
+    model = champion(task, classes)
+    quiet = compare(tmp_path, model, 0.0).result
+    assert quiet.verdict == "no drift"
+    assert PREDICTION in [feature.measured.name for feature in quiet.features]
+    moved = compare(tmp_path, model, 0.18)
+    found = [feature for feature in moved.result.features if feature.measured.name == PREDICTION]
+    assert [feature.drift for feature in found] == [True]
+    assert PREDICTION in moved.reference.columns
+
+
+def test_a_champion_that_needs_other_columns_is_said_and_left_out(tmp_path: Path) -> None:
+    result = compare(tmp_path, champion("regression", [], ["a", "elsewhere"]), 0.0).result
+    assert result.verdict == "no drift"
+    assert "needs the column elsewhere" in result.left_out[PREDICTION]
