@@ -118,7 +118,7 @@ def peer_python(peer: str, folder: Path) -> str:
     python = folder / "evidently" / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(python.parent.parent)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "evidently", "pyarrow"], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "evidently", "pandas<3", "pyarrow"], check=True)
     return str(python)
 
 

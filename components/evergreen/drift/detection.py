@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evergreen.drift.accumulators import CategoryCounts
-from evergreen.drift.batches import Source, lean_memory
+from evergreen.drift.batches import Source
 from evergreen.drift.features import TESTS, FeatureDrift, Measured, conclude, measure_feature
 from evergreen.drift.predictions import PREDICTION, predicted_columns
 from evergreen.drift.profile_file import is_profile, read_profile
@@ -85,11 +85,10 @@ def detect(
     second = config.second_detector()
     current_source = Source(current_path)
     ignored = {*ignored_columns, timestamp_column}
-    with lean_memory():
-        reference = _reference(reference_path, current_source, config, ignored_columns=ignored, timestamp_column=timestamp_column, seed=seed)
-        current = fill(
-            empty_like(reference, current_source.schema, seed=seed + 1, sample_rows=CURRENT_SAMPLE_ROWS), current_source.batches(list(reference.columns))
-        )
+    reference = _reference(reference_path, current_source, config, ignored_columns=ignored, timestamp_column=timestamp_column, seed=seed)
+    current = fill(
+        empty_like(reference, current_source.schema, seed=seed + 1, sample_rows=CURRENT_SAMPLE_ROWS), current_source.batches(list(reference.columns))
+    )
     left_out = _leave_out(reference, current, current_source, config, ignored=ignored)
     rows = {"reference": reference.rows, "current": current.rows}
     measured = [measure_feature(name, counts, current.columns[name], config=config) for name, counts in reference.columns.items()]

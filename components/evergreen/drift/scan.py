@@ -91,18 +91,25 @@ def fill(profile: DatasetProfile, batches: Iterable[pa.RecordBatch]) -> DatasetP
     Raises:
         DriftError: A column holds values that are not of its kind.
     """
+    # One task a thread: a task a column would cost more in handing over than some columns cost in counting.
+    shares = [list(profile.columns)[start::THREADS] for start in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
         waiting: list[Any] = []
         for batch in batches:
             # One batch is counted while the next is read: memory stays at two batches.
             for future in waiting:
                 future.result()
-            waiting = [pool.submit(_count, counts, batch.column(batch.schema.get_field_index(name)), name) for name, counts in profile.columns.items()]
+            waiting = [pool.submit(_count_columns, profile, batch, names) for names in shares]
             profile.rows += batch.num_rows
             profile.sample.add(batch.select(list(profile.columns)))
         for future in waiting:
             future.result()
     return profile
+
+
+def _count_columns(profile: DatasetProfile, batch: pa.RecordBatch, names: list[str]) -> None:
+    for name in names:
+        _count(profile.columns[name], batch.column(batch.schema.get_field_index(name)), name)
 
 
 def _count(counts: NumberCounts | CategoryCounts, column: pa.Array, name: str) -> None:
