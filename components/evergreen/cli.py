@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from evergreen.command_options import DEFAULT_HOME, AsJson, Home, PipelineFile
 from evergreen.errors import EvergreenError
-from evergreen.local_run import LocalHome, run_locally
 from evergreen.run_log import plain
 from evergreen.version import __version__
 
@@ -41,6 +39,9 @@ def run(
 
     Exit status: 0 when the run succeeded, 1 when it failed, 2 for bad input.
     """
+    from rich.console import Console
+
+    from evergreen.local_run import LocalHome, run_locally
     from evergreen.pipeline_file import arguments_for, load_pipeline, parse_assignments, read_parameter_file
     from evergreen.reporting.summary import summarise_run
     from evergreen.run_display import LiveSteps, print_summary

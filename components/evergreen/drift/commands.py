@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from evergreen.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
 from evergreen.run_log import plain
@@ -60,10 +57,15 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
     if as_json:
         typer.echo(json.dumps(plain(compared.result.as_json()), ensure_ascii=False))
     else:
-        _print_result(Console(), compared.result)
+        _print_result(compared.result)
 
 
-def _print_result(console: Console, result: DriftResult) -> None:
+def _print_result(result: DriftResult) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
     console.print(escape(result.sentence), style="bold")
     table = Table()
     for heading in ("column", "drift", "p corrected", "why"):
