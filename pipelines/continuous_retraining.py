@@ -73,7 +73,7 @@ def continuous_retraining(
         training_window_days: Length of the window that a challenger learns from, in days.
         training_estimator: Import path of a scikit-learn estimator; ``auto`` is histogram gradient boosting.
         training_hyperparameters: The estimator's hyperparameters as a JSON object.
-        training_search: Hyperparameter search as JSON; ``none`` for none.
+        training_search: Hyperparameter search as JSON or YAML, in line or its URI; ``none`` for none.
         training_seed: Seed of everything random.
         evaluation_metric: Name of a scikit-learn scorer; ``auto`` is accuracy, or mean absolute error for regression.
         evaluation_margin: How much better the challenger must be, in the metric's unit; negative allows non-inferiority.
@@ -214,6 +214,7 @@ def continuous_retraining(
                     estimator=training_estimator,
                     hyperparameters=training_hyperparameters,
                     search=training_search,
+                    champion=champion.outputs["model"],
                     seed=training_seed,
                     holdout_share=evaluation_holdout_share,
                     ledger_uri=state_ledger_uri,

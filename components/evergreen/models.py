@@ -32,6 +32,11 @@ REVIEWED_TYPES = (
     # skops trusts most of scikit-learn and NumPy by itself. These are the compiled or private classes that scikit-learn's pipelines, linear
     # models, trees, forests, boosters, neighbours and calibration keep in a fitted model. Each holds arrays and numbers only,
     # and none runs code that the file brings. Found with skops.io.get_untrusted_types on fitted models; skops before 0.14 needs the losses.
+    # LightGBM's and XGBoost's estimators hold their trees as text or bytes that their own parsers read.
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
     "numpy.dtype",
     "sklearn._loss._loss.CyAbsoluteError",
     "sklearn._loss._loss.CyHalfBinomialLoss",
@@ -65,6 +70,9 @@ REVIEWED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRegressor",
 )
 
 

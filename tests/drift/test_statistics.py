@@ -13,10 +13,10 @@ from evergreen.drift.config import DriftConfig
 from evergreen.drift.edges import choose_edges
 from evergreen.drift.effects import jensen_shannon_distance, spread_change, standardised_mean_difference, tail_shares
 from evergreen.drift.errors import DriftError
-from evergreen.drift.settings import read_settings
 from evergreen.drift.statistics import chi_squared, corrected_p_values, equal_shares, kolmogorov_smirnov, upper_gamma
 from evergreen.drift.verdict import dataset_severity
 from evergreen.errors import MissingExtraError
+from evergreen.settings import read_settings
 
 
 def read(value: str) -> DriftConfig:

@@ -25,15 +25,18 @@ def test_json_yaml_and_a_file_say_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [", "is neither JSON nor YAML"),
-        ("- a: 1\n- b: 2", "expected an object, found list"),
-        ("slice_margn: 0.1", "slice_margn: Extra inputs are not permitted (found 0.1). Its entries are test, other_metrics"),
-        ("slice_margin: -1", "slice_margin: Input should be greater than or equal to 0 (found -1)"),
-        ("test: wilcoxon\nslice_margin: x", "test: Input should be 'bootstrap' or 'analytic' (found 'wilcoxon'); slice_margin: "),
+        ("a: [", "is neither YAML nor JSON"),
+        ("- a: 1\n- b: 2", "holds list: expected a mapping of settings"),
+        ("slice_margn: 0.1", "'slice_margn' is no setting; the settings are test, other_metrics"),
+        ("slice_margin: -1", "slice_margin is -1: Input should be greater than or equal to 0"),
+        (
+            "test: wilcoxon\nslice_margin: x",
+            "test is 'wilcoxon': Input should be 'bootstrap' or 'analytic'. Correct the value, or leave it out for the default. slice_margin is 'x': ",
+        ),
         ('slices: [{"margin": 0.1}]', "a slice needs either column or where"),
         ('slices: [{"column": "a", "where": "b > 1"}]', "a slice needs either column or where"),
-        ("fairness: {groups: []}", "fairness.groups: List should have at least 1 item"),
-        ("floors: {accuracy: .nan}", "floors.accuracy: Input should be a finite number"),
+        ("fairness: {groups: []}", "fairness.groups is []: List should have at least 1 item"),
+        ("floors: {accuracy: .nan}", "floors.accuracy is nan: Input should be a finite number"),
         ("/no/such/gate.yaml", "gate_config '/no/such/gate.yaml': there is no such file"),
     ],
 )

@@ -40,7 +40,7 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
     from evergreen.drift.config import DriftConfig
     from evergreen.drift.detection import detect
     from evergreen.drift.errors import DriftError
-    from evergreen.drift.settings import read_settings
+    from evergreen.settings import read_settings
 
     settings = read_settings(config, DriftConfig, parameter="--config", error=DriftError)
     if detectors is not None:

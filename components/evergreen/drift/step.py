@@ -11,7 +11,7 @@ from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import NO_CHAMPION, detect
 from evergreen.drift.errors import DriftError
 from evergreen.drift.report import drift_page
-from evergreen.drift.settings import read_settings
+from evergreen.settings import read_settings
 
 if TYPE_CHECKING:
     from evergreen.drift.verdict import DriftResult

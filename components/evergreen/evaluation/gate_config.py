@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.given_text import text_or_file
+from evergreen.settings import read_settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -113,16 +112,4 @@ def parse_gate_config(text: str) -> GateConfig:
     Raises:
         EvaluationError: The text is no such object; the message names each wrong entry.
     """
-    if text.strip() in ("default", "none", ""):
-        return GateConfig()
-    try:
-        content = yaml.safe_load(text_or_file(text, "gate_config", EvaluationError))
-    except yaml.YAMLError as error:
-        raise EvaluationError(f"gate_config {text[:200]!r}: is neither JSON nor YAML: {error}. Write an object such as {{slice_margin: 0.05}}.") from error
-    if not isinstance(content, dict):
-        raise EvaluationError(f"gate_config {text[:200]!r}: expected an object, found {type(content).__name__}. Write one such as {{slice_margin: 0.05}}.")
-    try:
-        return GateConfig(**content)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {repr(item['input'])[:80]})" for item in error.errors())
-        raise EvaluationError(f"gate_config: {wrong}. Its entries are {', '.join(GateConfig.model_fields)}.") from error
+    return read_settings(text, GateConfig, parameter="gate_config", error=EvaluationError)

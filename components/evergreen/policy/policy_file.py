@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evergreen.drift.settings import read_settings
 from evergreen.policy.errors import PolicyError
+from evergreen.settings import read_settings
 
 TriggerName = Literal["no_champion", "explicit_request", "performance", "input_drift", "model_age"]
 

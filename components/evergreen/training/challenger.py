@@ -14,7 +14,8 @@ from evergreen.training.holdout import holdout_start
 from evergreen.training.mlflow_logging import LoggedChallenger, Tracking, connect, find_logged, log_challenger
 from evergreen.training.options import TrainingOptions, parse_options, recency_weights
 from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
-from evergreen.training.search import parse_search
+from evergreen.training.search_memory import SearchMemory
+from evergreen.training.search_settings import parse_search
 from evergreen.training.surroundings import peak_memory_megabytes, surroundings
 from evergreen.training.training_rows import TrainingRows, feature_kinds, label_classes, read_training_rows
 from evergreen.training.warnings_about_rows import look_at_rows
@@ -62,6 +63,7 @@ def train_challenger(
     seed: int,
     holdout_share: float,
     options: str = "default",
+    champion: Any = None,
 ) -> Trained:
     """Fit a challenger on all but the newest rows, put those aside, and log the model.
 
@@ -80,7 +82,8 @@ def train_challenger(
         seed=seed,
     )
     resolved, classes = label_classes(rows.frame[target_column], task)
-    recipe = Recipe(resolved, estimator_path(estimator, resolved), given, seed, searched, holdout_share, used.given())
+    path = estimator_path(estimator, resolved)
+    recipe = Recipe(resolved, path, given, seed, searched, holdout_share, _warm_start(champion, path, searched), used.given())
     start = holdout_start(rows.times, holdout_share)
     to_fit, held_out = rows.frame[rows.times < start], rows.frame[rows.times >= start]
     _write_holdout(holdout_data, held_out, start=start, end=rows.window_end)
@@ -91,7 +94,8 @@ def train_challenger(
     if logged is None:
         features = feature_kinds(to_fit, rows.feature_names)
         weights = recency_weights(rows.times[rows.times < start], used.recency_half_life_days)
-        fit = fit_recipe(recipe, to_fit, target_column=target_column, features=features, classes=classes, weights=weights)
+        memory = SearchMemory(tracking, identifier) if searched else None
+        fit = fit_recipe(recipe, to_fit, target_column=target_column, features=features, classes=classes, weights=weights, memory=memory)
         found = look_at_rows(to_fit, held_out, target_column=target_column, features=features, classes=classes)
         importances = measure_importances(fit, held_out, target_column=target_column, features=features, classes=classes)
         description = _describe(
@@ -144,6 +148,16 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
         described = replace(description, importances=judged.importances, training_data_uri=str(training_data.uri))
         return _log(tracking, fit, described, model, rows=rows, fitted_on=rows.frame, role="refit", warnings=[], data=training_data)
     return _reuse(logged, model, rows)
+
+
+def _warm_start(champion: Any, estimator: str, search: dict[str, Any]) -> dict[str, Any]:
+    """Return the champion's values of the hyperparameters that are searched, when it has all of them."""
+    if not search.get("warm_start") or champion is None or not is_present(champion):
+        return {}
+    fitted = read_description(champion.path)
+    if fitted.estimator != estimator or not set(search["space"]) <= set(fitted.hyperparameters):
+        return {}
+    return {name: fitted.hyperparameters[name] for name in search["space"]}
 
 
 def _write_holdout(artifact: Any, rows: pd.DataFrame, *, start: pd.Timestamp, end: pd.Timestamp) -> None:

@@ -23,6 +23,7 @@ def train_model(
     seed: int = 7,
     holdout_share: float = 0.2,
     options: str = "default",
+    champion: Input[Model] = None,
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "train_model",
@@ -38,10 +39,12 @@ def train_model(
         task: auto, classification or regression.
         estimator: Import path of a scikit-learn estimator's class, or module:function of a trainer; auto is histogram gradient boosting.
         hyperparameters: JSON object of the estimator's hyperparameters.
-        search: none, or JSON or YAML (in line, or where it lies) such as {"n_iter": 10, "space": {"max_depth": [3, 6]}}.
+        search: none, or JSON or YAML (in line, or where it lies) such as {"n_iter": 10, "space": {"max_depth": [3, 6]}}; further entries are
+            method (random, halving or optuna), splits (time, stratified or group), group_column, folds, seconds, patience and warm_start.
         seed: Seed of everything random.
         holdout_share: Share of the rows, the newest by event time, that is held out.
         options: default, or JSON or YAML (in line, or where it lies): recency_half_life_days, sample_rows, encoding.
+        champion: The champion, for a search with warm_start.
         ledger_uri: Folder or bucket where the step reports; none for nowhere.
         run_id: The pipeline run's id.
         step_name: The step's name within the run.
@@ -73,6 +76,7 @@ def train_model(
             seed=seed,
             holdout_share=holdout_share,
             options=options,
+            champion=champion,
         )
         return report(trained, record, metrics)
 

@@ -16,10 +16,12 @@ from evergreen.training.custom_trainer import fit_custom, is_custom
 from evergreen.training.errors import TrainingError
 from evergreen.training.preprocessing import build_pipeline, many_valued
 from evergreen.training.recipe import Recipe, build_estimator
-from evergreen.training.search import search_hyperparameters
+from evergreen.training.search import SearchRows, search_hyperparameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from evergreen.training.search_memory import SearchMemory
 
 MOST_IMPORTANCE_ROWS = 1000
 IMPORTANCE_REPEATS = 3
@@ -43,6 +45,7 @@ def fit_recipe(
     features: Mapping[str, str],
     classes: Sequence[Any],
     weights: np.ndarray[Any, Any] | None = None,
+    memory: SearchMemory | None = None,
 ) -> Fit:
     """Search, if the recipe says so, and fit.
 
@@ -53,6 +56,7 @@ def fit_recipe(
         features: Kind of each feature.
         classes: The classes; empty for regression.
         weights: Weight of each row; None when all count the same.
+        memory: Where the search keeps its scores; None for nowhere.
 
     Raises:
         TrainingError: The rows hold one class only, or the estimator or trainer refuses the rows or its hyperparameters.
@@ -82,7 +86,8 @@ def fit_recipe(
         _check_weights(recipe)
     prepared_at = time.monotonic()
     with fitting_threads(*prepared.shape):
-        found = search_hyperparameters(pipeline_with(build_estimator(recipe)), recipe, prepared, labels, fit_settings=settings)
+        searched_rows = SearchRows(prepared, labels, settings, _groups(recipe, rows))
+        found = search_hyperparameters(pipeline_with(build_estimator(recipe)), recipe, searched_rows, memory=memory)
     chosen = replace(recipe, hyperparameters=found)
     searched = time.monotonic()
     pipeline = pipeline_with(build_estimator(chosen))
@@ -100,6 +105,18 @@ def fit_recipe(
     return Fit(pipeline=pipeline, recipe=chosen, durations=durations)
 
 
+def _groups(recipe: Recipe, rows: pd.DataFrame) -> np.ndarray[Any, Any] | None:
+    column = recipe.search.get("group_column")
+    if column is None:
+        return None
+    if column not in rows.columns:
+        raise TrainingError(
+            f"training_search group_column {column!r}: the training data has no such column; it has {', '.join(map(str, rows.columns))}. "
+            "Correct the name, or do not exclude the column."
+        )
+    return np.asarray(pd.factorize(rows[column], use_na_sentinel=False)[0])
+
+
 def _since(start: float, end: float | None = None) -> float:
     return round((time.monotonic() if end is None else end) - start, 3)
 
@@ -114,7 +131,9 @@ def _check_weights(recipe: Recipe) -> None:
 def _check_values(recipe: Recipe) -> None:
     estimator = build_estimator(recipe)
     try:
-        getattr(estimator, "_validate_params", lambda: None)()
+        # Estimators of other packages inherit the check from scikit-learn, and not always the constraints that it needs.
+        if hasattr(estimator, "_parameter_constraints"):
+            estimator._validate_params()
     except ValueError as error:
         names = ", ".join(sorted(estimator.get_params(deep=False)))
         raise TrainingError(f"training_hyperparameters {recipe.hyperparameters}: {error} {recipe.estimator} takes {names}.") from error

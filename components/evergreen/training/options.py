@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from evergreen.given_text import text_or_file
-from evergreen.state import is_nothing
+from evergreen.settings import read_settings
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -42,20 +40,7 @@ def parse_options(text: str) -> TrainingOptions:
     Raises:
         TrainingError: The text is no such object; the message names each wrong entry.
     """
-    if is_nothing(text) or text.strip() == "default":
-        return TrainingOptions()
-    example = "Write an object such as {recency_half_life_days: 365, sample_rows: 1000000}."
-    try:
-        content = yaml.safe_load(text_or_file(text, "training_options", TrainingError))
-    except yaml.YAMLError as error:
-        raise TrainingError(f"training_options {text[:200]!r}: is neither JSON nor YAML: {error}. {example}") from error
-    if not isinstance(content, dict):
-        raise TrainingError(f"training_options {text[:200]!r}: expected an object, found {type(content).__name__}. {example}")
-    try:
-        return TrainingOptions(**content)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {item['input']!r})" for item in error.errors())
-        raise TrainingError(f"training_options: {wrong}. Its entries are {', '.join(TrainingOptions.model_fields)}.") from error
+    return read_settings(text, TrainingOptions, parameter="training_options", error=TrainingError)
 
 
 def recency_weights(times: pd.Series[pd.Timestamp], half_life_days: float | None) -> np.ndarray[Any, Any] | None:

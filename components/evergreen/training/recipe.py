@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import Any
 
+from evergreen.errors import MissingExtraError
 from evergreen.run_log import plain
 from evergreen.training.errors import TrainingError
 from evergreen.version import __version__
@@ -16,6 +17,9 @@ AUTOMATIC = {
     "classification": "sklearn.ensemble.HistGradientBoostingClassifier",
     "regression": "sklearn.ensemble.HistGradientBoostingRegressor",
 }
+
+EXTRAS = ("lightgbm", "xgboost")
+"""Packages with estimators that are extras of Evergreen's, by their own name."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Recipe:
         seed: The seed of everything random.
         search: The search over hyperparameters as it was asked for; empty for none.
         holdout_share: Share of the rows that is held out; 0 for a refit.
+        first_candidate: Hyperparameters that the search tries first; empty for none.
         options: How the rows are used, where it differs from the defaults; see `evergreen.training.options`.
     """
 
@@ -38,6 +43,7 @@ class Recipe:
     seed: int
     search: dict[str, Any] = field(default_factory=dict)
     holdout_share: float = 0.0
+    first_candidate: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -117,7 +123,11 @@ def whole_where_needed(estimator: Any, name: str, value: Any) -> Any:
 
     if not isinstance(value, float) or not value.is_integer():
         return value
-    constraints = getattr(estimator, "_parameter_constraints", {}).get(name, [])
+    known = getattr(estimator, "_parameter_constraints", None)
+    if known is None:
+        # Other packages' estimators state nothing; they take whole numbers wherever they take floats.
+        return int(value)
+    constraints = known.get(name, [])
     if constraints == "no_validation":
         return value
     checks = [make_constraint(constraint) for constraint in constraints]
@@ -133,6 +143,8 @@ def _import_estimator(path: str) -> type[Any]:
     try:
         module = import_module(module_name)
     except ImportError as error:
+        if (package := path.partition(".")[0]) in EXTRAS:
+            raise MissingExtraError(f"training_estimator {path!r}", extra=package) from error
         raise TrainingError(
             f"training_estimator {path!r}: module {module_name!r} cannot be imported: {error}. Check the path, or install the package in the image."
         ) from error
