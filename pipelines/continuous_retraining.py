@@ -163,6 +163,8 @@ def continuous_retraining(
                 policy_config=policy_config,
                 mode=policy_mode,
                 window_end=window.outputs["Output"],
+                model_name=model_name,
+                validation=valid_window.outputs["Output"],
                 ledger_uri=state_ledger_uri,
                 run_id=run_id,
             ),

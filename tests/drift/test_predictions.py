@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from evergreen.artifacts import ModelDescription
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
-from evergreen.drift.predictions import PREDICTION
+from evergreen.drift.prediction_name import PREDICTION
 from evergreen.models import FittedModel
 
 if TYPE_CHECKING:

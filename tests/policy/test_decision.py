@@ -18,6 +18,7 @@ from evergreen.policy.triggers import Evidence
 
 BASELINE = {"present": True, "version": "3", "fit_end": "1981-01-01T00:00:00Z"}
 DRIFTS = [("no drift", "none"), ("drift", "slight"), ("drift", "moderate"), ("drift", "severe"), ("insufficient", "none"), ("no champion", "none")]
+TRIGGERS = ("no_champion", "explicit_request", "external_event", "performance", "follow_up", "input_drift", "prediction_drift", "new_data", "model_age")
 PERFORMANCES = ["holds", "degraded", "cannot tell", "no champion"]
 SCORES = {
     "metric": "accuracy",
@@ -68,7 +69,7 @@ def test_truth_table(mode: str, champion: bool, old: bool, maximum: float | None
             assert any("cannot be told" in reason for reason in made.reasons)
         if champion and drift == "insufficient":
             assert any("Whether the inputs drift cannot be told" in reason for reason in made.reasons)
-        assert [trigger.name for trigger in made.triggers] == ["no_champion", "explicit_request", "performance", "input_drift", "model_age"]
+        assert [trigger.name for trigger in made.triggers] == list(TRIGGERS)
 
 
 def test_reasons_hold_numbers() -> None:

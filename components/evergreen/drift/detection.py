@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from evergreen.drift.accumulators import CategoryCounts
 from evergreen.drift.batches import Source
 from evergreen.drift.features import TESTS, FeatureDrift, Measured, conclude, measure_feature
-from evergreen.drift.predictions import PREDICTION, predicted_columns
+from evergreen.drift.prediction_name import PREDICTION
+from evergreen.drift.predictions import predicted_columns
 from evergreen.drift.profile_file import is_profile, read_profile
 from evergreen.drift.scan import empty_like, fill, plan_profile
 from evergreen.drift.season import same_period

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from evergreen.drift.profile import DatasetProfile
     from evergreen.models import FittedModel
 
-PREDICTION = "prediction of the champion"
-
 
 def predicted_columns(
     model: FittedModel, reference: DatasetProfile, current: DatasetProfile

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evergreen.artifacts import read_frame
 from evergreen.errors import ArtifactError
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.gate import GateSettings, Ruling, missed_floors, rule_against_champion, rule_without_champion
@@ -59,7 +60,34 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
     if ours is None:
         raise EvaluationError("challenger: the artifact holds no model. Give evaluate_model the output of train_model.")
     theirs = load_present(champion)
-    rows = comparison_rows(holdout_data, [ours] if theirs is None else [ours, theirs])
+    rows = comparison_rows(read_frame(holdout_data.path), [ours] if theirs is None else [ours, theirs])
+    version = str(champion.metadata.get("version", "unknown")) if theirs else "none"
+    evaluation, scored = compare_models(ours, theirs, rows, metric=metric, settings=settings, champion_version=version)
+    if scored is not None and evaluation.verdict == "promote":
+        # It costs a process: only a challenger that passed everything else has to show that it can be served.
+        served = check_servability(challenger.path, rows.frame, scored.challenger.predicted, settings.config.serving)
+        evaluation.checks.extend(asdict(check) for check in served)
+        _rule(evaluation, apply_checks(Ruling(evaluation.verdict, evaluation.conclusion, evaluation.reasons), served, when_unclear="reject"))
+        evaluation.sentence = _sentence(evaluation)
+    return evaluation, scored
+
+
+def compare_models(
+    ours: FittedModel, theirs: FittedModel | None, rows: ComparisonRows, *, metric: str, settings: GateSettings, champion_version: str
+) -> tuple[Evaluation, Scored | None]:
+    """Score two models on rows that neither has seen, and rule; whether the challenger can be served is not looked at.
+
+    Args:
+        ours: The challenger.
+        theirs: The champion, or None.
+        rows: The rows.
+        metric: ``auto`` or a scikit-learn scorer's name.
+        settings: The gate's settings.
+        champion_version: The champion's version, or ``none``.
+
+    Raises:
+        EvaluationError: The metric is unknown, or a floor or slice names what is not there.
+    """
     task = ours.description.task
     try:
         measure = resolve_metric(metric, task)
@@ -73,18 +101,13 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
         margin=settings.margin,
         rows=len(rows.frame),
         rows_seen_by_champion=rows.seen,
-        champion_version=str(champion.metadata.get("version", "unknown")) if theirs else "none",
+        champion_version=champion_version,
         challenger_id=ours.description.challenger_id,
         reasons=[],
         holdout_window={"start": rows.start, "end": rows.end},
         importances=dict(ours.description.importances),
     )
     scored = _fill(evaluation, rows, ours, theirs, metric=measure, settings=settings)
-    if scored is not None and evaluation.verdict == "promote":
-        # It costs a process: only a challenger that passed everything else has to show that it can be served.
-        served = check_servability(challenger.path, rows.frame, scored.challenger.predicted, settings.config.serving)
-        evaluation.checks.extend(asdict(check) for check in served)
-        _rule(evaluation, apply_checks(Ruling(evaluation.verdict, evaluation.conclusion, evaluation.reasons), served, when_unclear="reject"))
     evaluation.sentence = _sentence(evaluation)
     return evaluation, scored
 
@@ -128,7 +151,8 @@ def _fill(
         ruling = apply_checks(ruling, found.checks, when_unclear=settings.config.when_unclear)
     except ScoringError as error:
         ruling = Ruling("reject", "cannot tell", [str(error)])
-    if few and evaluation.challenger_score is not None:
+    # Only what nobody can tell: a missed floor or a failed check stands, however few the rows.
+    if few and ruling.conclusion in ("not better", "cannot tell") and evaluation.challenger_score is not None:
         ruling = Ruling("promote", "cannot tell", [*evaluation.reasons, "The gate's configuration promotes when nobody can tell."])
     _rule(evaluation, ruling)
     return scored

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.reporting.figures import FIRST, INK, SECOND, _legend, _readable, _svg, bar_chart, stacked
+from evergreen.reporting.figures import FIRST, INK, SECOND, bar_chart, legend, readable, stacked, svg_figure
 from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def _forest(items: list[dict[str, Any]], metric: str, *, against: bool) -> str:
         if against:
             axes.axvline(0.0, color=INK, linewidth=0.8)
         axes.set_ylim(-0.6, len(items) - 0.4)
-        axes.set_yticks(range(len(items)), [_readable(item["name"], 28) for item in reversed(items)])
-        axes.set_xlabel(_readable(f"{'challenger minus champion' if against else 'challenger'}, {metric}", 60))
+        axes.set_yticks(range(len(items)), [readable(item["name"], 28) for item in reversed(items)])
+        axes.set_xlabel(readable(f"{'challenger minus champion' if against else 'challenger'}, {metric}", 60))
 
-    return _svg(draw, height_in=0.9 + 0.3 * len(items))
+    return svg_figure(draw, height_in=0.9 + 0.3 * len(items))
 
 
 def _importances(evaluation: Evaluation) -> Section | None:
@@ -81,7 +81,7 @@ def _curves(scored: Scored) -> Section | None:
             axes.plot(*_thinned(false_positive, true_positive), color=colour, label=name)
         axes.set_xlabel("false positive rate")
         axes.set_ylabel("true positive rate")
-        _legend(axes)
+        legend(axes)
 
     def precision(axes: Any) -> None:
         for (name, model), colour in zip(drawable, (FIRST, SECOND), strict=False):
@@ -89,10 +89,10 @@ def _curves(scored: Scored) -> Section | None:
             axes.plot(*_thinned(found, exact), color=colour, label=name)
         axes.set_xlabel("recall")
         axes.set_ylabel("precision")
-        _legend(axes)
+        legend(axes)
 
     positive = drawable[0][1].classes[-1]
-    figures = stacked([_svg(receiver, height_in=3.2), _svg(precision, height_in=3.2)])
+    figures = stacked([svg_figure(receiver, height_in=3.2), svg_figure(precision, height_in=3.2)])
     return Section("ROC and precision-recall curves", paragraphs=[f"The positive class is {positive}."], figure_svg=figures)
 
 
@@ -128,7 +128,7 @@ def _calibration(evaluation: Evaluation) -> Section | None:
         axes.set_ylabel("share that came true")
 
     words = f"Expected calibration error {found['error']:.4f}, in {len(found['rows'])} bins of equally many rows. On the dotted line 0.7 means seven in ten."
-    return Section("Calibration", paragraphs=[words], figure_svg=_svg(draw, height_in=3.2))
+    return Section("Calibration", paragraphs=[words], figure_svg=svg_figure(draw, height_in=3.2))
 
 
 def _residuals(scored: Scored) -> Section | None:
@@ -145,6 +145,6 @@ def _residuals(scored: Scored) -> Section | None:
             axes.stairs(np.histogram(errors, bins=edges)[0], edges, color=colour, linewidth=1.8, label=name)
         axes.set_xlabel("predicted minus true")
         axes.set_ylabel("rows")
-        _legend(axes)
+        legend(axes)
 
-    return Section("Errors", figure_svg=_svg(draw, height_in=2.6))
+    return Section("Errors", figure_svg=svg_figure(draw, height_in=2.6))

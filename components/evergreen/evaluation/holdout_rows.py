@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from evergreen.artifacts import is_present, read_frame
+from evergreen.artifacts import is_present
 from evergreen.columns import event_times, iso_time, prepare_labels
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.models import FittedModel, load_model
@@ -39,18 +39,17 @@ def load_present(artifact: Any) -> FittedModel | None:
     return load_model(artifact.path) if is_present(artifact) else None
 
 
-def comparison_rows(holdout_data: Any, models: Sequence[FittedModel]) -> ComparisonRows:
+def comparison_rows(frame: pd.DataFrame, models: Sequence[FittedModel]) -> ComparisonRows:
     """Return the labelled holdout rows from the newest ``fit_end`` of the models on.
 
     Args:
-        holdout_data: The holdout artifact.
+        frame: The holdout.
         models: The models compared, the challenger first.
 
     Raises:
         EvaluationError: The holdout lacks the label or the event time.
     """
     target, timestamp = models[0].description.target_column, models[0].description.timestamp_column
-    frame = read_frame(holdout_data.path)
     for name in (target, timestamp):
         if name not in frame.columns:
             raise EvaluationError(f"holdout_data: has no column {name!r}, which the challenger was trained with; its columns are {', '.join(frame.columns)}.")

@@ -85,17 +85,48 @@ def monitor(
     if not is_present(model) or not is_present(baseline):
         return Performance("no champion", margin=margin, sentence="There is no champion, so there is nothing to watch.")
     from evergreen.models import load_model
+
+    return monitor_rows(
+        load_model(model.path),
+        read_json(baseline.path),
+        read_frame(current_data.path),
+        window_end=current_data.metadata.get("window_end"),
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        label_delay_days=label_delay_days,
+        margin=margin,
+        minimum_rows=minimum_rows,
+        seed=seed,
+    )
+
+
+def monitor_rows(
+    champion: FittedModel,
+    baseline: dict[str, Any],
+    frame: pd.DataFrame,
+    *,
+    window_end: str | None,
+    target_column: str,
+    timestamp_column: str,
+    label_delay_days: int,
+    margin: float,
+    minimum_rows: int,
+    seed: int,
+) -> Performance:
+    """Score a model on the rows of a window that it has not seen and that have a label, and compare with its baseline.
+
+    Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves in place of artifacts.
+    """
     from evergreen.scoring import ScoringError
 
-    champion = load_model(model.path)
-    known = read_json(baseline.path)
-    result = Performance("cannot tell", metric=str(known.get("metric") or ""), margin=margin)
-    result.baseline_score, result.baseline_lower, result.baseline_upper = (_number(known.get(name)) for name in ("score", "lower", "upper"))
+    result = Performance("cannot tell", metric=str(baseline.get("metric") or ""), margin=margin)
+    result.baseline_score, result.baseline_lower, result.baseline_upper = (_number(baseline.get(name)) for name in ("score", "lower", "upper"))
     if not result.metric or result.baseline_score is None:
         raise PerformanceError(
-            f"baseline {baseline.path}: expected a metric and a score, found {known.get('metric')!r} and {known.get('score')!r}. Promote a model again."
+            f"baseline: expected a metric and a score, found {baseline.get('metric')!r} and {baseline.get('score')!r}. Promote a model again."
         )
-    rows = _usable_rows(current_data, champion, result, target_column=target_column, timestamp_column=timestamp_column, label_delay_days=label_delay_days)
+    columns = {"target_column": target_column, "timestamp_column": timestamp_column}
+    rows = _usable_rows(frame, window_end, champion, result, columns=columns, label_delay_days=label_delay_days)
     if len(rows) < minimum_rows:
         result.sentence = (
             f"Cannot tell: {len(rows)} labelled rows are newer than what the champion has seen ({result.rows_seen_by_champion} seen, "
@@ -120,22 +151,20 @@ def _check_settings(label_delay_days: int, margin: float, minimum_rows: int) -> 
 
 
 def _usable_rows(
-    current_data: Any, champion: FittedModel, result: Performance, *, target_column: str, timestamp_column: str, label_delay_days: int
+    frame: pd.DataFrame, window_end: str | None, champion: FittedModel, result: Performance, *, columns: dict[str, str], label_delay_days: int
 ) -> pd.DataFrame:
     import pandas as pd
 
     from evergreen.columns import event_times
 
-    frame = read_frame(current_data.path)
-    for role, name in (("target_column", target_column), ("timestamp_column", timestamp_column)):
+    for role, name in columns.items():
         if name not in frame.columns:
             raise PerformanceError(f"{role} {name!r}: the current data has no such column; its columns are {', '.join(map(str, frame.columns))}.")
-    times = event_times(frame[timestamp_column])
-    window_end = current_data.metadata.get("window_end")
+    times = event_times(frame[columns["timestamp_column"]])
     end = pd.Timestamp(window_end) if window_end else times.max() + pd.Timedelta(microseconds=1)
     end = (end.tz_localize("UTC") if end.tz is None else end) - pd.Timedelta(days=label_delay_days)
     seen = times < pd.Timestamp(champion.description.fit_end)
-    settled = (times < end) & frame[target_column].notna()
+    settled = (times < end) & frame[columns["target_column"]].notna()
     result.rows_seen_by_champion, result.rows_unlabelled = int(seen.sum()), int((~seen & ~settled).sum())
     usable = frame[~seen & settled]
     result.rows = len(usable)

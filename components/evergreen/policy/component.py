@@ -16,6 +16,9 @@ def decide_retraining(
     policy_config: str = "default",
     mode: str = "auto",
     window_end: str = "latest",
+    model_name: str = "none",
+    validation: str = "passed",
+    event: str = "none",
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "decide_retraining",
@@ -29,7 +32,10 @@ def decide_retraining(
         policy_config: "default", or the policy as YAML or JSON, in line or as the path or gs:// URI of a file.
         mode: "auto", "force" (retrain in any case) or "dry-run" (decide as auto; the promotion is withheld later).
         window_end: End of the watched window as ingest_data returned it; "latest" when it is not known.
-        ledger_uri: Folder or bucket of the run records; "none" records nothing.
+        model_name: Name of the registered model, whose ledger holds earlier decisions for hysteresis, cool-down and budget; "none" decides without them.
+        validation: What validate_data answered, for the veto contract_warnings.
+        event: What happened elsewhere and asks for a retraining, in a few words; "none" when nothing did.
+        ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
         run_id: The pipeline run's id.
         step_name: Name of this step in the run's records.
 
@@ -52,6 +58,12 @@ def decide_retraining(
             policy_config=policy_config,
             mode=mode,
             window_end=window_end,
+            model_name=model_name,
+            validation=validation,
+            event=event,
+            ledger_uri=ledger_uri,
+            run_id=run_id,
+            step_name=step_name,
         )
         record.outcome = made.decision
         record.details = made.as_json()

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.policy import triggers
 from evergreen.policy.errors import PolicyError
+from evergreen.policy.restraint import held_back
 
 if TYPE_CHECKING:
     from evergreen.policy.policy_file import Policy
     from evergreen.policy.triggers import Evidence, Trigger
+
+
+# In the order in which they decide. The last ones count only while performance cannot be told.
+DECIDING = ("no_champion", "explicit_request", "external_event", "performance", "follow_up", "model_age", "new_data")
+DECIDING_WITHOUT_LABELS = ("input_drift", "prediction_drift")
 
 
 @dataclass(frozen=True)
@@ -21,10 +27,13 @@ class Decision:
         decision: ``retrain`` or ``keep``.
         reasons: Full sentences, the decisive one first.
         alert: Whether a person should look, although (or while) nothing is retrained.
-        rule: Name of what decided: a trigger's, ``alert_only`` or ``all_quiet``.
+        rule: Name of what decided: a trigger's; ``hysteresis``, ``cooldown``, ``budget`` or ``veto_...`` when that held a trigger back;
+            ``alert_only`` or ``all_quiet``.
         triggers: What each trigger said.
         mode: The mode it was decided in.
         policy: The policy it was decided by.
+        window_end: End of the watched window, ISO, UTC, or ``latest``.
+        rows: Rows of the watched window.
     """
 
     decision: str
@@ -34,6 +43,8 @@ class Decision:
     triggers: list[Trigger] = field(default_factory=list)
     mode: str = "auto"
     policy: dict[str, Any] = field(default_factory=dict)
+    window_end: str = "latest"
+    rows: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the decision as plain JSON values."""
@@ -41,11 +52,12 @@ class Decision:
 
 
 def decide(evidence: Evidence, policy: Policy) -> Decision:
-    """Decide whether to retrain.
+    """Decide whether to retrain. The same evidence gives the same decision.
 
-    In this order: no champion, an explicit request, degraded performance, a champion that is too old, and severe drift
-    while performance cannot be told. Drift while labels show that performance holds does not retrain: it alerts. What
-    cannot be told is said among the reasons.
+    In this order: no champion, an explicit request, an external event, degraded performance, a champion that is too old,
+    enough new rows, and, while performance cannot be told, severe drift of the inputs or the predictions. Drift while
+    labels show that performance holds does not retrain: it alerts. A trigger that fired may be held back by hysteresis, a veto,
+    a cool-down or a budget, except for the first two. What cannot be told is said among the reasons.
 
     Args:
         evidence: What is known.
@@ -56,31 +68,44 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
     """
     if evidence.mode not in triggers.MODES:
         raise PolicyError(f"policy_mode {evidence.mode!r}: expected one of {', '.join(triggers.MODES)}. Correct the parameter.")
-    said = {
-        trigger.name: trigger
-        for trigger in (
-            triggers.no_champion(evidence),
-            triggers.explicit_request(evidence),
-            triggers.performance(evidence),
-            triggers.input_drift(evidence, retrain_on=policy.retrain_on_drift_severity),
-            triggers.model_age(evidence, maximum_days=policy.maximum_model_age_days),
-        )
-    }
-    rule = _deciding_trigger(said, policy)
+    said = {trigger.name: trigger for trigger in _all_triggers(evidence, policy)}
+    rule, against = "", ("", "")
+    for name in _asking(said, policy):
+        held = held_back(name, evidence, policy, said)
+        if not held[0]:
+            rule = name
+            break
+        against = against if against[0] else held
     drifts = str(evidence.drift.get("verdict")) == "drift"
-    degraded = said["performance"].verdict == "fired"
+    alert = drifts or said["performance"].verdict == "fired" or (not rule and bool(against[0]))
     reasons = _reasons(said, rule=rule, drifts=drifts, policy=policy)
-    alert = drifts or degraded
-    name = rule or ("alert_only" if alert else "all_quiet")
-    return Decision("retrain" if rule else "keep", reasons, alert, name, list(said.values()), evidence.mode, policy.model_dump(mode="json"))
+    if not rule and against[0]:
+        reasons.append(against[1])
+    name = rule or against[0] or ("alert_only" if alert else "all_quiet")
+    rows = int(evidence.drift.get("rows", {}).get("current") or 0)
+    return Decision(
+        "retrain" if rule else "keep", reasons, alert, name, list(said.values()), evidence.mode, policy.model_dump(mode="json"), evidence.window_end, rows
+    )
 
 
-def _deciding_trigger(said: dict[str, Trigger], policy: Policy) -> str:
-    for name in ("no_champion", "explicit_request", "performance", "model_age"):
-        if name in policy.triggers and said[name].verdict == "fired":
-            return name
-    drift_counts = "input_drift" in policy.triggers and said["input_drift"].verdict == "fired"
-    return "input_drift" if drift_counts and said["performance"].verdict == "cannot tell" else ""
+def _all_triggers(evidence: Evidence, policy: Policy) -> tuple[Trigger, ...]:
+    return (
+        triggers.no_champion(evidence),
+        triggers.explicit_request(evidence),
+        triggers.external_event(evidence),
+        triggers.performance(evidence),
+        triggers.follow_up(evidence, windows=policy.follow_up_windows),
+        triggers.input_drift(evidence, retrain_on=policy.retrain_on_drift_severity),
+        triggers.prediction_drift(evidence, retrain_on=policy.retrain_on_drift_severity),
+        triggers.new_data(evidence, minimum_rows=policy.minimum_new_rows),
+        triggers.model_age(evidence, maximum_days=policy.maximum_model_age_days),
+    )
+
+
+def _asking(said: dict[str, Trigger], policy: Policy) -> list[str]:
+    """Return the triggers that ask for a retraining, in the order in which they decide."""
+    counting = DECIDING + (DECIDING_WITHOUT_LABELS if said["performance"].verdict == "cannot tell" else ())
+    return [name for name in counting if name in policy.triggers and said[name].verdict == "fired"]
 
 
 def _reasons(said: dict[str, Trigger], *, rule: str, drifts: bool, policy: Policy) -> list[str]:

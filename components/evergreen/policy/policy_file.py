@@ -4,15 +4,61 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evergreen.policy.errors import PolicyError
 from evergreen.settings import read_settings
 
-TriggerName = Literal["no_champion", "explicit_request", "performance", "input_drift", "model_age"]
+TriggerName = Literal[
+    "no_champion",
+    "explicit_request",
+    "external_event",
+    "performance",
+    "follow_up",
+    "input_drift",
+    "prediction_drift",
+    "new_data",
+    "model_age",
+]
+VetoName = Literal["insufficient_data", "contract_warnings", "rollout_under_way"]
+Days = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Policy(BaseModel):
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Hysteresis(_Strict):
+    """A trigger has to fire in so many of the last windows, the newest among them, before it retrains.
+
+    Attributes:
+        needed: In how many windows.
+        windows: Of how many.
+    """
+
+    needed: Annotated[int, Field(ge=1)] = 1
+    windows: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Hysteresis:
+        if self.needed > self.windows:
+            raise ValueError(f"needed {self.needed} of windows {self.windows} can never be reached")
+        return self
+
+
+class Budget(_Strict):
+    """At most so many retrainings in so many days.
+
+    Attributes:
+        retrains: How many.
+        days: In how many days before the window's end.
+    """
+
+    retrains: Annotated[int, Field(ge=1)]
+    days: Days
+
+
+class Policy(_Strict):
     """When to retrain.
 
     Attributes:
@@ -20,14 +66,42 @@ class Policy(BaseModel):
         triggers: The triggers that may cause a retraining; the others are still shown.
         retrain_on_drift_severity: Smallest severity of drift that retrains while performance cannot be told.
         maximum_model_age_days: Age of the champion's newest training row at which it is retrained; None is never.
+        minimum_new_rows: From so many rows since the champion was fitted on it is retrained; None is never.
+        follow_up_windows: In so many windows after a promotion that answered degraded performance it is retrained again, as the
+            training window fills with rows from after the change.
+        hysteresis: In how many of the last windows performance or drift has to speak. A request, an event, an age or a number of rows needs no second window.
+        cooldown_days: For so many days after a retraining there is no other; None is no such time.
+        budget: Most retrainings in a period; None is any number.
+        vetoes: What stands against a retraining: ``insufficient_data`` (neither drift nor performance can be told), ``contract_warnings`` (the
+            data passed with warnings), ``rollout_under_way`` (a version waits for approval or is being rolled out).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     version: Literal[1] = 1
-    triggers: tuple[TriggerName, ...] = ("no_champion", "explicit_request", "performance", "input_drift", "model_age")
+    triggers: tuple[TriggerName, ...] = (
+        "no_champion",
+        "explicit_request",
+        "external_event",
+        "performance",
+        "follow_up",
+        "input_drift",
+        "prediction_drift",
+        "new_data",
+        "model_age",
+    )
     retrain_on_drift_severity: Literal["slight", "moderate", "severe"] = "severe"
-    maximum_model_age_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    maximum_model_age_days: Days | None = None
+    minimum_new_rows: Annotated[int, Field(ge=1)] | None = None
+    follow_up_windows: Annotated[int, Field(ge=0)] = 4
+    hysteresis: Hysteresis = Hysteresis()
+    cooldown_days: Days | None = None
+    budget: Budget | None = None
+    vetoes: tuple[VetoName, ...] = ("rollout_under_way",)
+
+    @model_validator(mode="after")
+    def _check_contradictions(self) -> Policy:
+        if self.cooldown_days is not None and self.maximum_model_age_days is not None and self.cooldown_days > self.maximum_model_age_days:
+            raise ValueError(f"cooldown_days {self.cooldown_days:g} is longer than maximum_model_age_days {self.maximum_model_age_days:g}")
+        return self
 
 
 def read_policy(value: str) -> Policy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evergreen.reporting.page import Section, Table, Tone, render_page
 
@@ -27,10 +27,25 @@ def decision_page(decision: Decision) -> str:
                 f"Mode {decision.mode}. Enabled triggers: {', '.join(str(name).replace('_', ' ') for name in decision.policy.get('triggers', []))}.",
                 f"Drift retrains from {decision.policy.get('retrain_on_drift_severity')} on, and only while performance cannot be told.",
                 "The champion's age alone never retrains." if maximum is None else f"A champion older than {maximum:g} days is retrained.",
+                *_restraints(decision.policy),
             ],
         ),
     ]
     return render_page("Retraining decision", verdict, tone, sections)
+
+
+def _restraints(policy: dict[str, Any]) -> list[str]:
+    hysteresis, budget, cooldown = policy.get("hysteresis") or {}, policy.get("budget"), policy.get("cooldown_days")
+    said = []
+    if hysteresis.get("windows", 1) > 1:
+        said.append(f"Performance and drift retrain when they speak in {hysteresis['needed']} of the last {hysteresis['windows']} windows.")
+    if cooldown is not None:
+        said.append(f"For {cooldown:g} days after a retraining there is no other.")
+    if budget:
+        said.append(f"There are at most {budget['retrains']} retrainings in {budget['days']:g} days.")
+    if policy.get("vetoes"):
+        said.append(f"What stands against a retraining: {', '.join(str(name).replace('_', ' ') for name in policy['vetoes'])}.")
+    return said
 
 
 def _text(value: float | str | None) -> str | None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import is_present, read_json, write_json
 from evergreen.policy.decision import Decision, decide
+from evergreen.policy.history import read_history
 from evergreen.policy.policy_file import read_policy
 from evergreen.policy.report import decision_page
 from evergreen.policy.triggers import Evidence
+from evergreen.registry.champion import open_ledger
+from evergreen.registry.record import RETRAINING, WAITING, Entry
+from evergreen.state import is_nothing
+
+if TYPE_CHECKING:
+    from evergreen.registry.ledger import Ledger
+
+LEFT_OUT = ("policy",)
+ENDS_A_ROLLOUT = ("promotion", "rollback")
 
 
 def run_decision_step(
@@ -22,8 +32,14 @@ def run_decision_step(
     policy_config: str,
     mode: str,
     window_end: str,
+    model_name: str = "none",
+    validation: str = "passed",
+    event: str = "none",
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "decide_retraining",
 ) -> Decision:
-    """Decide, and write decision and report.
+    """Decide, and write decision and report; a retraining goes into the model's ledger, and so does a champion that stays, by `keep_champion`.
 
     Args:
         drift_result: Artifact of detect_drift.
@@ -34,6 +50,12 @@ def run_decision_step(
         policy_config: The policy parameter.
         mode: ``auto``, ``force`` or ``dry-run``.
         window_end: End of the watched window, ISO, or ``latest``.
+        model_name: Name of the registered model, whose ledger holds earlier decisions; ``none`` decides without them.
+        validation: What validate_data answered.
+        event: An event that asks for a retraining, or ``none``.
+        ledger_uri: Folder or bucket of the ledger, or ``none``.
+        run_id: The pipeline run.
+        step_name: The step.
 
     Returns:
         The decision.
@@ -41,12 +63,34 @@ def run_decision_step(
     Raises:
         ArtifactError: A result cannot be read.
         PolicyError: The policy, the mode or a verdict cannot be used.
+        LedgerError: The ledger cannot be read.
     """
     champion = {**read_json(baseline.path), "present": True} if is_present(baseline) else {"present": False}
-    evidence = Evidence(read_json(drift_result.path), read_json(performance_result.path), champion, mode, window_end)
+    ledger = None if is_nothing(model_name) else open_ledger(ledger_uri, model_name)
+    evidence = Evidence(
+        read_json(drift_result.path),
+        read_json(performance_result.path),
+        champion,
+        mode,
+        window_end,
+        history=read_history(ledger, run_id=run_id),
+        validation=validation,
+        event=event,
+        rollout_under_way=_rollout_under_way(ledger),
+    )
     made = decide(evidence, read_policy(policy_config))
     write_json(decision.path, made.as_json())
     decision.metadata.update({"decision": made.decision, "rule": made.rule, "alert": made.alert})
     Path(decision_report.path).parent.mkdir(parents=True, exist_ok=True)
     Path(decision_report.path).write_text(decision_page(made), encoding="utf-8")
+    if ledger is not None and made.decision == "retrain":
+        recorded = {name: value for name, value in made.as_json().items() if name not in LEFT_OUT}
+        ledger.append(Entry(RETRAINING, run_id=run_id, step_name=step_name, evidence={**recorded, "sentence": " ".join(made.reasons)}))
     return made
+
+
+def _rollout_under_way(ledger: Ledger | None) -> bool:
+    if ledger is None:
+        return False
+    last = next((record for record in ledger.newest_first() if record.kind in (WAITING, *ENDS_A_ROLLOUT)), None)
+    return last is not None and last.kind == WAITING

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from evergreen.drift.prediction_name import PREDICTION
 from evergreen.policy.errors import PolicyError
+from evergreen.policy.history import days_between, since_champion, windows_since_recovery
+from evergreen.state import is_nothing
+
+if TYPE_CHECKING:
+    from evergreen.policy.history import PastDecision
 
 SEVERITIES = ("none", "slight", "moderate", "severe")
 MODES = ("auto", "force", "dry-run")
@@ -22,6 +27,10 @@ class Evidence:
         baseline: The champion's baseline; ``{"present": False}`` when there is none.
         mode: ``auto``, ``force`` or ``dry-run``.
         window_end: End of the watched window, ISO, UTC; ``latest`` when it is not known.
+        history: What was decided for this model before, in any order.
+        validation: What validate_data answered: ``passed`` or ``passed with warnings``.
+        event: What happened elsewhere and asks for a retraining, in a few words; ``none`` when nothing did.
+        rollout_under_way: Whether a version of this model waits for approval or is being rolled out.
     """
 
     drift: dict[str, Any]
@@ -29,6 +38,10 @@ class Evidence:
     baseline: dict[str, Any]
     mode: str
     window_end: str
+    history: tuple[PastDecision, ...] = ()
+    validation: str = "passed"
+    event: str = "none"
+    rollout_under_way: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,13 @@ def explicit_request(evidence: Evidence) -> Trigger:
     if evidence.mode == "force":
         return Trigger("explicit_request", "force", None, "fired", "A retraining was asked for (mode force).")
     return Trigger("explicit_request", evidence.mode, None, "quiet", f"No retraining was asked for (mode {evidence.mode}).")
+
+
+def external_event(evidence: Evidence) -> Trigger:
+    """Fire when something elsewhere asks for a retraining: a new product, a changed law, a repaired sensor."""
+    if is_nothing(evidence.event):
+        return Trigger("external_event", "none", None, "quiet", "No event was reported.")
+    return Trigger("external_event", evidence.event, None, "fired", f"An event asks for a retraining: {evidence.event}.")
 
 
 def performance(evidence: Evidence) -> Trigger:
@@ -108,19 +128,81 @@ def input_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:
     raise PolicyError(f"drift result: verdict {verdict!r} is unknown; expected 'drift', 'no drift', 'insufficient' or 'no champion'. Check detect_drift.")
 
 
-def model_age(evidence: Evidence, *, maximum_days: float | None) -> Trigger:
-    """Fire when the newest row the champion has seen is older than the policy allows.
+def prediction_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:
+    """Fire when the champion's predictions drift at least as severely as the policy says.
 
     Args:
-        evidence: What is known; the age is the end of the window minus ``fit_end`` of the baseline.
+        evidence: What is known.
+        retrain_on: The smallest severity that fires.
+    """
+    found = next((feature for feature in evidence.drift.get("features", []) if feature.get("name") == PREDICTION), None)
+    if found is None:
+        return Trigger("prediction_drift", None, retrain_on, "cannot tell", "The champion's predictions were not compared.")
+    severity = str(found.get("severity", "none"))
+    if severity not in SEVERITIES:
+        raise PolicyError(f"drift result: severity {severity!r} of {PREDICTION!r} is unknown; expected one of {', '.join(SEVERITIES)}. Check detect_drift.")
+    if not found.get("drift"):
+        return Trigger("prediction_drift", "none", retrain_on, "quiet", "The champion's predictions do not drift.")
+    fired = SEVERITIES.index(severity) >= SEVERITIES.index(retrain_on)
+    return Trigger("prediction_drift", severity, retrain_on, "fired" if fired else "quiet", f"The champion's predictions drift ({severity}).")
+
+
+def follow_up(evidence: Evidence, *, windows: int) -> Trigger:
+    """Fire in the first windows after a promotion that answered degraded performance.
+
+    Then the training window still holds rows from before the change, and each further window of rows from after it may teach a better model.
+
+    Args:
+        evidence: What is known.
+        windows: In how many windows; 0 is never.
+    """
+    number = windows_since_recovery(evidence)
+    if number is None:
+        return Trigger("follow_up", None, windows, "quiet", "The champion was not promoted for degraded performance.")
+    words = f"This is window {number} after the promotion that answered degraded performance"
+    if number <= windows:
+        return Trigger("follow_up", number, windows, "fired", f"{words}, and the policy trains again in the first {windows}: more rows from after the change.")
+    return Trigger("follow_up", number, windows, "quiet", f"{words}; the policy trains again in the first {windows}.")
+
+
+def new_data(evidence: Evidence, *, minimum_rows: int | None) -> Trigger:
+    """Fire when so many rows came in since the champion was fitted.
+
+    Args:
+        evidence: What is known; rows of earlier windows are those that their decisions counted.
+        minimum_rows: From how many rows on; None is never.
+    """
+    now = evidence.drift.get("rows", {}).get("current")
+    if now is None:
+        verdict = "quiet" if minimum_rows is None else "cannot tell"
+        return Trigger("new_data", None, minimum_rows, verdict, "How many rows came in is not known.")
+    rows = int(now) + sum(past.rows for past in since_champion(evidence))
+    words = f"{rows:,} rows came in since the champion was fitted"
+    if minimum_rows is None:
+        return Trigger("new_data", rows, None, "quiet", f"{words}; the policy asks for no number.")
+    if rows >= minimum_rows:
+        return Trigger("new_data", rows, minimum_rows, "fired", f"{words}, and the policy retrains from {minimum_rows:,} on.")
+    return Trigger("new_data", rows, minimum_rows, "quiet", f"{words}; the policy retrains from {minimum_rows:,} on.")
+
+
+def model_age(evidence: Evidence, *, maximum_days: float | None) -> Trigger:
+    """Fire when nothing newer was learned for longer than the policy allows.
+
+    Args:
+        evidence: What is known; the age is the end of the window minus ``fit_end`` of the baseline, or minus the window of a
+            later challenger that was trained and did not pass: it has shown that newer rows teach nothing better.
         maximum_days: The largest age in days; None when any age will do.
     """
     fit_end = evidence.baseline.get("fit_end")
-    age = _days_between(str(fit_end), evidence.window_end) if fit_end and evidence.window_end != "latest" else None
-    if age is None:
+    if not fit_end or evidence.window_end == "latest":
         verdict = "quiet" if maximum_days is None else "cannot tell"
         return Trigger("model_age", None, maximum_days, verdict, "The age of the champion is not known.")
+    age = days_between(str(fit_end), evidence.window_end)
     words = f"The champion has seen rows up to {fit_end}, {age:.4g} days before the end of the window"
+    tried = [past.window_end for past in since_champion(evidence) if past.decision == "retrain"]
+    if tried:
+        age = days_between(tried[-1], evidence.window_end)
+        words += f", and {age:.4g} days ago a challenger was trained on newer ones"
     if maximum_days is None:
         return Trigger("model_age", age, None, "quiet", f"{words}; the policy sets no maximum.")
     if age > maximum_days:
@@ -148,16 +230,3 @@ def _scored(result: dict[str, Any], prefix: str) -> str:
     if score is None:
         return "an unknown score"
     return f"{score:.3g}" if lower is None or upper is None else f"{score:.3g} ({lower:.3g} to {upper:.3g})"
-
-
-def _days_between(start: str, end: str) -> float:
-    return (_time(end, "window_end") - _time(start, "fit_end")).total_seconds() / 86_400
-
-
-def _time(text: str, name: str) -> datetime:
-    try:
-        # Python 3.10 does not read the "Z".
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise PolicyError(f"{name} {text!r} is no time: expected ISO text such as 1981-01-01T00:00:00Z. Pass what ingest_data returned.") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

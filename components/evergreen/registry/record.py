@@ -12,7 +12,8 @@ from evergreen.run_log import plain, to_json
 NO_CHAMPION = "none"
 FIRST_PREVIOUS_HASH = "0" * 64
 WAITING = "waiting for approval"
-KINDS = ("promotion", "rejection", "kept", WAITING, "rollback")
+RETRAINING = "retraining"
+KINDS = ("promotion", "rejection", "kept", WAITING, "rollback", RETRAINING)
 
 
 @dataclass(frozen=True)

@@ -44,11 +44,11 @@ def interval_chart(names: Sequence[str], scores: Sequence[float], lower: Sequenc
             axes.plot([lower[index], upper[index]], [position, position], color=colour, linewidth=3, solid_capstyle="round")
             axes.plot([scores[index]], [position], "o", color=colour, markersize=8)
             axes.annotate(f"{scores[index]:.3f}", (scores[index], position), (0, 9), textcoords="offset points", ha="center", color=INK)
-        axes.set_yticks(positions, [_readable(name) for name in names])
+        axes.set_yticks(positions, [readable(name) for name in names])
         axes.set_ylim(-0.6, len(names) - 0.3)
-        axes.set_xlabel(_readable(axis_label))
+        axes.set_xlabel(readable(axis_label))
 
-    return _svg(draw, height_in=0.9 + 0.6 * len(names))
+    return svg_figure(draw, height_in=0.9 + 0.6 * len(names))
 
 
 def overlaid_histograms(
@@ -72,13 +72,13 @@ def overlaid_histograms(
         for counts, colour, label in ((first, FIRST, labels[0]), (second, SECOND, labels[1])):
             shares = _shares(counts)
             axes.stairs(shares, list(edges), color=colour, fill=True, alpha=0.3)
-            axes.stairs(shares, list(edges), color=colour, linewidth=1.8, label=_readable(label))
-        axes.set_title(_readable(title), color=INK, loc="left", fontsize=10.5)
+            axes.stairs(shares, list(edges), color=colour, linewidth=1.8, label=readable(label))
+        axes.set_title(readable(title), color=INK, loc="left", fontsize=10.5)
         axes.set_ylabel("share of rows")
-        axes.set_xlabel(_readable(axis_label))
-        _legend(axes)
+        axes.set_xlabel(readable(axis_label))
+        legend(axes)
 
-    return _svg(draw, height_in=2.6)
+    return svg_figure(draw, height_in=2.6)
 
 
 def paired_bars(names: Sequence[str], first: Sequence[float], second: Sequence[float], *, labels: tuple[str, str], title: str) -> str:
@@ -98,13 +98,13 @@ def paired_bars(names: Sequence[str], first: Sequence[float], second: Sequence[f
     def draw(axes: Axes) -> None:
         positions = list(range(len(names)))[::-1]
         for counts, colour, label, offset in ((first, FIRST, labels[0], 0.2), (second, SECOND, labels[1], -0.2)):
-            axes.barh([position + offset for position in positions], _shares(counts), height=0.38, color=colour, label=_readable(label))
-        axes.set_yticks(positions, [_readable(name) for name in names])
-        axes.set_title(_readable(title), color=INK, loc="left", fontsize=10.5)
+            axes.barh([position + offset for position in positions], _shares(counts), height=0.38, color=colour, label=readable(label))
+        axes.set_yticks(positions, [readable(name) for name in names])
+        axes.set_title(readable(title), color=INK, loc="left", fontsize=10.5)
         axes.set_xlabel("share of rows")
-        _legend(axes)
+        legend(axes)
 
-    return _svg(draw, height_in=1.3 + 0.42 * len(names))
+    return svg_figure(draw, height_in=1.3 + 0.42 * len(names))
 
 
 def bar_chart(names: Sequence[str], values: Sequence[float], *, axis_label: str, threshold: float | None = None) -> str:
@@ -123,12 +123,12 @@ def bar_chart(names: Sequence[str], values: Sequence[float], *, axis_label: str,
     def draw(axes: Axes) -> None:
         positions = list(range(len(names)))[::-1]
         axes.barh(positions, list(values), height=0.6, color=FIRST)
-        axes.set_yticks(positions, [_readable(name) for name in names])
-        axes.set_xlabel(_readable(axis_label))
+        axes.set_yticks(positions, [readable(name) for name in names])
+        axes.set_xlabel(readable(axis_label))
         if threshold is not None:
             axes.axvline(threshold, color=SECOND, linewidth=1.5, linestyle="--")
 
-    return _svg(draw, height_in=0.9 + 0.32 * len(names))
+    return svg_figure(draw, height_in=0.9 + 0.32 * len(names))
 
 
 def stacked(figures: Sequence[str]) -> str:
@@ -139,12 +139,19 @@ def stacked(figures: Sequence[str]) -> str:
     return "\n".join(_with_id_prefix(figure, f"f{number}-") for number, figure in enumerate(figures))
 
 
-def _legend(axes: Axes) -> None:
+def legend(axes: Axes) -> None:
+    """Draw a figure's legend."""
     # Above the axes, beside the title, where it hides no data.
     axes.legend(frameon=False, labelcolor=INK, loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, borderaxespad=0.0, handlelength=1.2, columnspacing=1.2)
 
 
-def _svg(draw: Callable[[Axes], None], *, height_in: float) -> str:
+def svg_figure(draw: Callable[[Axes], None], *, height_in: float) -> str:
+    """Return what a function draws as an ``<svg>`` element in the page's own colours and font.
+
+    Args:
+        draw: Draws on the axes that it is given.
+        height_in: Height in inches; the width is that of every figure.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -190,7 +197,8 @@ def _shares(counts: Sequence[float]) -> list[float]:
     return [float(count) / total for count in counts]
 
 
-def _readable(name: str, limit: int = 40) -> str:
+def readable(name: str, limit: int = 40) -> str:
+    """Return a name that fits into a figure and that matplotlib takes as it is."""
     # A dollar sign would switch matplotlib to mathematics.
     short = name if len(name) <= limit else f"{name[: limit - 1]}…"
     return short.replace("$", r"\$")

@@ -21,6 +21,7 @@ from evergreen.training.training_rows import TrainingRows, feature_kinds, label_
 from evergreen.training.warnings_about_rows import look_at_rows
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 EXAMPLE_ROWS = 5
@@ -92,16 +93,10 @@ def train_challenger(
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, identifier, model.path)
     if logged is None:
-        features = feature_kinds(to_fit, rows.feature_names)
-        weights = recency_weights(rows.times[rows.times < start], used.recency_half_life_days)
         memory = SearchMemory(tracking, identifier) if searched else None
-        fit = fit_recipe(recipe, to_fit, target_column=target_column, features=features, classes=classes, weights=weights, memory=memory)
-        found = look_at_rows(to_fit, held_out, target_column=target_column, features=features, classes=classes)
-        importances = measure_importances(fit, held_out, target_column=target_column, features=features, classes=classes)
-        description = _describe(
-            fit, rows, features=features, classes=_classes_of(fit), fit_start=rows.times.iloc[0], fit_end=start, count=len(to_fit), identifier=identifier
-        )
-        described = replace(description, importances=importances, training_data_uri=str(training_data.uri))
+        fit, description = fit_before(start, rows, recipe, classes=classes, identifier=identifier, memory=memory)
+        found = look_at_rows(to_fit, held_out, target_column=target_column, features=description.features, classes=classes)
+        described = replace(description, training_data_uri=str(training_data.uri))
         return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=training_data)
     return _reuse(logged, model, rows)
 
@@ -133,21 +128,58 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, identifier, model.path)
     if logged is None:
-        weights = recency_weights(rows.times, used.recency_half_life_days)
-        fit = fit_recipe(recipe, rows.frame, target_column=judged.target_column, features=judged.features, classes=classes, weights=weights)
-        description = _describe(
-            fit,
-            rows,
-            features=judged.features,
-            classes=_classes_of(fit),
-            fit_start=rows.times.iloc[0],
-            fit_end=rows.window_end,
-            count=len(rows.frame),
-            identifier=identifier,
-        )
+        fit, description = fit_all(rows, recipe, features=judged.features, classes=classes, identifier=identifier)
         described = replace(description, importances=judged.importances, training_data_uri=str(training_data.uri))
         return _log(tracking, fit, described, model, rows=rows, fitted_on=rows.frame, role="refit", warnings=[], data=training_data)
     return _reuse(logged, model, rows)
+
+
+def fit_before(
+    start: pd.Timestamp, rows: TrainingRows, recipe: Recipe, *, classes: list[Any], identifier: str, memory: SearchMemory | None = None
+) -> tuple[Fit, ModelDescription]:
+    """Fit a recipe on the rows before the holdout, and measure on the holdout what the model leans on.
+
+    Args:
+        start: Event time at which the holdout starts.
+        rows: All labelled rows.
+        recipe: How the model is made.
+        classes: The classes; empty for regression.
+        identifier: The challenger's id.
+        memory: Where a search keeps its scores.
+
+    Raises:
+        TrainingError: The rows or the recipe do not allow it.
+    """
+    held = rows.times >= start
+    to_fit = rows.frame[~held]
+    features = feature_kinds(to_fit, rows.feature_names)
+    fit = fit_recipe(
+        recipe, to_fit, target_column=rows.target_column, features=features, classes=classes, weights=_weights(recipe, rows.times[~held]), memory=memory
+    )
+    importances = measure_importances(fit, rows.frame[held], target_column=rows.target_column, features=features, classes=classes)
+    return fit, replace(_describe(fit, rows, features=features, fit_end=start, count=len(to_fit), identifier=identifier), importances=importances)
+
+
+def fit_all(rows: TrainingRows, recipe: Recipe, *, features: dict[str, str], classes: list[Any], identifier: str) -> tuple[Fit, ModelDescription]:
+    """Fit a recipe on all rows.
+
+    Args:
+        rows: All labelled rows.
+        recipe: How the model is made.
+        features: Kind of each feature.
+        classes: The classes; empty for regression.
+        identifier: The model's id.
+
+    Raises:
+        TrainingError: The rows or the recipe do not allow it.
+    """
+    weights = _weights(recipe, rows.times)
+    fit = fit_recipe(recipe, rows.frame, target_column=rows.target_column, features=features, classes=classes, weights=weights)
+    return fit, _describe(fit, rows, features=features, fit_end=rows.window_end, count=len(rows.frame), identifier=identifier)
+
+
+def _weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
+    return recency_weights(times, TrainingOptions(**recipe.options).recency_half_life_days)
 
 
 def _warm_start(champion: Any, estimator: str, search: dict[str, Any]) -> dict[str, Any]:
@@ -172,24 +204,14 @@ def _classes_of(fit: Fit) -> list[Any]:
     return [value.item() if hasattr(value, "item") else value for value in fit.pipeline.classes_] if fit.recipe.task == "classification" else []
 
 
-def _describe(
-    fit: Fit,
-    rows: TrainingRows,
-    *,
-    features: dict[str, str],
-    classes: list[Any],
-    fit_start: pd.Timestamp,
-    fit_end: pd.Timestamp,
-    count: int,
-    identifier: str,
-) -> ModelDescription:
+def _describe(fit: Fit, rows: TrainingRows, *, features: dict[str, str], fit_end: pd.Timestamp, count: int, identifier: str) -> ModelDescription:
     return ModelDescription(
         task=fit.recipe.task,
         target_column=rows.target_column,
         timestamp_column=rows.timestamp_column,
         features=dict(features),
-        classes=classes,
-        fit_start=iso_time(fit_start),
+        classes=_classes_of(fit),
+        fit_start=iso_time(rows.times.iloc[0]),
         fit_end=iso_time(fit_end),
         rows=count,
         estimator=fit.recipe.estimator,

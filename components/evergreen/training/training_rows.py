@@ -65,6 +65,22 @@ def read_training_rows(
         ArtifactError: The dataset cannot be read, or the timestamp column holds no times.
     """
     frame = read_within_memory(path, sample_rows=sample_rows, seed=seed)
+    return training_rows(frame, metadata, target_column=target_column, timestamp_column=timestamp_column)
+
+
+def training_rows(frame: pd.DataFrame, metadata: Mapping[str, Any], *, target_column: str, timestamp_column: str) -> TrainingRows:
+    """Return a frame's labelled rows, oldest first, to learn from.
+
+    Args:
+        frame: All rows of the dataset.
+        metadata: ``fingerprint`` and ``window_end`` are used when they are there.
+        target_column: Name of the label.
+        timestamp_column: Name of the event time.
+
+    Raises:
+        TrainingError: A column is absent, the rows are empty or unlabelled, or a row has no event time.
+        ArtifactError: The timestamp column holds no times.
+    """
     for role, name in (("target_column", target_column), ("timestamp_column", timestamp_column)):
         if name not in frame.columns:
             raise TrainingError(f"{role} {name!r}: the training data has no such column; its columns are {', '.join(map(str, frame.columns))}.")

@@ -1,0 +1,1 @@
+"""What would a policy have done: history, replayed window by window."""

@@ -1,0 +1,152 @@
+"""How models are made and judged in a backtest: by the functions that train_model, evaluate_model and refit_model call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from evergreen.columns import iso_time
+from evergreen.evaluation.comparison import compare_models
+from evergreen.evaluation.gate import GateSettings
+from evergreen.evaluation.holdout_rows import comparison_rows, predictions_of
+from evergreen.models import FittedModel
+from evergreen.scoring import ScoringError, resolve_metric
+from evergreen.training.challenger import fit_all, fit_before
+from evergreen.training.holdout import holdout_start
+from evergreen.training.recipe import Recipe, estimator_path
+from evergreen.training.training_rows import label_classes, training_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evergreen.artifacts import ModelDescription
+    from evergreen.backtest.timeline import Knowledge
+    from evergreen.evaluation.result import Evaluation
+    from evergreen.training.training_rows import TrainingRows
+
+
+@dataclass(frozen=True)
+class LearnerSettings:
+    """How models are made and judged; names and defaults are those of the pipeline's parameters.
+
+    Attributes:
+        training_window_days: Length of the window that is learned from.
+        estimator: Import path of the estimator.
+        hyperparameters: Its hyperparameters.
+        task: ``auto``, ``classification`` or ``regression``.
+        metric: A scikit-learn scorer's name, or ``auto``.
+        margin: What the gate's difference must exceed, in the metric's unit.
+        holdout_share: Newest share of the rows that challenger and champion are compared on.
+        seed: Seed of everything random.
+    """
+
+    training_window_days: int = 1825
+    estimator: str = "auto"
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    task: str = "auto"
+    metric: str = "auto"
+    margin: float = 0.0
+    holdout_share: float = 0.2
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model in use, what monitoring compares it with, and the rows it was fitted on.
+
+    Attributes:
+        version: Its number, from 1 on.
+        model: The model.
+        baseline: Its score at promotion, as `monitor_performance` reads it.
+        reference: The rows it was fitted on.
+    """
+
+    version: int
+    model: FittedModel
+    baseline: dict[str, Any]
+    reference: pd.DataFrame
+
+
+class Learner:
+    """Makes challengers and judges them."""
+
+    def __init__(self, settings: LearnerSettings, *, target_column: str, timestamp_column: str) -> None:
+        """Make a learner; nothing is fitted."""
+        self.settings, self._columns = settings, {"target_column": target_column, "timestamp_column": timestamp_column}
+
+    def first(self, knowledge: Knowledge, days: float) -> Champion:
+        """Return the first model, fitted on the newest days, whatever the gate says: there is nothing else to use.
+
+        Raises:
+            TrainingError: The rows do not allow it.
+        """
+        rows, recipe, classes = self._prepare(knowledge, days)
+        challenger = self._challenger(rows, recipe, classes)
+        return self._refitted(rows, recipe, classes, version=1, evaluation=self._judged(challenger, None, rows))
+
+    def challenge(self, knowledge: Knowledge, champion: Champion) -> Champion | None:
+        """Train a challenger and return it, fitted on all rows, when it passes the gate against the champion; else None.
+
+        Raises:
+            TrainingError: The rows do not allow it.
+        """
+        rows, recipe, classes = self._prepare(knowledge, self.settings.training_window_days)
+        evaluation = self._judged(self._challenger(rows, recipe, classes), champion, rows)
+        if evaluation.verdict != "promote":
+            return None
+        return self._refitted(rows, recipe, classes, version=champion.version + 1, evaluation=evaluation)
+
+    def renew(self, knowledge: Knowledge, champion: Champion) -> Champion:
+        """Return a model fitted on the training window, without a gate.
+
+        Raises:
+            TrainingError: The rows do not allow it.
+        """
+        rows, recipe, classes = self._prepare(knowledge, self.settings.training_window_days)
+        return self._refitted(rows, recipe, classes, version=champion.version + 1, evaluation=None)
+
+    def score(self, champion: Champion, rows: pd.DataFrame) -> float | None:
+        """Return the champion's score on labelled rows, or None where the metric is undefined."""
+        if rows.empty:
+            return None
+        try:
+            predictions = predictions_of(champion.model, rows, target_column=self._columns["target_column"])
+            return float(resolve_metric(self.settings.metric, champion.model.description.task).score_rows(predictions))
+        except ScoringError:
+            return None
+
+    def _prepare(self, knowledge: Knowledge, days: float) -> tuple[TrainingRows, Recipe, list[Any]]:
+        window = knowledge.newest(days)
+        metadata = {"fingerprint": f"{iso_time(knowledge.settled)}, {days:g} days", "window_end": iso_time(knowledge.settled)}
+        rows = training_rows(window.reset_index(drop=True), metadata, **self._columns)
+        task, classes = label_classes(rows.frame[rows.target_column], self.settings.task)
+        return rows, Recipe(task, estimator_path(self.settings.estimator, task), self.settings.hyperparameters, self.settings.seed), classes
+
+    def _challenger(self, rows: TrainingRows, recipe: Recipe, classes: list[Any]) -> FittedModel:
+        start = holdout_start(rows.times, self.settings.holdout_share)
+        fit, description = fit_before(start, rows, recipe, classes=classes, identifier=f"challenger of {iso_time(rows.window_end)}")
+        return FittedModel(fit.pipeline, description)
+
+    def _judged(self, challenger: FittedModel, champion: Champion | None, rows: TrainingRows) -> Evaluation:
+        models = [challenger] if champion is None else [challenger, champion.model]
+        held = comparison_rows(rows.frame[rows.times >= holdout_start(rows.times, self.settings.holdout_share)], models)
+        gate = GateSettings(margin=self.settings.margin, seed=self.settings.seed)
+        version = "none" if champion is None else str(champion.version)
+        theirs = None if champion is None else champion.model
+        return compare_models(challenger, theirs, held, metric=self.settings.metric, settings=gate, champion_version=version)[0]
+
+    def _refitted(self, rows: TrainingRows, recipe: Recipe, classes: list[Any], *, version: int, evaluation: Evaluation | None) -> Champion:
+        from evergreen.training.training_rows import feature_kinds
+
+        features = feature_kinds(rows.frame, rows.feature_names)
+        fit, description = fit_all(rows, recipe, features=features, classes=classes, identifier=f"version {version}")
+        return Champion(version, FittedModel(fit.pipeline, description), _baseline(description, evaluation, version), rows.frame)
+
+
+def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> dict[str, Any]:
+    baseline: dict[str, Any] = {"present": True, "version": str(version), "fit_end": description.fit_end}
+    if evaluation is not None:
+        # Without a score of its own it can be watched for drift and age only.
+        scores = {"score": evaluation.challenger_score, "lower": evaluation.challenger_lower, "upper": evaluation.challenger_upper}
+        baseline |= {"metric": evaluation.metric, **scores}
+    return baseline

@@ -1,0 +1,248 @@
+"""One policy, replayed over history: a window is scored before anything can learn from it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from evergreen.backtest.learner import Champion, Learner, LearnerSettings
+from evergreen.columns import iso_time
+from evergreen.drift.config import DriftConfig
+from evergreen.drift.detection import detect
+from evergreen.performance.monitoring import monitor_rows
+from evergreen.policy.decision import Decision, decide
+from evergreen.policy.history import PastDecision
+from evergreen.policy.triggers import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from evergreen.backtest.timeline import HistoryWindow, Knowledge, Timeline
+    from evergreen.policy.policy_file import Policy
+
+NEVER, ALWAYS = "never", "always"
+MINIMUM_ROWS = 20
+REFERENCE_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all policies of a backtest share.
+
+    Attributes:
+        window_days: Length of the windows.
+        start_days: The first days, which the first model is fitted on.
+        learner: How models are made and judged.
+        drift: What counts as drift.
+    """
+
+    window_days: int
+    start_days: int
+    learner: LearnerSettings = field(default_factory=LearnerSettings)
+    drift: DriftConfig = field(default_factory=lambda: DriftConfig(detectors="profile"))
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """What happened in a window.
+
+    Attributes:
+        start: Its start, ISO, UTC.
+        end: Its end, ISO, UTC.
+        rows: Its labelled rows.
+        metric: Score of the model that was in use; None where it is undefined.
+        retrained: Whether a challenger was trained after it.
+        promoted: Whether that challenger was promoted.
+        rule: What decided; the policy's own name for ``never`` and ``always``.
+        reason: The first reason of the decision.
+    """
+
+    start: str
+    end: str
+    rows: int
+    metric: float | None
+    retrained: bool
+    promoted: bool
+    rule: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A policy's way through history.
+
+    Attributes:
+        name: The policy's name.
+        windows: What happened in each window, oldest first.
+        seconds: Seconds of computing.
+        metric: Name of the metric; higher is better.
+    """
+
+    name: str
+    windows: list[WindowResult]
+    seconds: float
+    metric: str
+
+    @property
+    def scored(self) -> list[WindowResult]:
+        """The windows with a score."""
+        return [window for window in self.windows if window.metric is not None]
+
+    @property
+    def mean_metric(self) -> float | None:
+        """Mean score over the windows."""
+        return fmean(window.metric for window in self.scored if window.metric is not None) if self.scored else None
+
+    @property
+    def worst(self) -> WindowResult | None:
+        """The window with the lowest score."""
+        return min(self.scored, key=lambda window: window.metric or 0.0) if self.scored else None
+
+    @property
+    def retrains(self) -> int:
+        """How often a challenger was trained."""
+        return sum(window.retrained for window in self.windows)
+
+    @property
+    def promotions(self) -> int:
+        """How often a challenger was promoted."""
+        return sum(window.promoted for window in self.windows)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the replay as plain JSON values."""
+        worst = self.worst
+        return {
+            "name": self.name,
+            "metric": self.metric,
+            "mean_metric": self.mean_metric,
+            "retrains": self.retrains,
+            "promotions": self.promotions,
+            "worst_window": worst.metric if worst else None,
+            "worst_window_start": worst.start if worst else None,
+            "seconds": round(self.seconds, 3),
+            "windows": [asdict(window) for window in self.windows],
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Replay:
+        """Return a replay from what `as_json` made of it."""
+        windows = [WindowResult(**window) for window in content["windows"]]
+        return cls(content["name"], windows, content["seconds"], content["metric"])
+
+
+def replay(timeline: Timeline, policy: Policy | str, *, name: str, setting: Setting, progress: Callable[[], None] = lambda: None) -> Replay:
+    """Replay a policy.
+
+    After each window the labels that are known by then tell how the model did, the drift of its inputs is measured, and
+    the policy decides; a challenger that passes the gate is in use from the next window on.
+
+    Args:
+        timeline: History.
+        policy: The policy; ``never`` retrains never, ``always`` refits on the training window after every window, without a gate.
+        name: The policy's name.
+        setting: What all policies share.
+        progress: Called after each window.
+
+    Raises:
+        BacktestError: The windows do not fit into history.
+        TrainingError: A model cannot be trained on its window.
+    """
+    started = time.process_time()
+    windows = timeline.windows(window_days=setting.window_days, start_days=setting.start_days)
+    learner = Learner(setting.learner, target_column=timeline.target_column, timestamp_column=timeline.timestamp_column)
+    # Labels of the first days come late, too: the first model makes do with what is known when the first window begins.
+    champion = learner.first(timeline.at(windows[0].start), setting.start_days)
+    metric = str(champion.baseline["metric"])
+    results: list[WindowResult] = []
+    with tempfile.TemporaryDirectory(prefix="evergreen-backtest-") as folder:
+        watch = _Watch(Path(folder), setting, timeline)
+        for window in windows:
+            rows = timeline.outcome(window)
+            score = learner.score(champion, rows)
+            knowledge = timeline.at(window.end)
+            retrain, rule, reason = _decided(policy, watch, champion, knowledge)
+            challenger = None
+            if retrain:
+                challenger = learner.renew(knowledge, champion) if policy == ALWAYS else learner.challenge(knowledge, champion)
+            champion = challenger or champion
+            results.append(_result(window, rows, score, retrained=retrain, promoted=challenger is not None, rule=rule, reason=reason))
+            progress()
+    return Replay(name, results, time.process_time() - started, metric)
+
+
+def _decided(policy: Policy | str, watch: _Watch, champion: Champion, knowledge: Knowledge) -> tuple[bool, str, str]:
+    if isinstance(policy, str):
+        return policy == ALWAYS, policy, ""
+    decision = watch.decide(policy, champion, knowledge)
+    return decision.decision == "retrain", decision.rule, decision.reasons[0] if decision.reasons else ""
+
+
+def _result(window: HistoryWindow, rows: pd.DataFrame, score: float | None, *, retrained: bool, promoted: bool, rule: str, reason: str) -> WindowResult:
+    return WindowResult(iso_time(window.start), iso_time(window.end), len(rows), score, retrained, promoted, rule, reason)
+
+
+class _Watch:
+    """Watches a champion as the pipeline does, and remembers what was decided."""
+
+    def __init__(self, folder: Path, setting: Setting, timeline: Timeline) -> None:
+        self._folder, self._setting, self._timeline = folder, setting, timeline
+        self._history: list[PastDecision] = []
+        self._reference: tuple[int, Path] | None = None
+
+    def decide(self, policy: Policy, champion: Champion, knowledge: Knowledge) -> Decision:
+        window = knowledge.newest(self._setting.window_days)
+        end = iso_time(knowledge.settled)
+        performance = self._performance(champion, window, end)
+        evidence = Evidence(self._drift(champion, window), performance, champion.baseline, "auto", end, history=tuple(self._history))
+        decision = decide(evidence, policy)
+        fired = tuple(trigger.name for trigger in decision.triggers if trigger.verdict == "fired")
+        self._history.append(PastDecision(end, decision.decision, fired, len(window), decision.rule))
+        return decision
+
+    def _performance(self, champion: Champion, window: pd.DataFrame, end: str) -> dict[str, Any]:
+        if champion.baseline.get("score") is None:
+            # Too few labels had come when it was judged: there is nothing to compare with yet.
+            return {"verdict": "cannot tell", "sentence": "The champion was judged on too few rows to have a score of its own."}
+        return asdict(
+            monitor_rows(
+                champion.model,
+                champion.baseline,
+                window,
+                window_end=end,
+                target_column=self._timeline.target_column,
+                timestamp_column=self._timeline.timestamp_column,
+                label_delay_days=0,
+                margin=0.0,
+                minimum_rows=MINIMUM_ROWS,
+                seed=self._setting.learner.seed,
+            )
+        )
+
+    def _drift(self, champion: Champion, window: pd.DataFrame) -> dict[str, Any]:
+        if window.empty:
+            return {"verdict": "insufficient", "severity": "none", "sentence": "The window holds no rows.", "rows": {"current": 0}}
+        if self._reference is None or self._reference[0] != champion.version:
+            path = self._folder / f"reference-{champion.version}.parquet"
+            rows = champion.reference
+            rows = rows if len(rows) <= REFERENCE_ROWS else rows.sample(REFERENCE_ROWS, random_state=self._setting.learner.seed)
+            rows.to_parquet(path, index=False)
+            self._reference = champion.version, path
+        current = self._folder / "current.parquet"
+        window.to_parquet(current, index=False)
+        compared = detect(
+            self._reference[1],
+            current,
+            config=self._setting.drift,
+            ignored_columns=[self._timeline.target_column],
+            timestamp_column=self._timeline.timestamp_column,
+            importances=champion.model.description.importances or None,
+            model=champion.model,
+            seed=self._setting.learner.seed,
+        )
+        return compared.result.as_json()

@@ -1,0 +1,145 @@
+"""The report of a backtest: scores over time, the price in retrainings, and every policy's figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.backtest.replay import ALWAYS, NEVER
+from evergreen.policy.triggers import metric_name
+from evergreen.reporting.figures import FIRST, INK, SECOND, readable, svg_figure
+from evergreen.reporting.page import Section, Table, Tone, render_page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evergreen.backtest.replay import Replay
+
+RECOVERED_SHARE = 0.5
+BEFORE_WINDOWS = 5
+
+
+def backtest_page(replays: Sequence[Replay], *, title: str = "Backtest of retraining policies", notes: Sequence[str] = ()) -> str:
+    """Return the comparison as an HTML page.
+
+    Args:
+        replays: Never, always and the policies.
+        title: The page's title.
+        notes: Sentences for the top.
+    """
+    sections = [
+        Section("Policies", notes, table=_table(replays)),
+        Section(
+            f"{metric_name(replays[0].metric)} over time",
+            ["A mark is a retraining: filled when its challenger was promoted."],
+            figure_svg=time_figure(replays),
+        ),
+        Section("What retrainings buy", ["Up is better, left is cheaper."], figure_svg=cost_figure(replays)),
+        *[_retrainings(made) for made in replays if made.name not in (NEVER, ALWAYS) and made.retrains],
+    ]
+    return render_page(title, verdict(replays), _tone(replays), sections)
+
+
+def verdict(replays: Sequence[Replay]) -> str:
+    """Return the comparison in one sentence for each policy."""
+    always = next(made for made in replays if made.name == ALWAYS)
+    said = []
+    for made in replays:
+        if made.name in (NEVER, ALWAYS):
+            continue
+        gap = (made.mean_metric or 0.0) - (always.mean_metric or 0.0)
+        said.append(
+            f"{made.name}: {_number(made.mean_metric)} with {made.retrains} retrainings; retraining every window: {_number(always.mean_metric)} with "
+            f"{always.retrains} ({gap:+.4f})."
+        )
+    return " ".join(said)
+
+
+def windows_to_recover(made: Replay) -> int | None:
+    """Return how many windows the longest slump lasted.
+
+    A slump begins when the score falls by more than twice its usual change from window to window (the median over the replay) below the mean of the five
+    windows before, and ends when half of the fall is made good. None when there was no slump.
+    """
+    scores = [window.metric for window in made.scored if window.metric is not None]
+    if len(scores) <= BEFORE_WINDOWS:
+        return None
+    usual = float(np.median(np.abs(np.diff(scores))))
+    longest, index = 0, BEFORE_WINDOWS
+    while index < len(scores):
+        level = float(np.mean(scores[index - BEFORE_WINDOWS : index]))
+        fall = level - scores[index]
+        if fall <= 2 * usual or fall <= 0:
+            index += 1
+            continue
+        floor = level - RECOVERED_SHARE * fall
+        length = next((number for number, score in enumerate(scores[index:]) if score >= floor), len(scores) - index)
+        longest, index = max(longest, length), index + max(length, 1)
+    return longest or None
+
+
+def _table(replays: Sequence[Replay]) -> Table:
+    rows: list[list[str | float | int | None]] = []
+    for made in replays:
+        worst, slump = made.worst, windows_to_recover(made)
+        worst_text = None if worst is None else f"{worst.metric:.4f} ({worst.start[:10]})"
+        rows.append([made.name, _number(made.mean_metric), made.retrains, made.promotions, worst_text, slump, f"{made.seconds:.1f}"])
+    return Table(["Policy", f"Mean {replays[0].metric}", "Retrainings", "Promotions", "Worst window", "Longest slump, windows", "Computing, s"], rows)
+
+
+def _retrainings(made: Replay) -> Section:
+    rows = [[window.end[:10], window.rule.replace("_", " "), "yes" if window.promoted else "no", window.reason] for window in made.windows if window.retrained]
+    return Section(f"Retrainings of {made.name}", table=Table(["After", "Decided by", "Promoted", "Why"], rows))
+
+
+def time_figure(replays: Sequence[Replay]) -> str:
+    """Return the scores over time as an ``<svg>`` element, one panel for each policy, so that lines never hide each other."""
+
+    def draw(axes: Any) -> None:
+        spread = _spread(replays)
+        for position, made in enumerate(reversed(replays)):
+            base = position * 1.25
+            times = np.array([np.datetime64(window.start[:19]) for window in made.scored])
+            heights = np.array([base + (float(window.metric or 0.0) - spread[0]) / (spread[1] - spread[0]) for window in made.scored])
+            axes.plot(times, heights, color=FIRST, linewidth=1.4)
+            for window, time, height in zip(made.scored, times, heights, strict=True):
+                if window.retrained and made.name != ALWAYS:
+                    axes.plot([time], [height], "o", markersize=6, markeredgecolor=SECOND, color=SECOND if window.promoted else "none")
+            axes.axhline(base, color=INK, linewidth=0.4)
+        axes.set_yticks([position * 1.25 + 0.5 for position in range(len(replays))], [readable(made.name, 20) for made in reversed(replays)])
+        axes.set_xlabel(f"each band reaches from {spread[0]:.2f} to {spread[1]:.2f} {readable(replays[0].metric)}")
+
+    return svg_figure(draw, height_in=0.8 + 1.0 * len(replays))
+
+
+def cost_figure(replays: Sequence[Replay]) -> str:
+    """Return mean score against the number of retrainings as an ``<svg>`` element."""
+
+    def draw(axes: Any) -> None:
+        for made in replays:
+            if made.mean_metric is None:
+                continue
+            axes.plot([made.retrains], [made.mean_metric], "o", markersize=8, color=FIRST if made.name in (NEVER, ALWAYS) else SECOND)
+            axes.annotate(readable(made.name, 20), (made.retrains, made.mean_metric), (8, -4), textcoords="offset points", color=INK)
+        axes.margins(x=0.2, y=0.15)
+        axes.set_xlabel("retrainings")
+        axes.set_ylabel(f"mean {readable(replays[0].metric, 30)}")
+
+    return svg_figure(draw, height_in=3.0)
+
+
+def _spread(replays: Sequence[Replay]) -> tuple[float, float]:
+    scores = [window.metric for made in replays for window in made.scored if window.metric is not None]
+    low, high = min(scores, default=0.0), max(scores, default=1.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _tone(replays: Sequence[Replay]) -> Tone:
+    bounds = {made.name: made.mean_metric or 0.0 for made in replays}
+    others = [score for name, score in bounds.items() if name not in (NEVER, ALWAYS)]
+    return "good" if others and max(others) >= bounds[NEVER] else "warning"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"

@@ -1,0 +1,147 @@
+"""History as it unfolds: at each moment only the labels that were known then can be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from evergreen.artifacts import read_frame
+from evergreen.backtest.errors import BacktestError, LookAheadError
+from evergreen.columns import event_times, iso_time
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class HistoryWindow:
+    """A half-open window [start, end) of event time, UTC."""
+
+    start: pd.Timestamp
+    end: pd.Timestamp
+
+
+class Timeline:
+    """Rows in time order, and the windows they fall into."""
+
+    def __init__(self, frame: pd.DataFrame, *, target_column: str, timestamp_column: str, label_delay_days: int = 0) -> None:
+        """Put rows in order.
+
+        Args:
+            frame: Rows with features, label and event time.
+            target_column: Name of the label.
+            timestamp_column: Name of the event time.
+            label_delay_days: A label is known so many days after its row.
+
+        Raises:
+            BacktestError: A column is absent, there are no rows, a row has no time, or the delay is negative.
+        """
+        for role, name in (("--target", target_column), ("--timestamp-column", timestamp_column)):
+            if name not in frame.columns:
+                raise BacktestError(f"{role} {name!r}: the data has no such column; its columns are {', '.join(map(str, frame.columns))}. Correct the name.")
+        if frame.empty:
+            raise BacktestError("data: holds no rows. Name a file or folder with the history of the model's data.")
+        if label_delay_days < 0:
+            raise BacktestError(f"--label-delay-days {label_delay_days}: expected 0 or more days.")
+        times = event_times(frame[timestamp_column])
+        if times.isna().any():
+            raise BacktestError(f"--timestamp-column {timestamp_column!r}: {int(times.isna().sum())} of {len(times)} rows have no event time. Remove them.")
+        order = times.sort_values(kind="stable").index
+        self._frame = frame.loc[order].assign(**{timestamp_column: times.loc[order]}).reset_index(drop=True)
+        self._times = self._frame[timestamp_column]
+        self.target_column, self.timestamp_column = target_column, timestamp_column
+        self.label_delay = pd.Timedelta(days=label_delay_days)
+
+    @classmethod
+    def read(
+        cls, path: str | Path, *, target_column: str, timestamp_column: str, label_delay_days: int = 0, excluded_columns: tuple[str, ...] = ()
+    ) -> Timeline:
+        """Read a file or folder.
+
+        Raises:
+            ArtifactError: It cannot be read.
+            BacktestError: Its rows cannot be used, or a column to exclude is not there.
+        """
+        frame = read_frame(path)
+        missing = [name for name in excluded_columns if name not in frame.columns]
+        if missing:
+            raise BacktestError(f"--exclude {missing[0]!r}: the data has no such column; its columns are {', '.join(map(str, frame.columns))}.")
+        kept = frame.drop(columns=list(excluded_columns))
+        return cls(kept, target_column=target_column, timestamp_column=timestamp_column, label_delay_days=label_delay_days)
+
+    def between(self, since: str, until: str) -> Timeline:
+        """Return the part of history from one ISO time up to another; an empty text is no bound.
+
+        Raises:
+            BacktestError: The part holds no rows.
+        """
+        start = pd.Timestamp(since) if since else self._times.iloc[0]
+        end = pd.Timestamp(until) if until else self._times.iloc[-1] + pd.Timedelta(microseconds=1)
+        part = self._between(start, end)
+        columns = {"target_column": self.target_column, "timestamp_column": self.timestamp_column}
+        return Timeline(part, **columns, label_delay_days=self.label_delay.days)
+
+    def windows(self, *, window_days: int, start_days: int) -> list[HistoryWindow]:
+        """Return the whole windows after the first days, which the first model is fitted on. A remainder at the end is no window.
+
+        Raises:
+            BacktestError: A length is below one day, or the history is too short for a window.
+        """
+        for name, days in (("--window-days", window_days), ("--start-days", start_days)):
+            if days < 1:
+                raise BacktestError(f"{name} {days}: expected at least 1 day.")
+        first, last = self._times.iloc[0].normalize(), self._times.iloc[-1]
+        length, start = pd.Timedelta(days=window_days), first + pd.Timedelta(days=start_days)
+        windows = []
+        # The newest row closes its day, so that daily data fills its last window.
+        while start + length <= last + pd.Timedelta(days=1):
+            windows.append(HistoryWindow(start, start + length))
+            start += length
+        if not windows:
+            raise BacktestError(
+                f"data: its rows reach from {iso_time(first)} to {iso_time(last)}, which holds no window of {window_days} days after the first {start_days}. "
+                "Give more history, or shorter windows."
+            )
+        return windows
+
+    def outcome(self, window: HistoryWindow) -> pd.DataFrame:
+        """Return all labelled rows of a window, to score what was deployed then; nothing may learn from them."""
+        rows = self._between(window.start, window.end)
+        return rows[rows[self.target_column].notna()]
+
+    def at(self, now: pd.Timestamp) -> Knowledge:
+        """Return what was known at a moment."""
+        return Knowledge(self, now)
+
+    def _between(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+        first, last = self._times.searchsorted(start), self._times.searchsorted(end)
+        return self._frame.iloc[int(first) : int(last)]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What was known at a moment: rows whose labels had come by then."""
+
+    timeline: Timeline
+    now: pd.Timestamp
+
+    @property
+    def settled(self) -> pd.Timestamp:
+        """Event time up to which labels were known."""
+        return self.now - self.timeline.label_delay
+
+    def rows(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+        """Return the rows of [start, end), with their labels.
+
+        Raises:
+            LookAheadError: Labels of that time were not known yet.
+        """
+        if end > self.settled:
+            raise LookAheadError(f"at {iso_time(self.now)} labels are known up to {iso_time(self.settled)}, and rows up to {iso_time(end)} were asked for.")
+        return self.timeline._between(start, end)
+
+    def newest(self, days: float) -> pd.DataFrame:
+        """Return the newest days of rows with known labels."""
+        return self.rows(self.settled - pd.Timedelta(days=days), self.settled)

@@ -1,0 +1,101 @@
+"""A search for a policy on the first part of history, and the proof on the rest."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from evergreen.backtest.errors import BacktestError
+from evergreen.backtest.parallel import replay_all
+from evergreen.backtest.policies import DEFAULT, with_bounds
+from evergreen.columns import iso_time
+from evergreen.policy.policy_file import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evergreen.backtest.parallel import HistorySource
+    from evergreen.backtest.replay import Replay, Setting
+
+TUNED = "tuned"
+LEARNED_SHARE = 0.6
+FEWEST_WINDOWS = 4
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A policy that was found, and how it did.
+
+    Attributes:
+        policy: The policy.
+        until: End of the part of history that it was found on, ISO, UTC.
+        searched: What each candidate reached there, the best first.
+        replays: Never, always, the default and the tuned policy on the rest.
+    """
+
+    policy: Policy
+    until: str
+    searched: list[tuple[Policy, Replay, float]]
+    replays: list[Replay]
+
+
+def candidates(window_days: int) -> list[Policy]:
+    """Return the policies that are tried; lengths are in windows, so that they fit data of any pace."""
+    hysteresis = ({"needed": 1, "windows": 1}, {"needed": 2, "windows": 2}, {"needed": 2, "windows": 3})
+    ages = (None, 3 * window_days, 6 * window_days)
+    return [
+        Policy.model_validate({"hysteresis": rule, "maximum_model_age_days": age, "follow_up_windows": follow_up})
+        for rule, age, follow_up in itertools.product(hysteresis, ages, (0, 4))
+    ]
+
+
+def tune(source: HistorySource, setting: Setting, *, retrain_cost: float, until: str = "", progress: Callable[[str], None] = lambda _: None) -> Tuned:
+    """Find a policy on the first part of history and replay it on the rest.
+
+    The best policy has the highest mean metric minus the cost of its retrainings per window.
+
+    Args:
+        source: History.
+        setting: What all policies share.
+        retrain_cost: What a retraining in every window would have to gain in the mean metric to be worth it.
+        until: Where the first part ends, ISO; 60 % of the windows when empty.
+        progress: Called with a policy's name after each of its windows.
+
+    Raises:
+        BacktestError: One of the parts is too short, or the cost is negative.
+    """
+    if retrain_cost < 0:
+        raise BacktestError(f"--retrain-cost {retrain_cost}: expected 0 or more, in the metric's unit.")
+    windows = source.timeline().windows(window_days=setting.window_days, start_days=setting.start_days)
+    end = _time(until) if until else windows[int(len(windows) * LEARNED_SHARE)].start
+    learned = [window for window in windows if window.end <= end]
+    proving = [window for window in windows if window.start >= end]
+    if min(len(learned), len(proving)) < FEWEST_WINDOWS:
+        raise BacktestError(
+            f"--tune until {iso_time(end)}: leaves {len(learned)} windows to search on and {len(proving)} to prove it on; "
+            f"expected at least {FEWEST_WINDOWS} each."
+        )
+    tried = {f"candidate {number}": policy for number, policy in enumerate(candidates(setting.window_days), start=1)}
+    made = {found.name: found for found in replay_all(replace(source, until=iso_time(end)), tried, setting, progress=progress)}
+    ranked = sorted(((policy, made[name], _worth(made[name], retrain_cost)) for name, policy in tried.items()), key=lambda item: -item[2])
+    best = ranked[0][0]
+    # The first model of the rest is fitted on the days before it, as the first part's is.
+    rest = replace(source, since=iso_time(end - pd.Timedelta(days=setting.start_days)))
+    proved = replay_all(rest, with_bounds({DEFAULT: Policy(), TUNED: best}), setting, progress=progress)
+    return Tuned(best, iso_time(end), ranked, proved)
+
+
+def _worth(made: Replay, retrain_cost: float) -> float:
+    mean = made.mean_metric
+    return float("-inf") if mean is None else mean - retrain_cost * made.retrains / len(made.windows)
+
+
+def _time(text: str) -> Any:
+    try:
+        found = pd.Timestamp(text)
+    except ValueError as error:
+        raise BacktestError(f"--tune-until {text!r}: is no time; expected ISO text such as 1978-01-01.") from error
+    return found.tz_localize("UTC") if found.tz is None else found.tz_convert("UTC")

@@ -1,0 +1,67 @@
+"""What holds a retraining back although a trigger asks for it: hysteresis, vetoes, cool-down, budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen.policy.history import before, days_between, since_champion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evergreen.policy.policy_file import Policy
+    from evergreen.policy.triggers import Evidence, Trigger
+
+NEVER_HELD_BACK = ("no_champion", "explicit_request")
+WITHOUT_HYSTERESIS = ("external_event", "follow_up", "model_age", "new_data")
+
+
+def held_back(name: str, evidence: Evidence, policy: Policy, said: Mapping[str, Trigger]) -> tuple[str, str]:
+    """Return what holds back the retraining that a trigger asks for, and a sentence; two empty texts when nothing does.
+
+    A first model and a person's request are never held back.
+
+    Args:
+        name: The trigger that fired.
+        evidence: What is known.
+        policy: The policy.
+        said: What every trigger said.
+    """
+    if name in NEVER_HELD_BACK:
+        return "", ""
+    if name not in WITHOUT_HYSTERESIS and (words := _unconfirmed(name, evidence, policy)):
+        return "hysteresis", words
+    for veto, words in _vetoes(evidence, said).items():
+        if veto in policy.vetoes and words:
+            return f"veto_{veto}", words
+    return _too_often(evidence, policy)
+
+
+def _unconfirmed(name: str, evidence: Evidence, policy: Policy) -> str:
+    rule = policy.hysteresis
+    last = since_champion(evidence)[-(rule.windows - 1) :] if rule.windows > 1 else []
+    fired = 1 + sum(name in past.fired for past in last)
+    if fired >= rule.needed:
+        return ""
+    what = name.replace("_", " ")
+    return f"The policy waits: {what} fired in {fired} of the last {len(last) + 1} windows of this champion, and {rule.needed} of {rule.windows} are needed."
+
+
+def _vetoes(evidence: Evidence, said: Mapping[str, Trigger]) -> dict[str, str]:
+    untold = all(said[name].verdict == "cannot tell" for name in ("performance", "input_drift"))
+    return {
+        "insufficient_data": "The policy forbids it while neither performance nor drift can be told." if untold else "",
+        "contract_warnings": "The policy forbids it on data that passed its contract with warnings." if evidence.validation == "passed with warnings" else "",
+        "rollout_under_way": "The policy forbids it while a rollout or an approval is under way." if evidence.rollout_under_way else "",
+    }
+
+
+def _too_often(evidence: Evidence, policy: Policy) -> tuple[str, str]:
+    ages = [days_between(past.window_end, evidence.window_end) for past in before(evidence) if past.decision == "retrain"]
+    if policy.cooldown_days is not None and ages and min(ages) < policy.cooldown_days:
+        return "cooldown", f"The policy waits: the last retraining was {min(ages):.4g} days ago, within the cool-down of {policy.cooldown_days:g} days."
+    if policy.budget is not None:
+        spent = sum(age < policy.budget.days for age in ages)
+        if spent >= policy.budget.retrains:
+            return "budget", f"The budget is spent: {spent} retrainings in the last {policy.budget.days:g} days, and {policy.budget.retrains} are allowed."
+    return "", ""

@@ -1,0 +1,168 @@
+"""What holds a retraining back: hysteresis, cool-down, budget, vetoes; and where history comes from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evergreen.object_store import open_store
+from evergreen.policy.decision import decide
+from evergreen.policy.errors import PolicyError
+from evergreen.policy.history import PastDecision, read_history
+from evergreen.policy.policy_file import Policy, read_policy
+from evergreen.policy.triggers import Evidence
+from evergreen.registry.ledger import Entry, Ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASELINE = {"present": True, "version": "3", "fit_end": "2020-01-01T00:00:00Z"}
+
+
+def evidence(performance: str = "degraded", *past: PastDecision, end: str = "2020-05-01T00:00:00Z", **more: Any) -> Evidence:
+    drift = {"verdict": "no drift", "severity": "none", "rows": {"current": 100}}
+    return Evidence(drift, {"verdict": performance, "metric": "accuracy", "score": 0.6}, BASELINE, "auto", end, history=past, **more)
+
+
+def past(month: int, *fired: str, decision: str = "keep", rule: str = "", rows: int = 50) -> PastDecision:
+    return PastDecision(f"2020-{month:02}-01T00:00:00Z", decision, fired, rows, rule)
+
+
+HYSTERESIS = read_policy("hysteresis: {needed: 2, windows: 3}")
+
+
+@pytest.mark.parametrize(
+    ("history", "retrains"),
+    [
+        ((), False),
+        ((past(4, "performance"),), True),
+        ((past(3, "performance"), past(4)), True),
+        ((past(2, "performance"), past(3), past(4)), False),
+        ((past(4, "input_drift"),), False),
+    ],
+)
+def test_performance_has_to_speak_in_enough_of_the_last_windows(history: tuple[PastDecision, ...], retrains: bool) -> None:
+    made = decide(evidence("degraded", *history), HYSTERESIS)
+    assert made.decision == ("retrain" if retrains else "keep")
+    assert made.rule == ("performance" if retrains else "hysteresis")
+    assert made.alert
+    assert retrains or "2 of 3 are needed" in made.reasons[-1]
+    # The order in which history is told does not matter, nor do windows of an earlier champion, nor windows that are later.
+    told = (*reversed(history), PastDecision("2019-12-01T00:00:00Z", "keep", ("performance",)), PastDecision("2020-06-01T00:00:00Z", "keep", ("performance",)))
+    assert decide(evidence("degraded", *told), HYSTERESIS) == made
+
+
+def test_the_newest_window_is_among_those_that_count() -> None:
+    assert decide(evidence("holds", past(3, "performance"), past(4, "performance")), HYSTERESIS).rule == "all_quiet"
+
+
+def test_cooldown_and_budget() -> None:
+    retrained = (past(3, decision="retrain"), past(4, decision="retrain"))
+    cool = decide(evidence("degraded", *retrained), read_policy("cooldown_days: 45"))
+    assert (cool.decision, cool.rule) == ("keep", "cooldown")
+    assert "the last retraining was 30 days ago, within the cool-down of 45 days" in cool.reasons[-1]
+    assert decide(evidence("degraded", *retrained), read_policy("cooldown_days: 30")).rule == "performance"
+    spent = decide(evidence("degraded", *retrained), read_policy("budget: {retrains: 2, days: 90}"))
+    assert (spent.decision, spent.rule) == ("keep", "budget")
+    assert "2 retrainings in the last 90 days, and 2 are allowed" in spent.reasons[-1]
+    assert decide(evidence("degraded", *retrained), read_policy("budget: {retrains: 2, days: 60}")).rule == "performance"
+
+
+def test_a_clock_that_jumped_back_counts_no_later_retraining() -> None:
+    later = PastDecision("2020-09-01T00:00:00Z", "retrain", ("performance",))
+    assert decide(evidence("degraded", later), read_policy("cooldown_days: 45")).rule == "performance"
+
+
+@pytest.mark.parametrize("policy", ["cooldown_days: 300", "budget: {retrains: 1, days: 3000}", "hysteresis: {needed: 3, windows: 3}"])
+def test_a_request_is_never_held_back(policy: str) -> None:
+    asked = replace(evidence("degraded", past(4, decision="retrain")), mode="force", rollout_under_way=True)
+    assert decide(asked, read_policy(policy)).rule == "explicit_request"
+    assert decide(replace(asked, mode="auto", baseline={"present": False}), read_policy(policy)).rule == "no_champion"
+
+
+@pytest.mark.parametrize(
+    ("veto", "given"),
+    [
+        ("contract_warnings", {"validation": "passed with warnings"}),
+        ("rollout_under_way", {"rollout_under_way": True}),
+    ],
+)
+def test_vetoes(veto: str, given: dict[str, Any]) -> None:
+    vetoed = decide(evidence("degraded", **given), read_policy(f"vetoes: [{veto}]"))
+    assert (vetoed.decision, vetoed.rule, vetoed.alert) == ("keep", f"veto_{veto}", True)
+    assert vetoed.reasons[-1].startswith("The policy forbids it")
+    assert decide(evidence("degraded", **given), read_policy("vetoes: []")).rule == "performance"
+
+
+def test_too_little_data_can_be_a_veto() -> None:
+    blind = replace(evidence("cannot tell"), drift={"verdict": "insufficient", "severity": "none"})
+    policy = "{maximum_model_age_days: 30, vetoes: [insufficient_data]}"
+    assert decide(blind, read_policy(policy)).rule == "veto_insufficient_data"
+    assert decide(blind, read_policy("maximum_model_age_days: 30")).rule == "model_age"
+
+
+def test_other_triggers() -> None:
+    assert decide(evidence("holds", event="the station moved"), Policy()).reasons[0] == "An event asks for a retraining: the station moved."
+    rows = decide(evidence("holds", past(2), past(3)), read_policy("minimum_new_rows: 200"))
+    assert (rows.rule, rows.rows) == ("new_data", 100)
+    assert rows.reasons[0].startswith("200 rows came in since the champion was fitted")
+    assert decide(evidence("holds", past(2)), read_policy("minimum_new_rows: 200")).rule == "all_quiet"
+    predictions = {"features": [{"name": "prediction of the champion", "drift": True, "severity": "severe"}]}
+    drifting = replace(evidence("cannot tell"), drift={"verdict": "drift", "severity": "slight", **predictions})
+    assert decide(drifting, Policy()).rule == "prediction_drift"
+    assert decide(replace(drifting, performance={"verdict": "holds"}), Policy()).rule == "alert_only"
+
+
+def test_a_promotion_for_degraded_performance_is_followed_up() -> None:
+    promoted = past(1, "performance", decision="retrain", rule="performance")
+    assert decide(evidence("holds", promoted, past(2), past(3)), read_policy("follow_up_windows: 3")).rule == "follow_up"
+    assert decide(evidence("holds", promoted, past(2), past(3)), read_policy("follow_up_windows: 2")).rule == "all_quiet"
+    rejected = past(2, "performance", decision="retrain", rule="performance")
+    assert decide(evidence("holds", rejected, past(3)), Policy()).rule == "all_quiet", "the challenger did not become champion"
+
+
+def test_age_counts_from_the_last_challenger() -> None:
+    policy = read_policy("maximum_model_age_days: 60")
+    assert decide(evidence("holds"), policy).rule == "model_age"
+    tried = decide(evidence("holds", past(4, decision="retrain", rule="model_age")), policy)
+    assert tried.rule == "all_quiet"
+    age = next(trigger for trigger in tried.triggers if trigger.name == "model_age")
+    assert (age.value, age.verdict) == (30, "quiet")
+    assert "30 days ago a challenger was trained on newer ones" in age.sentence
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("hysteresis: {needed: 3, windows: 2}", "needed 3 of windows 2 can never be reached"),
+        ("{cooldown_days: 90, maximum_model_age_days: 30}", "cooldown_days 90 is longer than maximum_model_age_days 30"),
+        ("budget: {retrains: -1, days: 3}", "budget.retrains is -1"),
+        ("vetoes: [moonlight]", "vetoes.0 is 'moonlight'"),
+        ("cooldown_days: .inf", "cooldown_days is inf"),
+    ],
+)
+def test_contradictory_and_negative_thresholds_are_named(policy: str, message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
+        read_policy(policy)
+
+
+def test_a_time_that_is_none_is_named() -> None:
+    with pytest.raises(PolicyError, match="window_end of an earlier decision 'yesterday' is no time"):
+        decide(evidence("degraded", PastDecision("yesterday", "keep")), HYSTERESIS)
+
+
+def test_history_comes_from_the_models_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(open_store(str(tmp_path)), "rain")
+    fired = [{"name": "performance", "verdict": "fired"}, {"name": "model_age", "verdict": "quiet"}]
+    kept = {"decision": "keep", "window_end": "2020-03-01T00:00:00Z", "triggers": fired, "rows": 7, "rule": "hysteresis"}
+    ledger.append(Entry("kept", run_id="a", step_name="keep_champion", evidence=kept))
+    ledger.append(Entry("rejection", run_id="b", step_name="reject", evidence={"verdict": "reject"}))
+    ledger.append(Entry("retraining", run_id="b", step_name="decide", evidence={**kept, "decision": "retrain", "window_end": "2020-04-01T00:00:00Z"}))
+    assert read_history(ledger, run_id="c") == (
+        PastDecision("2020-04-01T00:00:00Z", "retrain", ("performance",), 7, "hysteresis"),
+        PastDecision("2020-03-01T00:00:00Z", "keep", ("performance",), 7, "hysteresis"),
+    )
+    assert [decision.window_end for decision in read_history(ledger, run_id="b")] == ["2020-03-01T00:00:00Z"], "a retried step decides as it did before"
+    assert read_history(None, run_id="c") == ()
