@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 from evergreen.errors import StateError
 
@@ -150,26 +150,52 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def open_bucket(uri: str, purpose: str = "ledger URI") -> tuple[Any, str]:
+    """Return the bucket of ``gs://bucket/prefix`` and the prefix, with ``/`` at its end unless it is empty.
+
+    Nothing is requested yet; ``STORAGE_EMULATOR_HOST`` is honoured by the official client.
+
+    Raises:
+        StateError: The bucket's name is missing, or there are no credentials.
+    """
+    from google.auth.credentials import AnonymousCredentials
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud import storage
+
+    bucket, _, prefix = uri.removeprefix("gs://").partition("/")
+    if not bucket:
+        raise StateError(f"{purpose} {uri!r}: expected gs://bucket/prefix; the bucket's name is missing.")
+    emulated = bool(os.environ.get("STORAGE_EMULATOR_HOST"))
+    try:
+        client = storage.Client(project="emulator", credentials=AnonymousCredentials()) if emulated else storage.Client()
+    except GoogleAuthError as error:
+        raise StateError(f"{purpose} {uri!r}: there are no credentials for Google Cloud Storage: {error}") from error
+    return client.bucket(bucket), f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+
+@contextmanager
+def google_errors(uri: str, bucket_name: str, purpose: str = "ledger URI") -> Iterator[None]:
+    """Turn the errors of Google's client into one `StateError` that names the URI."""
+    from google.api_core.exceptions import GoogleAPIError, NotFound
+    from google.auth.exceptions import GoogleAuthError
+    from requests.exceptions import ConnectionError as NoConnectionError
+
+    try:
+        yield
+    except NotFound as error:
+        parameter = "state_ledger_uri" if purpose == "ledger URI" else "the URI"
+        raise StateError(f"{purpose} {uri!r}: there is no bucket {bucket_name!r}. Create it, or correct {parameter}.") from error
+    except (GoogleAPIError, GoogleAuthError, NoConnectionError) as error:
+        raise StateError(f"{purpose} {uri!r}: Google Cloud Storage did not take the request: {error}. Check the bucket and its permissions.") from error
+
+
 class GoogleCloudStore:
     """Objects in a Google Cloud Storage bucket, below a prefix."""
 
     def __init__(self, uri: str) -> None:
         """Connect lazily-authenticated; ``STORAGE_EMULATOR_HOST`` is honoured by the official client."""
-        from google.auth.credentials import AnonymousCredentials
-        from google.auth.exceptions import GoogleAuthError
-        from google.cloud import storage
-
-        bucket, _, prefix = uri.removeprefix("gs://").partition("/")
-        if not bucket:
-            raise StateError(f"ledger URI {uri!r}: expected gs://bucket/prefix; the bucket's name is missing.")
-        emulated = bool(os.environ.get("STORAGE_EMULATOR_HOST"))
-        try:
-            client = storage.Client(project="emulator", credentials=AnonymousCredentials()) if emulated else storage.Client()
-        except GoogleAuthError as error:
-            raise StateError(f"ledger URI {uri!r}: there are no credentials for Google Cloud Storage: {error}") from error
         self.uri = uri.rstrip("/")
-        self._bucket = client.bucket(bucket)
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._bucket, self._prefix = open_bucket(uri)
 
     def read(self, name: str) -> bytes | None:
         """Download the object, or return None when it does not exist."""
@@ -214,17 +240,5 @@ class GoogleCloudStore:
     def _blob(self, name: str):  # type: ignore[no-untyped-def]  # google-cloud-storage ships no types
         return self._bucket.blob(self._prefix + checked_name(name))
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        from google.api_core.exceptions import GoogleAPIError, NotFound
-        from google.auth.exceptions import GoogleAuthError
-        from requests.exceptions import ConnectionError as NoConnectionError
-
-        try:
-            yield
-        except NotFound as error:
-            raise StateError(f"ledger URI {self.uri!r}: there is no bucket {self._bucket.name!r}. Create it, or correct state_ledger_uri.") from error
-        except (GoogleAPIError, GoogleAuthError, NoConnectionError) as error:
-            raise StateError(
-                f"ledger URI {self.uri!r}: Google Cloud Storage did not take the request: {error}. Check the bucket and its permissions."
-            ) from error
+    def _errors(self) -> AbstractContextManager[None]:
+        return google_errors(self.uri, self._bucket.name)
