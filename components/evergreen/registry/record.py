@@ -12,7 +12,11 @@ from evergreen.run_log import plain, to_json
 NO_CHAMPION = "none"
 FIRST_PREVIOUS_HASH = "0" * 64
 WAITING = "waiting for approval"
-KINDS = ("promotion", "rejection", "kept", WAITING, "rollback")
+APPROVAL = "approval"
+PROMOTION = "promotion"
+ROLLBACK = "rollback"
+RETIREMENT = "retirement"
+KINDS = (PROMOTION, "rejection", "kept", WAITING, APPROVAL, ROLLBACK, RETIREMENT)
 
 
 @dataclass(frozen=True)

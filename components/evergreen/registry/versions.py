@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evergreen.registry.errors import RegistryError
 from evergreen.tracking import open_client, unusable_server
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ALIAS = "champion"
 CHALLENGER_TAG = "evergreen.challenger_id"
 LEDGER_HEAD_TAG = "evergreen.ledger_head"
+APPROVAL_TAG = "evergreen.approval"
+ROLLED_BACK_TAG = "evergreen.rolled_back"
+RETIRED_TAG = "evergreen.retired"
 EVIDENCE_FOLDER = "evergreen"
 """Folder inside the model's directory that holds reference sample, contract and baseline."""
 
@@ -51,6 +54,11 @@ class ModelRegistry:
         with self._errors():
             self._client.set_registered_model_alias(self.model_name, ALIAS, version)
 
+    def exists(self) -> bool:
+        """Return whether the registered model is there."""
+        with self._errors():
+            return self._model() is not None
+
     def note_ledger_head(self, number: int, record_hash: str) -> None:
         """Keep number and hash of the ledger's newest record as a tag, so that a cut tail is noticed."""
         with self._errors():
@@ -80,6 +88,20 @@ class ModelRegistry:
                         "that the ledger belongs to."
                     ) from error
                 raise
+
+    def describe(self, version: str) -> dict[str, Any]:
+        """Return what the registry knows of a version, with parameters and metrics of the run that made it.
+
+        Raises:
+            RegistryError: There is no such version.
+        """
+        registered = self.version(version)
+        described = {name: getattr(registered, name) for name in ("name", "version", "creation_timestamp", "source", "run_id", "model_id", "status", "tags")}
+        if registered.run_id:
+            with self._errors():
+                run = self._client.get_run(registered.run_id)
+                described["run"] = {"parameters": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags}
+        return described
 
     def find_challenger(self, challenger_id: str) -> ModelVersion | None:
         """Return the version that was made from a challenger, or None."""
@@ -130,6 +152,24 @@ class ModelRegistry:
         """Remove a tag of a version; one that is not there stays away."""
         with self._errors():
             self._client.delete_model_version_tag(self.model_name, version, name)
+
+    def all_versions(self) -> list[ModelVersion]:
+        """Return every version of the model."""
+        found: list[ModelVersion] = []
+        with self._errors():
+            token = None
+            while True:
+                page = self._client.search_model_versions(f"name = '{_quoted(self.model_name)}'", page_token=token)
+                found.extend(page)
+                token = page.token
+                if not token:
+                    return found
+
+    def tagged_versions(self, name: str, value: str) -> list[str]:
+        """Return the versions that have a tag of this value, oldest first."""
+        with self._errors():
+            found = self._client.search_model_versions(f"name = '{_quoted(self.model_name)}' and tag.`{name}` = '{_quoted(value)}'")
+            return sorted((str(version.version) for version in found), key=int)
 
     def add_evidence(self, model_id: str, folder: Path) -> None:
         """Store the files of a folder with a logged model, below ``evergreen/``."""
