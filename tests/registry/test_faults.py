@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import resource
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evergreen.errors import StateError
-from evergreen.object_store import GoogleCloudStore, LocalStore, open_bucket
+from evergreen.object_store import GoogleCloudStore, LocalStore
 from evergreen.registry.ledger import Entry, Ledger
-from ingestion.servers import google_storage
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from chaos.unreliable_bucket import Unreliable
 
 NOBODY = 65534
 
@@ -98,65 +95,6 @@ def test_a_clock_that_goes_backwards_does_not_matter(ledger: Ledger, monkeypatch
     records = ledger.records()
     assert [record.version_after for record in records] == [str(version) for version in range(1, 8)]
     assert [record.time for record in records[1:]] == sorted((record.time for record in records[1:]), reverse=True)
-
-
-class Unreliable:
-    """Stands before a server and answers 503 to the next requests, before or after it has let them through."""
-
-    def __init__(self, upstream: str) -> None:
-        self.refuse = 0
-        self.lose_answers = 0
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _pass(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                if outer.refuse:
-                    outer.refuse -= 1
-                    self._reply(503, b"")
-                    return
-                headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length", "accept-encoding")}
-                request = urllib.request.Request(f"{upstream}{self.path}", data=body or None, headers=headers, method=self.command)
-                try:
-                    with urllib.request.urlopen(request, timeout=10) as answer:
-                        status, content, kind = answer.status, answer.read(), answer.headers.get("Content-Type", "")
-                except urllib.error.HTTPError as error:
-                    status, content, kind = error.code, error.read(), error.headers.get("Content-Type", "")
-                if outer.lose_answers and self.command == "POST":
-                    outer.lose_answers -= 1
-                    status, content = 503, b""
-                self._reply(status, content, kind)
-
-            do_GET = do_POST = do_PUT = _pass  # noqa: N815  # the names that http.server looks for
-
-            def _reply(self, status: int, body: bytes, kind: str = "text/plain") -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-
-@pytest.fixture
-def unreliable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unreliable]:
-    with google_storage(tmp_path) as emulator:
-        proxy = Unreliable(emulator)
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
-        bucket, _ = open_bucket("gs://state")
-        bucket.client.create_bucket(bucket)
-        yield proxy
-        proxy.server.shutdown()
-        proxy.server.server_close()
 
 
 @pytest.mark.gcs
