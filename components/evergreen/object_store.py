@@ -1,7 +1,7 @@
 """Small objects under a URI: a folder on disk or a bucket, behind one interface.
 
 The ledger needs one thing that not every store gives: creating an object only if it is absent, decided by the store
-itself. Both stores here have it (exclusive file creation, a generation precondition).
+itself. All stores here have it (exclusive file creation, a generation precondition, If-None-Match).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def open_store(uri: str) -> ObjectStore:
     """Open the store that a URI names.
 
     Args:
-        uri: A folder (``/path``, ``path`` or ``file:///path``) or ``gs://bucket/prefix``.
+        uri: A folder (``/path``, ``path`` or ``file:///path``), ``gs://bucket/prefix``, or ``s3://bucket/prefix``.
 
     Returns:
         The store. A local folder is created when something is first written.
@@ -48,10 +48,14 @@ def open_store(uri: str) -> ObjectStore:
     """
     if uri.startswith("gs://"):
         return GoogleCloudStore(uri)
+    if uri.startswith("s3://"):
+        from evergreen.s3_store import S3Store
+
+        return S3Store(uri)
     if uri.startswith("file://"):
         return LocalStore(uri.removeprefix("file://"))
     if "://" in uri:
-        raise StateError(f"ledger URI {uri!r}: expected a folder or gs://bucket/prefix; other schemes are not supported.")
+        raise StateError(f"ledger URI {uri!r}: expected a folder, gs://bucket/prefix or s3://bucket/prefix; other schemes are not supported.")
     return LocalStore(uri)
 
 
