@@ -95,7 +95,8 @@ def print_history(console: Console, model_name: str, records: list[LedgerRecord]
     for heading in ("#", "time", "what", "champion", "reason"):
         table.add_column(heading, overflow="fold")
     for record in records:
-        champion = f"{record.version_before} → {record.version_after}"
+        number = record.evidence.get("semantic_version") if record.changed_champion() else None
+        champion = f"{record.version_before} → {record.version_after}{f' ({number})' if number else ''}"
         sentence = str(record.evidence.get("sentence", ""))
         table.add_row(str(record.number), record.time[:19].replace("T", " "), escape(record.kind), champion, escape(sentence))
     console.print(table)

@@ -17,6 +17,7 @@ from evergreen.registry.errors import RolledBackError, SupersededError
 from evergreen.registry.head import keep_head_noted
 from evergreen.registry.ledger import WAITING, Entry
 from evergreen.registry.record import APPROVAL, PROMOTION
+from evergreen.registry.semantic_version import SEMANTIC_VERSION, next_semantic_version
 from evergreen.registry.versions import APPROVAL_TAG, ModelRegistry
 from evergreen.state import is_nothing
 
@@ -216,7 +217,9 @@ class _Approvals:
 
     def _promotion(self, version: str, waiting: LedgerRecord, approval: LedgerRecord) -> LedgerRecord:
         sentence = f"Version {version} was promoted after {approval.actor} had approved it: {approval.evidence.get('reason')}"
-        evidence = {**waiting.evidence, "approval_record": approval.number, "approved_by": approval.actor, "sentence": sentence}
+        # Others may have been promoted and rolled back while it waited.
+        numbered = {**waiting.evidence, SEMANTIC_VERSION: next_semantic_version(self.ledger, waiting.evidence)}
+        evidence = {**numbered, "approval_record": approval.number, "approved_by": approval.actor, "sentence": sentence}
         entry = Entry(PROMOTION, version, self.run_id, self.step_name, waiting.challenger_id, evidence, approval.actor)
         done = self.ledger.promotion_of(version) if self.ledger.champion() == version else None
         if done is not None:

@@ -7,7 +7,7 @@ created only if absent, decides. Whatever follows the ledger's record is a proje
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from evergreen.registry.errors import RolledBackError, SupersededError
 from evergreen.registry.head import keep_head_noted
 from evergreen.registry.ledger import NO_CHAMPION, WAITING
 from evergreen.registry.record import PROMOTION
+from evergreen.registry.semantic_version import SEMANTIC_VERSION, next_semantic_version
 from evergreen.registry.versions import APPROVAL_TAG, EVIDENCE_FOLDER, ModelRegistry
 
 if TYPE_CHECKING:
@@ -208,7 +209,11 @@ class _Promotion:
             return None
         # A champion from before the ledger is known to the alias only: an empty ledger names nobody.
         expected = deployment.champion_before if self.ledger.champion() != NO_CHAMPION else NO_CHAMPION
-        return self.ledger.append(ledger_entry(deployment, self.challenger, self.request, self.ledger_uri), expected_champion=expected)
+        entry = ledger_entry(deployment, self.challenger, self.request, self.ledger_uri)
+        if entry.kind == PROMOTION:
+            evidence = entry.evidence or {}
+            entry = replace(entry, evidence={**evidence, SEMANTIC_VERSION: next_semantic_version(self.ledger, evidence)})
+        return self.ledger.append(entry, expected_champion=expected)
 
     def _serve(self, version: str) -> None:
         serve_champion(version, registry=self.registry, ledger=self.ledger, targets=self.targets)

@@ -10,6 +10,7 @@ from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.targets import target_names
 from evergreen.registry.ledger import WAITING, Entry
 from evergreen.registry.run_decision import decision_of_run
+from evergreen.registry.semantic_version import described
 
 if TYPE_CHECKING:
     from evergreen.deployment.challenger import PassedChallenger
@@ -120,6 +121,7 @@ def ledger_entry(deployment: Deployment, challenger: PassedChallenger, request: 
             "data_fingerprint": description.data_fingerprint,
             "training_manifest": asdict(manifest) if manifest else {},
             "decision_of_run": decision_of_run(ledger_uri, request.run_id),
+            **described(description),
             "fit_start": description.fit_start,
             "fit_end": description.fit_end,
             "checks": [asdict(check) for check in deployment.checks],

@@ -9,7 +9,8 @@ from evergreen.deployment.targets import RegistryTarget, open_targets
 from evergreen.registry.champion import open_ledger
 from evergreen.registry.head import keep_head_noted
 from evergreen.registry.record import NO_CHAMPION
-from evergreen.registry.versions import APPROVAL_TAG, ModelRegistry
+from evergreen.registry.semantic_version import SEMANTIC_VERSION
+from evergreen.registry.versions import APPROVAL_TAG, SEMANTIC_VERSION_TAG, ModelRegistry
 
 if TYPE_CHECKING:
     from evergreen.deployment.targets import ServingTarget
@@ -38,6 +39,9 @@ def serve_champion(version: str, *, registry: ModelRegistry, ledger: Ledger | No
         raise failure
     registry.clear_tag(version, APPROVAL_TAG)
     if ledger is not None:
+        promotion = ledger.promotion_of(version)
+        if promotion is not None and SEMANTIC_VERSION in promotion.evidence:
+            registry.tag_version(version, SEMANTIC_VERSION_TAG, str(promotion.evidence[SEMANTIC_VERSION]))
         keep_head_noted(registry, ledger)
     return version
 

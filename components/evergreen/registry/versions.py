@@ -22,6 +22,7 @@ LEDGER_HEAD_TAG = "evergreen.ledger_head"
 APPROVAL_TAG = "evergreen.approval"
 ROLLED_BACK_TAG = "evergreen.rolled_back"
 RETIRED_TAG = "evergreen.retired"
+SEMANTIC_VERSION_TAG = "evergreen.semantic_version"
 EVIDENCE_FOLDER = "evergreen"
 """Folder inside the model's directory that holds reference sample, contract and baseline."""
 
