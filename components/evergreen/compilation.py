@@ -77,7 +77,9 @@ def replace_images(compiled: Path, replacements: Mapping[str, str]) -> None:
     text = compiled.read_text(encoding="utf-8")
     used = {executor["container"]["image"] for executor in next(yaml.safe_load_all(text))["deploymentSpec"]["executors"].values()}
     for image in sorted(used & set(replacements)):
-        text = text.replace(f"image: {image}\n", f"image: {replacements[image]}\n")
+        # Beside the image itself, the variable that tells a step its image.
+        for key in ("image", "value"):
+            text = text.replace(f"{key}: {image}\n", f"{key}: {replacements[image]}\n")
     compiled.write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The registry's commands: ``evergreen history`` and ``evergreen audit``."""
+"""The registry's commands: ``evergreen history``, ``evergreen lineage`` and ``evergreen audit``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from evergreen.run_log import plain
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(history)
+    app.command()(lineage)
     audits = typer.Typer(help="Check a model's ledger, or gather all about a version.", no_args_is_help=True)
     audits.command("verify")(verify)
     audits.command("bundle")(bundle)
@@ -35,6 +36,50 @@ def history(model: ModelName, ledger_uri: LedgerUri = None, home: Home = DEFAULT
         print_history(Console(), model, records)
     else:
         typer.echo(f"The ledger holds nothing about model {model!r}.")
+
+
+def lineage(  # noqa: PLR0917  # every option of a command is a parameter
+    model: Annotated[str | None, typer.Argument(help="Name of the registered model; every model for a dataset.", metavar="[MODEL]")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="The version; the champion when not given.", metavar="VERSION")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Fingerprint, source or file: all versions that learned from it.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Draw the graph to a file.", metavar="FILE.svg")] = None,
+    ledger_uri: LedgerUri = None,
+    tracking_uri: TrackingUri = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a version came from, data, run and code; or with --dataset, which versions learned from that.
+
+    Exit status: 0 when something was found, 1 when no version learned from the dataset, 2 for bad input.
+    """
+    from evergreen.local_run import LocalHome
+    from evergreen.registry.errors import RegistryError
+    from evergreen.registry.ledger import Ledger
+    from evergreen.registry.lineage import lineage_of_dataset, lineage_of_version
+    from evergreen.registry.lineage_graph import lineage_svg
+    from evergreen.registry.versions import ModelRegistry, model_names
+    from evergreen.run_display import print_lineage
+
+    store, server = ledger_store(ledger_uri, home), tracking_uri or LocalHome(home).tracking_uri
+    if dataset is None and model is None:
+        raise RegistryError("lineage: neither a model nor --dataset is given; expected one of them. Name the model, or the dataset.")
+    if dataset is not None:
+        if version is not None:
+            raise RegistryError(f"lineage: --version {version} and --dataset {dataset} are both given; expected one of them. Leave one out.")
+        names = [model] if model else model_names(server)
+        found = lineage_of_dataset(((ModelRegistry(server, name), Ledger(store, name)) for name in names), dataset)
+    else:
+        found = [lineage_of_version(ModelRegistry(server, str(model)), Ledger(store, str(model)), version)]
+    if svg is not None:
+        svg.write_text(lineage_svg(found), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(plain([asdict(learned) for learned in found]), ensure_ascii=False))
+    elif found:
+        print_lineage(Console(), found)
+    else:
+        typer.echo(f"No version learned from {dataset}; expected a fingerprint, a source URI or a file's URI as the data's manifest states it.")
+    if not found:
+        raise typer.Exit(1)
 
 
 def verify(model: ModelName, ledger_uri: LedgerUri = None, tracking_uri: TrackingUri = None, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:

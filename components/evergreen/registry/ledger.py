@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -28,6 +29,7 @@ __all__ = ["KINDS", "NO_CHAMPION", "WAITING", "Entry", "Ledger", "LedgerRecord",
 
 MOST_ATTEMPTS = 100
 LONGEST_FOLDER_NAME = 200
+IMAGE_VARIABLE = "EVERGREEN_IMAGE"
 RECORDS_OF_A_RETRY = 20
 """A step is retried soon or never: a look at so many of the newest records is enough to find what it wrote before."""
 
@@ -189,6 +191,7 @@ class Ledger:
             challenger_id=entry.challenger_id,
             evidence=plain(entry.evidence or {}),
             evergreen_version=__version__,
+            image=os.environ.get(IMAGE_VARIABLE, ""),
         )
         return replace(record, hash=record.computed_hash())
 

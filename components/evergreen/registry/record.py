@@ -60,6 +60,7 @@ class LedgerRecord:
         challenger_id: The challenger it is about, or empty.
         evidence: Why, as plain JSON values.
         evergreen_version: Version of the code that wrote it.
+        image: Image of the step that wrote it, with its digest where the pipeline was compiled with digests; empty outside an image.
         hash: SHA-256 of all other fields as canonical JSON.
     """
 
@@ -76,6 +77,7 @@ class LedgerRecord:
     challenger_id: str
     evidence: dict[str, Any]
     evergreen_version: str
+    image: str
     hash: str = ""
 
     @classmethod

@@ -218,6 +218,26 @@ class ModelRegistry:
             raise unusable_server(self.tracking_uri, error) from error
 
 
+def model_names(tracking_uri: str) -> list[str]:
+    """Return the names of all registered models.
+
+    Raises:
+        StateError: The server cannot be used.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client, names, token = open_client(tracking_uri), [], None
+    try:
+        while True:
+            page = client.search_registered_models(page_token=token)
+            names += [str(model.name) for model in page]
+            token = page.token
+            if not token:
+                return sorted(names)
+    except MlflowException as error:
+        raise unusable_server(tracking_uri, error) from error
+
+
 def _quoted(text: str) -> str:
     return text.replace("'", "\\'")
 
