@@ -137,7 +137,7 @@ def test_without_a_ledger_the_alias_names_the_champion(world: World) -> None:
 def test_a_champion_that_the_registry_lacks_is_an_error_and_the_alias_stays(world: World) -> None:
     deploy(world, world.challenger("a"))
     world.ledger.append(Entry("promotion", version_after="7"))
-    with pytest.raises(RegistryError, match=rf"model 'rain' has no version 7 at {world.tracking_uri}, though it is the champion. Check"):
+    with pytest.raises(RegistryError, match=rf"model 'rain' has no version 7 at {world.tracking_uri}. Check the number, and that this is the server"):
         load(world, world.outputs())
     assert world.alias() == "1"
     (record,) = read_run(LocalStore(world.ledger_uri), "run-9")

@@ -1,4 +1,4 @@
-"""Deployment's commands: ``evergreen rollback``, ``evergreen approve``, ``evergreen retire`` and ``evergreen pull``."""
+"""Deployment's commands: ``evergreen rollback``, ``approve``, ``retire``, ``pull`` and ``copy``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command()(approve)
     app.command()(retire)
     app.command()(pull)
+    app.command()(copy)
 
 
 def person() -> str:
@@ -143,3 +144,32 @@ def pull(
         done = "now leads to" if result.changed else "leads already to"
         signed = ", signature good" if result.signed else ""
         typer.echo(f"{result.current} {done} version {result.version} of model {model!r}: {result.files} files, checksums good{signed}.")
+
+
+def copy(  # noqa: PLR0917  # every option of a command is a parameter
+    model: ModelName,
+    version: Annotated[str, typer.Argument(help="The version here.", metavar="VERSION")],
+    to_tracking_uri: Annotated[str, typer.Option("--to-tracking-uri", help="MLflow server that it is copied to.")],
+    to_ledger_uri: Annotated[str, typer.Option("--to-ledger-uri", help="Folder or bucket of the ledger there.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger there.")],
+    expected: Annotated[str, typer.Option("--expect", help="The champion there that it replaces; `none` for none.", metavar="VERSION")] = "current",
+    targets: Annotated[str, typer.Option("--targets", help="Where it is served there, separated by commas.")] = "registry",
+    tracking_uri: TrackingUri = None,
+    ledger_uri: LedgerUri = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Copy a version that was promoted here to another registry, check that every byte arrived, and promote it there."""
+    from evergreen.deployment.copying import CopyRequest, Place, copy_version
+    from evergreen.local_run import LocalHome
+
+    local = LocalHome(home)
+    request = CopyRequest(model, version, reason, person(), expected, targets)
+    here = Place(tracking_uri or local.tracking_uri, ledger_uri or local.ledger_uri)
+    result = copy_version(request, here, Place(to_tracking_uri, to_ledger_uri))
+    if as_json:
+        typer.echo(json.dumps(asdict(result), ensure_ascii=False))
+    else:
+        typer.echo(f"Version {version} of model {model!r} is version {result.version_there} there: {result.files} files, the same bytes.")
+        done = "Promoted there" if result.outcome == "promoted" else "It is the champion there already"
+        typer.echo(f"{done}, instead of {result.champion_before} (ledger record {result.ledger_record}).")

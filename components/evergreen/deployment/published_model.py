@@ -59,7 +59,12 @@ class Manifest:
     @property
     def folder(self) -> str:
         """The folder in the bucket, below the model's: other content has another one."""
-        return f"versions/{self.version}-{hashlib.sha256(self._content()).hexdigest()[:16]}"
+        return f"versions/{self.version}-{self.digest[:16]}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the manifest says of model, version and files, hexadecimal."""
+        return hashlib.sha256(self._content()).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Return the manifest as it is stored."""

@@ -85,7 +85,7 @@ class ModelRegistry:
             except MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     raise RegistryError(
-                        f"model {self.model_name!r} has no version {version} at {self.tracking_uri}, though it is the champion. Check that this is the server "
+                        f"model {self.model_name!r} has no version {version} at {self.tracking_uri}. Check the number, and that this is the server "
                         "that the ledger belongs to."
                     ) from error
                 raise
@@ -143,6 +143,22 @@ class ModelRegistry:
                 return made
             self._client.delete_model_version(self.model_name, str(made.version))
             return first
+
+    def register_files(self, files: Path, *, challenger_id: str, tags: dict[str, str]) -> str:
+        """Log a model directory as it is, evidence included, and return the version that is made of it.
+
+        The version comes last: a killed attempt leaves a logged model that nobody points to.
+        """
+        from evergreen.training.mlflow_logging import connect
+
+        tracking = connect(self.tracking_uri, self.model_name)
+        with self._errors():
+            run = self._client.create_run(tracking.experiment_id, run_name=f"copy-{challenger_id[:8]}", tags={CHALLENGER_TAG: challenger_id})
+            logged = self._client.create_logged_model(tracking.experiment_id, name="model", source_run_id=run.info.run_id, tags={CHALLENGER_TAG: challenger_id})
+            self._client.log_model_artifacts(logged.model_id, str(files))
+            self._client.finalize_logged_model(logged.model_id, "READY")
+            self._client.set_terminated(run.info.run_id)
+        return str(self.register(model_id=logged.model_id, run_id=run.info.run_id, challenger_id=challenger_id, tags=tags).version)
 
     def tag_version(self, version: str, name: str, value: str) -> None:
         """Set a tag of a version."""
