@@ -94,7 +94,7 @@ class LocalStore:
             except OSError:
                 temporary.unlink()
                 raise
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
 
     def create(self, name: str, content: bytes) -> bool:
         """Link a complete temporary file to the name: the file system decides who is first."""
@@ -107,7 +107,7 @@ class LocalStore:
                 return False
             finally:
                 temporary.unlink()
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
             return True
 
     def names(self, prefix: str = "") -> list[str]:
@@ -145,7 +145,8 @@ class LocalStore:
         return Path(temporary)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk."""
     # A rename or link survives a power cut only when the folder itself has reached the disk.
     descriptor = os.open(folder, os.O_RDONLY)
     try:

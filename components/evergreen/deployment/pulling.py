@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.published_model import FILES, MANIFEST, POINTER, file_sha256, parse_manifest, parse_pointer, publishing_key
-from evergreen.object_store import google_errors, open_bucket
+from evergreen.object_store import flush_folder, google_errors, open_bucket
 from evergreen.registry.ledger import folder_name
 
 if TYPE_CHECKING:
@@ -97,12 +98,14 @@ class _Source:
                 for _ in pool.map(lambda file: self._fetch(pointer, file.path, file.sha256, unfinished / file.path), manifest.files):
                     pass
             unfinished.chmod(0o755)
+            _flush(unfinished)
             try:
                 unfinished.rename(folder)
             except OSError:
                 # Another pull at the same time brought the same files.
                 if not folder.is_dir():
                     raise
+            flush_folder(folder.parent)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -130,6 +133,17 @@ class _Source:
             raise
 
 
+def _flush(folder: Path) -> None:
+    # A device that loses power after the rename must not find empty files behind it.
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            flush_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    flush_folder(folder)
+
+
 def _switch(link: Path, folder: Path) -> bool:
     if link.is_symlink() and link.readlink() == folder:
         return False
@@ -137,4 +151,5 @@ def _switch(link: Path, folder: Path) -> bool:
         fresh = Path(place) / link.name
         fresh.symlink_to(folder)
         fresh.replace(link)
+    flush_folder(link.parent)
     return True
