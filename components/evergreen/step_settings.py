@@ -67,8 +67,6 @@ def step(task: dsl.PipelineTask, display_name: str, *, secret_name: Any, size: S
     task.set_caching_options(False)
     task.set_cpu_request(size.cpu_request).set_memory_request(size.memory_request)
     task.set_retry(num_retries=2, backoff_duration="15s", backoff_factor=2.0, backoff_max_duration="120s")
-    # A pod does not know its image by itself, and the ledger and the training's record name it.
-    task.set_env_variable("EVERGREEN_IMAGE", task.container_spec.image)
     kubernetes.set_timeout(task, size.timeout_s)
     kubernetes.use_secret_as_env(task, secret_name=secret_name, secret_key_to_env={key: key for key in SECRET_KEYS}, optional=True)
     return task

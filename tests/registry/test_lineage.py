@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
+from evergreen.artifacts import DataManifest, describe_dataset
 from evergreen.cli import app
 from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.registry.errors import RegistryError
@@ -60,12 +61,21 @@ def test_every_version_has_its_status(history: World) -> None:
 def test_a_dataset_leads_to_the_versions_of_all_models(history: World) -> None:
     other = history.at(history.tracking_uri, model_name="snow")
     other.promote(other.passed(other.challenger("d", weights=1)))
-    for dataset in ("f-1", "rows.parquet"):
+    for dataset in ("f-1", "rows.parquet"):  # a fingerprint, a source
         answers = json.loads(said(history, "--dataset", dataset, "--json").stdout)
         assert [(answer["model_name"], answer["version"]) for answer in answers] == [("rain", "1"), ("rain", "2"), ("rain", "3"), ("snow", "1")]
     assert len(json.loads(said(history, "snow", "--dataset", "f-1", "--json").stdout)) == 1
     nothing = said(history, "--dataset", "f-9")
     assert (nothing.exit_code, nothing.stdout.startswith("No version learned from f-9")) == (1, True)
+
+
+def test_a_local_file_is_found_by_its_relative_path(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = world.challenger("a")
+    window = {"start": "2020-01-01T00:00:00Z", "end": "2020-02-20T00:00:00Z"}
+    describe_dataset(inputs["training_data"], DataManifest(str(world.folder / "day.csv"), [], window, 200, {}, "f-1", "2020-02-20T00:00:00Z"))
+    world.promote(world.passed(inputs))
+    monkeypatch.chdir(world.folder)
+    assert [answer["version"] for answer in json.loads(said(world, "--dataset", "day.csv", "--json").stdout)] == ["1"]
 
 
 def test_the_table_names_everything(history: World) -> None:

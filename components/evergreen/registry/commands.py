@@ -67,7 +67,9 @@ def lineage(  # noqa: PLR0917  # every option of a command is a parameter
         if version is not None:
             raise RegistryError(f"lineage: --version {version} and --dataset {dataset} are both given; expected one of them. Leave one out.")
         names = [model] if model else model_names(server)
-        found = lineage_of_dataset(((ModelRegistry(server, name), Ledger(store, name)) for name in names), dataset)
+        models = [(ModelRegistry(server, name), Ledger(store, name)) for name in names]
+        # Manifests of local files hold absolute paths.
+        found = lineage_of_dataset(models, dataset) or lineage_of_dataset(models, str(Path(dataset).resolve()))
     else:
         found = [lineage_of_version(ModelRegistry(server, str(model)), Ledger(store, str(model)), version)]
     if svg is not None:
