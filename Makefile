@@ -28,7 +28,7 @@ test: $(INSTALLED) ## Run the tests
 
 test-chaos: $(INSTALLED) ## Kill, race and cut off deployments (installs PostgreSQL, as root), and print what came of it
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends postgresql; }
-	$(BIN)/python -m pytest tests/chaos
+	$(BIN)/python -m pytest --session-timeout=1500 tests/chaos
 
 test-system: $(INSTALLED) ## Run the tests that need Debian's packages (installs them, as root)
 	@command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium postgresql; }
