@@ -14,7 +14,7 @@ CONFLICT, EXISTS = 409, 412
 
 
 class S3Store:
-    """Objects in a bucket, below a prefix. The store must know conditional writes: Amazon's does, MinIO and Ceph from 2024 on."""
+    """Objects in a bucket, below a prefix. The store must know conditional writes, as Amazon's does."""
 
     def __init__(self, uri: str) -> None:
         """Make a client with boto3's usual search for credentials; ``AWS_ENDPOINT_URL`` is honoured.
