@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-system lint format generate lock clean
+.PHONY: help install demo test test-chaos test-system lint format generate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ demo: $(INSTALLED) ## Play scheduled runs over fifty years of weather
 
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/python -m pytest
+
+test-chaos: $(INSTALLED) ## Kill, race and cut off deployments (installs PostgreSQL, as root), and print what came of it
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends postgresql; }
+	$(BIN)/python -m pytest --session-timeout=1500 tests/chaos
 
 test-system: $(INSTALLED) ## Run the tests that need Debian's packages (installs them, as root)
 	@command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium postgresql; }

@@ -78,7 +78,7 @@ def continuous_retraining(
         evaluation_metric: Name of a scikit-learn scorer; ``auto`` is accuracy, or mean absolute error for regression.
         evaluation_margin: How much better the challenger must be, in the metric's unit; negative allows non-inferiority.
         evaluation_holdout_share: Newest share of the training window, kept from fitting and used for the comparison.
-        deployment_targets: Where a promoted model goes, separated by commas.
+        deployment_targets: Where a promoted model goes, separated by commas: ``registry``, ``gs://bucket/prefix``.
         deployment_approval: ``automatic``, or ``required`` to wait for a person.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.

@@ -1,4 +1,4 @@
-"""One contract for every object store, held against a folder and against a Google Cloud Storage emulator."""
+"""One contract for every object store, held against a folder, a Google Cloud Storage emulator and an S3 server."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ import pytest
 from evergreen.errors import StateError
 from evergreen.object_store import GoogleCloudStore, LocalStore, ObjectStore, checked_name, open_store
 from evergreen.registry.ledger import Entry, Ledger
+from evergreen.s3_store import S3Store
+from ingestion.servers import simple_storage
 
 BUCKET = "evergreen-test"
 
@@ -71,10 +73,29 @@ def bucket(emulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return BUCKET
 
 
-@pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.gcs)])
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    with simple_storage() as url:
+        yield url
+
+
+@pytest.fixture
+def s3_bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    import boto3
+
+    settings = {"AWS_ENDPOINT_URL": s3_server, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    return BUCKET
+
+
+@pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.gcs), pytest.param("s3", marks=pytest.mark.s3)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "local":
         return open_store(str(tmp_path / "store"))
+    if request.param == "s3":
+        return open_store(f"s3://{request.getfixturevalue('s3_bucket')}/{tmp_path.name}/")
     return open_store(f"gs://{request.getfixturevalue('bucket')}/{tmp_path.name}/")
 
 
@@ -191,9 +212,43 @@ def test_missing_credentials_name_the_uri(monkeypatch: pytest.MonkeyPatch, tmp_p
         open_store("gs://bucket/state")
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/a", "http://host/a", "GS://bucket"])
+@pytest.mark.s3
+def test_a_bucket_of_s3_that_does_not_exist_or_cannot_be_reached_is_named(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = S3Store("s3://absent-bucket/state")
+    for call in (lambda: absent.read("a"), lambda: absent.write("a", b""), lambda: absent.create("a", b""), absent.names):
+        with pytest.raises(
+            StateError, match=r"ledger URI 's3://absent-bucket/state': there is no bucket 'absent-bucket'. Create it, or correct state_ledger_uri"
+        ):
+            call()
+    with pytest.raises(StateError, match=r"'s3:///a': expected s3://bucket/prefix; the bucket's name is missing"):
+        open_store("s3:///a")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nowhere")
+    with pytest.raises(StateError, match=rf"ledger URI 's3://{s3_bucket}': Invalid endpoint: nowhere. Check the credentials, AWS_DEFAULT_REGION"):
+        open_store(f"s3://{s3_bucket}")
+
+
+@pytest.mark.s3
+def test_a_creation_that_s3_asks_to_send_again_is_sent_again(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.exceptions import ClientError
+
+    store = S3Store(f"s3://{s3_bucket}/again")
+    put, sent = store._client.put_object, []
+
+    def conflicting(**request: object) -> object:
+        sent.append(request)
+        if len(sent) == 1:
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}, "ResponseMetadata": {"HTTPStatusCode": 409}}, "PutObject")
+        return put(**request)
+
+    monkeypatch.setattr(store._client, "put_object", conflicting)
+    assert store.create("a", b"1") is True
+    assert store.create("a", b"2") is False
+    assert (len(sent), store.read("a")) == (3, b"1")
+
+
+@pytest.mark.parametrize("uri", ["azure://bucket/a", "http://host/a", "GS://bucket"])
 def test_an_unknown_scheme_is_refused(uri: str) -> None:
-    with pytest.raises(StateError, match=rf"ledger URI '{uri}': expected a folder or gs://bucket/prefix; other schemes are not supported"):
+    with pytest.raises(StateError, match=rf"ledger URI '{uri}': expected a folder, gs://bucket/prefix or s3://bucket/prefix; other schemes are not supported"):
         open_store(uri)
 
 

@@ -52,7 +52,7 @@ def test_a_relative_ledger_is_refused_in_a_pod(uri: str) -> None:
 
 
 @pytest.mark.usefixtures("in_a_pod")
-@pytest.mark.parametrize("uri", ["/mnt/state", "gs://bucket/state", "file:///mnt/state"])
+@pytest.mark.parametrize("uri", ["/mnt/state", "gs://bucket/state", "s3://bucket/state", "file:///mnt/state"])
 def test_a_ledger_that_every_pod_finds_is_taken(uri: str) -> None:
     assert check_ledger_uri(uri) == uri
 

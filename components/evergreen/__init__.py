@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
-    from evergreen.deployment.component import deploy_model
+    from evergreen.deployment.component import deploy_model, roll_back_model
     from evergreen.drift.component import detect_drift
     from evergreen.evaluation.component import evaluate_model
     from evergreen.ingestion.component import ingest_data
@@ -32,6 +32,7 @@ _ROOM_OF_COMPONENT = {
     "evaluate_model": "evaluation",
     "refit_model": "training",
     "deploy_model": "deployment",
+    "roll_back_model": "deployment",
     "keep_champion": "registry",
     "record_run": "reporting",
 }
@@ -48,6 +49,7 @@ __all__ = [
     "monitor_performance",
     "record_run",
     "refit_model",
+    "roll_back_model",
     "train_model",
     "validate_data",
 ]

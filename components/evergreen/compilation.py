@@ -34,9 +34,17 @@ def compile_pipeline(pipeline_file: Path, output: Path, *, image_registry: str |
     pipeline = load_pipeline(pipeline_file)
     # KFP's run form shows names only: the pipeline's own page is where a person can read what they mean.
     pipeline.pipeline_spec.pipeline_info.description += f"\n\n{parameter_lines(pipeline)}"
+    _tell_steps_their_image(pipeline)
     compiler.Compiler().compile(pipeline, str(output))
     replacements = image_replacements(image_registry=image_registry, digests=_read_digests(digests) if digests else {})
     replace_images(output, replacements)
+
+
+def _tell_steps_their_image(pipeline: GraphComponent) -> None:
+    # A pod does not know its image by itself, and the ledger and the training's record name it. Only here: a local run has no image.
+    for executor in pipeline.pipeline_spec.deployment_spec["executors"].values():
+        container = executor["container"]
+        container.get_or_create_list("env").append({"name": "EVERGREEN_IMAGE", "value": container["image"]})
 
 
 def parameter_lines(pipeline: GraphComponent) -> str:
@@ -77,7 +85,9 @@ def replace_images(compiled: Path, replacements: Mapping[str, str]) -> None:
     text = compiled.read_text(encoding="utf-8")
     used = {executor["container"]["image"] for executor in next(yaml.safe_load_all(text))["deploymentSpec"]["executors"].values()}
     for image in sorted(used & set(replacements)):
-        text = text.replace(f"image: {image}\n", f"image: {replacements[image]}\n")
+        # Beside the image itself, the variable that tells a step its image.
+        for key in ("image", "value"):
+            text = text.replace(f"{key}: {image}\n", f"{key}: {replacements[image]}\n")
     compiled.write_text(text, encoding="utf-8")
 
 

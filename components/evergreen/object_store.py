@@ -1,7 +1,7 @@
 """Small objects under a URI: a folder on disk or a bucket, behind one interface.
 
 The ledger needs one thing that not every store gives: creating an object only if it is absent, decided by the store
-itself. Both stores here have it (exclusive file creation, a generation precondition).
+itself. All stores here have it (exclusive file creation, a generation precondition, If-None-Match).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 from evergreen.errors import StateError
 
@@ -38,7 +38,7 @@ def open_store(uri: str) -> ObjectStore:
     """Open the store that a URI names.
 
     Args:
-        uri: A folder (``/path``, ``path`` or ``file:///path``) or ``gs://bucket/prefix``.
+        uri: A folder (``/path``, ``path`` or ``file:///path``), ``gs://bucket/prefix``, or ``s3://bucket/prefix``.
 
     Returns:
         The store. A local folder is created when something is first written.
@@ -48,10 +48,14 @@ def open_store(uri: str) -> ObjectStore:
     """
     if uri.startswith("gs://"):
         return GoogleCloudStore(uri)
+    if uri.startswith("s3://"):
+        from evergreen.s3_store import S3Store
+
+        return S3Store(uri)
     if uri.startswith("file://"):
         return LocalStore(uri.removeprefix("file://"))
     if "://" in uri:
-        raise StateError(f"ledger URI {uri!r}: expected a folder or gs://bucket/prefix; other schemes are not supported.")
+        raise StateError(f"ledger URI {uri!r}: expected a folder, gs://bucket/prefix or s3://bucket/prefix; other schemes are not supported.")
     return LocalStore(uri)
 
 
@@ -90,7 +94,7 @@ class LocalStore:
             except OSError:
                 temporary.unlink()
                 raise
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
 
     def create(self, name: str, content: bytes) -> bool:
         """Link a complete temporary file to the name: the file system decides who is first."""
@@ -103,7 +107,7 @@ class LocalStore:
                 return False
             finally:
                 temporary.unlink()
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
             return True
 
     def names(self, prefix: str = "") -> list[str]:
@@ -141,7 +145,8 @@ class LocalStore:
         return Path(temporary)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk."""
     # A rename or link survives a power cut only when the folder itself has reached the disk.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -150,26 +155,52 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def open_bucket(uri: str, purpose: str = "ledger URI") -> tuple[Any, str]:
+    """Return the bucket of ``gs://bucket/prefix`` and the prefix, with ``/`` at its end unless it is empty.
+
+    Nothing is requested yet; ``STORAGE_EMULATOR_HOST`` is honoured by the official client.
+
+    Raises:
+        StateError: The bucket's name is missing, or there are no credentials.
+    """
+    from google.auth.credentials import AnonymousCredentials
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud import storage
+
+    bucket, _, prefix = uri.removeprefix("gs://").partition("/")
+    if not bucket:
+        raise StateError(f"{purpose} {uri!r}: expected gs://bucket/prefix; the bucket's name is missing.")
+    emulated = bool(os.environ.get("STORAGE_EMULATOR_HOST"))
+    try:
+        client = storage.Client(project="emulator", credentials=AnonymousCredentials()) if emulated else storage.Client()
+    except GoogleAuthError as error:
+        raise StateError(f"{purpose} {uri!r}: there are no credentials for Google Cloud Storage: {error}") from error
+    return client.bucket(bucket), f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+
+@contextmanager
+def google_errors(uri: str, bucket_name: str, purpose: str = "ledger URI") -> Iterator[None]:
+    """Turn the errors of Google's client into one `StateError` that names the URI."""
+    from google.api_core.exceptions import GoogleAPIError, NotFound
+    from google.auth.exceptions import GoogleAuthError
+    from requests.exceptions import ConnectionError as NoConnectionError
+
+    try:
+        yield
+    except NotFound as error:
+        parameter = "state_ledger_uri" if purpose == "ledger URI" else "the URI"
+        raise StateError(f"{purpose} {uri!r}: there is no bucket {bucket_name!r}. Create it, or correct {parameter}.") from error
+    except (GoogleAPIError, GoogleAuthError, NoConnectionError) as error:
+        raise StateError(f"{purpose} {uri!r}: Google Cloud Storage did not take the request: {error}. Check the bucket and its permissions.") from error
+
+
 class GoogleCloudStore:
     """Objects in a Google Cloud Storage bucket, below a prefix."""
 
     def __init__(self, uri: str) -> None:
         """Connect lazily-authenticated; ``STORAGE_EMULATOR_HOST`` is honoured by the official client."""
-        from google.auth.credentials import AnonymousCredentials
-        from google.auth.exceptions import GoogleAuthError
-        from google.cloud import storage
-
-        bucket, _, prefix = uri.removeprefix("gs://").partition("/")
-        if not bucket:
-            raise StateError(f"ledger URI {uri!r}: expected gs://bucket/prefix; the bucket's name is missing.")
-        emulated = bool(os.environ.get("STORAGE_EMULATOR_HOST"))
-        try:
-            client = storage.Client(project="emulator", credentials=AnonymousCredentials()) if emulated else storage.Client()
-        except GoogleAuthError as error:
-            raise StateError(f"ledger URI {uri!r}: there are no credentials for Google Cloud Storage: {error}") from error
         self.uri = uri.rstrip("/")
-        self._bucket = client.bucket(bucket)
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._bucket, self._prefix = open_bucket(uri)
 
     def read(self, name: str) -> bytes | None:
         """Download the object, or return None when it does not exist."""
@@ -214,17 +245,5 @@ class GoogleCloudStore:
     def _blob(self, name: str):  # type: ignore[no-untyped-def]  # google-cloud-storage ships no types
         return self._bucket.blob(self._prefix + checked_name(name))
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        from google.api_core.exceptions import GoogleAPIError, NotFound
-        from google.auth.exceptions import GoogleAuthError
-        from requests.exceptions import ConnectionError as NoConnectionError
-
-        try:
-            yield
-        except NotFound as error:
-            raise StateError(f"ledger URI {self.uri!r}: there is no bucket {self._bucket.name!r}. Create it, or correct state_ledger_uri.") from error
-        except (GoogleAPIError, GoogleAuthError, NoConnectionError) as error:
-            raise StateError(
-                f"ledger URI {self.uri!r}: Google Cloud Storage did not take the request: {error}. Check the bucket and its permissions."
-            ) from error
+    def _errors(self) -> AbstractContextManager[None]:
+        return google_errors(self.uri, self._bucket.name)

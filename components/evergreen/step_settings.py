@@ -19,6 +19,8 @@ SECRET_KEYS = (
     "AWS_SESSION_TOKEN",
     "AWS_ENDPOINT_URL",
     "EVERGREEN_DATABASE_URL",
+    "EVERGREEN_APPROVAL_KEY",
+    "EVERGREEN_PUBLISHING_KEY",
 )
 """Keys that a step reads from the secret ``secret_name``, each into the environment variable of the same name.
 

@@ -95,6 +95,8 @@ def test_images_can_be_moved_and_pinned_when_compiling(tmp_path: Path) -> None:
         f"registry.example/team/evergreen-base:{version}",
         f"registry.example/team/evergreen-drift:{version}@{DIGEST}",
     }
+    for executor in executors.values():
+        assert {"name": "EVERGREEN_IMAGE", "value": executor["container"]["image"]} in executor["container"]["env"]
 
 
 @pytest.mark.parametrize(

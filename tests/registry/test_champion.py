@@ -19,7 +19,7 @@ from evergreen.models import load_model
 from evergreen.object_store import LocalStore
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.ledger import Entry
-from evergreen.run_log import read_run
+from evergreen.run_log import read_run, reported_step
 from registry_fixtures import CONTRACT, FEATURES, ledger_bytes
 
 if TYPE_CHECKING:
@@ -97,7 +97,13 @@ def test_what_was_deployed_is_what_is_loaded(world: World) -> None:
     for output in outputs.values():
         assert {name: output.metadata[name] for name in ("present", "model_name", "version")} == {"present": True, "model_name": "rain", "version": "1"}
     (record,) = read_run(LocalStore(world.ledger_uri), "run-9")
-    assert record.details == {"champion_version": "1", "fit_end": "2020-02-20T00:00:00Z", "alias_repaired": False}
+    assert record.details == {
+        "champion_version": "1",
+        "fit_end": "2020-02-20T00:00:00Z",
+        "alias_repaired": False,
+        "promoted_after_approval": [],
+        "targets_repaired": [],
+    }
 
 
 def test_the_newest_champion_is_loaded(world: World) -> None:
@@ -131,7 +137,7 @@ def test_without_a_ledger_the_alias_names_the_champion(world: World) -> None:
 def test_a_champion_that_the_registry_lacks_is_an_error_and_the_alias_stays(world: World) -> None:
     deploy(world, world.challenger("a"))
     world.ledger.append(Entry("promotion", version_after="7"))
-    with pytest.raises(RegistryError, match=rf"model 'rain' has no version 7 at {world.tracking_uri}, though it is the champion. Check"):
+    with pytest.raises(RegistryError, match=rf"model 'rain' has no version 7 at {world.tracking_uri}. Check the number, and that this is the server"):
         load(world, world.outputs())
     assert world.alias() == "1"
     (record,) = read_run(LocalStore(world.ledger_uri), "run-9")
@@ -217,6 +223,7 @@ def test_a_kept_champion_is_recorded_once_with_its_reasons(world: World) -> None
     assert records[1].evidence == {
         "decision": "keep",
         "reasons": ["No drift.", "It holds."],
+        "policy": {"long": "text"},
         "sentence": "No drift. It holds.",
         "reason": "there was no reason to retrain",
         "champion_found": "1",
@@ -233,6 +240,19 @@ def test_a_rejected_challenger_is_recorded_once_without_its_rows(world: World) -
     assert (record.kind, record.challenger_id, record.version_after, record.step_name) == ("rejection", "id-b", "none", "reject_challenger")
     assert record.evidence["sentence"] == "Not better."
     assert not {"check_rows", "check_predictions"} & set(record.evidence)
+
+
+def test_a_promotion_and_a_rejection_hold_what_their_run_decided_and_on_which_data(world: World) -> None:
+    decided = {"decision": "retrain", "rule": "performance", "reasons": ["It fell."], "mode": "auto", "policy": {"maximum_model_age_days": 30}}
+    for run in ("run-1", "run-5"):
+        with reported_step(ledger_uri=world.ledger_uri, run_id=run, step_name="decide_retraining") as step:
+            step.details = {**decided, "triggers": []}
+    deploy(world, world.challenger("a"))
+    keep(world, {"verdict": "reject", "sentence": "Not better.", "challenger_id": "id-b"}, step_name="reject_challenger")
+    promotion, rejection = world.ledger.records()
+    assert promotion.evidence["decision_of_run"] == rejection.evidence["decision_of_run"] == decided
+    manifest = promotion.evidence["training_manifest"]
+    assert (manifest["source_uri"], manifest["fingerprint"], manifest["rows"]) == ("rows.parquet", "f-1", 200)
 
 
 def test_keeping_puts_a_moved_alias_back_when_it_knows_the_server(world: World) -> None:

@@ -2,79 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.errors import StateError
 from evergreen.models import load_model
 from evergreen.registry.champion import write_champion
 from registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:
+    from chaos.mlflow_server import RestartableServer
     from registry_fixtures import World
 
 pytestmark = pytest.mark.mlflow_server
 
 
-class Server:
-    """A running `mlflow server`, stopped with all its workers."""
-
-    def __init__(self, folder: Path, database: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{port}"
-        words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{database}"]
-        words += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
-        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        with (folder / "log").open("wb") as log:
-            command = [sys.executable, "-m", "mlflow", *words]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True)
-
-    def wait(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=2):
-                return
-            time.sleep(0.1)
-        pytest.fail(f"the MLflow server did not come up; exit code {self._process.poll()}")
-
-    def stop(self) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait(timeout=10)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    database = folder / "mlflow.db"
-    database.write_bytes(empty_database.read_bytes())
-    running = Server(folder, database)
-    try:
-        running.wait()
-        yield running
-    finally:
-        running.stop()
-
-
-def test_a_promotion_and_its_way_back_through_a_server_that_is_stopped_at_the_end(world: World, server: Server) -> None:
+def test_a_promotion_through_a_server_that_is_stopped_and_started_and_its_way_back(world: World, server: RestartableServer) -> None:
     remote = world.at(server.uri, model_name="remote")
     inputs = remote.challenger("a")
     result = remote.promote(remote.passed(inputs))
@@ -87,7 +34,7 @@ def test_a_promotion_and_its_way_back_through_a_server_that_is_stopped_at_the_en
     np.testing.assert_array_equal(load_model(outputs["model"].path).predict(rows), load_model(inputs["model"].path).predict(rows))
 
     second = remote.passed(remote.challenger("b", weights=1))
-    server.stop()
+    server.kill()
     before = ledger_bytes(remote)
     started = time.monotonic()
     with pytest.raises(StateError, match=rf"state_tracking_uri '{server.uri}': the MLflow server cannot be reached"):
@@ -96,3 +43,13 @@ def test_a_promotion_and_its_way_back_through_a_server_that_is_stopped_at_the_en
         write_champion(tracking_uri=server.uri, ledger_uri=remote.ledger_uri, model_name="remote", **remote.outputs("again"))
     assert time.monotonic() - started < 12
     assert ledger_bytes(remote) == before
+
+    server.start()
+    server.wait()
+    assert remote.promote(second, "1", run="run-2").outcome == "promoted"
+    server.kill()
+    server.start()
+    server.wait()
+    request = RollbackRequest("remote", "it crashes", run_id="back")
+    assert roll_back(request, tracking_uri=server.uri, ledger_uri=remote.ledger_uri).champion_after == "1"
+    assert remote.state() == (["1", "2"], "1", ["promotion", "promotion", "rollback"])

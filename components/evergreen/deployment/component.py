@@ -36,7 +36,7 @@ def deploy_model(
         model_name: Name of the registered model.
         tracking_uri: The MLflow server's address.
         expected_champion: The version that the challenger was compared with, as load_champion returned it; "none" for none.
-        targets: Where the model goes, separated by commas: "registry".
+        targets: Where the model goes, separated by commas: "registry", "gs://bucket/prefix".
         approval: "automatic", or "required" to register the version and wait for a person.
         mode: "auto", "force", or "dry-run" to register nothing.
         ledger_uri: Folder or bucket of the ledger and of the run records.
@@ -61,6 +61,54 @@ def deploy_model(
         request = PromotionRequest(model_name, expected_champion, targets, approval, mode, run_id, step_name)
         result = promote(challenger, request, tracking_uri=tracking_uri, ledger_uri=ledger_uri)
         write_json(deployment.path, result)
+        record.outcome = result.outcome
+        record.details = asdict(result)
+        return result.outcome
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def roll_back_model(
+    rollback: Output[Artifact],
+    model_name: str,
+    reason: str,
+    tracking_uri: str,
+    to_version: str = "previous",
+    from_version: str = "none",
+    targets: str = "default",
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "roll_back_model",
+) -> str:
+    """Make a former champion the champion again, serving included, and see that the bad version is not promoted again.
+
+    The rollback is a compare-and-set on the ledger. A repeated step changes nothing more.
+
+    Args:
+        model_name: Name of the registered model.
+        reason: Why, for the ledger.
+        tracking_uri: The MLflow server's address.
+        to_version: A former champion; "previous" for the last one that was not rolled back.
+        from_version: The bad version; nothing is done when it is not the champion. "none" takes the champion, whoever it is.
+        targets: Where the model is served, separated by commas; "default" for where the champion was promoted to.
+        ledger_uri: Folder or bucket of the ledger and of the run records.
+        run_id: The pipeline run's id.
+        step_name: Name of this step in the run's records.
+
+    Returns:
+        Output: "rolled back" or "already rolled back".
+        rollback: The bad version, the champion now, the reason and the number of the ledger's record, JSON.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from dataclasses import asdict
+
+        from evergreen.artifacts import write_json
+        from evergreen.deployment.rollback import RollbackRequest, roll_back
+
+        request = RollbackRequest(model_name, reason, to_version, from_version, targets, "pipeline", run_id, step_name)
+        result = roll_back(request, tracking_uri=tracking_uri, ledger_uri=ledger_uri)
+        write_json(rollback.path, result)
         record.outcome = result.outcome
         record.details = asdict(result)
         return result.outcome

@@ -7,20 +7,24 @@ created only if absent, decides. Whatever follows the ledger's record is a proje
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.evidence import evidence_differs, write_evidence
 from evergreen.deployment.request import PROMOTED, Deployment, ledger_entry
+from evergreen.deployment.serving import serve_champion
 from evergreen.deployment.smoke_test import smoke_test
 from evergreen.deployment.targets import open_targets
 from evergreen.models import load_model
 from evergreen.registry.champion import open_ledger
-from evergreen.registry.errors import SupersededError
+from evergreen.registry.errors import RolledBackError, SupersededError
+from evergreen.registry.head import keep_head_noted
 from evergreen.registry.ledger import NO_CHAMPION, WAITING
-from evergreen.registry.versions import EVIDENCE_FOLDER, ModelRegistry
+from evergreen.registry.record import PROMOTION
+from evergreen.registry.semantic_version import SEMANTIC_VERSION, next_semantic_version
+from evergreen.registry.versions import APPROVAL_TAG, EVIDENCE_FOLDER, ModelRegistry
 
 if TYPE_CHECKING:
     from evergreen.deployment.challenger import PassedChallenger
@@ -28,8 +32,6 @@ if TYPE_CHECKING:
     from evergreen.deployment.smoke_test import Check
     from evergreen.deployment.targets import ServingTarget
     from evergreen.registry.ledger import Ledger, LedgerRecord
-
-APPROVAL_TAG = "evergreen.approval"
 
 
 def promote(challenger: PassedChallenger, request: PromotionRequest, *, tracking_uri: str, ledger_uri: str) -> Deployment:
@@ -45,7 +47,9 @@ def promote(challenger: PassedChallenger, request: PromotionRequest, *, tracking
         What came of it.
 
     Raises:
-        DeploymentError: A word is unknown, the registered copy does not work, or another champion was promoted since the comparison.
+        DeploymentError: A word is unknown, the registered copy does not work, another champion was promoted since the comparison, or the challenger
+            was rolled back once.
+        LedgerError: The ledger's end was cut off or rewritten.
         StateError: The server or the ledger cannot be used.
     """
     request.check()
@@ -54,10 +58,11 @@ def promote(challenger: PassedChallenger, request: PromotionRequest, *, tracking
         sentence = "Dry run: the challenger passed the gate and would be promoted; nothing was registered."
         return Deployment("dry run", request.model_name, NO_CHAMPION, champion, champion, challenger.model_uri, sentence)
     registry = ModelRegistry(tracking_uri, request.model_name)
-    promotion = _Promotion(challenger, request, registry, open_ledger(ledger_uri, request.model_name), open_targets(request.targets, registry))
+    ledger = open_ledger(ledger_uri, request.model_name)
+    promotion = _Promotion(challenger, request, registry, ledger, open_targets(request.targets, registry), ledger_uri)
     try:
         return promotion.run()
-    except SupersededError as error:
+    except (RolledBackError, SupersededError) as error:
         promotion.abort()
         raise DeploymentError(str(error)) from error
 
@@ -79,16 +84,20 @@ class _Promotion:
     registry: ModelRegistry
     ledger: Ledger | None
     targets: list[ServingTarget]
+    ledger_uri: str
 
     @property
     def challenger_id(self) -> str:
         return self.challenger.description.challenger_id
 
     def run(self) -> Deployment:
+        if self.ledger is not None:
+            keep_head_noted(self.registry, self.ledger)
         earlier = self._earlier_promotion()
         if earlier is not None:
             return self._finish_again(earlier)
         champion = self._expected_champion()
+        self._check_not_rolled_back()
         version = self._register()
         checks = self._try_out(version)
         for target in self.targets:
@@ -123,7 +132,8 @@ class _Promotion:
             registered = self.registry.find_challenger(self.challenger_id)
             version = str(registered.version) if registered is not None else NO_CHAMPION
             return _EarlierPromotion(version, version) if version == self.registry.alias_version() else None
-        record = self.ledger.promotion_of(self.ledger.champion())
+        champion = self.ledger.champion()
+        record = next((record for record in self.ledger.newest_first() if (record.kind, record.version_after) == (PROMOTION, champion)), None)
         if record is None or record.challenger_id != self.challenger_id:
             return None
         return _EarlierPromotion(record.version_after, record.version_before, record.run_id, record.number)
@@ -148,6 +158,12 @@ class _Promotion:
         if champion != self.request.expected_champion:
             raise SupersededError.by(self.request.model_name, expected=self.request.expected_champion, found=champion)
         return champion
+
+    def _check_not_rolled_back(self) -> None:
+        # Early, so that nothing is registered; the ledger looks again when the slot is taken.
+        rollback = self.ledger.rollback_of(challenger_id=self.challenger_id) if self.ledger else None
+        if rollback is not None:
+            raise RolledBackError.by(self.request.model_name, rollback)
 
     def _register(self) -> str:
         description, evaluation = self.challenger.description, self.challenger.evaluation
@@ -193,27 +209,11 @@ class _Promotion:
             return None
         # A champion from before the ledger is known to the alias only: an empty ledger names nobody.
         expected = deployment.champion_before if self.ledger.champion() != NO_CHAMPION else NO_CHAMPION
-        return self.ledger.append(ledger_entry(deployment, self.challenger, self.request), expected_champion=expected)
+        entry = ledger_entry(deployment, self.challenger, self.request, self.ledger_uri)
+        if entry.kind == PROMOTION:
+            evidence = entry.evidence or {}
+            entry = replace(entry, evidence={**evidence, SEMANTIC_VERSION: next_semantic_version(self.ledger, evidence)})
+        return self.ledger.append(entry, expected_champion=expected)
 
     def _serve(self, version: str) -> None:
-        """Bring every target to the champion: this version, or the one that was promoted after it while this step slept."""
-        while True:
-            failure = self._finish_targets(version)
-            named = self.ledger.champion() if self.ledger else version
-            if named == version:
-                break
-            version = named
-        if failure is not None:
-            raise failure
-        self.registry.clear_tag(version, APPROVAL_TAG)
-        head = self.ledger.head() if self.ledger else None
-        if head is not None:
-            self.registry.note_ledger_head(head.number, head.hash)
-
-    def _finish_targets(self, version: str) -> DeploymentError | None:
-        try:
-            for target in self.targets:
-                target.finish(version)
-        except DeploymentError as error:
-            return error
-        return None
+        serve_champion(version, registry=self.registry, ledger=self.ledger, targets=self.targets)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from evergreen.artifacts import manifest_of
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.targets import target_names
 from evergreen.registry.ledger import WAITING, Entry
+from evergreen.registry.run_decision import decision_of_run
+from evergreen.registry.semantic_version import described
 
 if TYPE_CHECKING:
     from evergreen.deployment.challenger import PassedChallenger
@@ -96,10 +99,14 @@ class Deployment:
     ledger_record: int | None = None
 
 
-def ledger_entry(deployment: Deployment, challenger: PassedChallenger, request: PromotionRequest) -> Entry:
-    """Return what the ledger says of a promotion, or of one that waits for approval."""
+def ledger_entry(deployment: Deployment, challenger: PassedChallenger, request: PromotionRequest, ledger_uri: str) -> Entry:
+    """Return what the ledger says of a promotion, or of one that waits for approval.
+
+    Raises:
+        StateError: What the run decided cannot be read.
+    """
     promoted = deployment.outcome == PROMOTED
-    description = challenger.description
+    description, manifest = challenger.description, manifest_of(challenger.training_data)
     return Entry(
         kind="promotion" if promoted else WAITING,
         version_after=deployment.version if promoted else None,
@@ -109,8 +116,12 @@ def ledger_entry(deployment: Deployment, challenger: PassedChallenger, request: 
         evidence={
             **{name: challenger.evaluation.get(name) for name in EVIDENCE_OF_THE_GATE},
             "version": deployment.version,
+            "targets": request.targets,
             "model_uri": deployment.model_uri,
             "data_fingerprint": description.data_fingerprint,
+            "training_manifest": asdict(manifest) if manifest else {},
+            "decision_of_run": decision_of_run(ledger_uri, request.run_id),
+            **described(description),
             "fit_start": description.fit_start,
             "fit_end": description.fit_end,
             "checks": [asdict(check) for check in deployment.checks],

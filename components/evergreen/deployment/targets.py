@@ -42,6 +42,13 @@ class ServingTarget(Protocol):
     def abort(self, version: str) -> None:
         """Take a staged version back; the others keep serving."""
 
+    def prune(self, version: str) -> None:
+        """Remove a version that was retired.
+
+        Raises:
+            DeploymentError: It is served.
+        """
+
 
 STAGE_TAG = "evergreen.stage"
 
@@ -83,8 +90,12 @@ class RegistryTarget:
         """Take the mark away; the version stays in the registry."""
         self._registry.clear_tag(version, STAGE_TAG)
 
+    def prune(self, version: str) -> None:
+        """Take the mark away, if one was left; the registry keeps every version, so that it can be audited."""
+        self._registry.clear_tag(version, STAGE_TAG)
 
-TARGETS = {RegistryTarget.name: RegistryTarget}
+
+CLOUD_SCHEME = "gs://"
 
 
 def target_names(names: str) -> list[str]:
@@ -94,11 +105,11 @@ def target_names(names: str) -> list[str]:
         DeploymentError: A name is unknown, or there is none.
     """
     wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    unknown = [name for name in wanted if name not in TARGETS]
+    unknown = [name for name in wanted if name != RegistryTarget.name and not (name.startswith(CLOUD_SCHEME) and name.removeprefix(CLOUD_SCHEME).strip("/"))]
     if unknown or not wanted:
         raise DeploymentError(
-            f"deployment_targets {names!r}: {unknown[0] if unknown else 'nothing'!r} is no target; expected one or more of: {', '.join(TARGETS)}. "
-            "Correct the parameter."
+            f"deployment_targets {names!r}: {unknown[0] if unknown else 'nothing'!r} is no target; expected one or more of: {RegistryTarget.name}, "
+            f"{CLOUD_SCHEME}bucket/prefix. Correct the parameter."
         )
     return wanted
 
@@ -108,5 +119,8 @@ def open_targets(names: str, registry: ModelRegistry) -> list[ServingTarget]:
 
     Raises:
         DeploymentError: A name is unknown, or there is none.
+        StateError: There are no credentials for a bucket.
     """
-    return [TARGETS[name](registry) for name in target_names(names)]
+    from evergreen.deployment.cloud_target import GoogleCloudTarget
+
+    return [GoogleCloudTarget(name, registry) if name.startswith(CLOUD_SCHEME) else RegistryTarget(registry) for name in target_names(names)]

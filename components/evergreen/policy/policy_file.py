@@ -34,10 +34,12 @@ class Hysteresis(_Strict):
     Attributes:
         needed: In how many windows.
         windows: Of how many.
+        certain_standard_errors: A drop in performance of at least so many of its standard errors needs no second window.
     """
 
-    needed: Annotated[int, Field(ge=1)] = 1
-    windows: Annotated[int, Field(ge=1)] = 1
+    needed: Annotated[int, Field(ge=1)] = 2
+    windows: Annotated[int, Field(ge=1)] = 2
+    certain_standard_errors: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 4.0
 
     @model_validator(mode="after")
     def _check_order(self) -> Hysteresis:
@@ -70,6 +72,8 @@ class Policy(_Strict):
         follow_up_windows: In so many windows after a promotion that answered degraded performance it is retrained again, as the
             training window fills with rows from after the change.
         hysteresis: In how many of the last windows performance or drift has to speak. A request, an event, an age or a number of rows needs no second window.
+        back_off: Whether performance and drift wait 2 windows after the second challenger that they asked for was rejected, 4 after the third, and so on:
+            what two challengers could not better, a third one in the next window will not.
         cooldown_days: For so many days after a retraining there is no other; None is no such time.
         budget: Most retrainings in a period; None is any number.
         vetoes: What stands against a retraining: ``insufficient_data`` (neither drift nor performance can be told), ``contract_warnings`` (the
@@ -93,6 +97,7 @@ class Policy(_Strict):
     minimum_new_rows: Annotated[int, Field(ge=1)] | None = None
     follow_up_windows: Annotated[int, Field(ge=0)] = 4
     hysteresis: Hysteresis = Hysteresis()
+    back_off: bool = True
     cooldown_days: Days | None = None
     budget: Budget | None = None
     vetoes: tuple[VetoName, ...] = ("rollout_under_way",)

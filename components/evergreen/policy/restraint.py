@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.performance.monitoring import NORMAL_QUANTILE
 from evergreen.policy.history import before, days_between, since_champion
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ def held_back(name: str, evidence: Evidence, policy: Policy, said: Mapping[str, 
     """
     if name in NEVER_HELD_BACK:
         return "", ""
-    if name not in WITHOUT_HYSTERESIS and (words := _unconfirmed(name, evidence, policy)):
-        return "hysteresis", words
+    if name not in WITHOUT_HYSTERESIS:
+        if words := _unconfirmed(name, evidence, policy):
+            return "hysteresis", words
+        if policy.back_off and (words := _just_rejected(evidence)):
+            return "back_off", words
     for veto, words in _vetoes(evidence, said).items():
         if veto in policy.vetoes and words:
             return f"veto_{veto}", words
@@ -39,12 +43,34 @@ def held_back(name: str, evidence: Evidence, policy: Policy, said: Mapping[str, 
 
 def _unconfirmed(name: str, evidence: Evidence, policy: Policy) -> str:
     rule = policy.hysteresis
+    if name == "performance" and _standard_errors(evidence) >= rule.certain_standard_errors:
+        return ""
     last = since_champion(evidence)[-(rule.windows - 1) :] if rule.windows > 1 else []
     fired = 1 + sum(name in past.fired for past in last)
     if fired >= rule.needed:
         return ""
     what = name.replace("_", " ")
     return f"The policy waits: {what} fired in {fired} of the last {len(last) + 1} windows of this champion, and {rule.needed} of {rule.windows} are needed."
+
+
+def _standard_errors(evidence: Evidence) -> float:
+    """Return how many of its standard errors the drop in performance is; 0 when that is not known."""
+    drop, lower, upper = (evidence.performance.get(name) for name in ("drop", "drop_lower", "drop_upper"))
+    if drop is None or lower is None or upper is None or upper <= lower:
+        return 0.0
+    return float(drop / ((upper - lower) / (2 * NORMAL_QUANTILE)))
+
+
+def _just_rejected(evidence: Evidence) -> str:
+    # Same champion, so whatever was trained since then did not pass.
+    watched = since_champion(evidence)
+    tried = [number for number, past in enumerate(watched) if past.decision == "retrain" and past.rule not in (*NEVER_HELD_BACK, *WITHOUT_HYSTERESIS)]
+    if not tried:
+        return ""
+    waited, wait = len(watched) - tried[-1], 2 ** (len(tried) - 1)
+    if waited >= wait:
+        return ""
+    return f"The policy waits: the last {len(tried)} challengers were not better than this champion, so the next is trained {wait} windows after it; this is window {waited}."
 
 
 def _vetoes(evidence: Evidence, said: Mapping[str, Trigger]) -> dict[str, str]:

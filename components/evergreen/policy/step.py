@@ -12,14 +12,14 @@ from evergreen.policy.policy_file import read_policy
 from evergreen.policy.report import decision_page
 from evergreen.policy.triggers import Evidence
 from evergreen.registry.champion import open_ledger
-from evergreen.registry.record import RETRAINING, WAITING, Entry
+from evergreen.registry.record import PROMOTION, RETRAINING, ROLLBACK, WAITING, Entry
 from evergreen.state import is_nothing
 
 if TYPE_CHECKING:
     from evergreen.registry.ledger import Ledger
 
 LEFT_OUT = ("policy",)
-ENDS_A_ROLLOUT = ("promotion", "rollback")
+ENDS_A_ROLLOUT = (PROMOTION, ROLLBACK)
 
 
 def run_decision_step(

@@ -10,6 +10,7 @@ from typing import Any
 from evergreen.artifacts import PRESENT, read_json, write_absent, write_json
 from evergreen.object_store import open_store
 from evergreen.registry.errors import RegistryError
+from evergreen.registry.head import keep_head_noted
 from evergreen.registry.ledger import NO_CHAMPION, Ledger
 from evergreen.registry.versions import EVIDENCE_FOLDER, ModelRegistry, copy_model_directory
 from evergreen.state import check_ledger_uri, is_nothing, runs_in_a_pod
@@ -46,14 +47,17 @@ def open_ledger(ledger_uri: str, model_name: str) -> Ledger | None:
 
 
 def reconcile_alias(registry: ModelRegistry, ledger: Ledger | None) -> tuple[str, bool]:
-    """Point the alias at the version that the ledger names, if it points elsewhere.
+    """Point the alias at the version that the ledger names, if it points elsewhere, and note the ledger's head in the registry.
 
     Returns:
         The champion's version or ``none``, and whether the alias was moved.
 
     Raises:
         RegistryError: The ledger names a version that the registry does not hold.
+        LedgerError: The ledger's end was cut off or rewritten.
     """
+    if ledger is not None:
+        keep_head_noted(registry, ledger)
     alias = registry.alias_version()
     named = ledger.champion() if ledger else NO_CHAMPION
     if named == NO_CHAMPION:

@@ -20,8 +20,9 @@ def load_champion(
 ) -> str:
     """Load the champion with everything that was registered with it.
 
-    The champion is the version that the ledger names; where the registry's alias points elsewhere, it is moved. Without a
-    champion every output is written all the same, with the metadata entry "present" false.
+    The champion is the version that the ledger names; where the registry's alias or a bucket's pointer names another, it is moved.
+    A version that a person has approved meanwhile is promoted first.
+    Without a champion every output is written all the same, with the metadata entry "present" false.
 
     Args:
         model_name: Name of the registered model.
@@ -40,8 +41,11 @@ def load_champion(
     from evergreen.run_log import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.deployment.approval import finish_approved
+        from evergreen.deployment.serving import reconcile_targets
         from evergreen.registry.champion import write_champion
 
+        approved = finish_approved(model_name=model_name, tracking_uri=tracking_uri, ledger_uri=ledger_uri, run_id=run_id, step_name=step_name)
         champion = write_champion(
             tracking_uri=tracking_uri,
             ledger_uri=ledger_uri,
@@ -52,7 +56,9 @@ def load_champion(
             baseline=baseline,
         )
         record.outcome = champion.version
+        brought_back = reconcile_targets(model_name=model_name, tracking_uri=tracking_uri, ledger_uri=ledger_uri)
         record.details = {"champion_version": champion.version, "fit_end": champion.fit_end, "alias_repaired": champion.alias_repaired}
+        record.details |= {"promoted_after_approval": [promotion.version for promotion in approved], "targets_repaired": brought_back}
         return champion.version
 
 

@@ -8,10 +8,11 @@ from evergreen.artifacts import read_json
 from evergreen.registry.champion import open_ledger, reconcile_alias
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.ledger import Entry, LedgerRecord
+from evergreen.registry.run_decision import decision_of_run
 from evergreen.registry.versions import ModelRegistry
 from evergreen.state import NOTHING, is_nothing
 
-LEFT_OUT = ("check_rows", "check_predictions", "policy")
+LEFT_OUT = ("check_rows", "check_predictions")
 
 
 def record_kept_champion(
@@ -44,6 +45,8 @@ def record_kept_champion(
     record = None
     if ledger is not None:
         recorded: dict[str, Any] = {name: value for name, value in evidence.items() if name not in LEFT_OUT}
+        if kind == "rejection":
+            recorded["decision_of_run"] = decision_of_run(ledger_uri, run_id)
         recorded.setdefault("sentence", " ".join(map(str, evidence.get("reasons", []))))
         entry = Entry(
             kind=kind,

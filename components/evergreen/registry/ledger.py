@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from evergreen.registry.errors import LedgerError, SupersededError
-from evergreen.registry.record import FIRST_PREVIOUS_HASH, KINDS, NO_CHAMPION, WAITING, Entry, LedgerRecord
+from evergreen.registry.errors import LedgerError, RolledBackError, SupersededError
+from evergreen.registry.record import FIRST_PREVIOUS_HASH, KINDS, NO_CHAMPION, PROMOTION, ROLLBACK, WAITING, Entry, LedgerRecord
 from evergreen.registry.verification import RECORD_NAME, chain_problems, tail_problems
 from evergreen.run_log import now, plain
 from evergreen.version import __version__
@@ -28,6 +29,7 @@ __all__ = ["KINDS", "NO_CHAMPION", "WAITING", "Entry", "Ledger", "LedgerRecord",
 
 MOST_ATTEMPTS = 100
 LONGEST_FOLDER_NAME = 200
+IMAGE_VARIABLE = "EVERGREEN_IMAGE"
 RECORDS_OF_A_RETRY = 20
 """A step is retried soon or never: a look at so many of the newest records is enough to find what it wrote before."""
 
@@ -73,6 +75,15 @@ class Ledger:
             return None
         return next((record for record in self.newest_first() if record.version_after == version and record.changed_champion()), None)
 
+    def rollback_of(self, *, version: str = NO_CHAMPION, challenger_id: str = "") -> LedgerRecord | None:
+        """Return the newest record that rolled a version, or the challenger that it was made from, back; or None."""
+        rollbacks = (record for record in self.newest_first() if record.kind == ROLLBACK)
+        return next((record for record in rollbacks if record.version_before == version or (challenger_id and record.challenger_id == challenger_id)), None)
+
+    def step_record(self, *, run_id: str, step_name: str, kind: str) -> LedgerRecord | None:
+        """Return what a step of a run has recorded lately, or None."""
+        return self._same_step(Entry(kind=kind, run_id=run_id, step_name=step_name))
+
     def append(self, entry: Entry, *, expected_champion: str | None = None) -> LedgerRecord:
         """Append a record, once for each step of a run and kind.
 
@@ -86,6 +97,7 @@ class Ledger:
 
         Raises:
             SupersededError: Another champion is in place.
+            RolledBackError: The promotion is that of a version or challenger that was rolled back.
             LedgerError: The ledger cannot be read, or others kept taking the next slot.
         """
         if entry.kind not in KINDS:
@@ -99,10 +111,20 @@ class Ledger:
                 return existing
             if expected_champion is not None and (existing is not None or champion != expected_champion):
                 raise SupersededError.by(self.model_name, expected=expected_champion, found=champion)
+            self._check_not_rolled_back(entry)
             record = self._next(entry, head, champion)
             if self._create(record):
                 return record
         raise LedgerError(f"ledger of model {self.model_name!r}: its next slot was taken {MOST_ATTEMPTS} times in a row. Run the step again.")
+
+    def size(self) -> int:
+        """Return the number of records, without reading them."""
+        return len(self._numbers())
+
+    def stored(self) -> dict[str, bytes]:
+        """Return all that lies in the ledger's folder, as it lies there: content by file name."""
+        names = self._store.names(f"{self._folder}/")
+        return {name.removeprefix(f"{self._folder}/"): self._store.read(name) or b"" for name in names}
 
     def verify(self, noted_head: str = "") -> list[str]:
         """Return one sentence for each record that was edited, removed, reordered, inserted or forked; none when the chain holds.
@@ -110,8 +132,7 @@ class Ledger:
         Args:
             noted_head: What `ModelRegistry.noted_ledger_head` returns; with it a tail that was cut off is found, too.
         """
-        names = self._store.names(f"{self._folder}/")
-        objects = {name.removeprefix(f"{self._folder}/"): self._store.read(name) or b"" for name in names}
+        objects = self.stored()
         return chain_problems(objects, self.model_name) + (tail_problems(objects, noted_head) if noted_head else [])
 
     def _numbers(self) -> list[int]:
@@ -135,6 +156,13 @@ class Ledger:
             return True
         # A client that lost the answer to its first attempt tries again and finds the slot taken by itself.
         return self._read(record.number) == record
+
+    def _check_not_rolled_back(self, entry: Entry) -> None:
+        # In the same breath as the slot is taken: the same challenger may be promoted and rolled back while a slow step looks the other way.
+        if entry.kind == PROMOTION and entry.version_after is not None:
+            rollback = self.rollback_of(version=entry.version_after, challenger_id=entry.challenger_id)
+            if rollback is not None:
+                raise RolledBackError.by(self.model_name, rollback)
 
     def _same_step(self, entry: Entry) -> LedgerRecord | None:
         if entry.run_id == "none":
@@ -163,6 +191,7 @@ class Ledger:
             challenger_id=entry.challenger_id,
             evidence=plain(entry.evidence or {}),
             evergreen_version=__version__,
+            image=os.environ.get(IMAGE_VARIABLE, ""),
         )
         return replace(record, hash=record.computed_hash())
 

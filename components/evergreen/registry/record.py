@@ -12,8 +12,12 @@ from evergreen.run_log import plain, to_json
 NO_CHAMPION = "none"
 FIRST_PREVIOUS_HASH = "0" * 64
 WAITING = "waiting for approval"
+APPROVAL = "approval"
+PROMOTION = "promotion"
+ROLLBACK = "rollback"
+RETIREMENT = "retirement"
 RETRAINING = "retraining"
-KINDS = ("promotion", "rejection", "kept", WAITING, "rollback", RETRAINING)
+KINDS = (PROMOTION, "rejection", "kept", WAITING, APPROVAL, ROLLBACK, RETIREMENT, RETRAINING)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class LedgerRecord:
         challenger_id: The challenger it is about, or empty.
         evidence: Why, as plain JSON values.
         evergreen_version: Version of the code that wrote it.
+        image: Image of the step that wrote it, with its digest where the pipeline was compiled with digests; empty outside an image.
         hash: SHA-256 of all other fields as canonical JSON.
     """
 
@@ -73,6 +78,7 @@ class LedgerRecord:
     challenger_id: str
     evidence: dict[str, Any]
     evergreen_version: str
+    image: str
     hash: str = ""
 
     @classmethod

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evergreen.registry.errors import RegistryError
 from evergreen.tracking import open_client, unusable_server
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 ALIAS = "champion"
 CHALLENGER_TAG = "evergreen.challenger_id"
 LEDGER_HEAD_TAG = "evergreen.ledger_head"
+APPROVAL_TAG = "evergreen.approval"
+ROLLED_BACK_TAG = "evergreen.rolled_back"
+RETIRED_TAG = "evergreen.retired"
+SEMANTIC_VERSION_TAG = "evergreen.semantic_version"
 EVIDENCE_FOLDER = "evergreen"
 """Folder inside the model's directory that holds reference sample, contract and baseline."""
 
@@ -51,6 +55,11 @@ class ModelRegistry:
         with self._errors():
             self._client.set_registered_model_alias(self.model_name, ALIAS, version)
 
+    def exists(self) -> bool:
+        """Return whether the registered model is there."""
+        with self._errors():
+            return self._model() is not None
+
     def note_ledger_head(self, number: int, record_hash: str) -> None:
         """Keep number and hash of the ledger's newest record as a tag, so that a cut tail is noticed."""
         with self._errors():
@@ -76,10 +85,24 @@ class ModelRegistry:
             except MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     raise RegistryError(
-                        f"model {self.model_name!r} has no version {version} at {self.tracking_uri}, though it is the champion. Check that this is the server "
+                        f"model {self.model_name!r} has no version {version} at {self.tracking_uri}. Check the number, and that this is the server "
                         "that the ledger belongs to."
                     ) from error
                 raise
+
+    def describe(self, version: str) -> dict[str, Any]:
+        """Return what the registry knows of a version, with parameters and metrics of the run that made it.
+
+        Raises:
+            RegistryError: There is no such version.
+        """
+        registered = self.version(version)
+        described = {name: getattr(registered, name) for name in ("name", "version", "creation_timestamp", "source", "run_id", "model_id", "status", "tags")}
+        if registered.run_id:
+            with self._errors():
+                run = self._client.get_run(registered.run_id)
+                described["run"] = {"parameters": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags}
+        return described
 
     def find_challenger(self, challenger_id: str) -> ModelVersion | None:
         """Return the version that was made from a challenger, or None."""
@@ -121,6 +144,22 @@ class ModelRegistry:
             self._client.delete_model_version(self.model_name, str(made.version))
             return first
 
+    def register_files(self, files: Path, *, challenger_id: str, tags: dict[str, str]) -> str:
+        """Log a model directory as it is, evidence included, and return the version that is made of it.
+
+        The version comes last: a killed attempt leaves a logged model that nobody points to.
+        """
+        from evergreen.training.mlflow_logging import connect
+
+        tracking = connect(self.tracking_uri, self.model_name)
+        with self._errors():
+            run = self._client.create_run(tracking.experiment_id, run_name=f"copy-{challenger_id[:8]}", tags={CHALLENGER_TAG: challenger_id})
+            logged = self._client.create_logged_model(tracking.experiment_id, name="model", source_run_id=run.info.run_id, tags={CHALLENGER_TAG: challenger_id})
+            self._client.log_model_artifacts(logged.model_id, str(files))
+            self._client.finalize_logged_model(logged.model_id, "READY")
+            self._client.set_terminated(run.info.run_id)
+        return str(self.register(model_id=logged.model_id, run_id=run.info.run_id, challenger_id=challenger_id, tags=tags).version)
+
     def tag_version(self, version: str, name: str, value: str) -> None:
         """Set a tag of a version."""
         with self._errors():
@@ -130,6 +169,24 @@ class ModelRegistry:
         """Remove a tag of a version; one that is not there stays away."""
         with self._errors():
             self._client.delete_model_version_tag(self.model_name, version, name)
+
+    def all_versions(self) -> list[ModelVersion]:
+        """Return every version of the model."""
+        found: list[ModelVersion] = []
+        with self._errors():
+            token = None
+            while True:
+                page = self._client.search_model_versions(f"name = '{_quoted(self.model_name)}'", page_token=token)
+                found.extend(page)
+                token = page.token
+                if not token:
+                    return found
+
+    def tagged_versions(self, name: str, value: str) -> list[str]:
+        """Return the versions that have a tag of this value, oldest first."""
+        with self._errors():
+            found = self._client.search_model_versions(f"name = '{_quoted(self.model_name)}' and tag.`{name}` = '{_quoted(value)}'")
+            return sorted((str(version.version) for version in found), key=int)
 
     def add_evidence(self, model_id: str, folder: Path) -> None:
         """Store the files of a folder with a logged model, below ``evergreen/``."""
@@ -175,6 +232,26 @@ class ModelRegistry:
             yield
         except MlflowException as error:
             raise unusable_server(self.tracking_uri, error) from error
+
+
+def model_names(tracking_uri: str) -> list[str]:
+    """Return the names of all registered models.
+
+    Raises:
+        StateError: The server cannot be used.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client, names, token = open_client(tracking_uri), [], None
+    try:
+        while True:
+            page = client.search_registered_models(page_token=token)
+            names += [str(model.name) for model in page]
+            token = page.token
+            if not token:
+                return sorted(names)
+    except MlflowException as error:
+        raise unusable_server(tracking_uri, error) from error
 
 
 def _quoted(text: str) -> str:

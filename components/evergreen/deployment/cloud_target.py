@@ -1,0 +1,162 @@
+"""A bucket as serving target: batch scorers, watchers and devices that poll it always see one whole version."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.deployment.errors import DeploymentError
+from evergreen.deployment.published_model import FILES, MANIFEST, POINTER, Manifest, Pointer, manifest_of_files, parse_pointer, publishing_key
+from evergreen.object_store import google_errors, open_bucket
+from evergreen.registry.ledger import folder_name
+from evergreen.registry.versions import copy_model_directory
+
+if TYPE_CHECKING:
+    from evergreen.registry.versions import ModelRegistry
+
+UPLOADS_AT_ONCE = 8
+FLIPS = 10
+"""So often the pointer is read again when somebody else flipped it in between."""
+
+
+class GoogleCloudTarget:
+    """Published versions below ``gs://bucket/prefix/MODEL/``; `published_model` says how they lie there."""
+
+    def __init__(self, uri: str, registry: ModelRegistry) -> None:
+        """Remember the place; nothing is requested yet.
+
+        Raises:
+            StateError: The URI names no bucket, or there are no credentials.
+        """
+        self.name = uri.rstrip("/")
+        self._registry = registry
+        self._bucket, prefix = open_bucket(uri, "target")
+        self._place = f"{prefix}{folder_name(registry.model_name)}/"
+        self._staged: dict[str, Manifest] = {}
+
+    def stage(self, version: str) -> None:
+        """Upload the version's files, what is missing of them, and then its manifest."""
+        with self._registry.fetched(version) as files, tempfile.TemporaryDirectory() as folder:
+            copy_model_directory(files, folder)
+            manifest = manifest_of_files(Path(folder), model_name=self._registry.model_name, version=version, key=publishing_key())
+            with google_errors(self.name, self._bucket.name, "target"):
+                self._upload(Path(folder), manifest)
+        self._staged[version] = manifest
+
+    def set_traffic(self, version: str, share: float) -> None:
+        """Point to the version for share 1; a pointer has no other shares."""
+        if share == 1.0:
+            self.finish(version)
+        elif share != 0.0:
+            raise DeploymentError(f"target {self.name!r}: traffic share {share} of version {version}: a pointer names one version; expected 0 or 1.")
+
+    def observe(self) -> dict[str, float]:
+        """Return the version that the pointer names."""
+        pointer, _ = self._pointer()
+        return {pointer.version: 1.0} if pointer else {}
+
+    def finish(self, version: str) -> None:
+        """Flip the pointer to the version, on condition that nobody else flips it in between."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        if version not in self._staged:
+            self.stage(version)
+        wanted = _pointer_to(self._staged[version])
+        for _ in range(FLIPS):
+            pointer, generation = self._pointer()
+            if pointer == wanted:
+                return
+            with google_errors(self.name, self._bucket.name, "target"):
+                try:
+                    self._bucket.blob(f"{self._place}{POINTER}").upload_from_string(
+                        wanted.to_bytes(), content_type="application/json", if_generation_match=generation
+                    )
+                except PreconditionFailed:
+                    continue
+        pointer, _ = self._pointer()
+        if pointer != wanted:
+            raise DeploymentError(f"target {self.name!r}: others keep pointing it elsewhere, not to version {version}. Run again.")
+
+    def abort(self, version: str) -> None:
+        """Leave what was uploaded: nothing points there, and the next attempt goes on with it."""
+        self._staged.pop(version, None)
+
+    def prune(self, version: str) -> None:
+        """Delete the version's folder, its manifest first, so that nobody takes the rest for whole."""
+        if version in self.observe():
+            raise DeploymentError(f"target {self.name!r}: version {version} is served there and is not removed. Promote another one first.")
+        with google_errors(self.name, self._bucket.name, "target"):
+            blobs = list(self._bucket.client.list_blobs(self._bucket, prefix=f"{self._place}versions/{version}-"))
+            for blob in sorted(blobs, key=lambda blob: not blob.name.endswith(f"/{MANIFEST}")):
+                self._bucket.delete_blobs([blob], on_error=lambda _: None)
+
+    def _pointer(self) -> tuple[Pointer | None, int]:
+        from google.api_core.exceptions import NotFound
+
+        with google_errors(self.name, self._bucket.name, "target"):
+            while True:
+                blob = self._bucket.get_blob(f"{self._place}{POINTER}")
+                if blob is None:
+                    return None, 0
+                try:
+                    content = blob.download_as_bytes(if_generation_match=blob.generation)
+                except NotFound:
+                    # Flipped between the two requests: what was to be read is no longer there.
+                    continue
+                return parse_pointer(content, f"{self.name}: {blob.name}"), int(blob.generation)
+
+    def _upload(self, folder: Path, manifest: Manifest) -> None:
+        place = f"{self._place}{manifest.folder}/"
+        present = {blob.name: blob.md5_hash for blob in self._bucket.client.list_blobs(self._bucket, prefix=place)}
+
+        def upload(path: str) -> None:
+            self._create(f"{place}{FILES}/{path}", folder / path, present.get(f"{place}{FILES}/{path}"))
+
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            for _ in pool.map(upload, [file.path for file in manifest.files]):
+                pass
+        file = folder.parent / f"{folder.name}.{MANIFEST}"
+        file.write_bytes(manifest.to_bytes())
+        try:
+            self._create(f"{place}{MANIFEST}", file, present.get(f"{place}{MANIFEST}"))
+        finally:
+            file.unlink()
+
+    def _create(self, name: str, file: Path, present_md5: str | None) -> None:
+        from google.api_core.exceptions import PreconditionFailed
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        md5 = _md5(file)
+        blob: Any = self._bucket.blob(name)
+        if present_md5 is None:
+            try:
+                # Retried: the precondition makes a repeated request harmless. Large files go in parts that are taken up again.
+                blob.upload_from_filename(str(file), if_generation_match=0, checksum="md5", retry=DEFAULT_RETRY)
+            except PreconditionFailed:
+                blob.reload()
+                present_md5 = blob.md5_hash
+        if present_md5 not in (None, md5):
+            raise DeploymentError(
+                f"target {self.name!r}: object {name} is there and holds something else: a published version was changed. "
+                "Delete it, find out who wrote it, and run again."
+            )
+
+
+def _pointer_to(manifest: Manifest) -> Pointer:
+    import hashlib
+
+    return Pointer(manifest.model_name, manifest.version, manifest.folder, hashlib.sha256(manifest.to_bytes()).hexdigest())
+
+
+def _md5(file: Path) -> str:
+    import hashlib
+
+    # Google Cloud Storage states this checksum of what it holds; security rests on the manifest's SHA-256.
+    with file.open("rb") as content:
+        digest = hashlib.md5(usedforsecurity=False)
+        while block := content.read(1 << 20):
+            digest.update(block)
+    return base64.b64encode(digest.digest()).decode()

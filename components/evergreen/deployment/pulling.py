@@ -1,0 +1,155 @@
+"""The consumer's side of a published model: fetch, check, switch: ``evergreen pull``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.deployment.errors import DeploymentError
+from evergreen.deployment.published_model import FILES, MANIFEST, POINTER, file_sha256, parse_manifest, parse_pointer, publishing_key
+from evergreen.object_store import flush_folder, google_errors, open_bucket
+from evergreen.registry.ledger import folder_name
+
+if TYPE_CHECKING:
+    from evergreen.deployment.published_model import Manifest, Pointer
+
+CURRENT = "current"
+DOWNLOADS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class PulledModel:
+    """A model that lies in a local folder now.
+
+    Attributes:
+        model_name: Name of the registered model.
+        version: Its version.
+        folder: The version's folder.
+        current: The link that leads there.
+        files: How many files it has.
+        changed: Whether this call switched to it.
+        signed: Whether its manifest carries the configured key's signature.
+    """
+
+    model_name: str
+    version: str
+    folder: str
+    current: str
+    files: int
+    changed: bool
+    signed: bool
+
+
+def pull(uri: str, model_name: str, target: Path) -> PulledModel:
+    """Bring the published version of a model to a folder, whose link ``current`` always leads to one whole version.
+
+    Args:
+        uri: ``gs://bucket/prefix``, as the deployment target names it.
+        model_name: Name of the registered model.
+        target: A local folder.
+
+    Raises:
+        DeploymentError: Nothing is published there, or what lies there is not what its manifest says. The link stays as it was.
+        StateError: The bucket cannot be used.
+    """
+    key = publishing_key()
+    bucket, prefix = open_bucket(uri, "published models")
+    source = _Source(bucket, f"{prefix}{folder_name(model_name)}/", uri)
+    with google_errors(uri, bucket.name, "published models"):
+        pointer = source.pointer(model_name)
+        manifest = source.manifest(pointer, key)
+        folder = target / pointer.folder
+        if not folder.is_dir():
+            source.download(pointer, manifest, folder)
+    changed = _switch(target / CURRENT, Path(pointer.folder))
+    return PulledModel(model_name, pointer.version, str(folder), str(target / CURRENT), len(manifest.files), changed, bool(key))
+
+
+@dataclass(frozen=True)
+class _Source:
+    bucket: Any
+    place: str
+    uri: str
+
+    def pointer(self, model_name: str) -> Pointer:
+        content = self._read(POINTER)
+        if content is None:
+            raise DeploymentError(f"{self.uri}: no version of model {model_name!r} is published there. Add {self.uri} to deployment_targets.")
+        return parse_pointer(content, f"{self.uri}: {self.place}{POINTER}")
+
+    def manifest(self, pointer: Pointer, key: str) -> Manifest:
+        name = f"{pointer.folder}/{MANIFEST}"
+        content = self._read(name)
+        if content is None:
+            raise DeploymentError(f"{self.uri}: {self.place}{name} is missing, though {POINTER} names it. Publish the champion again: run the pipeline.")
+        return parse_manifest(content, f"{self.uri}: {self.place}{name}", expected_sha256=pointer.manifest_sha256, key=key)
+
+    def download(self, pointer: Pointer, manifest: Manifest, folder: Path) -> None:
+        """Fetch all files into a folder beside it, check them, and rename that."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
+        try:
+            with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+                for _ in pool.map(lambda file: self._fetch(pointer, file.path, file.sha256, unfinished / file.path), manifest.files):
+                    pass
+            unfinished.chmod(0o755)
+            _flush(unfinished)
+            try:
+                unfinished.rename(folder)
+            except OSError:
+                # Another pull at the same time brought the same files.
+                if not folder.is_dir():
+                    raise
+            flush_folder(folder.parent)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _fetch(self, pointer: Pointer, path: str, sha256: str, file: Path) -> None:
+        from google.api_core.exceptions import NotFound
+
+        name = f"{self.place}{pointer.folder}/{FILES}/{path}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.bucket.blob(name).download_to_filename(str(file))
+        except NotFound as error:
+            raise DeploymentError(f"{self.uri}: {name} is missing, though the manifest names it. Nothing was switched; publish the champion again.") from error
+        if file_sha256(file) != sha256:
+            raise DeploymentError(f"{self.uri}: {name} does not have the checksum that the manifest states. Nothing was switched; find out who changed it.")
+
+    def _read(self, name: str) -> bytes | None:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return bytes(self.bucket.blob(f"{self.place}{name}").download_as_bytes())
+        except NotFound:
+            # A bucket that does not exist answers the same.
+            if self.bucket.exists():
+                return None
+            raise
+
+
+def _flush(folder: Path) -> None:
+    # A device that loses power after the rename must not find empty files behind it.
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            flush_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    flush_folder(folder)
+
+
+def _switch(link: Path, folder: Path) -> bool:
+    if link.is_symlink() and link.readlink() == folder:
+        return False
+    with tempfile.TemporaryDirectory(prefix=".switching-", dir=link.parent) as place:
+        fresh = Path(place) / link.name
+        fresh.symlink_to(folder)
+        fresh.replace(link)
+    flush_folder(link.parent)
+    return True

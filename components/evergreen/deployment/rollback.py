@@ -1,0 +1,203 @@
+"""The way back: an earlier champion takes the place of one that turned out bad, in one step and without training.
+
+The rollback is a compare-and-set on the ledger like a promotion. Its record marks the bad version and its challenger, so
+that neither is promoted again; the alias, the tags and what serves requests follow from it, and a repeated step finishes
+what a killed one began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evergreen.deployment.errors import DeploymentError
+from evergreen.deployment.serving import DEFAULT_TARGETS, is_served, serve_champion, targets_named
+from evergreen.deployment.targets import open_targets
+from evergreen.registry.champion import open_ledger
+from evergreen.registry.errors import SupersededError
+from evergreen.registry.former import last_good
+from evergreen.registry.head import keep_head_noted
+from evergreen.registry.ledger import NO_CHAMPION, Entry
+from evergreen.registry.record import ROLLBACK
+from evergreen.registry.versions import CHALLENGER_TAG, ROLLED_BACK_TAG, ModelRegistry
+from evergreen.state import is_nothing
+
+if TYPE_CHECKING:
+    from evergreen.deployment.targets import ServingTarget
+    from evergreen.registry.ledger import Ledger, LedgerRecord
+
+PREVIOUS = "previous"
+ROLLED_BACK = "rolled back"
+ALREADY = "already rolled back"
+
+
+@dataclass(frozen=True)
+class RollbackRequest:
+    """Which model is to be rolled back, whereto, and why.
+
+    Attributes:
+        model_name: Name of the registered model.
+        reason: Why, in words that a person understands in a year.
+        to_version: A former champion, or ``previous`` for the last good one.
+        from_version: The bad version: nothing is done when it is no longer the champion. ``none`` takes the champion, whoever it is.
+        targets: Comma-separated serving targets; ``default`` for those that the champion was promoted to.
+        actor: Who rolls back.
+        run_id: The pipeline run.
+        step_name: The step.
+    """
+
+    model_name: str
+    reason: str
+    to_version: str = PREVIOUS
+    from_version: str = "none"
+    targets: str = DEFAULT_TARGETS
+    actor: str = "pipeline"
+    run_id: str = "none"
+    step_name: str = "roll_back_model"
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What came of a rollback.
+
+    Attributes:
+        outcome: ``rolled back`` or ``already rolled back``.
+        model_name: Name of the registered model.
+        bad_version: The version that was taken back.
+        champion_after: The champion now.
+        reason: Why.
+        ledger_record: Number of the ledger's record.
+        sentence: The outcome in a sentence.
+    """
+
+    outcome: str
+    model_name: str
+    bad_version: str
+    champion_after: str
+    reason: str
+    ledger_record: int
+    sentence: str
+
+
+def roll_back(request: RollbackRequest, *, tracking_uri: str, ledger_uri: str) -> Rollback:
+    """Make a former champion the champion again.
+
+    Args:
+        request: Which model, whereto, and why.
+        tracking_uri: The MLflow server.
+        ledger_uri: Folder or bucket of the ledger.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        DeploymentError: There is no reason, no ledger, no champion or no version to go back to, or somebody else changed the champion meanwhile.
+        RegistryError: The version to go back to is not in the registry.
+        LedgerError: The ledger's end was cut off or rewritten.
+        StateError: The server or the ledger cannot be used.
+    """
+    if is_nothing(request.reason):
+        raise DeploymentError(f"rollback of model {request.model_name!r}: its reason is {request.reason!r}; expected words that tell why. Give a reason.")
+    ledger = open_ledger(ledger_uri, request.model_name)
+    if ledger is None:
+        raise DeploymentError(f"rollback of model {request.model_name!r}: state_ledger_uri is {ledger_uri!r}; the way back is in the ledger. Name its folder.")
+    registry = ModelRegistry(tracking_uri, request.model_name)
+    keep_head_noted(registry, ledger)
+    names = targets_named(request.targets, ledger)
+    return _RollingBack(request, registry, ledger, names, open_targets(names, registry)).run()
+
+
+@dataclass(frozen=True)
+class _RollingBack:
+    request: RollbackRequest
+    registry: ModelRegistry
+    ledger: Ledger
+    target_names: str
+    targets: list[ServingTarget]
+
+    def run(self) -> Rollback:
+        earlier = self._earlier_rollback()
+        if earlier is not None:
+            return self._finished(earlier, ALREADY)
+        bad = self._champion()
+        good = self._last_good(bad) if self.request.to_version == PREVIOUS else self._named(bad)
+        bad_version = self.registry.version(bad)
+        self.registry.version(good)
+        for target in self.targets:
+            target.stage(good)
+        sentence = f"Version {bad} was rolled back to version {good}: {self.request.reason}"
+        entry = Entry(
+            kind=ROLLBACK,
+            version_after=good,
+            run_id=self.request.run_id,
+            step_name=self.request.step_name,
+            challenger_id=str(bad_version.tags.get(CHALLENGER_TAG, "")),
+            evidence={"reason": self.request.reason, "bad_version": bad, "targets": self.target_names, "sentence": sentence},
+            actor=self.request.actor,
+        )
+        try:
+            record = self.ledger.append(entry, expected_champion=bad)
+        except SupersededError as error:
+            raise DeploymentError(
+                f"rollback of model {self.request.model_name!r}: version {bad} was to be rolled back, but version {self.ledger.champion()} is the champion "
+                "now. Nothing was rolled back by this step; look at `evergreen history`."
+            ) from error
+        return self._finished(record, ROLLED_BACK)
+
+    def _earlier_rollback(self) -> LedgerRecord | None:
+        """Return the rollback that this step, or a killed command before it, has recorded, when it still stands."""
+        head = next((record for record in self.ledger.newest_first() if record.changed_champion()), None)
+        if head is None or head.kind != ROLLBACK:
+            return None
+        same_step = self.request.run_id != "none" and (head.run_id, head.step_name) == (self.request.run_id, self.request.step_name)
+        asked_for = self.request.from_version == head.version_before or self.request.to_version == head.version_after
+        return head if same_step or asked_for or not is_served(head.version_after, self.targets) else None
+
+    def _champion(self) -> str:
+        champion = self.ledger.champion()
+        if champion == NO_CHAMPION:
+            raise DeploymentError(f"rollback of model {self.request.model_name!r}: the ledger names no champion, so there is nothing to roll back.")
+        if self.request.from_version not in (NO_CHAMPION, champion):
+            raise DeploymentError(
+                f"rollback of model {self.request.model_name!r}: version {self.request.from_version} was to be rolled back, but the champion is version "
+                f"{champion}. Nothing was rolled back; look at `evergreen history`."
+            )
+        return champion
+
+    def _last_good(self, bad: str) -> str:
+        good = last_good(self.ledger.newest_first(), bad)
+        if good is None:
+            raise DeploymentError(
+                f"rollback of model {self.request.model_name!r}: version {bad} is the champion and no champion before it is left that was not rolled back. "
+                "Retrain instead: run the pipeline with policy_mode=force."
+            )
+        return good
+
+    def _named(self, bad: str) -> str:
+        version = self.request.to_version
+        thing = f"rollback of model {self.request.model_name!r} to version {version}"
+        if version == bad:
+            raise DeploymentError(f"{thing}: it is the champion. Name a former champion, or leave --to out for the last good one.")
+        taken_back = self.ledger.rollback_of(version=version)
+        if taken_back is not None:
+            raise DeploymentError(
+                f"{thing}: ledger record {taken_back.number} rolled it back itself ({taken_back.evidence.get('reason')}). "
+                "Name a version that was not rolled back."
+            )
+        if not any(version in (record.version_before, record.version_after) for record in self.ledger.newest_first()):
+            raise DeploymentError(f"{thing}: it never was the champion. Name a former champion: `evergreen history` lists them.")
+        return version
+
+    def _finished(self, record: LedgerRecord, outcome: str) -> Rollback:
+        bad = record.version_before
+        self.registry.tag_version(bad, ROLLED_BACK_TAG, f"ledger record {record.number}: {record.evidence.get('reason', '')}"[:5000])
+        served = serve_champion(record.version_after, registry=self.registry, ledger=self.ledger, targets=self.targets)
+        return Rollback(
+            outcome=outcome,
+            model_name=self.request.model_name,
+            bad_version=bad,
+            champion_after=served,
+            reason=str(record.evidence.get("reason", "")),
+            ledger_record=record.number,
+            sentence=str(record.evidence.get("sentence", "")),
+        )

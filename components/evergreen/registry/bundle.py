@@ -1,0 +1,143 @@
+"""Everything that a regulator asks for about one version, in one folder: ``evergreen audit bundle``."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evergreen.registry.audit import Audit, audit
+from evergreen.registry.champion import BASELINE_FILE
+from evergreen.registry.errors import RegistryError
+from evergreen.registry.versions import CHALLENGER_TAG, EVIDENCE_FOLDER, copy_model_directory
+from evergreen.run_log import now, to_json
+from evergreen.version import __version__
+
+if TYPE_CHECKING:
+    from evergreen.object_store import ObjectStore
+    from evergreen.registry.ledger import Ledger, LedgerRecord
+    from evergreen.registry.versions import ModelRegistry
+
+CHECKSUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was written.
+
+    Attributes:
+        folder: Where it lies.
+        files: How many files it has, the checksums not counted.
+        records: Numbers of the ledger's records about the version.
+        runs: The pipeline runs whose records are in it.
+        audit: What the audit of the ledger found at that time.
+    """
+
+    folder: str
+    files: int
+    records: list[int]
+    runs: list[str]
+    audit: Audit
+
+
+def write_bundle(folder: Path, version: str, *, registry: ModelRegistry, ledger: Ledger, store: ObjectStore, approval_key: str = "") -> Bundle:
+    """Write model, evidence, ledger, run records and reports of a version to a new folder.
+
+    The folder appears whole or not at all.
+
+    Args:
+        folder: A folder that does not exist yet.
+        version: The version.
+        registry: Where it is registered.
+        ledger: The model's ledger.
+        store: The store of the ledger, which also holds the records of runs.
+        approval_key: The key that approvals are signed with, or nothing.
+
+    Raises:
+        RegistryError: The folder exists, or there is no such version.
+        LedgerError: The ledger cannot be read.
+        StateError: The server or the store cannot be used.
+    """
+    if folder.exists():
+        raise RegistryError(f"bundle folder {str(folder)!r}: exists already. Name a new one with --output; nothing is overwritten.")
+    registered = registry.version(version)
+    found = audit(ledger, registry, approval_key=approval_key)
+    about = _records_about(ledger, version, str(registered.tags.get(CHALLENGER_TAG, "")))
+    runs = sorted({record.run_id for record in about if record.run_id != "none"})
+    unfinished = folder.with_name(f".unfinished-{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        with registry.fetched(version) as files:
+            copy_model_directory(files, str(unfinished / "model"))
+            if (files / EVIDENCE_FOLDER).is_dir():
+                shutil.copytree(files / EVIDENCE_FOLDER, unfinished / "evidence")
+        _write(unfinished, "version.json", to_json(registry.describe(version)))
+        _write(unfinished, "audit.json", to_json(asdict(found)))
+        _write(unfinished, "records.json", to_json([asdict(record) for record in about]))
+        for name, content in ledger.stored().items():
+            _write(unfinished, f"ledger/{name}", content)
+        for run in runs:
+            for name in store.names(f"runs/{run}/") + [name for name in store.names(f"runs/{run}.") if name.count("/") == 1]:
+                _write(unfinished, name, store.read(name) or b"")
+        _write(unfinished, "README.md", _index(registry.model_name, version, about, runs, found).encode())
+        files_written = _write_checksums(unfinished)
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return Bundle(str(folder), files_written, [record.number for record in about], runs, found)
+
+
+def _records_about(ledger: Ledger, version: str, challenger_id: str) -> list[LedgerRecord]:
+    def concerns(record: LedgerRecord) -> bool:
+        named = version in (record.version_before, record.version_after) and record.changed_champion()
+        return named or record.evidence.get("version") == version or bool(challenger_id and record.challenger_id == challenger_id)
+
+    return [record for record in ledger.records() if concerns(record)]
+
+
+def _index(model_name: str, version: str, about: list[LedgerRecord], runs: list[str], found: Audit) -> str:
+    rows = "\n".join(f"| {record.number} | {record.time} | {record.kind} | {record.actor} | {record.evidence.get('sentence', '')} |" for record in about)
+    wrong = "\n".join(f"- {problem}" for problem in found.problems)
+    verdict = f"**The ledger is not what was written:**\n\n{wrong}" if wrong else "The ledger's chain holds."
+    return f"""# Version {version} of model {model_name}
+
+Written on {now()} by Evergreen {__version__}. {CHECKSUMS} holds the checksum of every file: `sha256sum --check {CHECKSUMS}`.
+
+{verdict}
+
+| what | where |
+| --- | --- |
+| the model, as it is registered | `model/` |
+| sample of its training data, data contract, scores at the gate (`{BASELINE_FILE}`) | `evidence/` |
+| registry entry, parameters and metrics of the run that made it | `version.json` |
+| every record of the model's ledger, byte for byte | `ledger/` |
+| the records about this version | `records.json` |
+| what the steps of its runs reported, with their pages | `runs/` ({len(runs)} runs) |
+| the audit of the ledger | `audit.json` |
+
+| record | time | what | who | why |
+| --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def _write(folder: Path, name: str, content: bytes) -> None:
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+
+
+def _write_checksums(folder: Path) -> int:
+    lines: list[str] = []
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        with file.open("rb") as content:
+            digest = hashlib.sha256()
+            while block := content.read(1 << 20):
+                digest.update(block)
+        lines.append(f"{digest.hexdigest()}  {file.relative_to(folder).as_posix()}\n")
+    _write(folder, CHECKSUMS, "".join(lines).encode())
+    return len(lines)

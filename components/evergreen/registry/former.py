@@ -1,0 +1,25 @@
+"""Former champions: which one a rollback would go back to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen.registry.record import NO_CHAMPION, ROLLBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evergreen.registry.record import LedgerRecord
+
+
+def last_good(records: Iterable[LedgerRecord], champion: str) -> str | None:
+    """Return the newest former champion that was not rolled back, or None.
+
+    Args:
+        records: All records of a ledger, the newest first.
+        champion: The champion, which does not count.
+    """
+    known = list(records)
+    taken_back = {record.version_before for record in known if record.kind == ROLLBACK} | {champion, NO_CHAMPION}
+    former = (record.version_before for record in known if record.changed_champion())
+    return next((version for version in former if version not in taken_back), None)

@@ -1,0 +1,27 @@
+"""The decision to retrain that a run made: what came before a promotion belongs to its evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evergreen.object_store import open_store
+from evergreen.run_log import read_run
+from evergreen.state import is_nothing
+
+KEPT = ("decision", "rule", "reasons", "mode", "policy")
+
+
+def decision_of_run(ledger_uri: str, run_id: str) -> dict[str, Any]:
+    """Return what a run decided, by which rule and policy, and why; nothing when no step of it decided.
+
+    Args:
+        ledger_uri: Folder or bucket of the run's records, or ``none``.
+        run_id: The run, or ``none``.
+
+    Raises:
+        StateError: The records cannot be read.
+    """
+    if is_nothing(ledger_uri) or is_nothing(run_id):
+        return {}
+    decided = (record.details for record in read_run(open_store(ledger_uri), run_id) if "decision" in record.details)
+    return next(({name: details[name] for name in KEPT if name in details} for details in decided), {})

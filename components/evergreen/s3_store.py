@@ -1,0 +1,94 @@
+"""Small objects in a bucket of S3, or of a store that speaks its protocol; creation only if absent is ``If-None-Match: *``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from evergreen.errors import StateError
+from evergreen.object_store import checked_name
+
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
+CONFLICT, EXISTS = 409, 412
+
+
+class S3Store:
+    """Objects in a bucket, below a prefix. The store must know conditional writes, as Amazon's does."""
+
+    def __init__(self, uri: str) -> None:
+        """Make a client with boto3's usual search for credentials; ``AWS_ENDPOINT_URL`` is honoured.
+
+        Raises:
+            StateError: The bucket's name is missing, boto3 is not installed, or a setting of AWS is wrong.
+        """
+        self.uri = uri.rstrip("/")
+        self._bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        if not self._bucket:
+            raise StateError(f"ledger URI {uri!r}: expected s3://bucket/prefix; the bucket's name is missing.")
+        try:
+            import boto3
+            from botocore.config import Config
+        except ImportError as error:
+            raise StateError(f"ledger URI {uri!r}: needs boto3, which is not installed. Install kfp-evergreen[s3].") from error
+        # Repeating a conditional write is harmless: the ledger reads the slot that its own lost answer has filled.
+        config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
+        with self._errors():
+            self._client: Any = boto3.client("s3", config=config)
+
+    def read(self, name: str) -> bytes | None:
+        """Download the object, or return None when it does not exist."""
+        with self._errors():
+            try:
+                return bytes(self._client.get_object(Bucket=self._bucket, Key=self._key(name))["Body"].read())
+            except self._client.exceptions.NoSuchKey:
+                return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Upload the object in one request."""
+        with self._errors():
+            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Upload with ``If-None-Match: *``: the service refuses when the object exists."""
+        from botocore.exceptions import ClientError
+
+        key = self._key(name)
+        with self._errors():
+            while True:
+                try:
+                    self._client.put_object(Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
+                except ClientError as error:
+                    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+                    if status == EXISTS:
+                        return False
+                    # Another creation is under way, and it is not known yet whether it succeeds: S3 asks to send the request again.
+                    if status == CONFLICT and error.response.get("Error", {}).get("Code") == "ConditionalRequestConflict":
+                        continue
+                    raise
+                return True
+
+    def names(self, prefix: str = "") -> list[str]:
+        """List by prefix, page by page."""
+        if prefix:
+            checked_name(prefix)
+        with self._errors():
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
+            return sorted(item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", ()))
+
+    def _key(self, name: str) -> str:
+        return self._prefix + checked_name(name)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "NoSuchBucket":
+                raise StateError(f"ledger URI {self.uri!r}: there is no bucket {self._bucket!r}. Create it, or correct state_ledger_uri.") from error
+            raise StateError(f"ledger URI {self.uri!r}: S3 did not take the request: {error}. Check the bucket and its permissions.") from error
+        except (BotoCoreError, ValueError) as error:
+            raise StateError(f"ledger URI {self.uri!r}: {error}. Check the credentials, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL.") from error
