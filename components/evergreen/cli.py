@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="evergreen", help="Keep a deployed model fresh.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-ROOMS_WITH_COMMANDS = ("registry", "validation", "ingestion", "drift", "training")
+ROOMS_WITH_COMMANDS = ("registry", "validation", "ingestion", "drift", "training", "submission")
 for room in ROOMS_WITH_COMMANDS:
     import_module(f"evergreen.{room}.commands").register(app)
 
