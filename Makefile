@@ -44,11 +44,14 @@ generate: $(INSTALLED) ## Write the compiled YAML files and the catalogue anew
 
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url
 
+# The images read every kind of source.
+SOURCES := --extra s3 --extra sql --extra postgresql --extra kafka --extra kinesis
+
 lock: $(INSTALLED) ## Resolve the dependencies anew
 	$(COMPILE) --universal --python-version 3.10 pyproject.toml --extra alibi --extra trigger --group dev -o requirements.lock
-	$(COMPILE) --python-version 3.11 pyproject.toml --group image --constraint requirements.lock -o components/base.lock
-	$(COMPILE) --python-version 3.11 pyproject.toml --group image --extra alibi --constraint requirements.lock -o components/drift.lock
-	$(COMPILE) --python-version 3.11 pyproject.toml --group image --extra trigger --constraint requirements.lock -o components/trigger.lock
+	$(COMPILE) --python-version 3.11 pyproject.toml --group image $(SOURCES) --constraint requirements.lock -o components/base.lock
+	$(COMPILE) --python-version 3.11 pyproject.toml --group image $(SOURCES) --extra alibi --constraint requirements.lock -o components/drift.lock
+	$(COMPILE) --python-version 3.11 --group trigger-image --constraint requirements.lock -o components/trigger.lock
 
 clean: ## Remove the environment and all local runs
 	rm -rf $(VENV) .evergreen .mypy_cache .pytest_cache .ruff_cache
