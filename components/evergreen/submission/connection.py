@@ -15,6 +15,7 @@ from evergreen.submission.errors import SubmissionError
 HOST_VARIABLE = "EVERGREEN_KFP_HOST"
 TOKEN_VARIABLE = "EVERGREEN_KFP_TOKEN"  # noqa: S105  # the name of a variable, not a token
 COOKIE_VARIABLE = "EVERGREEN_KFP_COOKIE"
+POD_TOKEN_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105  # the name of a variable, which KFP's own documentation uses
 
 REQUEST_TIMEOUT_S = (10, 60)
 """Seconds to connect and to wait for an answer. The generated client would wait for ever."""
@@ -84,6 +85,7 @@ def connect(host: str | None = None, namespace: str | None = None) -> Connection
             namespace=namespace or "kubeflow",
             existing_token=os.environ.get(TOKEN_VARIABLE) or None,
             cookies=os.environ.get(COOKIE_VARIABLE) or None,
+            credentials=_pod_credentials(),
         )
         client.get_kfp_healthz()
     generated = client.api_client
@@ -97,6 +99,14 @@ def connect(host: str | None = None, namespace: str | None = None) -> Connection
         runs=api.RunServiceApi(generated),
         recurring_runs=api.RecurringRunServiceApi(generated),
     )
+
+
+def _pod_credentials() -> Any:
+    """Return the token that Kubernetes gives a pod for KFP, where it gives one: in multi-user mode KFP wants it at any address."""
+    from kfp.client import ServiceAccountTokenVolumeCredentials
+
+    path = os.environ.get(POD_TOKEN_VARIABLE)
+    return ServiceAccountTokenVolumeCredentials(path=path) if path else None
 
 
 def _client_class() -> Any:
