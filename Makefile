@@ -30,7 +30,7 @@ test: $(INSTALLED) ## Run the tests
 	$(BIN)/python -m pytest
 
 test-system: $(INSTALLED) ## Run the tests that need Debian's packages (installs them, as root)
-	@command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium postgresql; }
+	@command -v chromium >/dev/null && command -v dockerd >/dev/null && command -v debootstrap >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium debootstrap docker.io postgresql; }
 	$(BIN)/python -m pytest tests/system
 
 lint: $(INSTALLED) ## Check style, types, security, the Dockerfile and the workflows

@@ -8,4 +8,4 @@ find "$packages" -depth -type d \( -name tests -o -name test \) -exec rm -rf {} 
 find "$packages" -type f \( -name '*.pyx' -o -name '*.pxd' \) -delete
 rm -rf "$packages"/pyarrow/include "$packages"/pyarrow/libarrow_flight* "$packages"/pyarrow/libarrow_python_flight* \
     "$packages"/pyarrow/_flight*
-python -m compileall -q -j 0 -x '/(aiohttp|botocore|databricks|fontTools|kubernetes|networkx|sqlalchemy|tifffile|transformers/models|wcwidth|werkzeug)/' "$packages"
+python -m compileall -q -j 0 -x '/(aiohttp|botocore|databricks|fontTools|kubernetes|networkx|numba/cuda|sqlalchemy|tifffile|transformers/models|wcwidth|werkzeug)/' "$packages"
