@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-docker test test-system lint format generate images push pipeline upload lock clean
+.PHONY: help install demo demo-docker test test-system lint format generate audit images push pipeline upload lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ lint: $(INSTALLED) ## Check style, types, security, the Dockerfile and the workf
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci manifests/ci/gitlab-ci.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci manifests/ci/circleci.yml
+
+# Asks a vulnerability database about every package, so it is for CI and not for every `make lint`.
+AUDITED := $(BIN)/pip-audit --disable-pip --require-hashes $(shell sed -n 's/^\([A-Z][A-Za-z0-9-]*\) .*/--ignore-vuln \1/p' components/audit_exceptions.txt)
+
+audit: $(INSTALLED) ## Look up known vulnerabilities of what the images hold (needs the network)
+	for lock in components/*.lock; do $(AUDITED) $(AUDIT_OPTIONS) --requirement "$$lock" || exit; done
 
 format: $(INSTALLED) ## Mend style where that can be done by machine
 	$(BIN)/ruff check --fix .
