@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-chaos test-system lint format generate lock clean
+.PHONY: help install demo demo-docker test test-chaos test-system lint format generate audit images push pipeline upload lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: $(INSTALLED) ## Play scheduled runs over fifty years of weather
 	$(BIN)/python demo/run.py
 
+demo-docker: images ## Play the first scheduled run from these images, step by step in containers
+	$(BIN)/python demo/docker_run.py --registry $(IMAGE_REGISTRY)
+
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/python -m pytest
 
@@ -31,13 +34,26 @@ test-chaos: $(INSTALLED) ## Kill, race and cut off deployments (installs Postgre
 	$(BIN)/python -m pytest --session-timeout=1500 tests/chaos
 
 test-system: $(INSTALLED) ## Run the tests that need Debian's packages (installs them, as root)
-	@command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium postgresql; }
+	@command -v chromium >/dev/null && command -v dockerd >/dev/null && command -v debootstrap >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium debootstrap docker.io postgresql; }
 	$(BIN)/python -m pytest tests/system
 
-lint: $(INSTALLED) ## Check style and types
+lint: $(INSTALLED) ## Check style, types, security, the Dockerfile and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml components pipelines scripts
+	$(BIN)/hadolint components/Dockerfile
+	$(BIN)/actionlint .github/workflows/*.yaml
+	$(BIN)/zizmor --offline --quiet --no-progress .github/workflows
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci manifests/ci/gitlab-ci.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci manifests/ci/circleci.yml
+
+# Asks a vulnerability database about every package, so it is for CI and not for every `make lint`.
+AUDITED := $(BIN)/pip-audit --disable-pip --require-hashes $(shell sed -n 's/^\([A-Z][A-Za-z0-9-]*\) .*/--ignore-vuln \1/p' components/audit_exceptions.txt)
+
+audit: $(INSTALLED) ## Look up known vulnerabilities of what the images hold (needs the network)
+	for lock in components/*.lock; do $(AUDITED) $(AUDIT_OPTIONS) --requirement "$$lock" || exit; done
 
 format: $(INSTALLED) ## Mend style where that can be done by machine
 	$(BIN)/ruff check --fix .
@@ -48,10 +64,31 @@ generate: $(INSTALLED) ## Write the compiled YAML files and the catalogue anew
 
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url
 
+IMAGE_REGISTRY ?= ghcr.io/kfp-evergreen
+TARGETS ?= base drift trigger
+PIPELINES := .evergreen/pipelines
+
+images: $(INSTALLED) ## Build the images with a Docker engine (IMAGE_REGISTRY=, TARGETS=)
+	$(BIN)/python scripts/images.py build --registry $(IMAGE_REGISTRY) $(addprefix --target ,$(TARGETS))
+
+push: $(INSTALLED) ## Push the images, and write their digests
+	$(BIN)/python scripts/images.py push --registry $(IMAGE_REGISTRY) $(addprefix --target ,$(TARGETS))
+
+pipeline: $(INSTALLED) ## Compile the pipelines for your images (IMAGE_REGISTRY=, DIGESTS=)
+	mkdir -p $(PIPELINES)
+	for file in pipelines/*.py; do $(BIN)/evergreen compile "$$file" --image-registry $(IMAGE_REGISTRY) $(if $(DIGESTS),--digests $(DIGESTS)) -o "$(PIPELINES)/$$(basename "$$file" .py).yaml" || exit; done
+
+upload: $(INSTALLED) ## Upload what `make pipeline` compiled as new versions (TAG=, EVERGREEN_KFP_HOST)
+	for file in $(PIPELINES)/*.yaml; do $(BIN)/evergreen submit "$$file" --upload-only $(if $(TAG),--tag "$(TAG)") || exit; done
+
+# The images read every kind of source.
+SOURCES := --extra s3 --extra sql --extra postgresql --extra kafka --extra kinesis
+
 lock: $(INSTALLED) ## Resolve the dependencies anew
-	$(COMPILE) --universal --python-version 3.10 pyproject.toml --extra alibi --group dev -o requirements.lock
-	$(COMPILE) --python-version 3.11 pyproject.toml --group image --constraint requirements.lock -o components/base.lock
-	$(COMPILE) --python-version 3.11 pyproject.toml --group image --extra alibi --constraint requirements.lock -o components/drift.lock
+	$(COMPILE) --universal --python-version 3.10 pyproject.toml --extra alibi --extra trigger --group dev -o requirements.lock
+	$(COMPILE) --python-version 3.11 pyproject.toml --group image $(SOURCES) --constraint requirements.lock -o components/base.lock
+	$(COMPILE) --python-version 3.11 pyproject.toml --group image $(SOURCES) --extra alibi --constraint requirements.lock -o components/drift.lock
+	$(COMPILE) --python-version 3.11 --group trigger-image --constraint requirements.lock -o components/trigger.lock
 
 clean: ## Remove the environment and all local runs
 	rm -rf $(VENV) .evergreen .mypy_cache .pytest_cache .ruff_cache

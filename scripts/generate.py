@@ -14,7 +14,7 @@ from component_catalogue import catalogue_table, component_page, components, par
 from kfp import compiler
 
 import evergreen
-from evergreen.compilation import compile_pipeline
+from evergreen.compilation import KubernetesObjects, compile_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKED = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end of generated text -->)", re.DOTALL)
@@ -26,6 +26,9 @@ def generate(target: Path) -> None:
         output = target / "pipelines" / pipeline_file.with_suffix(".yaml").name
         output.parent.mkdir(parents=True, exist_ok=True)
         compile_pipeline(pipeline_file, output)
+        objects = target / "manifests" / "pipelines" / output.name
+        objects.parent.mkdir(parents=True, exist_ok=True)
+        compile_pipeline(pipeline_file, objects, objects=KubernetesObjects())
     for room, entries in components().items():
         folder = target / "components" / "evergreen" / room
         folder.mkdir(parents=True, exist_ok=True)

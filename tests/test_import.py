@@ -33,7 +33,24 @@ def test_an_unknown_attribute_is_an_error_that_lists_the_components() -> None:
         evergreen.detect_drifts  # noqa: B018 - asking for the attribute is the test
 
 
-@pytest.mark.parametrize("room", ["ingestion", "validation", "drift", "performance", "policy", "training", "evaluation", "registry", "deployment", "reporting"])
+@pytest.mark.parametrize(
+    "room",
+    [
+        "ingestion",
+        "validation",
+        "drift",
+        "performance",
+        "policy",
+        "training",
+        "evaluation",
+        "registry",
+        "deployment",
+        "reporting",
+        "watching",
+        "submission",
+        "trigger",
+    ],
+)
 def test_a_room_is_free_of_kfp(room: str) -> None:
     assert "kfp" not in modules_after(f"import evergreen.{room}")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evergreen.reporting.component import record_run
     from evergreen.training.component import refit_model, train_model
     from evergreen.validation.component import validate_data
+    from evergreen.watching.component import watch_model
 
 _ROOM_OF_COMPONENT = {
     "load_champion": "registry",
@@ -28,6 +29,7 @@ _ROOM_OF_COMPONENT = {
     "detect_drift": "drift",
     "monitor_performance": "performance",
     "decide_retraining": "policy",
+    "watch_model": "watching",
     "train_model": "training",
     "evaluate_model": "evaluation",
     "refit_model": "training",
@@ -52,6 +54,7 @@ __all__ = [
     "roll_back_model",
     "train_model",
     "validate_data",
+    "watch_model",
 ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.command_options import DEFAULT_HOME, AsJson, Home, PipelineFile
+from evergreen.command_options import DEFAULT_HOME, AsJson, Digests, Home, ImageRegistry, PipelineFile, PlatformFile
 from evergreen.errors import EvergreenError
 from evergreen.run_log import plain
 from evergreen.version import __version__
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="evergreen", help="Keep a deployed model fresh.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-ROOMS_WITH_COMMANDS = ("registry", "deployment", "validation", "ingestion", "drift", "training", "backtest")
+ROOMS_WITH_COMMANDS = ("registry", "deployment", "validation", "ingestion", "drift", "training", "backtest", "submission")
 for room in ROOMS_WITH_COMMANDS:
     import_module(f"evergreen.{room}.commands").register(app)
 
@@ -70,16 +70,21 @@ def run_as_json(summary: RunSummary, finished: LocalRun) -> dict[str, Any]:
 @app.command("compile")
 def compile_command(
     pipeline_file: PipelineFile,
+    *,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="YAML to write; beside the pipeline when not given.")] = None,
-    image_registry: Annotated[str | None, typer.Option("--image-registry", help="Registry and path of your images.")] = None,
-    digests: Annotated[Path | None, typer.Option("--digests", help="JSON file: digest of each image by its name.")] = None,
+    image_registry: ImageRegistry = None,
+    digests: Digests = None,
+    platform_file: PlatformFile = None,
+    as_objects: Annotated[bool, typer.Option("--objects", help="Write Kubernetes objects, Pipeline and PipelineVersion, for kubectl and GitOps.")] = False,
+    namespace: Annotated[str | None, typer.Option("--namespace", help="Namespace of the objects.")] = None,
 ) -> None:
-    """Compile a pipeline to the YAML that Kubeflow takes."""
-    from evergreen.compilation import compile_pipeline
+    """Compile a pipeline to the YAML that Kubeflow takes, and say how many pods a run of it costs."""
+    from evergreen.compilation import KubernetesObjects, compile_pipeline
 
     target = output or pipeline_file.with_suffix(".yaml")
-    compile_pipeline(pipeline_file, target, image_registry=image_registry, digests=digests)
-    typer.echo(f"Wrote {target}")
+    objects = KubernetesObjects(namespace) if as_objects else None
+    pods = compile_pipeline(pipeline_file, target, image_registry=image_registry, digests=digests, platform_file=platform_file, objects=objects)
+    typer.echo(f"Wrote {target}: {pods}")
 
 
 @app.command()

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 DEFAULT_HOME = Path(".evergreen")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+Digests = Annotated[Path | None, typer.Option("--digests", help="JSON file: digest of each image by its name.")]
 Home = Annotated[Path, typer.Option("--home", help="Folder for local registry, ledger, artifacts and logs.")]
+ImageRegistry = Annotated[str | None, typer.Option("--image-registry", help="Registry and path of your images.")]
 LedgerUri = Annotated[str | None, typer.Option("--ledger-uri", help="Folder or bucket of the ledger; the local one when not given.")]
 ModelName = Annotated[str, typer.Argument(help="Name of the registered model.", metavar="MODEL")]
 PipelineFile = Annotated[Path, typer.Argument(help="Python file that defines one pipeline.", metavar="PIPELINE.py")]
+PlatformFile = Annotated[Path | None, typer.Option("--platform", help="YAML file: node selectors, tolerations, accelerators, volumes and sizes.")]
 TrackingUri = Annotated[str | None, typer.Option("--tracking-uri", help="MLflow server; the local registry when not given.")]
 
 

@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
-from evergreen.images import BASE_IMAGE, DRIFT_IMAGE, REPOSITORY
+from evergreen.images import IMAGES, REPOSITORY
 from evergreen.pipeline_file import PipelineFileError, load_pipeline
+from evergreen.platform_file import read_platform_file
+from evergreen.pod_count import count_pods
+from evergreen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kfp.compiler.compiler_utils import KubernetesManifestOptions
     from kfp.dsl.graph_component import GraphComponent
 
+    from evergreen.pod_count import PodCount
 
-def compile_pipeline(pipeline_file: Path, output: Path, *, image_registry: str | None = None, digests: Path | None = None) -> None:
+
+@dataclass(frozen=True)
+class KubernetesObjects:
+    """Compile to ``pipelines.kubeflow.org/v2beta1`` objects instead of the plain specification, for GitOps.
+
+    Attributes:
+        namespace: Where the objects belong; nothing leaves it to who applies them.
+    """
+
+    namespace: str | None = None
+
+
+def compile_pipeline(
+    pipeline_file: Path,
+    output: Path,
+    *,
+    image_registry: str | None = None,
+    digests: Path | None = None,
+    platform_file: Path | None = None,
+    objects: KubernetesObjects | None = None,
+) -> PodCount:
     """Compile the pipeline of a Python file.
 
     Args:
@@ -25,19 +49,49 @@ def compile_pipeline(pipeline_file: Path, output: Path, *, image_registry: str |
         output: The YAML to write.
         image_registry: Registry and path that replace Evergreen's own, such as ``europe-docker.pkg.dev/project/images``.
         digests: JSON file that maps an image's name (``evergreen-base``) to its digest (``sha256:...``).
+        platform_file: Node selectors, tolerations, accelerators, volumes and sizes of a cluster.
+        objects: Write Kubernetes objects, Pipeline and PipelineVersion.
+
+    Returns:
+        How many pods a run costs.
 
     Raises:
-        PipelineFileError: The pipeline cannot be loaded, or the digests cannot be used.
+        PipelineFileError: The pipeline cannot be loaded, or the digests or the platform file cannot be used, or the output is no YAML file.
     """
+    from google.protobuf.json_format import MessageToDict
     from kfp import compiler
 
-    pipeline = load_pipeline(pipeline_file)
+    if output.suffix not in {".yaml", ".yml"}:
+        raise PipelineFileError(f"output {output}: expected a name that ends in .yaml, because KFP tells the format by it.")
+    replacements = image_replacements(image_registry=image_registry, digests=_read_digests(digests) if digests else {})
+    pipeline = _load_on_platform(pipeline_file, platform_file)
     # KFP's run form shows names only: the pipeline's own page is where a person can read what they mean.
     pipeline.pipeline_spec.pipeline_info.description += f"\n\n{parameter_lines(pipeline)}"
     _tell_steps_their_image(pipeline)
-    compiler.Compiler().compile(pipeline, str(output))
-    replacements = image_replacements(image_registry=image_registry, digests=_read_digests(digests) if digests else {})
+    options = None if objects is None else _object_names(pipeline.name, objects)
+    compiler.Compiler().compile(pipeline, str(output), kubernetes_manifest_format=options is not None, kubernetes_manifest_options=options)
     replace_images(output, replacements)
+    return count_pods(MessageToDict(pipeline.pipeline_spec))
+
+
+def _load_on_platform(pipeline_file: Path, platform_file: Path | None) -> GraphComponent:
+    if platform_file is None:
+        return load_pipeline(pipeline_file)
+    from evergreen.step_settings import on_platform
+
+    platform = read_platform_file(platform_file)
+    with on_platform(platform) as steps:
+        pipeline = load_pipeline(pipeline_file)
+    platform.check_steps(steps, platform_file)
+    return pipeline
+
+
+def _object_names(pipeline_name: str, objects: KubernetesObjects) -> KubernetesManifestOptions:
+    from kfp.compiler.compiler_utils import KubernetesManifestOptions
+
+    # A PipelineVersion cannot be changed once it exists: each release is an object of its own.
+    version = f"{pipeline_name}-{__version__.replace('.', '-').replace('+', '-')}"
+    return KubernetesManifestOptions(pipeline_name=pipeline_name, pipeline_version_name=version, namespace=objects.namespace, include_pipeline_manifest=True)
 
 
 def _tell_steps_their_image(pipeline: GraphComponent) -> None:
@@ -62,7 +116,7 @@ def image_replacements(*, image_registry: str | None, digests: Mapping[str, str]
     Raises:
         PipelineFileError: A digest is for an image that is not Evergreen's, or is no sha256 digest.
     """
-    names = {image: image.rpartition("/")[2].partition(":")[0] for image in (BASE_IMAGE, DRIFT_IMAGE)}
+    names = {image: image.rpartition("/")[2].partition(":")[0] for image in IMAGES}
     unknown = sorted(set(digests) - set(names.values()))
     if unknown:
         raise PipelineFileError(f"digest of image {unknown[0]!r}: expected one of {', '.join(names.values())}.")
@@ -83,11 +137,10 @@ def _digest_suffix(name: str, digests: Mapping[str, str]) -> str:
 def replace_images(compiled: Path, replacements: Mapping[str, str]) -> None:
     """Replace images in the executors of a compiled pipeline; everything else stays byte for byte."""
     text = compiled.read_text(encoding="utf-8")
-    used = {executor["container"]["image"] for executor in next(yaml.safe_load_all(text))["deploymentSpec"]["executors"].values()}
-    for image in sorted(used & set(replacements)):
+    for image, replacement in replacements.items():
         # Beside the image itself, the variable that tells a step its image.
         for key in ("image", "value"):
-            text = text.replace(f"{key}: {image}\n", f"{key}: {replacements[image]}\n")
+            text = text.replace(f"{key}: {image}\n", f"{key}: {replacement}\n")
     compiled.write_text(text, encoding="utf-8")
 
 

@@ -10,3 +10,9 @@ BASE_IMAGE = f"{REPOSITORY}-base:{__version__}"
 
 DRIFT_IMAGE = f"{REPOSITORY}-drift:{__version__}"
 """The base image and alibi-detect."""
+
+TRIGGER_IMAGE = f"{REPOSITORY}-trigger:{__version__}"
+"""The service that turns events into runs."""
+
+IMAGES = (BASE_IMAGE, DRIFT_IMAGE, TRIGGER_IMAGE)
+"""All of them; a target of the same name is in ``components/Dockerfile``."""

@@ -83,14 +83,21 @@ def local_arguments(pipeline: GraphComponent, arguments: dict[str, Any], home: L
     return {**{name: uri for name, uri in defaults.items() if name in taken}, **arguments}
 
 
-def run_locally(pipeline: GraphComponent, arguments: dict[str, Any], home: LocalHome, on_change: Callable[[list[StepRecord]], None]) -> LocalRun:
-    """Run a pipeline in subprocesses of this process, one step after the other.
+def run_locally(
+    pipeline: GraphComponent,
+    arguments: dict[str, Any],
+    home: LocalHome,
+    on_change: Callable[[list[StepRecord]], None],
+    make_runner: Callable[[dict[str, str]], Any] | None = None,
+) -> LocalRun:
+    """Run a pipeline on this machine, one step after the other.
 
     Args:
         pipeline: The pipeline.
         arguments: Its arguments, as `arguments_for` makes them.
         home: Where artifacts, logs and the default state go.
         on_change: Called from another thread with all step records whenever one was added or changed.
+        make_runner: Makes KFP's runner out of the environment variables that its steps have to see; steps are subprocesses when not given.
 
     Returns:
         What happened; a failed step is reported there and not raised.
@@ -102,10 +109,11 @@ def run_locally(pipeline: GraphComponent, arguments: dict[str, Any], home: Local
     complete = local_arguments(pipeline, arguments, home)
     ledger_uri = str(complete.get("state_ledger_uri", home.ledger_uri))
     log_file = home.new_log_file()
-    local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(home.artifact_folder))
     failure = ""
     started = time.monotonic()
     with _launcher_token() as token, _watched(RunFollower(open_store(ledger_uri), token), on_change) as follower:
+        runner = make_runner({LAUNCHER_VARIABLE: token}) if make_runner else local.SubprocessRunner(use_venv=False)
+        local.init(runner=runner, pipeline_root=str(home.artifact_folder))
         try:
             with log_file.open("w", encoding="utf-8") as log, contextlib.redirect_stdout(log), warnings.catch_warnings():
                 # KFP warns, for every step, of images and resources that do not matter on one machine.

@@ -69,8 +69,13 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in content.items()}
 
 
-def parse_assignments(assignments: list[str]) -> dict[str, str]:
-    """Return the parameters given as ``name=value``.
+def parse_assignments(assignments: list[str], *, noun: str = "parameter", example: str = "-p data_window_days=30") -> dict[str, str]:
+    """Return what was given as ``name=value``.
+
+    Args:
+        assignments: As typed.
+        noun: What they are, for the message.
+        example: One that is right, for the message.
 
     Raises:
         PipelineFileError: One of them has no ``=``.
@@ -79,7 +84,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, str]:
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
-            raise PipelineFileError(f"parameter {assignment!r}: expected name=value, such as -p data_window_days=30.")
+            raise PipelineFileError(f"{noun} {assignment!r}: expected name=value, such as {example}.")
         parsed[name.strip()] = value
     return parsed
 

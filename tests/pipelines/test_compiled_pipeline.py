@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evergreen.compilation import compile_pipeline
+from evergreen.compilation import KubernetesObjects, compile_pipeline
 from evergreen.images import BASE_IMAGE, DRIFT_IMAGE
 from evergreen.pipeline_file import PipelineFileError
 
@@ -102,7 +102,7 @@ def test_images_can_be_moved_and_pinned_when_compiling(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"other": "sha256:00"}', "'other': expected one of evergreen-base, evergreen-drift"),
+        ('{"other": "sha256:00"}', "'other': expected one of evergreen-base, evergreen-drift, evergreen-trigger"),
         ('{"evergreen-base": "latest"}', "is 'latest': expected sha256:"),
         ("[]", "expected a JSON object"),
     ],
@@ -112,3 +112,33 @@ def test_wrong_digests_are_refused(tmp_path: Path, content: str, message: str) -
     digests.write_text(content)
     with pytest.raises(PipelineFileError, match=message):
         compile_pipeline(PIPELINE, tmp_path / "pipeline.yaml", digests=digests)
+
+
+def test_an_output_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PipelineFileError, match=r"pipeline\.json: expected a name that ends in \.yaml"):
+        compile_pipeline(PIPELINE, tmp_path / "pipeline.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compiling_counts_the_pods_of_a_quiet_and_of_a_retraining_day(tmp_path: Path) -> None:
+    pods = compile_pipeline(PIPELINE, tmp_path / "pipeline.yaml")
+    # 8 steps x 2, and drivers of: the pipeline, the exit handler, the decision, its two branches.
+    assert (pods.fewest_steps, pods.fewest) == (8, 8 * 2 + 5)
+    # 13 steps x 2, and drivers of the same and of: the evaluation's condition, its two branches.
+    assert (pods.most_steps, pods.most) == (13, 13 * 2 + 8)
+
+
+def test_kubernetes_objects_hold_the_same_pipeline(tmp_path: Path, compiled: list[dict[str, Any]]) -> None:
+    output = tmp_path / "objects.yaml"
+    compile_pipeline(PIPELINE, output, objects=KubernetesObjects("ml"), image_registry="registry.example/team")
+    pipeline, version = yaml.safe_load_all(output.read_text())
+    assert (pipeline["kind"], pipeline["metadata"]) == ("Pipeline", {"name": "continuous-retraining", "namespace": "ml"})
+    assert (version["apiVersion"], version["kind"], version["spec"]["pipelineName"]) == (
+        "pipelines.kubeflow.org/v2beta1",
+        "PipelineVersion",
+        "continuous-retraining",
+    )
+    assert version["spec"]["pipelineSpec"]["root"] == compiled[0]["root"]
+    assert version["spec"]["platformSpec"] == compiled[1]
+    images = {executor["container"]["image"] for executor in version["spec"]["pipelineSpec"]["deploymentSpec"]["executors"].values()}
+    assert all(image.startswith("registry.example/team/evergreen-") for image in images)

@@ -70,7 +70,10 @@ def _just_rejected(evidence: Evidence) -> str:
     waited, wait = len(watched) - tried[-1], 2 ** (len(tried) - 1)
     if waited >= wait:
         return ""
-    return f"The policy waits: the last {len(tried)} challengers were not better than this champion, so the next is trained {wait} windows after it; this is window {waited}."
+    return (
+        f"The policy waits: {len(tried)} challengers were not better than this champion, so the next is trained {wait} windows after the last one; "
+        f"this is window {waited}."
+    )
 
 
 def _vetoes(evidence: Evidence, said: Mapping[str, Trigger]) -> dict[str, str]:

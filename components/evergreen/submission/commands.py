@@ -1,0 +1,154 @@
+"""The commands that talk to Kubeflow Pipelines: ``evergreen submit`` and ``evergreen schedule``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from evergreen.command_options import AsJson, Digests, ImageRegistry, PlatformFile
+from evergreen.submission import schedule_commands
+from evergreen.submission.options import Assignments, Experiment, Host, Namespace, ParameterFile, ServiceAccount, given_parameters, to_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from evergreen.submission.connection import Connection
+    from evergreen.submission.server_pipelines import Version
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(submit)
+    schedule_commands.register(app)
+
+
+def submit(
+    pipeline_file: Annotated[Path, typer.Argument(help="Python file that defines one pipeline, or YAML that it was compiled to.", metavar="PIPELINE")],
+    *,
+    parameter_file: ParameterFile = None,
+    assignments: Assignments = None,
+    host: Host = None,
+    namespace: Namespace = None,
+    experiment: Experiment = "evergreen",
+    run_name: Annotated[str | None, typer.Option("--run-name", help="Name of the run; pipeline and time when not given.")] = None,
+    version_name: Annotated[str | None, typer.Option("--version-name", help="Name of the version; release and content when not given.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Kept with the version, such as a commit.", metavar="NAME=VALUE")] = None,
+    service_account: ServiceAccount = None,
+    image_registry: ImageRegistry = None,
+    digests: Digests = None,
+    platform_file: PlatformFile = None,
+    upload_only: Annotated[bool, typer.Option("--upload-only", help="Upload the version and start no run.")] = False,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait until the run has ended, and show its steps.")] = True,
+    poll_seconds: Annotated[float, typer.Option("--poll-seconds", help="Pause between two looks at the run.", min=0.05)] = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Upload a pipeline to Kubeflow as a new version, start a run and follow it.
+
+    A version that is there already is not uploaded again. Exit status: 0 when the run succeeded, 1 when it did not, 2 for bad input.
+    """
+    from evergreen.pipeline_file import arguments_for, parse_assignments
+    from evergreen.submission.connection import connect
+    from evergreen.submission.server_pipelines import upload_version
+    from evergreen.submission.server_pipelines import version_name as name_by_content
+
+    console = to_console(as_json=as_json)
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = _compiled(pipeline_file, Path(folder), image_registry, digests, platform_file)
+        spec = next(yaml.safe_load_all(compiled.read_text(encoding="utf-8")))
+        pipeline_name = str(spec["pipelineInfo"]["name"])
+        given = given_parameters(parameter_file, assignments)
+        arguments = {} if upload_only and not given else arguments_for(_loaded(compiled), given)
+        tag_values = parse_assignments(tags or [], noun="tag", example="--tag commit=4f2c")
+        connection = connect(host, namespace)
+        version = upload_version(connection, compiled, pipeline_name=pipeline_name, name=version_name or name_by_content(compiled), tags=tag_values)
+    console.print(f"{'Uploaded' if version.uploaded else 'Already there:'} version {version.name} of {pipeline_name}", highlight=False)
+    result: dict[str, Any] = {"pipeline": pipeline_name, "pipeline_id": version.pipeline_id, "version": version.name, "version_id": version.version_id}
+    result["uploaded"] = version.uploaded
+    if not upload_only:
+        name = run_name or f"{pipeline_name} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}"
+        result |= _run(
+            connection,
+            version,
+            console,
+            spec=spec,
+            arguments=arguments,
+            name=name,
+            experiment=experiment,
+            service_account=service_account,
+            follow=follow,
+            poll_seconds=poll_seconds,
+        )
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False))
+    if result.get("state") not in {None, "SUCCEEDED"}:
+        raise typer.Exit(1)
+
+
+def _run(
+    connection: Connection,
+    version: Version,
+    console: Console,
+    *,
+    spec: dict[str, Any],
+    arguments: dict[str, Any],
+    name: str,
+    experiment: str,
+    service_account: str | None,
+    follow: bool,
+    poll_seconds: float,
+) -> dict[str, Any]:
+    from evergreen.submission.display import LiveStates
+    from evergreen.submission.runs import follow_run, start_run, step_names, step_states
+    from evergreen.submission.server_pipelines import experiment_id
+
+    experiment_found = experiment_id(connection, experiment)
+    run_id = start_run(connection, version, name=name, experiment=experiment_found, parameters=arguments, service_account=service_account)
+    url = connection.run_url(run_id)
+    console.print(f"Started run {run_id}\n{url}", highlight=False, soft_wrap=True)
+    result: dict[str, Any] = {"run_id": run_id, "run_url": url}
+    if not follow:
+        return result
+    names = step_names(spec)
+    try:
+        run = follow_run(connection, run_id, names, LiveStates(console).show, pause_s=poll_seconds)
+    except KeyboardInterrupt:
+        console.print(f"The run goes on without being followed: {url}", highlight=False, soft_wrap=True)
+        sys.exit(130)
+    console.print(f"Run {run_id} has ended: {run.state.lower()}", highlight=False)
+    error = run.error.message if run.error and run.error.message else None
+    if error:
+        console.print(error, highlight=False, markup=False)
+    steps = [{"step": step.name, "state": step.state, "seconds": step.seconds} for step in step_states(run, names)]
+    return result | {"state": run.state, "error": error, "steps": steps}
+
+
+def _compiled(pipeline_file: Path, folder: Path, image_registry: str | None, digests: Path | None, platform_file: Path | None) -> Path:
+    from evergreen.compilation import compile_pipeline
+    from evergreen.pipeline_file import PipelineFileError
+
+    if pipeline_file.suffix not in {".yaml", ".yml"}:
+        output = folder / f"{pipeline_file.stem}.yaml"
+        compile_pipeline(pipeline_file, output, image_registry=image_registry, digests=digests, platform_file=platform_file)
+        return output
+    if image_registry or digests or platform_file:
+        raise PipelineFileError(f"pipeline file {pipeline_file}: is compiled already. Give --image-registry, --digests and --platform when compiling it.")
+    try:
+        documents = list(yaml.safe_load_all(pipeline_file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PipelineFileError(f"pipeline file {pipeline_file}: cannot be read: {error}.") from error
+    if not documents or not isinstance(documents[0], dict) or "pipelineInfo" not in documents[0]:
+        raise PipelineFileError(f"pipeline file {pipeline_file}: expected YAML that evergreen compile wrote (without --objects).")
+    return pipeline_file
+
+
+def _loaded(compiled: Path) -> Any:
+    from kfp import components
+
+    return components.load_component_from_file(str(compiled))

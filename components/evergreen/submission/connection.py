@@ -1,0 +1,159 @@
+"""A connection to the API of Kubeflow Pipelines, with its errors in plain words."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from evergreen.submission.errors import SubmissionError
+
+HOST_VARIABLE = "EVERGREEN_KFP_HOST"
+TOKEN_VARIABLE = "EVERGREEN_KFP_TOKEN"  # noqa: S105  # the name of a variable, not a token
+COOKIE_VARIABLE = "EVERGREEN_KFP_COOKIE"
+POD_TOKEN_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105  # the name of a variable, which KFP's own documentation uses
+
+REQUEST_TIMEOUT_S = (10, 60)
+"""Seconds to connect and to wait for an answer. The generated client would wait for ever."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The services of one KFP that Evergreen talks to.
+
+    Attributes:
+        host: For messages.
+        namespace: The profile's namespace in multi-user mode; nothing in single-user mode.
+        pipelines: Generated client of the pipeline service.
+        uploads: Generated client of the upload service.
+        experiments: Generated client of the experiment service.
+        runs: Generated client of the run service.
+        recurring_runs: Generated client of the recurring-run service.
+        ui: Address of the user interface.
+    """
+
+    host: str
+    namespace: str | None
+    ui: str
+    pipelines: Any = field(repr=False)
+    uploads: Any = field(repr=False)
+    experiments: Any = field(repr=False)
+    runs: Any = field(repr=False)
+    recurring_runs: Any = field(repr=False)
+
+    def run_url(self, run_id: str) -> str:
+        """Return the address of a run's page."""
+        return f"{self.ui}/#/runs/details/{run_id}"
+
+    def schedule_url(self, recurring_run_id: str) -> str:
+        """Return the address of a schedule's page."""
+        return f"{self.ui}/#/recurringrun/details/{recurring_run_id}"
+
+    @contextmanager
+    def speaking(self, purpose: str) -> Iterator[None]:
+        """Turn what the generated client raises inside the block into a SubmissionError that says what was wanted."""
+        with _plain_errors(self.host, purpose):
+            yield
+
+
+def connect(host: str | None = None, namespace: str | None = None) -> Connection:
+    """Connect to Kubeflow Pipelines as ``kfp.Client`` does.
+
+    Args:
+        host: Address of the API; ``EVERGREEN_KFP_HOST``, then the cluster that this process runs in, when not given. A token is taken from
+            ``EVERGREEN_KFP_TOKEN``, a cookie from ``EVERGREEN_KFP_COOKIE``: on a command line others would see them.
+        namespace: The profile's namespace in multi-user mode.
+
+    Raises:
+        SubmissionError: It cannot be reached, or refuses who asks.
+    """
+    import kfp_server_api as api
+
+    address = host or os.environ.get(HOST_VARIABLE)
+    shown = address or "the cluster's own address"
+    if address is not None and not address.startswith(("http://", "https://")):
+        raise SubmissionError(f"host {address!r}: expected an address such as https://kubeflow.example.com/pipeline or http://localhost:8888.")
+    with _plain_errors(shown, "connecting"), warnings.catch_warnings():
+        # kfp.Client says of every server that it must be one of version 2.
+        warnings.simplefilter("ignore", FutureWarning)
+        client = _client_class()(
+            host=address,
+            namespace=namespace or "kubeflow",
+            existing_token=os.environ.get(TOKEN_VARIABLE) or None,
+            cookies=os.environ.get(COOKIE_VARIABLE) or None,
+            credentials=_pod_credentials(),
+        )
+        client.get_kfp_healthz()
+    generated = client.api_client
+    return Connection(
+        host=shown,
+        namespace=namespace or client.get_user_namespace() or None,
+        ui=client.user_interface(),
+        pipelines=api.PipelineServiceApi(generated),
+        uploads=api.PipelineUploadServiceApi(generated),
+        experiments=api.ExperimentServiceApi(generated),
+        runs=api.RunServiceApi(generated),
+        recurring_runs=api.RecurringRunServiceApi(generated),
+    )
+
+
+def _pod_credentials() -> Any:
+    """Return the token that Kubernetes gives a pod for KFP, where it gives one: in multi-user mode KFP wants it at any address."""
+    from kfp.client import ServiceAccountTokenVolumeCredentials
+
+    path = os.environ.get(POD_TOKEN_VARIABLE)
+    return ServiceAccountTokenVolumeCredentials(path=path) if path else None
+
+
+def _client_class() -> Any:
+    """Return kfp's client with its generated part exposed, asking for its health once: kfp asks five times, with pauses, and prints each traceback."""
+    from kfp.client import Client
+
+    class QuietClient(Client):  # type: ignore[misc]  # kfp has no types
+        @property
+        def api_client(self) -> Any:
+            return self._run_api.api_client
+
+        def user_interface(self) -> str:
+            return str(self._get_url_prefix())
+
+        def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
+            del sleep_duration
+            return self._healthz_api.healthz_service_get_healthz(_request_timeout=REQUEST_TIMEOUT_S)
+
+    return QuietClient
+
+
+@contextmanager
+def _plain_errors(host: str, purpose: str) -> Iterator[None]:
+    import kfp_server_api
+    import urllib3.exceptions
+
+    try:
+        yield
+    except kfp_server_api.ApiException as error:
+        raise SubmissionError(f"Kubeflow Pipelines at {host}: {purpose}: {_reason(error)}") from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise SubmissionError(
+            f"Kubeflow Pipelines at {host}: {purpose}: it cannot be reached ({type(error).__name__}). Give its address with --host or {HOST_VARIABLE}; "
+            "from outside the cluster: kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888."
+        ) from error
+    except ValueError as error:
+        if isinstance(error, SubmissionError):
+            raise
+        # The generated models refuse what they do not know, such as a state of a newer server.
+        raise SubmissionError(f"Kubeflow Pipelines at {host}: {purpose}: its answer cannot be read: {error}.") from error
+
+
+def _reason(error: Any) -> str:
+    if error.status in {401, 403}:
+        return f"refused with {error.status}. Give a token in {TOKEN_VARIABLE} or a cookie in {COOKIE_VARIABLE}, or ask for access to the namespace."
+    try:
+        message = json.loads(error.body)["message"]
+    except (TypeError, ValueError, KeyError):
+        message = error.reason
+    return f"answered {error.status}: {str(message).strip()[:500]}"

@@ -1,0 +1,128 @@
+"""Runs on the server: start one, and follow it until it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evergreen.submission.connection import REQUEST_TIMEOUT_S
+from evergreen.submission.errors import SubmissionError
+
+if TYPE_CHECKING:
+    from evergreen.submission.connection import Connection
+    from evergreen.submission.server_pipelines import Version
+
+ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
+"""States that a run does not leave."""
+
+PATIENCE_S = 300.0
+"""A run takes hours; a server that restarts meanwhile is asked again for this long."""
+
+
+@dataclass(frozen=True)
+class StepState:
+    """What a step of a run on the server is doing.
+
+    Attributes:
+        task_id: Its id; a step in a loop has several.
+        name: Its name as the graph in the KFP UI shows it.
+        state: KFP's word for it.
+        seconds: How long it took; nothing while it has not ended.
+    """
+
+    task_id: str
+    name: str
+    state: str
+    seconds: float | None
+
+
+def start_run(
+    connection: Connection,
+    version: Version,
+    *,
+    name: str,
+    experiment: str,
+    parameters: Mapping[str, Any],
+    service_account: str | None = None,
+    pipeline_root: str | None = None,
+) -> str:
+    """Start a run of a version and return its id."""
+    import kfp_server_api as api
+
+    run = api.V2beta1Run(
+        experiment_id=experiment,
+        display_name=name,
+        pipeline_version_reference=api.V2beta1PipelineVersionReference(pipeline_id=version.pipeline_id, pipeline_version_id=version.version_id),
+        runtime_config=api.V2beta1RuntimeConfig(parameters=dict(parameters), pipeline_root=pipeline_root),
+        service_account=service_account,
+    )
+    with connection.speaking(f"starting run {name!r}"):
+        return str(connection.runs.run_service_create_run(run=run, _request_timeout=REQUEST_TIMEOUT_S).run_id)
+
+
+def follow_run(connection: Connection, run_id: str, names: Mapping[str, str], show: Callable[[list[StepState]], None], *, pause_s: float = 5.0) -> Any:
+    """Wait until a run has ended.
+
+    Args:
+        connection: To the server.
+        run_id: The run.
+        names: Of the pipeline's steps, as ``step_names`` returns them.
+        show: Called with the steps each time that the server has answered.
+        pause_s: Seconds between two questions.
+
+    Returns:
+        The run as the server has it.
+
+    Raises:
+        SubmissionError: The server has not answered for five minutes; the run goes on without us.
+    """
+    silent_since: float | None = None
+    while True:
+        try:
+            with connection.speaking(f"asking for run {run_id}"):
+                run = connection.runs.run_service_get_run(run_id=run_id, _request_timeout=REQUEST_TIMEOUT_S)
+        except SubmissionError:
+            silent_since = silent_since or time.monotonic()
+            if time.monotonic() - silent_since > PATIENCE_S:
+                raise
+        else:
+            silent_since = None
+            show(step_states(run, names))
+            if run.state in ENDED:
+                return run
+        time.sleep(pause_s)
+
+
+def step_names(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of a compiled pipeline's steps: as the graph shows them, by the names that they have in the workflow."""
+    dags = [spec["root"]["dag"], *(component["dag"] for component in spec.get("components", {}).values() if "dag" in component)]
+    tasks = {name: task for dag in dags for name, task in dag["tasks"].items()}
+    return {name: task["taskInfo"]["name"] for name, task in tasks.items() if "executorLabel" in spec["components"][task["componentRef"]["name"]]}
+
+
+def step_states(run: Any, names: Mapping[str, str]) -> list[StepState]:
+    """Return the states of a run's steps, in the order in which they started.
+
+    A run's tasks are the nodes of its workflow: drivers, groups and executors are among them, and are left out.
+    """
+    known = {**names, **{shown: shown for shown in names.values()}}
+    tasks = [task for task in (run.run_details.task_details if run.run_details else None) or [] if task.display_name in known]
+    tasks.sort(key=lambda task: (task.start_time is None, task.start_time or 0, task.display_name))
+    return [StepState(task_id=str(task.task_id), name=known[task.display_name], state=str(task.state or "PENDING"), seconds=_seconds(task)) for task in tasks]
+
+
+def _seconds(task: Any) -> float | None:
+    if task.start_time is None or task.end_time is None or task.state not in ENDED:
+        return None
+    return float((task.end_time - task.start_time).total_seconds())
+
+
+def runs_under_way(connection: Connection, recurring_run_id: str) -> int:
+    """Count the runs of a schedule that have not ended."""
+    from evergreen.submission.server_pipelines import equals, in_namespace, pages
+
+    with connection.speaking("looking for runs of the schedule"):
+        listed = pages(connection.runs.run_service_list_runs, "runs", filter=equals("recurring_run_id", recurring_run_id), **in_namespace(connection))
+        return sum(1 for run in listed if run.recurring_run_id == recurring_run_id and run.state not in ENDED)

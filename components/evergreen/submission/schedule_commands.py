@@ -1,0 +1,255 @@
+"""``evergreen schedule``: recurring runs by name, explained before they are made."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evergreen.command_options import AsJson
+from evergreen.submission.errors import SubmissionError
+from evergreen.submission.options import Assignments, Experiment, Host, Namespace, ParameterFile, ServiceAccount, given_parameters, to_console
+
+if TYPE_CHECKING:
+    from evergreen.submission.connection import Connection
+    from evergreen.submission.schedules import Wanted
+
+Name = Annotated[str, typer.Argument(help="Name of the schedule.", metavar="NAME")]
+CronText = Annotated[str, typer.Option("--cron", help="Five fields, or six with the second first; UTC.", metavar="'0 3 * * *'")]
+PipelineName = Annotated[str, typer.Option("--pipeline", help="The pipeline's name in KFP.")]
+TrackOption = Annotated[str, typer.Option("--track", help="latest: each run takes the version uploaded last. pinned: one version.", metavar="latest|pinned")]
+VersionName = Annotated[str, typer.Option("--version", help="The version to pin; the one uploaded last when not given.")]
+CatchUp = Annotated[bool, typer.Option("--catch-up/--no-catch-up", help="Run every time that was missed, instead of the last one.")]
+MaxConcurrency = Annotated[int, typer.Option("--max-concurrency", help="Runs at the same time.", min=1, max=10)]
+
+commands = typer.Typer(help="Run a pipeline on Kubeflow at set times.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``schedule`` to the command line."""
+    app.add_typer(commands, name="schedule")
+
+
+@commands.command()
+def create(
+    name: Name,
+    *,
+    cron: CronText,
+    pipeline: PipelineName = "continuous-retraining",
+    track: TrackOption = "latest",
+    version: VersionName = "latest",
+    parameter_file: ParameterFile = None,
+    assignments: Assignments = None,
+    experiment: Experiment = "evergreen",
+    catch_up: CatchUp = False,
+    max_concurrency: MaxConcurrency = 1,
+    service_account: ServiceAccount = None,
+    host: Host = None,
+    namespace: Namespace = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Make it paused.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a schedule: no catch-up and one run at a time, unless asked for."""
+    from evergreen.submission.connection import connect
+    from evergreen.submission.display import print_firing
+    from evergreen.submission.schedules import create_schedule
+
+    checked = _checked_cron(cron, track, version)
+    connection = connect(host, namespace)
+    wanted = _wanted(
+        connection,
+        checked,
+        pipeline=pipeline,
+        track=track,
+        version=version,
+        given=given_parameters(parameter_file, assignments),
+        experiment=experiment,
+        service_account=service_account,
+        catch_up=catch_up,
+        max_concurrency=max_concurrency,
+    )
+    schedule = create_schedule(connection, name, wanted, enabled=not paused)
+    console = to_console(as_json=as_json)
+    console.print(f"Schedule {name}{' (paused)' if paused else ''}: {connection.schedule_url(schedule.schedule_id)}", highlight=False, soft_wrap=True)
+    print_firing(console, checked)
+    if as_json:
+        typer.echo(json.dumps(schedule.as_json(), ensure_ascii=False))
+
+
+@commands.command()
+def replace(
+    name: Name,
+    *,
+    cron: CronText,
+    pipeline: PipelineName = "continuous-retraining",
+    track: TrackOption = "latest",
+    version: VersionName = "latest",
+    parameter_file: ParameterFile = None,
+    assignments: Assignments = None,
+    experiment: Experiment = "evergreen",
+    catch_up: CatchUp = False,
+    max_concurrency: MaxConcurrency = 1,
+    service_account: ServiceAccount = None,
+    host: Host = None,
+    namespace: Namespace = None,
+    or_create: Annotated[bool, typer.Option("--or-create", help="Make it where there is none: for GitOps.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would change, and put a new schedule in the place of the old one, which is deleted when none of its runs is under way."""
+    from evergreen.submission.connection import connect
+    from evergreen.submission.display import print_firing
+    from evergreen.submission.schedules import difference, replace_schedule, require_schedule, schedules
+
+    checked = _checked_cron(cron, track, version)
+    connection = connect(host, namespace)
+    console = to_console(as_json=as_json)
+    wanted = _wanted(
+        connection,
+        checked,
+        pipeline=pipeline,
+        track=track,
+        version=version,
+        given=given_parameters(parameter_file, assignments),
+        experiment=experiment,
+        service_account=service_account,
+        catch_up=catch_up,
+        max_concurrency=max_concurrency,
+    )
+    if not (or_create and not schedules(connection, name)):
+        changes = difference(require_schedule(connection, name).wanted, wanted)
+        for line in changes or ["Nothing changes."]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True, style={"-": "red", "+": "green"}.get(line[0]))
+        if changes and not yes:
+            _confirm(name)
+    replaced = replace_schedule(connection, name, wanted)
+    print_firing(console, checked)
+    for schedule_id in replaced.waiting:
+        console.print(
+            f"{schedule_id}, which it replaces, is paused and stays while its runs go on. Run this again to delete it.", highlight=False, soft_wrap=True
+        )
+    if as_json:
+        result = {**replaced.schedule.as_json(), "deleted": replaced.deleted, "waiting": replaced.waiting}
+        typer.echo(json.dumps(result, ensure_ascii=False))
+
+
+@commands.command("list")
+def list_schedules(*, host: Host = None, namespace: Namespace = None, as_json: AsJson = False) -> None:
+    """List schedules: when they fire, in words, and next."""
+    from evergreen.submission.connection import connect
+    from evergreen.submission.display import print_schedules
+    from evergreen.submission.schedules import schedules
+
+    connection = connect(host, namespace)
+    found = schedules(connection)
+    if as_json:
+        typer.echo(json.dumps([schedule.as_json() for schedule in found], ensure_ascii=False))
+    elif found:
+        print_schedules(to_console(as_json=False), found)
+    else:
+        typer.echo(f"Kubeflow Pipelines at {connection.host} has no schedules.")
+
+
+@commands.command()
+def pause(name: Name, *, host: Host = None, namespace: Namespace = None) -> None:
+    """Stop a schedule from firing; runs that are under way go on."""
+    _switch(name, host, namespace, enabled=False)
+
+
+@commands.command()
+def resume(name: Name, *, host: Host = None, namespace: Namespace = None) -> None:
+    """Let a paused schedule fire again."""
+    _switch(name, host, namespace, enabled=True)
+
+
+@commands.command()
+def delete(
+    name: Name,
+    *,
+    host: Host = None,
+    namespace: Namespace = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a schedule when none of its runs is under way. Exit status: 1 when it is only paused, because runs go on."""
+    from evergreen.submission.connection import connect
+    from evergreen.submission.schedules import remove_when_idle, require_schedule, schedules
+
+    connection = connect(host, namespace)
+    require_schedule(connection, name)
+    if not yes:
+        _confirm(name)
+    waiting = [schedule for schedule in schedules(connection, name) if not remove_when_idle(connection, schedule)]
+    if waiting:
+        typer.echo(f"Schedule {name} is paused; runs of it go on. Delete it again when they have ended.")
+        raise typer.Exit(1)
+    typer.echo(f"Deleted schedule {name}.")
+
+
+def _switch(name: str, host: str | None, namespace: str | None, *, enabled: bool) -> None:
+    from evergreen.submission.connection import connect
+    from evergreen.submission.schedules import require_schedule, set_enabled
+
+    connection = connect(host, namespace)
+    schedule = require_schedule(connection, name)
+    set_enabled(connection, schedule, enabled=enabled)
+    schedule = require_schedule(connection, name)
+    missed = " It first runs every time that it missed." if enabled and schedule.wanted.catch_up else ""
+    typer.echo(f"Schedule {name} fires next at {schedule.next_time()}.{missed}" if enabled else f"Schedule {name} is paused.")
+
+
+def _checked_cron(cron: str, track: str, version: str) -> str:
+    """Check what needs no server, before one is asked."""
+    from evergreen.submission.cron import parse_cron
+
+    if track not in {"latest", "pinned"}:
+        raise SubmissionError(f"--track {track!r}: expected latest or pinned.")
+    if track == "latest" and version != "latest":
+        raise SubmissionError(f"--version {version!r}: names one version, but --track latest takes the newest each time. Give --track pinned.")
+    return parse_cron(cron).expression
+
+
+def _wanted(
+    connection: Connection,
+    cron: str,
+    *,
+    pipeline: str,
+    track: str,
+    version: str,
+    given: dict[str, Any],
+    experiment: str,
+    service_account: str | None,
+    catch_up: bool,
+    max_concurrency: int,
+) -> Wanted:
+    """Return the schedule that was asked for, its parameters checked against the version that it runs."""
+    from evergreen.pipeline_file import arguments_for
+    from evergreen.submission.schedules import Wanted
+    from evergreen.submission.server_pipelines import experiment_id, find_version, pipeline_of_version, require_pipeline
+
+    pipeline_id = require_pipeline(connection, pipeline)
+    found = find_version(connection, pipeline_id, version)
+    parameters = arguments_for(pipeline_of_version(found), given)
+    return Wanted(
+        cron=cron,
+        pipeline_id=pipeline_id,
+        experiment_id=experiment_id(connection, experiment),
+        track="pinned" if track == "pinned" else "latest",
+        version_id=str(found.pipeline_version_id) if track == "pinned" else None,
+        catch_up=catch_up,
+        max_concurrency=max_concurrency,
+        parameters=parameters,
+        service_account=service_account,
+    )
+
+
+def _confirm(name: str) -> None:
+    """Ask the person at the terminal.
+
+    Raises:
+        SubmissionError: Nobody can be asked.
+    """
+    if not sys.stdin.isatty():
+        raise SubmissionError(f"schedule {name!r}: nobody can be asked whether to go on. Give --yes.")
+    typer.confirm("Go on?", abort=True)

@@ -1,0 +1,235 @@
+"""Schedules: KFP's recurring runs, found by name, made so that they neither pile up nor replay what was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from evergreen.submission.connection import REQUEST_TIMEOUT_S
+from evergreen.submission.cron import parse_cron
+from evergreen.submission.errors import SubmissionError
+from evergreen.submission.runs import runs_under_way
+from evergreen.submission.server_pipelines import equals, in_namespace, pages
+
+if TYPE_CHECKING:
+    from evergreen.submission.connection import Connection
+
+Track = Literal["latest", "pinned"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a schedule is to be: everything that a person sees in its diff.
+
+    Attributes:
+        cron: Six fields, seconds first.
+        catch_up: Run every time that was missed while the schedule was paused or the cluster down.
+        max_concurrency: Runs at the same time.
+        pipeline_id: The pipeline.
+        track: ``latest`` for the version that was uploaded last at each start, ``pinned`` for one version.
+        version_id: The pinned version; nothing for ``latest``.
+        experiment_id: Where its runs are listed.
+        parameters: Of each run.
+        service_account: Kubernetes service account of its pods; nothing for KFP's own.
+    """
+
+    cron: str
+    pipeline_id: str
+    experiment_id: str
+    track: Track = "latest"
+    version_id: str | None = None
+    catch_up: bool = False
+    max_concurrency: int = 1
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    service_account: str | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule on the server.
+
+    Attributes:
+        schedule_id: KFP's id of the recurring run.
+        name: Its name.
+        enabled: It fires.
+        wanted: What it was made with.
+        created_at: ISO time.
+    """
+
+    schedule_id: str
+    name: str
+    enabled: bool
+    wanted: Wanted
+    created_at: str
+
+    def next_time(self) -> str:
+        """Return when it fires next, ISO, or why it does not."""
+        if not self.enabled:
+            return "paused"
+        try:
+            return parse_cron(self.wanted.cron).next_times(1)[0].strftime("%Y-%m-%dT%H:%M:%SZ")
+        except SubmissionError:
+            return "unknown"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything about it for a program."""
+        return {"schedule_id": self.schedule_id, "name": self.name, "enabled": self.enabled, "next": self.next_time(), **asdict(self.wanted)}
+
+
+def schedules(connection: Connection, name: str | None = None) -> list[Schedule]:
+    """Return the schedules of a name, or all of them; the newest first."""
+    wanted = {"filter": equals("display_name", name)} if name else {}
+    with connection.speaking("listing schedules"):
+        found = list(pages(connection.recurring_runs.recurring_run_service_list_recurring_runs, "recurring_runs", **wanted, **in_namespace(connection)))
+    found.sort(key=lambda recurring: (recurring.created_at is not None, recurring.created_at, recurring.recurring_run_id), reverse=True)
+    return [_read(recurring) for recurring in found]
+
+
+def require_schedule(connection: Connection, name: str) -> Schedule:
+    """Return the schedule of a name; of several, which a replacement left behind, the newest.
+
+    Raises:
+        SubmissionError: There is none.
+    """
+    found = schedules(connection, name)
+    if not found:
+        others = ", ".join(sorted({schedule.name for schedule in schedules(connection)})) or "none"
+        raise SubmissionError(f"schedule {name!r}: Kubeflow Pipelines at {connection.host} has no such schedule. It has: {others}.")
+    return found[0]
+
+
+def create_schedule(connection: Connection, name: str, wanted: Wanted, *, enabled: bool = True) -> Schedule:
+    """Make a schedule.
+
+    Raises:
+        SubmissionError: There is one of that name already.
+    """
+    if schedules(connection, name):
+        raise SubmissionError(f"schedule {name!r}: there is one already. Change it with: evergreen schedule replace {name}")
+    return _make(connection, name, wanted, enabled=enabled)
+
+
+def set_enabled(connection: Connection, schedule: Schedule, *, enabled: bool) -> None:
+    """Pause or resume a schedule."""
+    service = connection.recurring_runs
+    change = service.recurring_run_service_enable_recurring_run if enabled else service.recurring_run_service_disable_recurring_run
+    with connection.speaking(f"{'resuming' if enabled else 'pausing'} schedule {schedule.name!r}"):
+        change(recurring_run_id=schedule.schedule_id, _request_timeout=REQUEST_TIMEOUT_S)
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What came of replacing a schedule.
+
+    Attributes:
+        schedule: The one that is in force.
+        deleted: Ids of older ones that are gone.
+        waiting: Ids of older ones that are paused, and stay until their runs have ended.
+    """
+
+    schedule: Schedule
+    deleted: list[str]
+    waiting: list[str]
+
+
+def replace_schedule(connection: Connection, name: str, wanted: Wanted) -> Replacement:
+    """Put a schedule in the place of the one that has its name; KFP cannot edit one.
+
+    The new one is made first, then the old one is paused, then deleted if none of its runs is under way. Killed in between, two
+    fire for a while, which costs a run (a promotion is a compare-and-set); the other order could leave none, which nobody would
+    notice. Running it again ends what was begun.
+    """
+    found = schedules(connection, name)
+    same = next((schedule for schedule in found if not difference(schedule.wanted, wanted)), None)
+    enabled = not found or any(schedule.enabled for schedule in found)
+    schedule = same or _make(connection, name, wanted, enabled=enabled)
+    if same and enabled and not same.enabled and len(found) > 1:
+        set_enabled(connection, same, enabled=True)
+    deleted: list[str] = []
+    waiting: list[str] = []
+    for old in found:
+        if old.schedule_id != schedule.schedule_id:
+            (deleted if remove_when_idle(connection, old) else waiting).append(old.schedule_id)
+    return Replacement(schedule=schedule, deleted=deleted, waiting=waiting)
+
+
+def remove_when_idle(connection: Connection, schedule: Schedule) -> bool:
+    """Pause a schedule, and delete it if none of its runs is under way.
+
+    Returns:
+        Whether it is gone.
+    """
+    if schedule.enabled:
+        set_enabled(connection, schedule, enabled=False)
+    if runs_under_way(connection, schedule.schedule_id):
+        return False
+    with connection.speaking(f"deleting schedule {schedule.name!r}"):
+        connection.recurring_runs.recurring_run_service_delete_recurring_run(recurring_run_id=schedule.schedule_id, _request_timeout=REQUEST_TIMEOUT_S)
+    return True
+
+
+def _make(connection: Connection, name: str, wanted: Wanted, *, enabled: bool) -> Schedule:
+    import kfp_server_api as api
+
+    recurring = api.V2beta1RecurringRun(
+        display_name=name,
+        experiment_id=wanted.experiment_id,
+        pipeline_version_reference=api.V2beta1PipelineVersionReference(pipeline_id=wanted.pipeline_id, pipeline_version_id=wanted.version_id),
+        runtime_config=api.V2beta1RuntimeConfig(parameters=dict(wanted.parameters)),
+        service_account=wanted.service_account,
+        max_concurrency=str(wanted.max_concurrency),
+        trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=wanted.cron)),
+        mode=api.RecurringRunMode.ENABLE if enabled else api.RecurringRunMode.DISABLE,
+        no_catchup=not wanted.catch_up,
+    )
+    with connection.speaking(f"making schedule {name!r}"):
+        return _read(connection.recurring_runs.recurring_run_service_create_recurring_run(recurring_run=recurring, _request_timeout=REQUEST_TIMEOUT_S))
+
+
+def _read(recurring: Any) -> Schedule:
+    reference = recurring.pipeline_version_reference
+    version = (reference.pipeline_version_id or None) if reference else None
+    cron = recurring.trigger.cron_schedule.cron if recurring.trigger and recurring.trigger.cron_schedule else "none"
+    return Schedule(
+        schedule_id=str(recurring.recurring_run_id),
+        name=str(recurring.display_name),
+        enabled=recurring.status == "ENABLED",
+        wanted=Wanted(
+            cron=str(cron),
+            pipeline_id=str(reference.pipeline_id if reference else "none"),
+            experiment_id=str(recurring.experiment_id),
+            track="pinned" if version else "latest",
+            version_id=version,
+            catch_up=not recurring.no_catchup,
+            max_concurrency=int(recurring.max_concurrency or 1),
+            parameters=dict((recurring.runtime_config.parameters if recurring.runtime_config else None) or {}),
+            service_account=recurring.service_account or None,
+        ),
+        created_at=recurring.created_at.isoformat() if recurring.created_at else "",
+    )
+
+
+def difference(old: Wanted, new: Wanted) -> list[str]:
+    """Return the lines of what would change: ``-`` the old value, ``+`` the new one."""
+    # Where none was asked for, the server says which of its own service accounts it took.
+    before, after = _flat(old), _flat(new if new.service_account else replace(new, service_account=old.service_account))
+    lines: list[str] = []
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            lines.extend(f"{sign} {name}: {values[name]}" for sign, values in (("-", before), ("+", after)) if name in values)
+    return lines
+
+
+def _flat(wanted: Wanted) -> dict[str, Any]:
+    fields = asdict(wanted)
+    parameters = fields.pop("parameters")
+    fields["cron"] = f"{wanted.cron} ({_words(wanted.cron)})"
+    return {**fields, **{f"parameters.{name}": value for name, value in parameters.items()}}
+
+
+def _words(cron: str) -> str:
+    try:
+        return parse_cron(cron).in_words()
+    except SubmissionError:
+        return "not a cron expression"

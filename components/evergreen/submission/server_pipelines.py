@@ -1,0 +1,146 @@
+"""Pipelines and their versions on the server: find them, upload new ones, read what they take."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from evergreen.submission.connection import REQUEST_TIMEOUT_S
+from evergreen.submission.errors import SubmissionError
+from evergreen.version import __version__
+
+if TYPE_CHECKING:
+    from kfp.dsl.yaml_component import YamlComponent
+
+    from evergreen.submission.connection import Connection
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a pipeline on the server.
+
+    Attributes:
+        pipeline_id: The pipeline's id.
+        version_id: The version's id.
+        name: The version's name.
+        uploaded: It was not there before.
+    """
+
+    pipeline_id: str
+    version_id: str
+    name: str
+    uploaded: bool = False
+
+
+def equals(key: str, value: str) -> str:
+    """Return a filter of KFP's lists: one field has one value."""
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": key, "stringValue": value}]})
+
+
+def pages(listed: Callable[..., Any], field: str, **arguments: Any) -> Iterator[Any]:
+    """Yield the entries of a list of the API, page after page."""
+    token = ""
+    while True:
+        answer = listed(page_size=100, page_token=token, _request_timeout=REQUEST_TIMEOUT_S, **arguments)
+        yield from getattr(answer, field) or []
+        token = answer.next_page_token or ""
+        if not token:
+            return
+
+
+def in_namespace(connection: Connection) -> dict[str, str]:
+    """Return the argument that lists take in multi-user mode."""
+    return {"namespace": connection.namespace} if connection.namespace else {}
+
+
+def find_pipeline(connection: Connection, name: str) -> str | None:
+    """Return a pipeline's id by its name."""
+    with connection.speaking(f"looking for pipeline {name!r}"):
+        listed = pages(connection.pipelines.pipeline_service_list_pipelines, "pipelines", filter=equals("display_name", name), **in_namespace(connection))
+        return next((str(found.pipeline_id) for found in listed), None)
+
+
+def require_pipeline(connection: Connection, name: str) -> str:
+    """Return a pipeline's id.
+
+    Raises:
+        SubmissionError: There is no such pipeline.
+    """
+    found = find_pipeline(connection, name)
+    if found is None:
+        raise SubmissionError(f"pipeline {name!r}: Kubeflow Pipelines at {connection.host} has no such pipeline. Upload it first with: evergreen submit")
+    return found
+
+
+def find_version(connection: Connection, pipeline_id: str, name: str = "latest") -> Any:
+    """Return a version by its name, or the one that was uploaded last.
+
+    Raises:
+        SubmissionError: There is no such version.
+    """
+    with connection.speaking("looking for the pipeline's versions"):
+        newest_first = pages(
+            connection.pipelines.pipeline_service_list_pipeline_versions, "pipeline_versions", pipeline_id=pipeline_id, sort_by="created_at desc"
+        )
+        for version in newest_first:
+            if name in {"latest", version.display_name, version.pipeline_version_id}:
+                return version
+    raise SubmissionError(f"version {name!r}: the pipeline has no such version. The KFP UI lists them; 'latest' is the one that was uploaded last.")
+
+
+def pipeline_of_version(version: Any) -> YamlComponent:
+    """Return the pipeline that a version on the server holds, so that its parameters can be checked."""
+    from kfp import components
+
+    held = version.pipeline_spec or {}
+    return components.load_component_from_text(yaml.safe_dump(held.get("pipeline_spec", held)))
+
+
+def version_name(compiled: Path) -> str:
+    """Name a version after the release and the content, so that the same pipeline is the same version."""
+    return f"{__version__}-{hashlib.sha256(compiled.read_bytes()).hexdigest()[:10]}"
+
+
+def upload_version(connection: Connection, compiled: Path, *, pipeline_name: str, name: str, tags: Mapping[str, str]) -> Version:
+    """Upload a compiled pipeline as a new version, unless the pipeline has a version of that name.
+
+    Args:
+        connection: To the server.
+        compiled: The YAML.
+        pipeline_name: The pipeline; made when there is none.
+        name: The version's name.
+        tags: Kept with the version.
+    """
+    import kfp_server_api
+
+    pipeline_id = find_pipeline(connection, pipeline_name)
+    with connection.speaking(f"uploading version {name!r} of pipeline {pipeline_name!r}"):
+        if pipeline_id is None:
+            wanted = kfp_server_api.V2beta1Pipeline(display_name=pipeline_name, namespace=connection.namespace)
+            pipeline_id = str(connection.pipelines.pipeline_service_create_pipeline(pipeline=wanted, _request_timeout=REQUEST_TIMEOUT_S).pipeline_id)
+        for found in pages(connection.pipelines.pipeline_service_list_pipeline_versions, "pipeline_versions", pipeline_id=pipeline_id):
+            if found.display_name == name:
+                return Version(pipeline_id=pipeline_id, version_id=str(found.pipeline_version_id), name=name)
+        given = {"tags": json.dumps(dict(tags))} if tags else {}
+        made = connection.uploads.upload_pipeline_version(str(compiled), name=name, pipelineid=pipeline_id, _request_timeout=REQUEST_TIMEOUT_S, **given)
+    return Version(pipeline_id=pipeline_id, version_id=str(made.pipeline_version_id), name=name, uploaded=True)
+
+
+def experiment_id(connection: Connection, name: str) -> str:
+    """Return an experiment's id; it is made when there is none."""
+    import kfp_server_api
+
+    with connection.speaking(f"looking for experiment {name!r}"):
+        listed = pages(
+            connection.experiments.experiment_service_list_experiments, "experiments", filter=equals("display_name", name), **in_namespace(connection)
+        )
+        for found in listed:
+            return str(found.experiment_id)
+        wanted = kfp_server_api.V2beta1Experiment(display_name=name, namespace=connection.namespace)
+        return str(connection.experiments.experiment_service_create_experiment(experiment=wanted, _request_timeout=REQUEST_TIMEOUT_S).experiment_id)

@@ -1,0 +1,142 @@
+"""From an event to a run: once for each event, and not more often than is allowed."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from evergreen.trigger.errors import EventRefusedError
+
+if TYPE_CHECKING:
+    from evergreen.submission.connection import Connection
+    from evergreen.trigger.events import Event
+    from evergreen.trigger.settings import TriggerSettings
+
+REMEMBERED_EVENTS = 10_000
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Launched:
+    """What came of an event.
+
+    Attributes:
+        outcome: ``started``, ``duplicate`` or ``ignored``.
+        run_id: The run that is the event's; nothing when it was ignored.
+        run_url: Its page in the KFP UI.
+    """
+
+    outcome: Literal["started", "duplicate", "ignored"]
+    run_id: str | None = None
+    run_url: str | None = None
+
+
+class Launcher:
+    """Starts runs, one event at a time.
+
+    The name of a run holds a hash of its event's key. Before a run is started, KFP is asked for one of that name: so an event is known
+    again even after the service was started anew.
+    """
+
+    def __init__(self, settings: TriggerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the configuration; the connection is made when the first event comes."""
+        self._settings = settings
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._seen: OrderedDict[str, Launched] = OrderedDict()
+        self._starts: deque[float] = deque()
+        self._lock = threading.Lock()
+
+    def launch(self, event: Event) -> Launched:
+        """Start the event's run, unless it has one.
+
+        Raises:
+            EventRefusedError: A parameter is not the event's to set or is wrong (422), there were too many runs within the hour (429), or KFP cannot be
+                reached (503): the sender is to try again.
+        """
+        not_allowed = sorted(set(event.parameters) - set(self._settings.parameters_from_events))
+        if not_allowed:
+            raise EventRefusedError(422, f"parameter {not_allowed[0]!r}: events may set {', '.join(self._settings.parameters_from_events) or 'none'}.")
+        name = run_name(self._settings.pipeline, event)
+        with self._lock:
+            if name in self._seen:
+                self._seen.move_to_end(name)
+                return self._seen[name]
+            launched = self._launch(name, event)
+            self._seen[name] = Launched("duplicate", launched.run_id, launched.run_url)
+            if len(self._seen) > REMEMBERED_EVENTS:
+                self._seen.popitem(last=False)
+            return launched
+
+    def _launch(self, name: str, event: Event) -> Launched:
+        from evergreen.pipeline_file import PipelineFileError
+        from evergreen.submission.errors import SubmissionError
+
+        try:
+            connection = self._connected()
+            earlier = _find_run(connection, name)
+            if earlier is not None:
+                return Launched("duplicate", earlier, connection.run_url(earlier))
+            self._check_rate()
+            run_id = self._start(connection, name, event)
+        except SubmissionError as error:
+            # The next event connects anew: a token may have run out.
+            self._connection = None
+            raise EventRefusedError(503, str(error), retry_after_s=60) from error
+        except PipelineFileError as error:
+            raise EventRefusedError(422, str(error)) from error
+        self._starts.append(self._clock())
+        return Launched("started", run_id, connection.run_url(run_id))
+
+    def _connected(self) -> Connection:
+        from evergreen.submission.connection import connect
+
+        if self._connection is None:
+            self._connection = connect(self._settings.kfp_host, self._settings.namespace)
+        return self._connection
+
+    def _check_rate(self) -> None:
+        now = self._clock()
+        while self._starts and now - self._starts[0] >= HOUR_S:
+            self._starts.popleft()
+        if len(self._starts) >= self._settings.runs_per_hour:
+            wait_s = int(HOUR_S - (now - self._starts[0])) + 1
+            raise EventRefusedError(
+                429, f"{len(self._starts)} runs were started within the hour; {self._settings.runs_per_hour} are allowed.", retry_after_s=wait_s
+            )
+
+    def _start(self, connection: Connection, name: str, event: Event) -> str:
+        from evergreen.pipeline_file import arguments_for
+        from evergreen.submission.runs import start_run
+        from evergreen.submission.server_pipelines import Version, experiment_id, find_version, pipeline_of_version, require_pipeline
+
+        pipeline_id = require_pipeline(connection, self._settings.pipeline)
+        found = find_version(connection, pipeline_id)
+        arguments: dict[str, Any] = arguments_for(pipeline_of_version(found), {**self._settings.parameters, **event.parameters})
+        return start_run(
+            connection,
+            Version(pipeline_id=pipeline_id, version_id=str(found.pipeline_version_id), name=str(found.display_name)),
+            name=name,
+            experiment=experiment_id(connection, self._settings.experiment),
+            parameters=arguments,
+            service_account=self._settings.service_account,
+        )
+
+
+def run_name(pipeline: str, event: Event) -> str:
+    """Return the name of an event's run: an outsider's key is hashed, so that it can be no name of its own choosing."""
+    digest = hashlib.sha256(f"{event.source}\0{event.key}".encode("utf-8", errors="surrogatepass")).hexdigest()[:24]
+    return f"{pipeline} {event.source} {digest}"
+
+
+def _find_run(connection: Connection, name: str) -> str | None:
+    from evergreen.submission.server_pipelines import equals, in_namespace, pages
+
+    with connection.speaking("looking for the event's run"):
+        listed = pages(connection.runs.run_service_list_runs, "runs", filter=equals("display_name", name), **in_namespace(connection))
+        return next((str(run.run_id) for run in listed), None)

@@ -1,0 +1,1 @@
+"""Drift, performance and decision in one step, for those who pay by the pod."""

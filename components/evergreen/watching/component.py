@@ -1,0 +1,120 @@
+"""The component watch_model."""
+
+from typing import Optional
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
+
+from evergreen.images import DRIFT_IMAGE
+
+
+@dsl.component(base_image=DRIFT_IMAGE, install_kfp_package=False)
+def watch_model(
+    reference_data: Input[Dataset],
+    current_data: Input[Dataset],
+    baseline: Input[Artifact],
+    drift_result: Output[Artifact],
+    drift_report: Output[HTML],
+    drift_metrics: Output[Metrics],
+    performance_result: Output[Artifact],
+    performance_report: Output[HTML],
+    performance_metrics: Output[Metrics],
+    decision: Output[Artifact],
+    decision_report: Output[HTML],
+    target_column: str,
+    timestamp_column: str,
+    model: Optional[Input[Model]] = None,
+    drift_config: str = "default",
+    policy_config: str = "default",
+    mode: str = "auto",
+    window_end: str = "latest",
+    label_delay_days: int = 0,
+    margin: float = 0.0,
+    minimum_rows: int = 20,
+    seed: int = 7,
+    ledger_uri: str = "none",
+    run_id: str = "none",
+) -> str:
+    """Do what detect_drift, monitor_performance and decide_retraining do, in one pod instead of three.
+
+    The same code runs, and the run's records are those of the three steps, so reports, history and the run's summary are the same.
+    What is given up: each of the three is tried again by itself, and drift and performance are looked at side by side.
+
+    Args:
+        reference_data: Rows the champion was fitted on, or the file of their profile; absent when there is no champion.
+        current_data: Rows of the watched window.
+        baseline: The champion's score at promotion; absent when there is no champion.
+        target_column: Name of the label.
+        timestamp_column: Name of the event time.
+        model: The champion; may be absent.
+        drift_config: The config of detect_drift.
+        policy_config: The policy_config of decide_retraining.
+        mode: "auto", "force" (retrain in any case) or "dry-run" (decide as auto; the promotion is withheld later).
+        window_end: End of the watched window as ingest_data returned it; "latest" when it is not known.
+        label_delay_days: Labels are complete after this many days; younger rows are not scored.
+        margin: Smallest drop in performance that matters, in the metric's unit.
+        minimum_rows: Fewest rows to score on.
+        seed: Seed of everything random.
+        ledger_uri: Folder or bucket of the run records; "none" records nothing.
+        run_id: The pipeline run's id.
+
+    Returns:
+        Output: "retrain" or "keep".
+        drift_result: As of detect_drift.
+        drift_report: As of detect_drift.
+        drift_metrics: As of detect_drift.
+        performance_result: As of monitor_performance.
+        performance_report: As of monitor_performance.
+        performance_metrics: As of monitor_performance.
+        decision: As of decide_retraining.
+        decision_report: As of decide_retraining.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name="detect_drift") as record:
+        from evergreen.drift.step import run_drift_step
+
+        drift = run_drift_step(
+            reference_data=reference_data,
+            current_data=current_data,
+            drift_result=drift_result,
+            drift_report=drift_report,
+            metrics=drift_metrics,
+            target_column=target_column,
+            timestamp_column=timestamp_column,
+            config=drift_config,
+            seed=seed,
+            model=model,
+        )
+        record.outcome, record.details, record.reports = drift.verdict, drift.as_json(), {"drift_report": drift_report.uri}
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name="monitor_performance") as record:
+        from evergreen.performance.monitoring import monitor
+        from evergreen.performance.report import write_outputs
+
+        performance = monitor(
+            model,
+            baseline,
+            current_data,
+            target_column=target_column,
+            timestamp_column=timestamp_column,
+            label_delay_days=label_delay_days,
+            margin=margin,
+            minimum_rows=minimum_rows,
+            seed=seed,
+        )
+        write_outputs(performance, record, result_artifact=performance_result, report_artifact=performance_report, metrics_artifact=performance_metrics)
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name="decide_retraining") as record:
+        from evergreen.policy.step import run_decision_step
+
+        made = run_decision_step(
+            drift_result=drift_result,
+            performance_result=performance_result,
+            baseline=baseline,
+            decision=decision,
+            decision_report=decision_report,
+            policy_config=policy_config,
+            mode=mode,
+            window_end=window_end,
+        )
+        record.outcome, record.details, record.reports = made.decision, made.as_json(), {"decision_report": decision_report.uri}
+        return made.decision

@@ -1,0 +1,38 @@
+"""Run the command line in this process, as a shell would."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from evergreen.cli import main
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout.splitlines()[-1])
+
+
+def evergreen(*arguments: str) -> Finished:
+    """Run a command of the command line."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    status: Any = 0
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr), mock.patch.object(sys, "argv", ["evergreen", *arguments]):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+    return Finished(int(status or 0), stdout.getvalue(), stderr.getvalue())
