@@ -13,9 +13,10 @@ from kfp import dsl
 from evergreen.policy.component import decide_retraining
 from evergreen.policy.decision import decide
 from evergreen.policy.errors import PolicyError
-from evergreen.policy.policy_file import Policy, read_policy
+from evergreen.policy.policy_file import Hysteresis, Policy, read_policy
 from evergreen.policy.triggers import Evidence
 
+AT_ONCE = Hysteresis(needed=1, windows=1)
 BASELINE = {"present": True, "version": "3", "fit_end": "1981-01-01T00:00:00Z"}
 DRIFTS = [("no drift", "none"), ("drift", "slight"), ("drift", "moderate"), ("drift", "severe"), ("insufficient", "none"), ("no champion", "none")]
 TRIGGERS = ("no_champion", "explicit_request", "external_event", "performance", "follow_up", "input_drift", "prediction_drift", "new_data", "model_age")
@@ -46,7 +47,7 @@ def evidence(
 def test_truth_table(mode: str, champion: bool, old: bool, maximum: float | None) -> None:
     for (drift, severity), performance in itertools.product(DRIFTS, PERFORMANCES):
         end = "1981-02-01T00:00:00Z" if old else "1981-01-05T00:00:00Z"
-        made = decide(evidence(drift, severity, performance, champion=champion, mode=mode, end=end), Policy(maximum_model_age_days=maximum))
+        made = decide(evidence(drift, severity, performance, champion=champion, mode=mode, end=end), Policy(maximum_model_age_days=maximum, hysteresis=AT_ONCE))
         untold = performance in ("cannot tell", "no champion")
         if not champion:
             rule = "no_champion"
@@ -73,7 +74,7 @@ def test_truth_table(mode: str, champion: bool, old: bool, maximum: float | None
 
 
 def test_reasons_hold_numbers() -> None:
-    made = decide(evidence(performance="degraded"), Policy())
+    made = decide(evidence(performance="degraded"), Policy(hysteresis=AT_ONCE))
     assert made.reasons[0] == "Accuracy fell from 0.781 (0.76 to 0.8) to 0.552 (0.5 to 0.6), more than the margin of 0.02."
     aged = decide(evidence(end="1981-02-01T00:00:00Z"), Policy(maximum_model_age_days=30))
     assert "31 days before the end of the window, more than the maximum of 30 days." in aged.reasons[0]
@@ -94,7 +95,8 @@ def test_a_trigger_that_the_policy_leaves_out_does_not_decide_and_is_still_said(
 def test_the_policy_sets_the_severity_that_retrains() -> None:
     moderate = evidence("drift", "moderate", "cannot tell")
     assert decide(moderate, Policy()).decision == "keep"
-    assert decide(moderate, read_policy("retrain_on_drift_severity: moderate")).rule == "input_drift"
+    assert decide(moderate, read_policy("retrain_on_drift_severity: moderate")).rule == "hysteresis"
+    assert decide(moderate, read_policy("{retrain_on_drift_severity: moderate, hysteresis: {needed: 1, windows: 1}}")).rule == "input_drift"
 
 
 @pytest.mark.parametrize(

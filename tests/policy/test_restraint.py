@@ -30,6 +30,7 @@ def past(month: int, *fired: str, decision: str = "keep", rule: str = "", rows: 
     return PastDecision(f"2020-{month:02}-01T00:00:00Z", decision, fired, rows, rule)
 
 
+AT_ONCE = "hysteresis: {needed: 1, windows: 1}, back_off: false"
 HYSTERESIS = read_policy("hysteresis: {needed: 2, windows: 3}")
 
 
@@ -58,21 +59,39 @@ def test_the_newest_window_is_among_those_that_count() -> None:
     assert decide(evidence("holds", past(3, "performance"), past(4, "performance")), HYSTERESIS).rule == "all_quiet"
 
 
+def test_a_certain_drop_needs_no_second_window() -> None:
+    steep = {"verdict": "degraded", "metric": "accuracy", "score": 0.5, "drop": 0.25, "drop_lower": 0.15, "drop_upper": 0.35}
+    assert decide(replace(evidence(), performance=steep), Policy()).rule == "performance"
+    assert decide(replace(evidence(), performance={**steep, "drop": 0.15, "drop_lower": 0.05, "drop_upper": 0.25}), Policy()).rule == "hysteresis"
+    assert decide(replace(evidence(), performance={**steep, "drop_upper": None}), Policy()).rule == "hysteresis"
+
+
+def test_rejected_challengers_make_the_policy_wait() -> None:
+    once = past(2, "performance", decision="retrain", rule="performance")
+    again = past(3, "performance", decision="retrain", rule="performance")
+    assert decide(evidence("degraded", past(1, "performance"), once, past(3, "performance")), Policy()).rule == "performance"
+    waiting = decide(evidence("degraded", once, again, end="2020-04-01T00:00:00Z"), Policy())
+    assert (waiting.decision, waiting.rule, waiting.alert) == ("keep", "back_off", True)
+    assert "2 challengers were not better than this champion, so the next is trained 2 windows after the last one; this is window 1." in waiting.reasons[-1]
+    assert decide(evidence("degraded", once, again, past(4, "performance")), Policy()).rule == "performance"
+    assert decide(evidence("degraded", once, again, end="2020-04-01T00:00:00Z"), read_policy("back_off: false")).rule == "performance"
+
+
 def test_cooldown_and_budget() -> None:
     retrained = (past(3, decision="retrain"), past(4, decision="retrain"))
-    cool = decide(evidence("degraded", *retrained), read_policy("cooldown_days: 45"))
+    cool = decide(evidence("degraded", *retrained), read_policy(f"{{cooldown_days: 45, {AT_ONCE}}}"))
     assert (cool.decision, cool.rule) == ("keep", "cooldown")
     assert "the last retraining was 30 days ago, within the cool-down of 45 days" in cool.reasons[-1]
-    assert decide(evidence("degraded", *retrained), read_policy("cooldown_days: 30")).rule == "performance"
-    spent = decide(evidence("degraded", *retrained), read_policy("budget: {retrains: 2, days: 90}"))
+    assert decide(evidence("degraded", *retrained), read_policy(f"{{cooldown_days: 30, {AT_ONCE}}}")).rule == "performance"
+    spent = decide(evidence("degraded", *retrained), read_policy(f"{{budget: {{retrains: 2, days: 90}}, {AT_ONCE}}}"))
     assert (spent.decision, spent.rule) == ("keep", "budget")
     assert "2 retrainings in the last 90 days, and 2 are allowed" in spent.reasons[-1]
-    assert decide(evidence("degraded", *retrained), read_policy("budget: {retrains: 2, days: 60}")).rule == "performance"
+    assert decide(evidence("degraded", *retrained), read_policy(f"{{budget: {{retrains: 2, days: 60}}, {AT_ONCE}}}")).rule == "performance"
 
 
 def test_a_clock_that_jumped_back_counts_no_later_retraining() -> None:
     later = PastDecision("2020-09-01T00:00:00Z", "retrain", ("performance",))
-    assert decide(evidence("degraded", later), read_policy("cooldown_days: 45")).rule == "performance"
+    assert decide(evidence("degraded", later), read_policy(f"{{cooldown_days: 45, {AT_ONCE}}}")).rule == "performance"
 
 
 @pytest.mark.parametrize("policy", ["cooldown_days: 300", "budget: {retrains: 1, days: 3000}", "hysteresis: {needed: 3, windows: 3}"])
@@ -90,10 +109,10 @@ def test_a_request_is_never_held_back(policy: str) -> None:
     ],
 )
 def test_vetoes(veto: str, given: dict[str, Any]) -> None:
-    vetoed = decide(evidence("degraded", **given), read_policy(f"vetoes: [{veto}]"))
+    vetoed = decide(evidence("degraded", **given), read_policy(f"{{vetoes: [{veto}], {AT_ONCE}}}"))
     assert (vetoed.decision, vetoed.rule, vetoed.alert) == ("keep", f"veto_{veto}", True)
     assert vetoed.reasons[-1].startswith("The policy forbids it")
-    assert decide(evidence("degraded", **given), read_policy("vetoes: []")).rule == "performance"
+    assert decide(evidence("degraded", **given), read_policy(f"{{vetoes: [], {AT_ONCE}}}")).rule == "performance"
 
 
 def test_too_little_data_can_be_a_veto() -> None:

@@ -29,7 +29,7 @@ class _Strict(BaseModel):
 
 
 class Hysteresis(_Strict):
-    """A trigger has to fire in so many of the last windows, the newest among them, before it retrains.
+    """A trigger has to fire in so many of the last windows, the newest among them, before it retrains; severe drift needs no second window.
 
     Attributes:
         needed: In how many windows.

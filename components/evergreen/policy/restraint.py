@@ -31,7 +31,7 @@ def held_back(name: str, evidence: Evidence, policy: Policy, said: Mapping[str, 
     if name in NEVER_HELD_BACK:
         return "", ""
     if name not in WITHOUT_HYSTERESIS:
-        if words := _unconfirmed(name, evidence, policy):
+        if not _certain(said[name], evidence, policy) and (words := _unconfirmed(name, evidence, policy)):
             return "hysteresis", words
         if policy.back_off and (words := _just_rejected(evidence)):
             return "back_off", words
@@ -41,10 +41,15 @@ def held_back(name: str, evidence: Evidence, policy: Policy, said: Mapping[str, 
     return _too_often(evidence, policy)
 
 
+def _certain(trigger: Trigger, evidence: Evidence, policy: Policy) -> bool:
+    """Return whether what a trigger saw is beyond doubt, so that it needs no second window."""
+    if trigger.name == "performance":
+        return _standard_errors(evidence) >= policy.hysteresis.certain_standard_errors
+    return trigger.value == "severe"
+
+
 def _unconfirmed(name: str, evidence: Evidence, policy: Policy) -> str:
     rule = policy.hysteresis
-    if name == "performance" and _standard_errors(evidence) >= rule.certain_standard_errors:
-        return ""
     last = since_champion(evidence)[-(rule.windows - 1) :] if rule.windows > 1 else []
     fired = 1 + sum(name in past.fired for past in last)
     if fired >= rule.needed:
