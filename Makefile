@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-docker test test-chaos test-system lint format generate audit images push pipeline upload lock clean
+.PHONY: help install demo demo-docker test test-chaos test-services test-images test-system lint format generate audit images push pipeline upload lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv with everything, from requirements.lock
 
@@ -33,9 +33,15 @@ test-chaos: $(INSTALLED) ## Kill, race and cut off deployments (installs Postgre
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends postgresql; }
 	$(BIN)/python -m pytest --session-timeout=1500 tests/chaos
 
-test-system: $(INSTALLED) ## Run the tests that need Debian's packages (installs them, as root)
-	@command -v chromium >/dev/null && command -v dockerd >/dev/null && command -v debootstrap >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium debootstrap docker.io postgresql; }
-	$(BIN)/python -m pytest tests/system
+test-services: $(INSTALLED) ## Run the tests that need a browser or PostgreSQL (installs them, as root)
+	@command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium postgresql; }
+	$(BIN)/python -m pytest -m "not docker" tests/system
+
+test-images: $(INSTALLED) ## Build the images and run the demo in them (installs a Docker engine, as root)
+	@command -v dockerd >/dev/null && command -v debootstrap >/dev/null || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends debootstrap docker.io; }
+	$(BIN)/python -m pytest -m docker tests/system
+
+test-system: test-services test-images ## Both
 
 lint: $(INSTALLED) ## Check style, types, security, the Dockerfile and the workflows
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
+    from evergreen.backtest.component import replay_policy, report_backtest
     from evergreen.deployment.component import deploy_model, roll_back_model
     from evergreen.drift.component import detect_drift
     from evergreen.evaluation.component import evaluate_model
@@ -37,6 +38,8 @@ _ROOM_OF_COMPONENT = {
     "roll_back_model": "deployment",
     "keep_champion": "registry",
     "record_run": "reporting",
+    "replay_policy": "backtest",
+    "report_backtest": "backtest",
 }
 
 __all__ = [
@@ -51,6 +54,8 @@ __all__ = [
     "monitor_performance",
     "record_run",
     "refit_model",
+    "replay_policy",
+    "report_backtest",
     "roll_back_model",
     "train_model",
     "validate_data",

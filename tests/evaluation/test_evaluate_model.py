@@ -263,6 +263,9 @@ def test_the_policy_may_promote_when_nobody_can_tell(evaluate: Callable[..., Any
     answer, found, _ = evaluate(new, old, holdout, minimum_rows=1000, gate_config="{when_unclear: promote, serving: {check: false}}")
     assert (answer, found["conclusion"], found["challenger_score"] is None) == ("promote", "cannot tell", False)
     assert "Only 240 labelled rows" in found["sentence"]
+    hopeless = "{when_unclear: promote, floors: {accuracy: 0.999}, serving: {check: false}}"
+    answer, found, _ = evaluate(new, old, holdout, minimum_rows=1000, gate_config=hopeless)
+    assert (answer, found["conclusion"]) == ("reject", "below floor"), "a missed floor stands, however few the rows"
 
 
 def test_the_policy_may_replace_a_champion_that_cannot_be_scored(

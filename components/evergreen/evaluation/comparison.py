@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_CHECK_ROWS = 200
 FEWEST_ROWS = 2
+UNSURE = ("better", "not better", "no champion", "cannot tell")
+"""Conclusions that nobody can be sure of when there are too few rows."""
 OTHER_METRICS = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", "neg_log_loss", "roc_auc"),
     "regression": ("neg_mean_absolute_error", "neg_root_mean_squared_error", "r2"),
@@ -152,7 +154,7 @@ def _fill(
     except ScoringError as error:
         ruling = Ruling("reject", "cannot tell", [str(error)])
     # Only what nobody can tell: a missed floor or a failed check stands, however few the rows.
-    if few and ruling.conclusion in ("not better", "cannot tell") and evaluation.challenger_score is not None:
+    if few and ruling.conclusion in UNSURE and evaluation.challenger_score is not None:
         ruling = Ruling("promote", "cannot tell", [*evaluation.reasons, "The gate's configuration promotes when nobody can tell."])
     _rule(evaluation, ruling)
     return scored

@@ -61,6 +61,8 @@ def verdict_of(summary: RunSummary) -> str:
         "dry run": f"Dry run: the challenger passed and was not promoted. {champion}",
         "kept": f"Kept. {champion}",
         "rejected": f"Rejected: the challenger did not pass. {champion}",
+        "rolled back": "Rolled back: a former version serves again.",
+        "compared": "Compared: the policies were replayed, and nothing was changed.",
     }[summary.outcome]
 
 

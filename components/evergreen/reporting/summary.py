@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from evergreen.run_log import StepRecord
 
 DEPLOYED = ("promoted", "already champion", "waiting for approval", "dry run")
+LAST_STEPS = {"roll_back_model": "rolled back", "report_backtest": "compared"}
+"""What other pipelines than the retraining loop come to, by their last step."""
 """Outcomes that deploy_model may report."""
 
-OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected")
+OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected", *LAST_STEPS.values())
 
 
 @dataclass
@@ -27,7 +29,7 @@ class RunSummary:
     Attributes:
         run_id: The run.
         model_name: The registered model.
-        outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept`` or ``rejected``.
+        outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept``, ``rejected``, ``rolled back`` or ``compared``.
         status: ``succeeded`` or ``failed``.
         decision: ``retrain``, ``keep``, or empty when none was made.
         reasons: Why it was decided so.
@@ -135,6 +137,9 @@ def _reached(steps: dict[str, StepRecord]) -> str:
     deployment, evaluation, decision = (steps.get(name) for name in ("deploy_model", "evaluate_challenger", "decide_retraining"))
     if deployment:
         return deployment.outcome if deployment.outcome in DEPLOYED else ""
+    for name, reached in LAST_STEPS.items():
+        if name in steps:
+            return reached
     if "reject_challenger" in steps or (evaluation and evaluation.outcome == "reject"):
         return "rejected"
     return "kept" if "keep_champion" in steps or (decision and decision.outcome == "keep") else ""

@@ -1,0 +1,78 @@
+"""What the components do with their artifacts."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import PRESENT, read_json, write_json
+from evergreen.backtest.errors import BacktestError
+from evergreen.backtest.learner import LearnerSettings
+from evergreen.backtest.replay import ALWAYS, NEVER, Replay, Setting
+from evergreen.backtest.replay import replay as replay_history
+from evergreen.backtest.report import backtest_page, verdict
+from evergreen.backtest.timeline import Timeline
+from evergreen.policy.policy_file import read_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def replay_step(
+    *,
+    history: Any,
+    replay: Any,
+    policy: str,
+    target_column: str,
+    timestamp_column: str,
+    window_days: int,
+    start_days: int,
+    training_window_days: int,
+    label_delay_days: int,
+    estimator: str,
+    metric: str,
+    margin: float,
+    seed: int,
+) -> Replay:
+    """Replay a policy and write what came of it. Arguments are those of the component `replay_policy`.
+
+    Raises:
+        BacktestError: History or windows cannot be used.
+        PolicyError: The policy cannot be used.
+    """
+    chosen = policy if policy in (NEVER, ALWAYS) else read_policy(policy)
+    timeline = Timeline.read(history.path, target_column=target_column, timestamp_column=timestamp_column, label_delay_days=label_delay_days)
+    learner = LearnerSettings(training_window_days, estimator, {}, "auto", metric, margin, 0.2, seed)
+    made = replay_history(timeline, chosen, name=_name(policy), setting=Setting(window_days, start_days, learner))
+    write_json(replay.path, made.as_json())
+    replay.metadata.update({PRESENT: True, "policy": made.name})
+    return made
+
+
+def _name(policy: str) -> str:
+    in_line = "{" in policy or "\n" in policy or ": " in policy
+    return policy.strip() if in_line else PurePosixPath(policy).stem
+
+
+def report_step(*, replays: Sequence[Any], backtest_report: Any, metrics: Any) -> str:
+    """Write the report of several replays. Arguments are those of the component `report_backtest`.
+
+    Raises:
+        BacktestError: Never or always is not among the replays, or two have one name.
+    """
+    made = [Replay.from_json(read_json(artifact.path)) for artifact in replays]
+    names = [found.name for found in made]
+    for needed in (NEVER, ALWAYS):
+        if needed not in names:
+            raise BacktestError(f"replays: there is none of {needed!r}, which policies are compared with; there are {', '.join(names)}. Replay it, too.")
+    if len(set(names)) < len(names):
+        raise BacktestError(f"replays: two have one name; the names are {', '.join(names)}. Replay each policy once.")
+    ordered = sorted(made, key=lambda found: {NEVER: 0, ALWAYS: 1}.get(found.name, 2))
+    Path(backtest_report.path).parent.mkdir(parents=True, exist_ok=True)
+    Path(backtest_report.path).write_text(backtest_page(ordered), encoding="utf-8")
+    numbers = {f"{found.name} retrains": float(found.retrains) for found in ordered}
+    numbers |= {f"{found.name} mean": found.mean_metric for found in ordered if found.mean_metric is not None}
+    for name, value in numbers.items():
+        metrics.log_metric(name, value)
+    write_json(metrics.path, numbers)
+    return verdict(ordered)

@@ -1,0 +1,93 @@
+"""Which retraining policy would have been best: history, replayed for each policy at the same time."""
+
+from kfp import dsl
+
+from evergreen import ingest_data, replay_policy, report_backtest
+from evergreen.step_settings import LARGE, step
+
+
+@dsl.pipeline(
+    name="policy-backtest",
+    description="Replays retraining policies over history, each in a step of its own, beside never retraining and retraining every window.",
+)
+def policy_backtest(
+    data_source_uri: str,
+    data_timestamp_column: str,
+    data_target_column: str,
+    data_window_end: str = "latest",
+    data_history_days: int = 36500,
+    data_window_days: int = 30,
+    data_label_delay_days: int = 0,
+    data_excluded_columns: str = "none",
+    policy_configs: list[str] = ["never", "always", "default"],  # noqa: B006 - KFP takes a list's default as it is
+    training_start_days: int = 90,
+    training_window_days: int = 1825,
+    training_estimator: str = "auto",
+    training_seed: int = 7,
+    evaluation_metric: str = "auto",
+    evaluation_margin: float = 0.0,
+    state_ledger_uri: str = "none",
+    secret_name: str = "none",
+):
+    """Compare retraining policies on history.
+
+    Args:
+        data_source_uri: File, folder, glob or URI of the data.
+        data_timestamp_column: Column with the event time.
+        data_target_column: Column with the label.
+        data_window_end: End of history, ISO; ``latest`` for the newest rows.
+        data_history_days: Length of history.
+        data_window_days: Length of the windows.
+        data_label_delay_days: Labels are known after so many days.
+        data_excluded_columns: Columns that are no features, separated by commas; ``none`` for none.
+        policy_configs: Policies to replay: ``never``, ``always``, ``default``, or policies in line or their URIs. Two of them are ``never`` and ``always``.
+        training_start_days: The first days, which the first model is fitted on.
+        training_window_days: Length of the window that is learned from.
+        training_estimator: Import path of the estimator; ``auto`` is histogram gradient boosting.
+        training_seed: Seed of everything random.
+        evaluation_metric: Scorer of scikit-learn.
+        evaluation_margin: The gate's margin, in the metric's unit.
+        state_ledger_uri: Folder or bucket where steps report; ``none`` for nowhere.
+        secret_name: Kubernetes secret whose keys become environment variables. ``none`` for none.
+    """
+    run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    history = step(
+        ingest_data(
+            source_uri=data_source_uri,
+            timestamp_column=data_timestamp_column,
+            window_end=data_window_end,
+            window_days=data_history_days,
+            excluded_columns=data_excluded_columns,
+            ledger_uri=state_ledger_uri,
+            run_id=run_id,
+            step_name="ingest_history",
+        ),
+        "Ingest history",
+        secret_name=secret_name,
+        size=LARGE,
+    )
+    with dsl.ParallelFor(policy_configs, name="Policies") as policy:
+        replayed = step(
+            replay_policy(
+                history=history.outputs["dataset"],
+                policy=policy,
+                target_column=data_target_column,
+                timestamp_column=data_timestamp_column,
+                window_days=data_window_days,
+                start_days=training_start_days,
+                training_window_days=training_window_days,
+                label_delay_days=data_label_delay_days,
+                estimator=training_estimator,
+                metric=evaluation_metric,
+                margin=evaluation_margin,
+                seed=training_seed,
+            ),
+            "Replay policy",
+            secret_name=secret_name,
+            size=LARGE,
+        )
+    step(
+        report_backtest(replays=dsl.Collected(replayed.outputs["replay"]), ledger_uri=state_ledger_uri, run_id=run_id),
+        "Report backtest",
+        secret_name=secret_name,
+    )
