@@ -73,16 +73,17 @@ def weather(picture: Path | None) -> bool:
     ]
     found = tune(source, setting, retrain_cost=0.005, until="1978-01-01")
     tuned = found.replays[-1]
-    best = max(made.mean_metric for made in found.replays[:2])
+    lower, upper = (made.mean_metric for made in found.replays[:2])
+    share = (tuned.mean_metric - lower) / (upper - lower)
     print(f"tuned on the weather up to 1978: {found.policy.model_dump(mode='json', exclude_defaults=True)}")
     text = f"{tuned.mean_metric:.4f}, {tuned.retrains} retrainings; never {found.replays[0].mean_metric:.4f}, default {found.replays[2].mean_metric:.4f}"
     print(f"on the rest: {text}, always {found.replays[1].mean_metric:.4f}")
     met.append(
         show(
-            "weather: tuned policy on the rest, against the better bound",
-            f"{100 * (tuned.mean_metric - best):+.2f} points",
-            "at least -2 points",
-            tuned.mean_metric >= best - 0.02,
+            "weather: tuned up to 1978, of what always gains on the rest",
+            f"{share:.0%} with {tuned.retrains} retrainings",
+            "at least 50%",
+            share >= 0.5,
         )
     )
     if picture is not None:

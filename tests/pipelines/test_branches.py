@@ -92,7 +92,8 @@ def laptop(tmp_path_factory: pytest.TempPathFactory, make_events: Callable[..., 
 
 
 def test_the_first_run_promotes_because_there_is_no_champion(laptop: Laptop) -> None:
-    first = laptop.ledger().records()[0]
+    decision, first = laptop.ledger().records()[:2]
+    assert (decision.kind, decision.evidence["rule"], decision.version_after) == ("retraining", "no_champion", "none")
     assert (first.kind, first.version_before, first.version_after) == ("promotion", "none", "1")
     assert "1" in laptop.versions()
     assert laptop.ledger().verify() == []

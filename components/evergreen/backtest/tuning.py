@@ -43,12 +43,12 @@ class Tuned:
 
 
 def candidates(window_days: int) -> list[Policy]:
-    """Return the policies that are tried; lengths are in windows, so that they fit data of any pace."""
-    hysteresis = ({"needed": 1, "windows": 1}, {"needed": 2, "windows": 2}, {"needed": 2, "windows": 3})
+    """Return the policies that are tried; lengths are in windows, so that they fit data of any pace. The default policy is the first: it wins ties."""
+    hysteresis = ({"needed": 2, "windows": 2}, {"needed": 1, "windows": 1}, {"needed": 2, "windows": 3})
     ages = (None, 3 * window_days, 6 * window_days)
     return [
         Policy.model_validate({"hysteresis": rule, "maximum_model_age_days": age, "follow_up_windows": follow_up})
-        for rule, age, follow_up in itertools.product(hysteresis, ages, (0, 4))
+        for rule, age, follow_up in itertools.product(hysteresis, ages, (4, 0))
     ]
 
 

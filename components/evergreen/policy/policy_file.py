@@ -100,7 +100,7 @@ class Policy(_Strict):
     back_off: bool = True
     cooldown_days: Days | None = None
     budget: Budget | None = None
-    vetoes: tuple[VetoName, ...] = ("rollout_under_way",)
+    vetoes: tuple[VetoName, ...] = ()
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Policy:

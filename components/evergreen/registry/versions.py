@@ -12,7 +12,7 @@ from evergreen.registry.errors import RegistryError
 from evergreen.tracking import open_client, unusable_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
@@ -52,8 +52,7 @@ class ModelRegistry:
 
     def move_alias(self, version: str) -> None:
         """Point the alias ``champion`` at a version."""
-        with self._errors():
-            self._client.set_registered_model_alias(self.model_name, ALIAS, version)
+        self._set(self._client.set_registered_model_alias, ALIAS, version)
 
     def exists(self) -> bool:
         """Return whether the registered model is there."""
@@ -62,8 +61,7 @@ class ModelRegistry:
 
     def note_ledger_head(self, number: int, record_hash: str) -> None:
         """Keep number and hash of the ledger's newest record as a tag, so that a cut tail is noticed."""
-        with self._errors():
-            self._client.set_registered_model_tag(self.model_name, LEDGER_HEAD_TAG, f"{number}:{record_hash}")
+        self._set(self._client.set_registered_model_tag, LEDGER_HEAD_TAG, f"{number}:{record_hash}")
 
     def noted_ledger_head(self) -> str:
         """Return what `note_ledger_head` kept, ``number:hash``, or nothing."""
@@ -162,8 +160,7 @@ class ModelRegistry:
 
     def tag_version(self, version: str, name: str, value: str) -> None:
         """Set a tag of a version."""
-        with self._errors():
-            self._client.set_model_version_tag(self.model_name, version, name, value)
+        self._set(self._client.set_model_version_tag, version, name, value)
 
     def clear_tag(self, version: str, name: str) -> None:
         """Remove a tag of a version; one that is not there stays away."""
@@ -223,6 +220,19 @@ class ModelRegistry:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
+
+    def _set(self, setter: Callable[..., Any], *values: str) -> None:
+        """Set a tag or an alias of the model."""
+        from mlflow.exceptions import MlflowException
+
+        with self._errors():
+            try:
+                setter(self.model_name, *values)
+            except MlflowException as error:
+                # MLflow inserts what it has not found. Of two that set the same for the first time at once one is refused, and finds it when it asks again.
+                if "unique constraint" not in str(error).lower():
+                    raise
+                setter(self.model_name, *values)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
