@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -81,17 +81,7 @@ class Policy(_Strict):
     """
 
     version: Literal[1] = 1
-    triggers: tuple[TriggerName, ...] = (
-        "no_champion",
-        "explicit_request",
-        "external_event",
-        "performance",
-        "follow_up",
-        "input_drift",
-        "prediction_drift",
-        "new_data",
-        "model_age",
-    )
+    triggers: tuple[TriggerName, ...] = get_args(TriggerName)
     retrain_on_drift_severity: Literal["slight", "moderate", "severe"] = "severe"
     maximum_model_age_days: Days | None = None
     minimum_new_rows: Annotated[int, Field(ge=1)] | None = None

@@ -32,6 +32,9 @@ def watch_model(
     margin: float = 0.0,
     minimum_rows: int = 20,
     seed: int = 7,
+    model_name: str = "none",
+    validation: str = "passed",
+    event: str = "none",
     ledger_uri: str = "none",
     run_id: str = "none",
 ) -> str:
@@ -55,7 +58,10 @@ def watch_model(
         margin: Smallest drop in performance that matters, in the metric's unit.
         minimum_rows: Fewest rows to score on.
         seed: Seed of everything random.
-        ledger_uri: Folder or bucket of the run records; "none" records nothing.
+        model_name: Name of the registered model, whose ledger holds earlier decisions; "none" decides without them.
+        validation: What validate_data answered.
+        event: What happened elsewhere and asks for a retraining, in a few words; "none" when nothing did.
+        ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
         run_id: The pipeline run's id.
 
     Returns:
@@ -115,6 +121,11 @@ def watch_model(
             policy_config=policy_config,
             mode=mode,
             window_end=window_end,
+            model_name=model_name,
+            validation=validation,
+            event=event,
+            ledger_uri=ledger_uri,
+            run_id=run_id,
         )
         record.outcome, record.details, record.reports = made.decision, made.as_json(), {"decision_report": decision_report.uri}
         return made.decision
