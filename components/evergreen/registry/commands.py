@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from evergreen.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, TrackingUri, ledger_store
 from evergreen.run_log import plain
@@ -26,6 +25,8 @@ def register(app: typer.Typer) -> None:
 
 def history(model: ModelName, ledger_uri: LedgerUri = None, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Show a model's ledger: every promotion, rejection and decision to keep."""
+    from rich.console import Console
+
     from evergreen.registry.ledger import Ledger
     from evergreen.run_display import print_history
 
@@ -52,6 +53,8 @@ def lineage(  # noqa: PLR0917  # every option of a command is a parameter
 
     Exit status: 0 when something was found, 1 when no version learned from the dataset, 2 for bad input.
     """
+    from rich.console import Console
+
     from evergreen.local_run import LocalHome
     from evergreen.registry.errors import RegistryError
     from evergreen.registry.ledger import Ledger
