@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Assignments = Annotated[list[str] | None, typer.Option("-p", help="A parameter; wins over the file.", metavar="NAME=VALUE")]
 Experiment = Annotated[str, typer.Option("--experiment", help="Where the KFP UI lists the runs; made when there is none.")]
@@ -26,4 +28,6 @@ def given_parameters(parameter_file: Path | None, assignments: list[str] | None)
 
 def to_console(*, as_json: bool) -> Console:
     """Return where people read: standard output belongs to the JSON line, when there is one."""
+    from rich.console import Console
+
     return Console(file=sys.stderr if as_json else sys.stdout, soft_wrap=False)
