@@ -58,7 +58,7 @@ def test_a_run_ends_with_one_json_object_and_history_shows_the_promotion(folder:
     history = evergreen("history", "rain", "--json", folder=folder)
     assert history.returncode == 0, history.stderr
     records = json.loads(history.stdout)
-    assert [(record["kind"], record["version_after"]) for record in records] == [("promotion", "1")]
+    assert [(record["kind"], record["version_after"]) for record in records] == [("retraining", "none"), ("promotion", "1")]
     assert "promotion" in evergreen("history", "rain", folder=folder).stdout
 
 

@@ -13,6 +13,7 @@ import pytest
 from evergreen.local_run import LocalHome, LocalRun, run_locally
 from evergreen.object_store import open_store
 from evergreen.pipeline_file import arguments_for, load_pipeline
+from evergreen.policy.history import read_history
 from evergreen.registry.ledger import Ledger
 from evergreen.reporting.summary import RunSummary, summarise_run
 
@@ -180,9 +181,6 @@ def test_a_changed_world_is_noticed_learned_and_promoted_after_approval_was_wait
         ({"data_window_end": "2031-01-01"}, "ingest_window", "2031-01-01"),
         ({"data_timestamp_column": "tiem"}, "ingest_window", "tiem"),
         ({"data_target_column": "snow"}, "validate_window", "snow"),
-        ({"policy_mode": "force", "training_estimator": "sklearn.ensemble.NoSuchForest"}, "train_challenger", "NoSuchForest"),
-        ({"policy_mode": "force", "training_hyperparameters": "{not json"}, "train_challenger", "{not json"),
-        ({"policy_mode": "force", "training_hyperparameters": '{"leaves": 3}'}, "train_challenger", "leaves"),
         ({"state_tracking_uri": "http://127.0.0.1:9"}, "load_champion", "http://127.0.0.1:9"),
     ],
 )
@@ -193,6 +191,27 @@ def test_bad_input_fails_the_named_step_and_changes_nothing(laptop: Laptop, para
     assert [record.step_name for record in finished.records if record.state == "failed"] == [step]
     assert message in summary.error
     assert laptop.state() == before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"training_estimator": "sklearn.ensemble.NoSuchForest"}, "NoSuchForest"),
+        ({"training_hyperparameters": "{not json"}, "{not json"),
+        ({"training_hyperparameters": '{"leaves": 3}'}, "leaves"),
+    ],
+)
+def test_a_training_that_fails_leaves_the_decision_in_the_ledger_and_the_champion_where_it_was(
+    laptop: Laptop, parameters: dict[str, Any], message: str
+) -> None:
+    champion, versions, kinds = laptop.state()
+    summary, finished = laptop.run("2022-06-01", policy_mode="force", **parameters)
+    assert summary.status == "failed"
+    assert [record.step_name for record in finished.records if record.state == "failed"] == ["train_challenger"]
+    assert message in summary.error
+    assert laptop.state() == (champion, versions, [*kinds, "retraining"])
+    newest = read_history(laptop.ledger(), run_id="another")[0]
+    assert (newest.window_end[:10], newest.decision, newest.completed) == ("2022-06-01", "retrain", False)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ def past(month: int, *fired: str, decision: str = "keep", rule: str = "", rows: 
     return PastDecision(f"2020-{month:02}-01T00:00:00Z", decision, fired, rows, rule)
 
 
-AT_ONCE = "hysteresis: {needed: 1, windows: 1}, back_off: false"
+FIRST_WINDOW = "hysteresis: {needed: 1, windows: 1}"
+AT_ONCE = f"{FIRST_WINDOW}, back_off: false"
 HYSTERESIS = read_policy("hysteresis: {needed: 2, windows: 3}")
 
 
@@ -87,6 +88,13 @@ def test_cooldown_and_budget() -> None:
     assert (spent.decision, spent.rule) == ("keep", "budget")
     assert "2 retrainings in the last 90 days, and 2 are allowed" in spent.reasons[-1]
     assert decide(evidence("degraded", *retrained), read_policy(f"{{budget: {{retrains: 2, days: 60}}, {AT_ONCE}}}")).rule == "performance"
+
+
+def test_a_retraining_that_failed_starts_no_cool_down_and_counts_as_no_rejected_challenger_but_is_spent() -> None:
+    failed = [replace(past(month, "performance", decision="retrain", rule="performance"), completed=False) for month in (3, 4)]
+    assert decide(evidence("degraded", *failed), read_policy(f"{{cooldown_days: 300, {AT_ONCE}}}")).rule == "performance"
+    assert decide(evidence("degraded", *failed), read_policy(f"{{{FIRST_WINDOW}}}")).rule == "performance"
+    assert decide(evidence("degraded", *failed), read_policy(f"{{budget: {{retrains: 2, days: 90}}, {AT_ONCE}}}")).rule == "budget"
 
 
 def test_a_clock_that_jumped_back_counts_no_later_retraining() -> None:
@@ -177,11 +185,15 @@ def test_history_comes_from_the_models_ledger(tmp_path: Path) -> None:
     fired = [{"name": "performance", "verdict": "fired"}, {"name": "model_age", "verdict": "quiet"}]
     kept = {"decision": "keep", "window_end": "2020-03-01T00:00:00Z", "triggers": fired, "rows": 7, "rule": "hysteresis"}
     ledger.append(Entry("kept", run_id="a", step_name="keep_champion", evidence=kept))
-    ledger.append(Entry("rejection", run_id="b", step_name="reject", evidence={"verdict": "reject"}))
     ledger.append(Entry("retraining", run_id="b", step_name="decide", evidence={**kept, "decision": "retrain", "window_end": "2020-04-01T00:00:00Z"}))
+    ledger.append(Entry("rejection", run_id="b", step_name="reject", evidence={"verdict": "reject"}))
+    ledger.append(Entry("retraining", run_id="d", step_name="decide", evidence={**kept, "decision": "retrain", "window_end": "2020-05-01T00:00:00Z"}))
     assert read_history(ledger, run_id="c") == (
+        PastDecision("2020-05-01T00:00:00Z", "retrain", ("performance",), 7, "hysteresis", completed=False),
         PastDecision("2020-04-01T00:00:00Z", "retrain", ("performance",), 7, "hysteresis"),
         PastDecision("2020-03-01T00:00:00Z", "keep", ("performance",), 7, "hysteresis"),
     )
-    assert [decision.window_end for decision in read_history(ledger, run_id="b")] == ["2020-03-01T00:00:00Z"], "a retried step decides as it did before"
+    assert [decision.window_end for decision in read_history(ledger, run_id="d")] == ["2020-04-01T00:00:00Z", "2020-03-01T00:00:00Z"], (
+        "a retried step decides as it did before"
+    )
     assert read_history(None, run_id="c") == ()

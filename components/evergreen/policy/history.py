@@ -8,12 +8,14 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from evergreen.policy.errors import PolicyError
+from evergreen.registry.record import PROMOTION, REJECTION, WAITING
 
 if TYPE_CHECKING:
     from evergreen.policy.triggers import Evidence
     from evergreen.registry.ledger import Ledger
 
 DECISION_KINDS = ("kept", "retraining")
+COMPLETES_A_RETRAINING = (PROMOTION, REJECTION, WAITING)
 MOST_RECORDS = 1000
 
 
@@ -27,6 +29,7 @@ class PastDecision:
         fired: Names of the triggers that fired.
         rows: Rows of the window.
         rule: What decided.
+        completed: Whether the decision came to its end; False for a retraining that failed or was a dry run, so that no challenger was judged.
     """
 
     window_end: str
@@ -34,6 +37,12 @@ class PastDecision:
     fired: tuple[str, ...] = ()
     rows: int = 0
     rule: str = ""
+    completed: bool = True
+
+    @property
+    def retrained(self) -> bool:
+        """Whether a challenger was trained and judged."""
+        return self.decision == "retrain" and self.completed
 
 
 def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, ...]:
@@ -49,17 +58,28 @@ def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, .
     if ledger is None:
         return ()
     found: dict[str, PastDecision] = {}
+    completed: set[str] = set()
     for record in itertools.islice(ledger.newest_first(), MOST_RECORDS):
         evidence = record.evidence
+        if record.kind in COMPLETES_A_RETRAINING:
+            completed.add(record.run_id)
         if record.kind in DECISION_KINDS and (run_id == "none" or record.run_id != run_id) and "window_end" in evidence:
             # The newest record of a window counts: a window that was decided again was decided otherwise for a reason.
-            found.setdefault(str(evidence["window_end"]), _past(evidence))
+            # A component that is used by itself has no run, and nothing says how its retraining ended.
+            known = record.run_id == "none" or record.run_id in completed
+            found.setdefault(str(evidence["window_end"]), _past(evidence, completed=known or evidence.get("decision") != "retrain"))
     return tuple(found.values())
 
 
-def _past(evidence: dict[str, Any]) -> PastDecision:
-    fired = tuple(str(trigger.get("name")) for trigger in evidence.get("triggers", []) if trigger.get("verdict") == "fired")
-    return PastDecision(str(evidence["window_end"]), str(evidence.get("decision", "keep")), fired, int(evidence.get("rows", 0)), str(evidence.get("rule", "")))
+def _past(evidence: dict[str, Any], *, completed: bool) -> PastDecision:
+    return PastDecision(
+        window_end=str(evidence["window_end"]),
+        decision=str(evidence.get("decision", "keep")),
+        fired=tuple(str(trigger.get("name")) for trigger in evidence.get("triggers", []) if trigger.get("verdict") == "fired"),
+        rows=int(evidence.get("rows", 0)),
+        rule=str(evidence.get("rule", "")),
+        completed=completed,
+    )
 
 
 def before(evidence: Evidence) -> list[PastDecision]:
@@ -84,7 +104,7 @@ def windows_since_recovery(evidence: Evidence) -> int | None:
     """Return in which window after a promotion that answered degraded performance the present one is, 1 for the first; None when there was none."""
     fit_end = evidence.baseline.get("fit_end")
     earlier = before(evidence)
-    answered = [number for number, past in enumerate(earlier) if (past.decision, past.rule) == ("retrain", "performance")]
+    answered = [number for number, past in enumerate(earlier) if past.retrained and past.rule == "performance"]
     if not fit_end or not answered:
         return None
     last = earlier[answered[-1]]

@@ -10,6 +10,7 @@ from evergreen.policy.history import before, days_between, since_champion
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from evergreen.policy.history import PastDecision
     from evergreen.policy.policy_file import Policy
     from evergreen.policy.triggers import Evidence, Trigger
 
@@ -69,7 +70,7 @@ def _standard_errors(evidence: Evidence) -> float:
 def _just_rejected(evidence: Evidence) -> str:
     # Same champion, so whatever was trained since then did not pass.
     watched = since_champion(evidence)
-    tried = [number for number, past in enumerate(watched) if past.decision == "retrain" and past.rule not in (*NEVER_HELD_BACK, *WITHOUT_HYSTERESIS)]
+    tried = [number for number, past in enumerate(watched) if past.retrained and past.rule not in (*NEVER_HELD_BACK, *WITHOUT_HYSTERESIS)]
     if not tried:
         return ""
     waited, wait = len(watched) - tried[-1], 2 ** (len(tried) - 1)
@@ -91,11 +92,17 @@ def _vetoes(evidence: Evidence, said: Mapping[str, Trigger]) -> dict[str, str]:
 
 
 def _too_often(evidence: Evidence, policy: Policy) -> tuple[str, str]:
-    ages = [days_between(past.window_end, evidence.window_end) for past in before(evidence) if past.decision == "retrain"]
-    if policy.cooldown_days is not None and ages and min(ages) < policy.cooldown_days:
-        return "cooldown", f"The policy waits: the last retraining was {min(ages):.4g} days ago, within the cool-down of {policy.cooldown_days:g} days."
+    # A retraining that failed learned nothing, so nothing has to cool down; what it cost is spent all the same.
+    started = [past for past in before(evidence) if past.decision == "retrain"]
+    last = min((_age(past, evidence) for past in started if past.completed), default=None)
+    if policy.cooldown_days is not None and last is not None and last < policy.cooldown_days:
+        return "cooldown", f"The policy waits: the last retraining was {last:.4g} days ago, within the cool-down of {policy.cooldown_days:g} days."
     if policy.budget is not None:
-        spent = sum(age < policy.budget.days for age in ages)
+        spent = sum(_age(past, evidence) < policy.budget.days for past in started)
         if spent >= policy.budget.retrains:
             return "budget", f"The budget is spent: {spent} retrainings in the last {policy.budget.days:g} days, and {policy.budget.retrains} are allowed."
     return "", ""
+
+
+def _age(past: PastDecision, evidence: Evidence) -> float:
+    return days_between(past.window_end, evidence.window_end)

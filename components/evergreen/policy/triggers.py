@@ -199,7 +199,7 @@ def model_age(evidence: Evidence, *, maximum_days: float | None) -> Trigger:
         return Trigger("model_age", None, maximum_days, verdict, "The age of the champion is not known.")
     age = days_between(str(fit_end), evidence.window_end)
     words = f"The champion has seen rows up to {fit_end}, {age:.4g} days before the end of the window"
-    tried = [past.window_end for past in since_champion(evidence) if past.decision == "retrain"]
+    tried = [past.window_end for past in since_champion(evidence) if past.retrained]
     if tried:
         age = days_between(tried[-1], evidence.window_end)
         words += f", and {age:.4g} days ago a challenger was trained on newer ones"

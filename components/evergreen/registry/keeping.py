@@ -8,6 +8,7 @@ from evergreen.artifacts import read_json
 from evergreen.registry.champion import open_ledger, reconcile_alias
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.ledger import Entry, LedgerRecord
+from evergreen.registry.record import REJECTION
 from evergreen.registry.run_decision import decision_of_run
 from evergreen.registry.versions import ModelRegistry
 from evergreen.state import NOTHING, is_nothing
@@ -40,12 +41,12 @@ def record_kept_champion(
     evidence = read_json(evidence_path)
     if "decision" not in evidence and "verdict" not in evidence:
         raise RegistryError(f"evidence {evidence_path}: expected the JSON of decide_retraining or evaluate_model, with a decision or a verdict.")
-    kind = "kept" if "decision" in evidence else "rejection"
+    kind = "kept" if "decision" in evidence else REJECTION
     ledger = open_ledger(ledger_uri, model_name)
     record = None
     if ledger is not None:
         recorded: dict[str, Any] = {name: value for name, value in evidence.items() if name not in LEFT_OUT}
-        if kind == "rejection":
+        if kind == REJECTION:
             recorded["decision_of_run"] = decision_of_run(ledger_uri, run_id)
         recorded.setdefault("sentence", " ".join(map(str, evidence.get("reasons", []))))
         entry = Entry(

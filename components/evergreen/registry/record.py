@@ -14,10 +14,11 @@ FIRST_PREVIOUS_HASH = "0" * 64
 WAITING = "waiting for approval"
 APPROVAL = "approval"
 PROMOTION = "promotion"
+REJECTION = "rejection"
 ROLLBACK = "rollback"
 RETIREMENT = "retirement"
 RETRAINING = "retraining"
-KINDS = (PROMOTION, "rejection", "kept", WAITING, APPROVAL, ROLLBACK, RETIREMENT, RETRAINING)
+KINDS = (PROMOTION, REJECTION, "kept", WAITING, APPROVAL, ROLLBACK, RETIREMENT, RETRAINING)
 
 
 @dataclass(frozen=True)
