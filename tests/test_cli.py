@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 import typer.main
 import yaml
 
-from evergreen.cli import app
+from evergreen.cli import ROOMS_WITH_COMMANDS, app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +102,29 @@ def test_history_of_an_unknown_model_says_so(folder: Path) -> None:
     assert "holds nothing about model 'nobody'" in finished.stdout
 
 
+def command_names() -> list[str]:
+    group = typer.main.get_group(app)
+    return group.list_commands(typer.Context(group))
+
+
+def test_every_command_of_every_room_can_be_asked_for() -> None:
+    given = {*typer.main.get_group(app).commands}
+    for commands in (ROOT / "components" / "evergreen").glob("*/commands.py"):
+        room = typer.Typer()
+        import_module(f"evergreen.{commands.parent.name}.commands").register(room)
+        offered = {*typer.main.get_group(room).commands}
+        assert offered == {*ROOMS_WITH_COMMANDS[commands.parent.name]}
+        given |= offered
+    assert given == {*command_names()}
+
+
+def test_a_misspelt_command_is_corrected(folder: Path) -> None:
+    finished = evergreen("drfit", folder=folder)
+    assert finished.returncode == 2
+    assert "'drift'" in finished.stderr
+
+
 def test_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text()
-    for name in typer.main.get_command(app).commands:  # type: ignore[attr-defined]  # an app with several commands is a click group
+    for name in command_names():
         assert f"evergreen {name}" in readme, f"README.md does not show `evergreen {name}`"

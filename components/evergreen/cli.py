@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from dataclasses import asdict
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from evergreen.command_options import DEFAULT_HOME, AsJson, Digests, Home, ImageRegistry, PipelineFile, PlatformFile
 from evergreen.errors import EvergreenError
@@ -20,11 +23,42 @@ if TYPE_CHECKING:
     from evergreen.local_run import LocalRun
     from evergreen.reporting.summary import RunSummary
 
-app = typer.Typer(name="evergreen", help="Keep a deployed model fresh.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+ROOMS_WITH_COMMANDS = {
+    "registry": ("history", "lineage", "audit"),
+    "deployment": ("rollback", "approve", "retire", "pull", "copy"),
+    "validation": ("validate", "contract"),
+    "ingestion": ("windows",),
+    "drift": ("drift",),
+    "training": ("reproduce",),
+    "backtest": ("backtest",),
+    "submission": ("submit", "schedule"),
+}
+ROOM_OF_COMMAND = {command: room for room, commands in ROOMS_WITH_COMMANDS.items() for command in commands}
 
-ROOMS_WITH_COMMANDS = ("registry", "deployment", "validation", "ingestion", "drift", "training", "backtest", "submission")
-for room in ROOMS_WITH_COMMANDS:
-    import_module(f"evergreen.{room}.commands").register(app)
+
+class CommandsOfRooms(TyperGroup):
+    """The commands of this module, and those of the rooms, whose modules are loaded when one of their commands is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return [*super().list_commands(ctx), *ROOM_OF_COMMAND]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command by its name, or None when there is none."""
+        if (own := super().get_command(ctx, cmd_name)) is not None:
+            return own
+        if cmd_name not in ROOM_OF_COMMAND:
+            # Only a command that is loaded is suggested in place of a misspelt one.
+            self.commands.update({name: self.get_command(ctx, name) for name in ROOM_OF_COMMAND})
+            return None
+        commands = typer.Typer()
+        import_module(f"evergreen.{ROOM_OF_COMMAND[cmd_name]}.commands").register(commands)
+        return get_group(commands).get_command(ctx, cmd_name)
+
+
+app = typer.Typer(
+    name="evergreen", cls=CommandsOfRooms, help="Keep a deployed model fresh.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 @app.command()
@@ -100,3 +134,6 @@ def main() -> None:
     except EvergreenError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
+    finally:
+        # The interpreter would look through all that was ever loaded for cycles on its way out, for nothing.
+        gc.freeze()

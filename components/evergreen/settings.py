@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evergreen.errors import EvergreenError, StateError
-from evergreen.object_store import open_store
 from evergreen.state import is_nothing
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-Settings = TypeVar("Settings", bound=BaseModel)
+Settings = TypeVar("Settings")
+NO_SUCH_SETTING = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def read_settings(value: str, model: type[Settings], *, parameter: str, error: type[EvergreenError]) -> Settings:
@@ -22,7 +21,7 @@ def read_settings(value: str, model: type[Settings], *, parameter: str, error: t
 
     Args:
         value: ``default``, YAML or JSON in line, or the path or ``gs://`` URI of a YAML or JSON file.
-        model: What the settings must look like. It refuses keys that it does not know.
+        model: What the settings must look like, a pydantic model or a dataclass. It refuses keys that it does not know.
         parameter: Name of the parameter, for the error's message.
         error: The room's error.
 
@@ -32,10 +31,11 @@ def read_settings(value: str, model: type[Settings], *, parameter: str, error: t
     Raises:
         EvergreenError: Of the type ``error``; it names the setting, its value and what was expected.
     """
-    import yaml
-
     if is_nothing(value) or value.strip() == "default":
         return model()
+    import yaml
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         content = yaml.safe_load(value)
         if isinstance(content, str):
@@ -47,12 +47,14 @@ def read_settings(value: str, model: type[Settings], *, parameter: str, error: t
     if not isinstance(content, dict):
         raise error(f"{parameter} {_shortened(value)!r} holds {type(content).__name__}: expected a mapping of settings to values, such as {{name: value}}.")
     try:
-        return model.model_validate(content)
+        return TypeAdapter(model).validate_python(content)
     except ValidationError as problem:
         raise error(f"{parameter}: " + " ".join(_sentence(detail, model) for detail in problem.errors())) from problem
 
 
 def _file_content(location: str, *, parameter: str, error: type[EvergreenError]) -> str:
+    from evergreen.object_store import open_store
+
     folder, _, name = location.rpartition("/")
     try:
         content = open_store(folder or ("/" if location.startswith("/") else ".")).read(name) if name else None
@@ -70,10 +72,11 @@ def _file_content(location: str, *, parameter: str, error: type[EvergreenError])
         raise error(f"{parameter} {_shortened(location)!r} is not text in UTF-8: {problem}. Save the file as UTF-8.") from problem
 
 
-def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _sentence(detail: ErrorDetails, model: type[Any]) -> str:
     name = ".".join(str(part) for part in detail["loc"]) or "the whole"
-    if detail["type"] == "extra_forbidden":
-        return f"{name!r} is no setting; the settings are {', '.join(model.model_fields)}. Correct the name or leave it out."
+    if detail["type"] in NO_SUCH_SETTING:
+        settings = [field.name for field in fields(model)] if is_dataclass(model) else list(model.model_fields)
+        return f"{name!r} is no setting; the settings are {', '.join(settings)}. Correct the name or leave it out."
     return f"{name} is {detail['input']!r}: {detail['msg']}. Correct the value, or leave it out for the default."
 
 

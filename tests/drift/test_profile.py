@@ -224,9 +224,13 @@ def test_empty_files_and_single_rows_are_insufficient_and_damaged_ones_are_named
 
 def test_the_first_stage_loads_no_heavy_library(tmp_path: Path) -> None:
     file = written(tmp_path, "file", table(500, 1))
+    heavy = ("pandas", "scipy", "sklearn", "alibi_detect", "kfp", "matplotlib", "pydantic", "yaml", "rich")
     code = (
-        "import sys; from evergreen.drift.detection import detect; from evergreen.drift.config import DriftConfig; "
-        f"detect({str(file)!r}, {str(file)!r}, config=DriftConfig(detectors='profile')); "
-        "print([name for name in ('pandas', 'scipy', 'sklearn', 'alibi_detect', 'kfp', 'matplotlib') if name in sys.modules])"
+        f"import sys; sys.argv = ['evergreen', 'drift', {str(file)!r}, {str(file)!r}, '--detectors', 'profile', '--json']\n"
+        "from evergreen.cli import main\n"
+        "try: main()\n"
+        f"except SystemExit as end: print(end.code, [name for name in {heavy} if name in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert json.loads(printed[0])["verdict"] == "no drift"
+    assert printed[1] == "0 []"

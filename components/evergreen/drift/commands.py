@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evergreen.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
+from evergreen.drift.config import Detectors  # noqa: TC001 - Typer reads it at run time
 from evergreen.run_log import plain
 
 NO_VALUE = "-"
@@ -25,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signature
     reference: Annotated[Path, typer.Argument(help="Parquet or CSV file or folder, or a stored profile.", metavar="REFERENCE")],
     current: Annotated[Path, typer.Argument(help="Parquet or CSV file or folder.", metavar="CURRENT")],
-    detectors: Annotated[str | None, typer.Option("--detectors", help="profile, 'profile,classifier' or 'profile,alibi'.")] = None,
+    detectors: Annotated[Detectors | None, typer.Option("--detectors", help="What looks at the data; the settings say it when not given.")] = None,
     config: Annotated[str, typer.Option("--config", help="Settings as YAML or JSON in line, or their place.")] = "default",
     ignore: Annotated[list[str] | None, typer.Option("--ignore", help="A column that is not compared: the label, a key.")] = None,
     timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="The event time, for reference_season.")] = "",
@@ -44,7 +46,7 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
 
     settings = read_settings(config, DriftConfig, parameter="--config", error=DriftError)
     if detectors is not None:
-        settings = read_settings(json.dumps({**settings.model_dump(), "detectors": detectors}), DriftConfig, parameter="--detectors", error=DriftError)
+        settings = replace(settings, detectors=detectors)
     compared = detect(reference, current, config=settings, timestamp_column=timestamp_column, ignored_columns=ignore or [])
     if save_profile is not None:
         from evergreen.drift.profile_file import write_profile

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from annotated_types import Ge, Gt, Le, Lt
 
 from evergreen.errors import MissingExtraError
 
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Gt(0), Le(1)]
+Positive = Annotated[float, Gt(0), Lt(math.inf)]
+Multiple = Annotated[float, Ge(1), Lt(math.inf)]
 Detectors = Literal["auto", "profile", "profile,classifier", "profile,alibi"]
 
 
-class DriftConfig(BaseModel):
+# A dataclass that pydantic checks where somebody gave settings: comparing with the default ones does not load pydantic,
+# which would take as long as counting half a million rows.
+@dataclass(frozen=True)
+class DriftConfig:
     """Settings of drift detection. A feature drifts when a change is significant and its effect reaches its floor.
 
     Attributes:
@@ -40,12 +46,12 @@ class DriftConfig(BaseModel):
         severe_share_drifted: Smallest share of drifted features for which a dataset's drift is severe.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     detectors: Detectors = "auto"
     second_stage: Literal["always", "when-quiet"] = "always"
     reference_season: Literal["none", "same-period"] = "none"
-    significance: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    significance: Annotated[float, Gt(0), Lt(1)] = 0.01
     jensen_shannon_distance: Share = 0.1
     standardised_mean_difference: Positive = 0.2
     spread_change: Positive = 0.06
@@ -53,14 +59,14 @@ class DriftConfig(BaseModel):
     missing_share_change: Share = 0.03
     new_category_share: Share = 0.02
     correlation_change: Share = 0.2
-    classifier_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.55
-    minimum_rows: Annotated[int, Field(ge=2)] = 30
-    minimum_rows_together: Annotated[int, Field(ge=50)] = 200
-    maximum_categories: Annotated[int, Field(ge=2)] = 100
-    moderate_multiple: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
-    severe_multiple: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 4.0
-    moderate_share_drifted: Annotated[float, Field(ge=0, le=1)] = 0.1
-    severe_share_drifted: Annotated[float, Field(ge=0, le=1)] = 0.25
+    classifier_auc: Annotated[float, Gt(0.5), Lt(1)] = 0.55
+    minimum_rows: Annotated[int, Ge(2)] = 30
+    minimum_rows_together: Annotated[int, Ge(50)] = 200
+    maximum_categories: Annotated[int, Ge(2)] = 100
+    moderate_multiple: Multiple = 2.0
+    severe_multiple: Multiple = 4.0
+    moderate_share_drifted: Annotated[float, Ge(0), Le(1)] = 0.1
+    severe_share_drifted: Annotated[float, Ge(0), Le(1)] = 0.25
 
     def floors(self) -> dict[str, float]:
         """Return the floor of each effect of a feature by the effect's name."""
