@@ -21,6 +21,9 @@ from evergreen.object_store import GoogleCloudStore, LocalStore, ObjectStore, ch
 from evergreen.registry.ledger import Entry, Ledger
 from evergreen.s3_store import S3Store
 from ingestion.servers import simple_storage
+from registry_fixtures import empty_database
+
+__all__ = ["empty_database"]
 
 BUCKET = "evergreen-test"
 
@@ -90,10 +93,19 @@ def s3_bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return BUCKET
 
 
-@pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.gcs), pytest.param("s3", marks=pytest.mark.s3)])
+@pytest.fixture
+def decided_by_mlflow(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return f"mlflow+{tmp_path}/store"
+
+
+@pytest.fixture(params=["local", "mlflow", pytest.param("gcs", marks=pytest.mark.gcs), pytest.param("s3", marks=pytest.mark.s3)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "local":
         return open_store(str(tmp_path / "store"))
+    if request.param == "mlflow":
+        return open_store(request.getfixturevalue("decided_by_mlflow"))
     if request.param == "s3":
         return open_store(f"s3://{request.getfixturevalue('s3_bucket')}/{tmp_path.name}/")
     return open_store(f"gs://{request.getfixturevalue('bucket')}/{tmp_path.name}/")
@@ -232,18 +244,51 @@ def test_a_creation_that_s3_asks_to_send_again_is_sent_again(s3_bucket: str, mon
     from botocore.exceptions import ClientError
 
     store = S3Store(f"s3://{s3_bucket}/again")
-    put, sent = store._client.put_object, []
+    put = store._client.put_object
+    sent: list[dict[str, object]] = []
 
     def conflicting(**request: object) -> object:
         sent.append(request)
-        if len(sent) == 1:
+        if [each["Key"] for each in sent].count(request["Key"]) == 1:
             raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}, "ResponseMetadata": {"HTTPStatusCode": 409}}, "PutObject")
         return put(**request)
 
     monkeypatch.setattr(store._client, "put_object", conflicting)
     assert store.create("a", b"1") is True
     assert store.create("a", b"2") is False
-    assert (len(sent), store.read("a")) == (3, b"1")
+    assert [each["Body"] for each in sent if each["Key"] == "again/a"] == [b"1", b"1", b"2"]
+    assert store.read("a") == b"1"
+
+
+def ignore_conditions(store: S3Store) -> None:
+    """Let a store speak S3 as some do: without conditional writes."""
+    store._client.meta.events.register("before-sign.s3.PutObject", lambda request, **_: request.headers.__delitem__("If-None-Match"))
+
+
+@pytest.mark.s3
+def test_a_store_that_ignores_the_condition_is_refused_before_anything_is_overwritten(s3_bucket: str) -> None:
+    uri = f"s3://{s3_bucket}/unconditional"
+    store = S3Store(uri)
+    store.write("slot", b"first")
+    ignore_conditions(store)
+    message = rf"ledger URI '{uri}': this store does not create an object only if it is absent .* Write mlflow\+{uri} and set MLFLOW_TRACKING_URI"
+    for _ in range(2):
+        with pytest.raises(StateError, match=message):
+            store.create("slot", b"second")
+    assert store.read("slot") == b"first"
+    assert store.names() == ["slot"]
+
+
+@pytest.mark.s3
+def test_mlflow_decides_for_a_store_that_ignores_the_condition(s3_bucket: str, decided_by_mlflow: str) -> None:
+    assert decided_by_mlflow.startswith("mlflow+")
+    store = open_store(f"mlflow+s3://{s3_bucket}/decided")
+    ignore_conditions(store._inner)  # type: ignore[attr-defined]  # the bucket beneath
+    ledgers = [Ledger(store, "rain") for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda pair: pair[1].append(Entry("kept", run_id=f"run-{pair[0]}", step_name="keep")), enumerate(ledgers)))
+    assert sorted(record.run_id for record in ledgers[0].records()) == ["run-0", "run-1", "run-2", "run-3"]
+    assert ledgers[0].verify() == []
 
 
 @pytest.mark.parametrize("uri", ["azure://bucket/a", "http://host/a", "GS://bucket"])

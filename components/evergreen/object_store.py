@@ -1,7 +1,8 @@
 """Small objects under a URI: a folder on disk or a bucket, behind one interface.
 
 The ledger needs one thing that not every store gives: creating an object only if it is absent, decided by the store
-itself. All stores here have it (exclusive file creation, a generation precondition, If-None-Match).
+itself. All stores here have it (exclusive file creation, a generation precondition, If-None-Match); for a store that
+has not, such as one that speaks S3's protocol and ignores If-None-Match, ``mlflow+`` before the URI lets MLflow decide.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def open_store(uri: str) -> ObjectStore:
     """Open the store that a URI names.
 
     Args:
-        uri: A folder (``/path``, ``path`` or ``file:///path``), ``gs://bucket/prefix``, or ``s3://bucket/prefix``.
+        uri: A folder (``/path``, ``path`` or ``file:///path``), ``gs://bucket/prefix``, ``s3://bucket/prefix``, or one of
+            these after ``mlflow+``.
 
     Returns:
         The store. A local folder is created when something is first written.
@@ -46,6 +48,10 @@ def open_store(uri: str) -> ObjectStore:
     Raises:
         StateError: The scheme is not one of these.
     """
+    if uri.startswith("mlflow+"):
+        from evergreen.claimed_store import ClaimedStore
+
+        return ClaimedStore(open_store(uri.removeprefix("mlflow+")))
     if uri.startswith("gs://"):
         return GoogleCloudStore(uri)
     if uri.startswith("s3://"):

@@ -10,7 +10,8 @@ from evergreen.errors import StateError
 from evergreen.object_store import checked_name
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
-CONFLICT, EXISTS = 409, 412
+CONFLICT, EXISTS, NOT_IMPLEMENTED = 409, 412, 501
+PROBE_NAME = ".evergreen-conditional-write"
 
 
 class S3Store:
@@ -36,6 +37,7 @@ class S3Store:
         config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
         with self._errors():
             self._client: Any = boto3.client("s3", config=config)
+        self._refuses_second_creation = False
 
     def read(self, name: str) -> bytes | None:
         """Download the object, or return None when it does not exist."""
@@ -51,7 +53,19 @@ class S3Store:
             self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Upload with ``If-None-Match: *``: the service refuses when the object exists."""
+        """Upload with ``If-None-Match: *``: the service refuses when the object exists.
+
+        Raises:
+            StateError: The service does not know that condition, so that two could create the same object.
+        """
+        if not self._refuses_second_creation:
+            # The second time at the latest it has to refuse; a service that ignores the condition would let records be overwritten.
+            if self._create(PROBE_NAME, b"") and self._create(PROBE_NAME, b""):
+                raise self._no_condition("a second creation of the same object was accepted")
+            self._refuses_second_creation = True
+        return self._create(name, content)
+
+    def _create(self, name: str, content: bytes) -> bool:
         from botocore.exceptions import ClientError
 
         key = self._key(name)
@@ -66,6 +80,8 @@ class S3Store:
                     # Another creation is under way, and it is not known yet whether it succeeds: S3 asks to send the request again.
                     if status == CONFLICT and error.response.get("Error", {}).get("Code") == "ConditionalRequestConflict":
                         continue
+                    if status == NOT_IMPLEMENTED:
+                        raise self._no_condition(str(error)) from error
                     raise
                 return True
 
@@ -75,10 +91,17 @@ class S3Store:
             checked_name(prefix)
         with self._errors():
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
-            return sorted(item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", ()))
+            found = (item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", ()))
+            return sorted(name for name in found if name != PROBE_NAME)
 
     def _key(self, name: str) -> str:
         return self._prefix + checked_name(name)
+
+    def _no_condition(self, reason: str) -> StateError:
+        return StateError(
+            f"ledger URI {self.uri!r}: this store does not create an object only if it is absent (If-None-Match): {reason}. "
+            f"Records could be overwritten. Write mlflow+{self.uri} and set MLFLOW_TRACKING_URI, so that MLflow decides, or use another store."
+        )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

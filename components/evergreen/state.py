@@ -25,7 +25,7 @@ def check_ledger_uri(ledger_uri: str) -> str:
     """Return the ledger's URI if steps in different pods would all find the same ledger there.
 
     Args:
-        ledger_uri: A folder, ``gs://bucket/prefix`` or ``s3://bucket/prefix``.
+        ledger_uri: A folder, ``gs://bucket/prefix`` or ``s3://bucket/prefix``, or one of these after ``mlflow+``.
 
     Returns:
         The same URI.
@@ -38,7 +38,8 @@ def check_ledger_uri(ledger_uri: str) -> str:
             f"state_ledger_uri is {ledger_uri!r}: expected the folder or bucket that holds the ledger, such as gs://my-bucket/evergreen. "
             "Fill in state_ledger_uri; only `evergreen run` has a local default."
         )
-    if runs_in_a_pod() and not ledger_uri.startswith(("gs://", "s3://")) and not Path(ledger_uri.removeprefix("file://")).is_absolute():
+    place = ledger_uri.removeprefix("mlflow+")
+    if runs_in_a_pod() and not place.startswith(("gs://", "s3://")) and not Path(place.removeprefix("file://")).is_absolute():
         raise StateError(
             f"state_ledger_uri {ledger_uri!r} is a relative path: on a cluster each pod would keep a ledger of its own and lose it. "
             "Use a bucket (gs://my-bucket/evergreen) or the absolute path of a volume that every step mounts."
