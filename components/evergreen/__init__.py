@@ -12,7 +12,7 @@ from evergreen.version import __version__
 if TYPE_CHECKING:
     from evergreen.backtest.component import replay_policy, report_backtest
     from evergreen.deployment.component import deploy_model, roll_back_model
-    from evergreen.drift.component import detect_drift
+    from evergreen.drift.component import detect_drift, merge_profiles, plan_shards, profile_shard
     from evergreen.evaluation.component import evaluate_model
     from evergreen.ingestion.component import ingest_data
     from evergreen.performance.component import monitor_performance
@@ -38,6 +38,9 @@ _ROOM_OF_COMPONENT = {
     "roll_back_model": "deployment",
     "keep_champion": "registry",
     "record_run": "reporting",
+    "plan_shards": "drift",
+    "profile_shard": "drift",
+    "merge_profiles": "drift",
     "replay_policy": "backtest",
     "report_backtest": "backtest",
 }
@@ -51,7 +54,10 @@ __all__ = [
     "ingest_data",
     "keep_champion",
     "load_champion",
+    "merge_profiles",
     "monitor_performance",
+    "plan_shards",
+    "profile_shard",
     "record_run",
     "refit_model",
     "replay_policy",

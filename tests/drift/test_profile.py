@@ -84,7 +84,7 @@ def test_profiles_with_other_edges_or_columns_are_not_merged(tmp_path: Path) -> 
 def test_a_sample_is_uniform_over_the_stream() -> None:
     sample = RowSample(seed=3, size=1000)
     for start in range(0, 50_000, 5000):
-        sample.add(pa.record_batch({"row": np.arange(start, start + 5000)}))
+        sample.add(pa.record_batch({"row": np.arange(start, start + 5000)}), (start,))
     rows, keys = sample.state()
     assert rows is not None
     assert rows.num_rows == len(keys) == 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evergreen.artifacts import is_parquet
 from evergreen.drift.errors import DriftError
@@ -15,9 +15,32 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 65_536
+PIECE_ROWS = 4 * BATCH_ROWS
 BUFFER_BYTES = 1 << 20
 PROBE_ROWS = 16_384
 PROBES = 8
+
+
+class PlacedBatch(NamedTuple):
+    """Rows of a dataset, and where they stand in it: the number of the file, of the piece of that file, and of the batch in that piece."""
+
+    place: tuple[int, int, int]
+    rows: pa.RecordBatch
+
+
+class Shard(NamedTuple):
+    """One of several parts of a dataset, which together hold each row once.
+
+    Attributes:
+        number: Which part, from 0 on.
+        of: How many parts there are.
+    """
+
+    number: int
+    of: int
+
+
+WHOLE = Shard(0, 1)
 
 
 class Source:
@@ -37,19 +60,32 @@ class Source:
         self._parquet = is_parquet(self._files[0])
         self.schema = self._read_schema()
 
-    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Yield all rows of the named columns, at most 65,536 at a time.
+    def batches(self, columns: list[str], shard: Shard = WHOLE) -> Iterator[PlacedBatch]:
+        """Yield rows of the named columns, at most 65,536 at a time.
+
+        A dataset is divided into pieces of whole row groups, some 262,144 rows each, or of whole CSV files; a shard is every n-th of them.
+
+        Args:
+            columns: The columns.
+            shard: Which part of the dataset.
 
         Raises:
             DriftError: A file is damaged, or lacks one of the columns.
         """
-        for file in self._files:
-            yield from self._file_batches(file, columns)
+        pieces = 0
+        for number, file in enumerate(self._files):
+            with _reading(file):
+                for piece, row_groups in enumerate(self._pieces(file)):
+                    if pieces % shard.of == shard.number:
+                        for batch, rows in enumerate(self._piece_batches(file, columns, row_groups)):
+                            yield PlacedBatch((number, piece, batch), rows)
+                    pieces += 1
 
     def probe(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Yield some rows from up to eight places that are spread over the files, for a first look at the values."""
         if not self._parquet:
-            yield from _first(self._file_batches(self._files[0], columns))
+            with _reading(self._files[0]):
+                yield from _first(self._csv_batches(self._files[0], columns))
             return
         places: list[tuple[Path, int]] = []
         for file in self._files:
@@ -61,18 +97,31 @@ class Source:
             with _reading(file):
                 yield from _first(self._opened(file, []).iter_batches(batch_size=rows, row_groups=[group], columns=columns))
 
-    def _file_batches(self, file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        with _reading(file):
-            if self._parquet:
-                texts = [name for name in columns if _is_text(self.schema.field(name).type)]
-                opened = self._opened(file, texts)
-                # Arrow passes over a column that a file does not have.
-                missing = sorted(set(columns) - set(opened.schema_arrow.names))
-                if missing:
-                    raise KeyError(f"it has no column {missing[0]!r}")
-                yield from opened.iter_batches(batch_size=BATCH_ROWS, columns=columns)
-            else:
-                yield from self._csv_batches(file, columns)
+    def _pieces(self, file: Path) -> list[list[int]]:
+        """Return the numbers of the row groups of each piece of a file."""
+        if not self._parquet:
+            return [[]]
+        metadata = self._opened(file, []).metadata
+        pieces: list[list[int]] = [[]]
+        rows = 0
+        for group in range(metadata.num_row_groups):
+            if rows >= PIECE_ROWS:
+                pieces.append([])
+                rows = 0
+            pieces[-1].append(group)
+            rows += metadata.row_group(group).num_rows
+        return pieces
+
+    def _piece_batches(self, file: Path, columns: list[str], row_groups: list[int]) -> Iterator[pa.RecordBatch]:
+        if not self._parquet:
+            yield from self._csv_batches(file, columns)
+            return
+        opened = self._opened(file, [name for name in columns if _is_text(self.schema.field(name).type)])
+        # Arrow passes over a column that a file does not have.
+        missing = sorted(set(columns) - set(opened.schema_arrow.names))
+        if missing:
+            raise KeyError(f"it has no column {missing[0]!r}")
+        yield from opened.iter_batches(batch_size=BATCH_ROWS, row_groups=row_groups, columns=columns)
 
     def _opened(self, file: Path, texts: list[str]):  # type: ignore[no-untyped-def]  # pyarrow ships no types
         import pyarrow.parquet as pq

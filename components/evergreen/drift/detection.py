@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from evergreen.drift.accumulators import CategoryCounts
 from evergreen.drift.batches import Source
+from evergreen.drift.errors import DriftError
 from evergreen.drift.features import TESTS, FeatureDrift, Measured, conclude, measure_feature
 from evergreen.drift.prediction_name import PREDICTION
 from evergreen.drift.predictions import predicted_columns
+from evergreen.drift.profile import CURRENT_SAMPLE_ROWS, DatasetProfile
 from evergreen.drift.profile_file import is_profile, read_profile
 from evergreen.drift.scan import empty_like, fill, plan_profile
-from evergreen.drift.season import same_period
+from evergreen.drift.season import period_of, same_period
+from evergreen.drift.sharding import counted_alike
 from evergreen.drift.statistics import corrected_p_values
 from evergreen.drift.together import TogetherResult, changed_correlations, feature_matrix
 from evergreen.drift.verdict import NOT_LOOKED_AT, DriftResult, conclude_dataset
@@ -22,11 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evergreen.drift.config import DriftConfig
-    from evergreen.drift.profile import DatasetProfile
     from evergreen.models import FittedModel
-
-CURRENT_SAMPLE_ROWS = 5000
-"""Rows of the current data that are looked at together; no detector takes more."""
 
 NO_CHAMPION = DriftResult("no champion", "none", "There is no champion yet, so there is no reference to compare with.")
 
@@ -71,7 +70,7 @@ def detect(
 
     Args:
         reference_path: The reference: a dataset, or the file of its profile.
-        current_path: The current data.
+        current_path: The current data: a dataset, or the file of its profile, counted with the reference's edges.
         config: What counts as drift.
         ignored_columns: Columns that are not compared: the label, keys.
         timestamp_column: The event time; it is not compared.
@@ -84,13 +83,9 @@ def detect(
         MissingExtraError: alibi-detect is asked for and not installed.
     """
     second = config.second_detector()
-    current_source = Source(current_path)
     ignored = {*ignored_columns, timestamp_column}
-    reference = _reference(reference_path, current_source, config, ignored_columns=ignored, timestamp_column=timestamp_column, seed=seed)
-    current = fill(
-        empty_like(reference, current_source.schema, seed=seed + 1, sample_rows=CURRENT_SAMPLE_ROWS), current_source.batches(list(reference.columns))
-    )
-    left_out = _leave_out(reference, current, current_source, config, ignored=ignored)
+    reference, current = _profiles(reference_path, current_path, config, ignored_columns=ignored, timestamp_column=timestamp_column, seed=seed)
+    left_out = _leave_out(reference, current, config)
     rows = {"reference": reference.rows, "current": current.rows}
     measured = [measure_feature(name, counts, current.columns[name], config=config) for name, counts in reference.columns.items()]
     if model is not None:
@@ -112,25 +107,44 @@ def detect(
     return Compared(result, reference, current)
 
 
-def _reference(path: str | Path, current: Source, config: DriftConfig, *, ignored_columns: Collection[str], timestamp_column: str, seed: int) -> DatasetProfile:
-    if is_profile(path):
-        profile = read_profile(path)
+def _profiles(
+    reference_path: str | Path, current_path: str | Path, config: DriftConfig, *, ignored_columns: Collection[str], timestamp_column: str, seed: int
+) -> tuple[DatasetProfile, DatasetProfile]:
+    current = read_profile(current_path) if is_profile(current_path) else Source(current_path)
+    if is_profile(reference_path):
+        reference = read_profile(reference_path)
         for name in ignored_columns:
-            profile.columns.pop(name, None)
-        return profile
-    source = Source(path)
+            reference.columns.pop(name, None)
+    else:
+        period = None if config.reference_season == "none" else _period(current, config, timestamp_column)
+        reference = _reference(Source(reference_path), period, ignored_columns=ignored_columns, timestamp_column=timestamp_column, seed=seed)
+    if isinstance(current, DatasetProfile):
+        return reference, counted_alike(current, reference)
+    profile = empty_like(reference, current.schema, seed=seed + 1, sample_rows=CURRENT_SAMPLE_ROWS, ignored_columns=ignored_columns)
+    return reference, fill(profile, current.batches(list(reference.columns)))
+
+
+def _period(current: Source | DatasetProfile, config: DriftConfig, timestamp_column: str) -> tuple[int, int]:
+    period = current.period if isinstance(current, DatasetProfile) else period_of(current, timestamp_column)
+    if period is None:
+        raise DriftError(
+            f"reference_season {config.reference_season!r}: the current data has no column of times named {timestamp_column!r} with a time in it. "
+            "Give the event time's column, or set reference_season to 'none'."
+        )
+    return period
+
+
+def _reference(source: Source, period: tuple[int, int] | None, *, ignored_columns: Collection[str], timestamp_column: str, seed: int) -> DatasetProfile:
     profile = plan_profile(source, ignored_columns=ignored_columns, seed=seed)
-    if config.reference_season == "none":
-        return fill(profile, source.batches(list(profile.columns)))
-    return fill(profile, same_period(source, current, timestamp_column, columns=list(profile.columns)))
+    columns = list(profile.columns)
+    if period is None:
+        return fill(profile, source.batches(columns))
+    return fill(profile, same_period(source.batches([*columns, timestamp_column]), period, timestamp_column, columns=columns))
 
 
-def _leave_out(reference: DatasetProfile, current: DatasetProfile, source: Source, config: DriftConfig, *, ignored: Collection[str]) -> dict[str, str]:
+def _leave_out(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig) -> dict[str, str]:
     """Take columns that cannot be compared out of both profiles, and return why."""
-    left_out = dict(reference.left_out)
-    for name in source.schema.names:
-        if name not in reference.columns and name not in left_out and name not in ignored:
-            left_out[name] = "it is not in the reference, so the champion does not use it"
+    left_out = {**reference.left_out, **current.left_out}
     for name, counts in list(reference.columns.items()):
         if isinstance(counts, CategoryCounts) and (reason := _too_many_categories(counts, config)):
             left_out[name] = reason

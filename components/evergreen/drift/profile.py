@@ -11,10 +11,14 @@ from evergreen.drift.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.errors import DriftError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
     from numpy.typing import NDArray
 
 SAMPLE_ROWS = 20_000
+CURRENT_SAMPLE_ROWS = 5000
+"""Rows of the current data that are looked at together; no detector takes more."""
 
 
 def arrow_positions(positions: NDArray[np.int64]) -> pa.Array:
@@ -28,27 +32,38 @@ class RowSample:
     """A uniform random sample of at most 20,000 rows of a stream.
 
     Every row draws a number and the rows with the smallest numbers stay. Samples of shards merge to a sample of the whole
-    (Efraimidis and Spirakis, 2006, with equal weights).
+    (Efraimidis and Spirakis, 2006, with equal weights). What a row draws depends on the seed and its place in the dataset
+    alone, so that the sample is the same however the dataset was divided.
     """
 
     def __init__(self, seed: int, size: int = SAMPLE_ROWS) -> None:
         """Start empty.
 
         Args:
-            seed: Seed of the draws; give each shard its own.
+            seed: Seed of the draws; the same for all shards of a dataset, another one for another dataset.
             size: Most rows to keep.
         """
-        self._generator = np.random.default_rng(seed)
+        self._seed = seed
         self._size = size
         self._tables: list[pa.Table] = []
         self._keys: list[NDArray[np.float64]] = []
         self._limit = 1.0
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Let the rows of a batch draw."""
+    @property
+    def size(self) -> int:
+        """Most rows that are kept."""
+        return self._size
+
+    def add(self, batch: pa.RecordBatch, place: Sequence[int]) -> None:
+        """Let the rows of a batch draw.
+
+        Args:
+            batch: The rows.
+            place: Where they stand in the dataset; no two batches of it share a place.
+        """
         import pyarrow as pa
 
-        keys = self._generator.random(batch.num_rows)
+        keys = np.random.default_rng([self._seed, *place]).random(batch.num_rows)
         limit = min(self._limit, float(np.partition(keys, self._size)[self._size])) if len(keys) > self._size else self._limit
         chosen = np.flatnonzero(keys < limit)
         if not len(chosen):
@@ -78,16 +93,20 @@ class RowSample:
             self._compact()
 
     def state(self) -> tuple[pa.Table | None, NDArray[np.float64]]:
-        """Return the sampled rows, in the order of the stream, and the number that each drew."""
+        """Return the sampled rows, by the number that each drew, and these numbers."""
         if not self._tables:
             return None, np.zeros(0)
         self._compact()
+        keys = self._keys[0]
+        if (np.diff(keys) < 0).any():
+            order = np.argsort(keys)
+            self._tables, self._keys = [self._tables[0].take(arrow_positions(order))], [keys[order]]
         return self._tables[0], self._keys[0]
 
     @classmethod
-    def restored(cls, table: pa.Table | None, keys: NDArray[np.float64]) -> RowSample:
-        """Return a sample from its state; it can be merged, and draws anew for rows that are added."""
-        sample = cls(seed=0)
+    def restored(cls, table: pa.Table | None, keys: NDArray[np.float64], size: int = SAMPLE_ROWS) -> RowSample:
+        """Return a sample from its state, to be merged with others."""
+        sample = cls(seed=0, size=size)
         if table is not None:
             sample._tables, sample._keys = [table], [keys]
         return sample
@@ -103,6 +122,7 @@ class DatasetProfile:
         rows: Number of rows.
         sample: A bounded random sample of whole rows.
         importances: Importance of each feature to the champion, when it is known.
+        period: First and last event time in seconds since 1970, when a step looked for them.
     """
 
     columns: dict[str, NumberCounts | CategoryCounts]
@@ -110,6 +130,7 @@ class DatasetProfile:
     rows: int = 0
     sample: RowSample = field(default_factory=lambda: RowSample(seed=0))
     importances: dict[str, float] = field(default_factory=dict)
+    period: tuple[int, int] | None = None
 
     def merge(self, other: DatasetProfile) -> None:
         """Add another profile of the same columns with the same edges.
@@ -130,3 +151,5 @@ class DatasetProfile:
             raise DriftError(f"profiles to merge: column {name!r} is not in both, or not of one kind. Profile all shards with one plan.")
         self.rows += other.rows
         self.sample.merge(other.sample)
+        periods = [period for period in (self.period, other.period) if period is not None]
+        self.period = (min(first for first, _ in periods), max(last for _, last in periods)) if periods else None

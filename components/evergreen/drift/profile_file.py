@@ -1,10 +1,12 @@
 """The file of a profile: a ZIP archive of ``profile.json`` and ``sample.parquet``; reading it runs no code.
 
-``profile.json`` holds ``format`` ("evergreen-drift-profile"), ``version`` (1), ``rows``, ``left_out``, ``importances`` and
-``columns``: for a number ``edges``, ``counts``, ``rows``, ``missing``, ``infinite``, ``mean``, ``squares``, ``minimum`` and
-``maximum``; for a category ``counts`` by name, ``rows``, ``missing`` and ``remainder``. Numbers are written so that they
-read back bit for bit. ``correlations`` holds the rank correlations of the numbers in the sample, for people; it is not
-read back. ``sample.parquet`` holds the sampled rows; its last column ``__key__`` is the number that each row drew.
+``profile.json`` holds ``format`` ("evergreen-drift-profile"), ``version`` (1), ``rows``, ``left_out``, ``importances``,
+``sample_rows`` (most rows of the sample; 20,000 where it is absent), ``period`` (first and last event time in seconds since
+1970, or absent) and ``columns``: for a number ``edges``, ``counts``, ``rows``, ``missing``, ``infinite``, ``mean``,
+``squares``, ``minimum`` and ``maximum``; for a category ``counts`` by name, ``rows``, ``missing`` and ``remainder``. Numbers
+are written so that they read back bit for bit. ``correlations`` holds the rank correlations of the numbers in the sample,
+for people; it is not read back. ``sample.parquet`` holds the sampled rows; its last column ``__key__`` is the number that
+each row drew.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import numpy as np
 from evergreen.drift.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.correlation import rank_correlations
 from evergreen.drift.errors import DriftError
-from evergreen.drift.profile import DatasetProfile, RowSample
+from evergreen.drift.profile import SAMPLE_ROWS, DatasetProfile, RowSample
 
 FORMAT, VERSION = "evergreen-drift-profile", 1
 KEY_COLUMN = "__key__"
@@ -48,6 +50,8 @@ def write_profile(profile: DatasetProfile, path: str | Path) -> None:
         "rows": profile.rows,
         "left_out": profile.left_out,
         "importances": profile.importances,
+        "sample_rows": profile.sample.size,
+        "period": profile.period,
         "columns": {name: _column_json(counts) for name, counts in profile.columns.items()},
         "correlations": {"columns": names, "matrix": [[None if math.isnan(value) else value for value in row] for row in matrix.tolist()]},
     }
@@ -77,14 +81,16 @@ def read_profile(path: str | Path) -> DatasetProfile:
             sample = pq.ParquetFile(io.BytesIO(archive.read("sample.parquet"))).read() if "sample.parquet" in archive.namelist() else None
             columns = {str(name): _column(values) for name, values in content["columns"].items()}
             rows, left_out, importances = int(content["rows"]), dict(content["left_out"]), dict(content["importances"])
-    except (zipfile.BadZipFile, pa.ArrowException, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
+            sample_rows = int(content.get("sample_rows", SAMPLE_ROWS))
+            period = (int(content["period"][0]), int(content["period"][1])) if content.get("period") else None
+    except (zipfile.BadZipFile, pa.ArrowException, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
         raise DriftError(f"profile {path}: is damaged or cut short: {error!r}. Make it again from the reference data.") from error
     keys = np.zeros(0)
     if sample is not None:
         chunks = sample.column(KEY_COLUMN).combine_chunks()
         keys = np.frombuffer(chunks.buffers()[1], dtype=np.float64, count=len(chunks), offset=chunks.offset * 8)
         sample = sample.drop_columns([KEY_COLUMN])
-    return DatasetProfile(columns, left_out, rows, RowSample.restored(sample, keys), importances)
+    return DatasetProfile(columns, left_out, rows, RowSample.restored(sample, keys, sample_rows), importances, period)
 
 
 def _check_version(content: Any, path: str | Path) -> None:

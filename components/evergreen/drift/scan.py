@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from evergreen.drift.batches import Source
+    from evergreen.drift.batches import PlacedBatch, Source
     from evergreen.drift.columns import Kind
 
 THREADS = 2
@@ -52,7 +52,9 @@ def plan_profile(source: Source, *, ignored_columns: Collection[str] = (), seed:
     return DatasetProfile(columns, left_out, sample=RowSample(seed))
 
 
-def empty_like(reference: DatasetProfile, schema: pa.Schema, *, seed: int, sample_rows: int = SAMPLE_ROWS) -> DatasetProfile:
+def empty_like(
+    reference: DatasetProfile, schema: pa.Schema, *, seed: int, sample_rows: int = SAMPLE_ROWS, ignored_columns: Collection[str] = ()
+) -> DatasetProfile:
     """Return an empty profile with a reference's edges, for current data or for another shard.
 
     Args:
@@ -60,25 +62,29 @@ def empty_like(reference: DatasetProfile, schema: pa.Schema, *, seed: int, sampl
         schema: The other data's schema.
         seed: Seed of the random sample.
         sample_rows: Most rows of the random sample.
+        ignored_columns: Columns whose absence from the reference needs no reason.
 
     Raises:
         DriftError: A column is missing there, or holds another kind of values.
     """
-    kinds: dict[str, Kind] = {}
-    for name, counts in reference.columns.items():
-        # A column without a single value has no kind of its own: it takes the current one's.
-        kinds[name] = "number" if isinstance(counts, NumberCounts) else "category" if counts.values else "empty"
-    matched = matched_kinds(kinds, schema)
+    matched = matched_kinds({name: kind_of_counts(counts) for name, counts in reference.columns.items()}, schema)
     columns: dict[str, NumberCounts | CategoryCounts] = {}
     for name, counts in reference.columns.items():
         if isinstance(counts, NumberCounts):
             columns[name] = NumberCounts(counts.edges)
         else:
             columns[name] = NumberCounts(np.zeros(0)) if matched[name] == "number" else CategoryCounts()
-    return DatasetProfile(columns, sample=RowSample(seed, sample_rows))
+    known = {*reference.columns, *reference.left_out, *ignored_columns}
+    unknown = {name: "it is not in the reference, so the champion does not use it" for name in schema.names if name not in known}
+    return DatasetProfile(columns, unknown, sample=RowSample(seed, sample_rows))
 
 
-def fill(profile: DatasetProfile, batches: Iterable[pa.RecordBatch]) -> DatasetProfile:
+def kind_of_counts(counts: NumberCounts | CategoryCounts) -> Kind:
+    """Return what was counted; a column without a single value has no kind of its own: it takes the other side's."""
+    return "number" if isinstance(counts, NumberCounts) else "category" if counts.values else "empty"
+
+
+def fill(profile: DatasetProfile, batches: Iterable[PlacedBatch]) -> DatasetProfile:
     """Count all rows of a stream of batches into a profile.
 
     Args:
@@ -95,13 +101,13 @@ def fill(profile: DatasetProfile, batches: Iterable[pa.RecordBatch]) -> DatasetP
     shares = [list(profile.columns)[start::THREADS] for start in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
         waiting: list[Any] = []
-        for batch in batches:
+        for place, batch in batches:
             # One batch is counted while the next is read: memory stays at two batches.
             for future in waiting:
                 future.result()
             waiting = [pool.submit(_count_columns, profile, batch, names) for names in shares]
             profile.rows += batch.num_rows
-            profile.sample.add(batch.select(list(profile.columns)))
+            profile.sample.add(batch.select(list(profile.columns)), place)
         for future in waiting:
             future.result()
     return profile
