@@ -20,7 +20,8 @@ from evergreen.reporting.summary import RunSummary, summarise_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PIPELINE = Path(__file__).resolve().parents[2] / "pipelines" / "continuous_retraining.py"
+PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
+PIPELINE = PIPELINES / "continuous_retraining.py"
 MODEL = "rain"
 CHANGE = "2023-01-01"
 
@@ -120,6 +121,30 @@ def test_the_same_window_gives_the_same_bytes_and_the_same_decision(laptop: Lapt
     fingerprints = [next(record for record in run.records if record.step_name == "ingest_window").details["fingerprint"] for run in (first, second)]
     assert fingerprints[0] == fingerprints[1]
     assert (first_summary.decision, first_summary.reasons) == (second_summary.decision, second_summary.reasons)
+
+
+def test_a_window_that_is_profiled_in_shards_drifts_as_it_does_in_one_step(laptop: Laptop) -> None:
+    _, single = laptop.run("2022-01-01")
+    before = laptop.state()
+    pipeline = load_pipeline(PIPELINES / "sharded_drift.py")
+    given = {
+        "data_source_uri": str(laptop.source),
+        "data_timestamp_column": "time",
+        "data_target_column": "rain",
+        "data_window_end": "2022-01-01",
+        "data_window_days": 60,
+        "model_name": MODEL,
+        "shards": 3,
+    }
+    sharded = run_locally(pipeline, arguments_for(pipeline, given), laptop.home, lambda _: None)
+    assert not sharded.failure, sharded.log_file.read_text()[-3000:]
+    details = [next(record.details for record in run.records if record.step_name == "detect_drift") for run in (single, sharded)]
+    assert details[1]["verdict"] == details[0]["verdict"]
+    assert details[1]["rows"] == details[0]["rows"]
+    assert details[1]["sentence"] == details[0]["sentence"]
+    p_values = [[(feature["name"], feature["p_value"]) for feature in each["features"]] for each in details]
+    assert p_values[1] == p_values[0]
+    assert laptop.state() == before, "a pipeline that only watches changes nothing"
 
 
 def test_a_challenger_that_is_no_better_is_rejected(laptop: Laptop) -> None:
