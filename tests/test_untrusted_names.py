@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import kfp_server_api as api
 import pytest
@@ -14,13 +16,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import StateError
+from evergreen.ingestion.bucket_source import bucket_and_path
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.source import SourceRequest
 from evergreen.ingestion.sql_source import SqlSource
 from evergreen.ingestion.window_history import WindowHistory
-from evergreen.object_store import LocalStore
+from evergreen.object_store import LocalStore, open_bucket
 from evergreen.registry.ledger import Ledger, folder_name
 from evergreen.run_log import checked_id
+from evergreen.s3_store import S3Store
 from evergreen.submission.connection import connect
 from evergreen.submission.server_pipelines import equals, find_pipeline, require_pipeline
 from evergreen.trigger.events import Event
@@ -85,6 +89,25 @@ def test_an_object_of_any_name_lies_inside_its_store_or_is_refused(name: str) ->
         except StateError:
             assert not inner.exists() or not [path for path in inner.rglob("*") if path.is_file()]
         assert files_outside(inner) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(names)
+@example("bucket?alt=media")
+@example("bucket#x")
+@example("a..b")
+@example("bucket%2Fo")
+def test_a_bucket_of_any_name_is_one_part_of_an_address_or_is_refused(name: str) -> None:
+    bucket = name.partition("/")[0]
+    plain = re.fullmatch(r"[A-Za-z0-9._-]+", bucket) is not None and ".." not in bucket
+    for open_it, error in ((open_bucket, StateError), (S3Store, StateError), (bucket_and_path, IngestionError)):
+        uri = f"{'s3' if open_it is S3Store else 'gs'}://{name}"
+        with patch.dict(os.environ, {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9", "AWS_DEFAULT_REGION": "us-east-1"}):
+            try:
+                open_it(uri)
+            except error:
+                continue
+        assert plain, f"{uri} was accepted"
 
 
 @given(names)

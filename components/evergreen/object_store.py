@@ -8,6 +8,7 @@ has not, such as one that speaks S3's protocol and ignores If-None-Match, ``mlfl
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -161,6 +162,15 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
+"""What Google and Amazon allow, capital letters of old buckets among it. Google's client puts the name into its addresses as it is."""
+
+
+def is_bucket_name(name: str) -> bool:
+    """Return whether a bucket may have this name; any other could make a request mean something else."""
+    return BUCKET_NAME.fullmatch(name) is not None and ".." not in name
+
+
 def open_bucket(uri: str, purpose: str = "ledger URI") -> tuple[Any, str]:
     """Return the bucket of ``gs://bucket/prefix`` and the prefix, with ``/`` at its end unless it is empty.
 
@@ -176,6 +186,8 @@ def open_bucket(uri: str, purpose: str = "ledger URI") -> tuple[Any, str]:
     bucket, _, prefix = uri.removeprefix("gs://").partition("/")
     if not bucket:
         raise StateError(f"{purpose} {uri!r}: expected gs://bucket/prefix; the bucket's name is missing.")
+    if not is_bucket_name(bucket):
+        raise StateError(f"{purpose} {uri!r}: {bucket!r} is no bucket's name; expected letters, digits, '.', '-' and '_'. Correct the URI.")
     emulated = bool(os.environ.get("STORAGE_EMULATOR_HOST"))
     try:
         client = storage.Client(project="emulator", credentials=AnonymousCredentials()) if emulated else storage.Client()

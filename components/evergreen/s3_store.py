@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from evergreen.errors import StateError
-from evergreen.object_store import checked_name
+from evergreen.object_store import checked_name, is_bucket_name
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
 CONFLICT, EXISTS, NOT_IMPLEMENTED = 409, 412, 501
@@ -28,6 +28,8 @@ class S3Store:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         if not self._bucket:
             raise StateError(f"ledger URI {uri!r}: expected s3://bucket/prefix; the bucket's name is missing.")
+        if not is_bucket_name(self._bucket):
+            raise StateError(f"ledger URI {uri!r}: {self._bucket!r} is no bucket's name; expected letters, digits, '.', '-' and '_'. Correct the URI.")
         try:
             import boto3
             from botocore.config import Config
