@@ -131,6 +131,13 @@ def test_alibi_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -
         DriftConfig(detectors="profile,alibi").second_detector()
 
 
+def test_pytorch_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evergreen.drift.config.find_spec", lambda name: None if name == "torch" else object())
+    for detectors in ("profile,mmd", "profile,lsdd"):
+        with pytest.raises(MissingExtraError, match=rf"drift detectors '{detectors}' needs an optional dependency.*kfp-evergreen\[torch\]"):
+            read(f"detectors: '{detectors}'").second_detector()
+
+
 def test_settings_come_in_line_from_a_file_or_are_the_default(tmp_path: Path) -> None:
     (tmp_path / "drift.yaml").write_text("significance: 0.01\n")
     assert read("default") == read("none") == DriftConfig()

@@ -14,7 +14,8 @@ from evergreen.errors import MissingExtraError
 Share = Annotated[float, Gt(0), Le(1)]
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
 Multiple = Annotated[float, Ge(1), Lt(math.inf)]
-Detectors = Literal["auto", "profile", "profile,classifier", "profile,alibi"]
+Detectors = Literal["auto", "profile", "profile,classifier", "profile,alibi", "profile,mmd", "profile,lsdd"]
+SecondDetector = Literal["none", "classifier", "alibi", "mmd", "lsdd"]
 
 
 # A dataclass that pydantic checks where somebody gave settings: comparing with the default ones does not load pydantic,
@@ -25,7 +26,8 @@ class DriftConfig:
 
     Attributes:
         detectors: ``profile`` (each feature by itself), ``profile,classifier`` (and all together, by scikit-learn),
-            ``profile,alibi`` (and all together, by alibi-detect), or ``auto``: alibi-detect when it is installed, else scikit-learn.
+            ``profile,alibi`` (and all together, by alibi-detect's classifier), ``profile,mmd`` or ``profile,lsdd`` (by alibi-detect's maximum mean
+            discrepancy or least-squares density difference, with PyTorch), or ``auto``: alibi-detect's classifier when it is installed, else scikit-learn.
         second_stage: ``always``, or ``when-quiet``: look at all features together only when none drifts by itself.
         reference_season: ``none``, or ``same-period`` to compare only with reference rows of the same days of the year.
         significance: Largest p-value, corrected for the number of tests, of a significant change.
@@ -79,15 +81,23 @@ class DriftConfig:
             "new_category_share": self.new_category_share,
         }
 
-    def second_detector(self) -> Literal["none", "classifier", "alibi"]:
+    def second_detector(self) -> SecondDetector:
         """Return what looks at all features together.
 
         Raises:
-            MissingExtraError: alibi-detect was asked for and is not installed.
+            MissingExtraError: alibi-detect, or PyTorch beneath it, was asked for and is not installed.
         """
         if self.detectors == "profile":
             return "none"
+        if self.detectors == "profile,classifier":
+            return "classifier"
         installed = find_spec("alibi_detect") is not None
-        if self.detectors == "profile,alibi" and not installed:
-            raise MissingExtraError("drift detectors 'profile,alibi'", extra="alibi")
-        return "alibi" if installed and self.detectors != "profile,classifier" else "classifier"
+        if self.detectors == "auto":
+            return "alibi" if installed else "classifier"
+        if not installed:
+            raise MissingExtraError(f"drift detectors {self.detectors!r}", extra="alibi")
+        if self.detectors == "profile,alibi":
+            return "alibi"
+        if find_spec("torch") is None:
+            raise MissingExtraError(f"drift detectors {self.detectors!r}", extra="torch")
+        return "mmd" if self.detectors == "profile,mmd" else "lsdd"

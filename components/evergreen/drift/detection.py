@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evergreen.drift.accumulators import CategoryCounts
 from evergreen.drift.batches import Source
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from evergreen.drift.config import DriftConfig
+    from evergreen.drift.config import DriftConfig, SecondDetector
     from evergreen.models import FittedModel
+
+KERNEL_DETECTORS = {"mmd": "MMDDrift", "lsdd": "LSDDDrift"}
 
 NO_CHAMPION = DriftResult("no champion", "none", "There is no champion yet, so there is no reference to compare with.")
 
@@ -171,14 +173,14 @@ def _conclusions(measured: list[Measured], config: DriftConfig) -> list[FeatureD
     return [conclude(feature, p_values, config) for feature, p_values in zip(measured, corrected, strict=True)]
 
 
-def look_together(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig, *, second: str, seed: int) -> TogetherResult:
+def look_together(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig, *, second: SecondDetector, seed: int) -> TogetherResult:
     """Look at all features together, on the samples.
 
     Args:
         reference: Profile of the reference.
         current: Profile of the current data.
         config: Floors and significance.
-        second: ``none`` (rank correlations only), ``classifier`` or ``alibi``.
+        second: ``none`` (rank correlations only), ``classifier``, ``alibi``, ``mmd`` or ``lsdd``.
         seed: Seed of everything random.
     """
     tables = reference.sample.state()[0], current.sample.state()[0]
@@ -198,7 +200,7 @@ def look_together(reference: DatasetProfile, current: DatasetProfile, config: Dr
     return result
 
 
-def _classify(result: TogetherResult, reference: DatasetProfile, matrices, config: DriftConfig, *, second: str, seed: int) -> None:  # type: ignore[no-untyped-def]  # numpy arrays, which this module does not import
+def _classify(result: TogetherResult, reference: DatasetProfile, matrices, config: DriftConfig, *, second: SecondDetector, seed: int) -> None:  # type: ignore[no-untyped-def]  # numpy arrays, which this module does not import
     from evergreen.drift.classifier_test import TOP_FEATURES, balanced_rows, classifier_test
 
     before, now = balanced_rows(*matrices, seed=seed)
@@ -208,12 +210,19 @@ def _classify(result: TogetherResult, reference: DatasetProfile, matrices, confi
     if result.auc >= config.classifier_auc and importances.sum() > 0:
         shares = sorted(zip(names, (importances / importances.sum()).tolist(), strict=True), key=lambda entry: -entry[1])
         result.features = dict(shares[:TOP_FEATURES])
+    categories = [isinstance(counts, CategoryCounts) for counts in reference.columns.values()]
+    if second in KERNEL_DETECTORS:
+        from evergreen.drift.alibi_detectors import kernel_drift
+
+        # The classifier above still says how large the change is, and where.
+        result.method, result.library = f"rank correlations and {KERNEL_DETECTORS[second]}", "alibi-detect"
+        detector: Any = second
+        result.p_value, result.distance = kernel_drift(before, now, detector=detector, categories=categories, significance=config.significance, seed=seed)
     if second == "alibi":
         from evergreen.drift.alibi_detectors import classifier_drift, tabular_drift
 
         result.method, result.library = "rank correlations and ClassifierDrift", "alibi-detect"
         result.p_value = classifier_drift(before, now, significance=config.significance, seed=seed)
-        categories = [isinstance(counts, CategoryCounts) for counts in reference.columns.values()]
         p_values = tabular_drift(before, now, categories=categories)
         result.tabular_p_values = {name: p_value for name, p_value in zip(names, p_values, strict=True) if p_value is not None}
 
@@ -221,7 +230,8 @@ def _classify(result: TogetherResult, reference: DatasetProfile, matrices, confi
 def _together_sentence(result: TogetherResult) -> str:
     parts = []
     if result.auc is not None and result.p_value is not None:
-        parts.append(f"a classifier tells reference from current rows with an area under the curve of {result.auc:.3f} (p = {result.p_value:.2g})")
+        test = "" if result.distance is None else f" by {result.method.rpartition(' ')[2]}"
+        parts.append(f"a classifier tells reference from current rows with an area under the curve of {result.auc:.3f} (p = {result.p_value:.2g}{test})")
     if result.correlations:
         change = result.correlations[0]
         parts.append(f"the rank correlation of {change.features[0]} and {change.features[1]} went from {change.before:.2f} to {change.now:.2f}")

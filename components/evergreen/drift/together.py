@@ -46,6 +46,7 @@ class TogetherResult:
         method: What looked.
         library: Where it comes from.
         p_value: p-value of the test; None when there was none.
+        distance: Distance that a kernel test measured; None for other tests.
         auc: Area under the ROC curve of a classifier that tells reference from current rows; 0.5 is blind.
         rows: Rows that it saw, of both sides.
         features: Share of the classifier's success that each feature explains, the largest ten.
@@ -58,6 +59,7 @@ class TogetherResult:
     method: str = "none"
     library: str = "none"
     p_value: float | None = None
+    distance: float | None = None
     auc: float | None = None
     rows: int = 0
     features: dict[str, float] = field(default_factory=dict)
