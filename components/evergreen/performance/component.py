@@ -1,4 +1,4 @@
-"""The component that watches the champion: `monitor_performance`."""
+"""The components that watch the champion: `monitor_performance`, and what it needs where labels come late."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
@@ -64,3 +64,58 @@ def monitor_performance(
             seed=seed,
         )
         return write_outputs(performance, record, result_artifact=performance_result, report_artifact=performance_report, metrics_artifact=metrics)
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def batch_predict(
+    model: Input[Model],
+    data: Input[Dataset],
+    prediction_log: Output[Dataset],
+    metrics: Output[Metrics],
+    key_column: str,
+    timestamp_column: str = "none",
+    model_name: str = "none",
+    predicted_at: str = "now",
+    log_features: bool = True,
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "batch_predict",
+) -> str:
+    """Score rows with the champion and write the prediction log, which labels are joined to when they come.
+
+    Args:
+        model: The champion; may be absent.
+        data: The rows to score.
+        key_column: Column that identifies a row, unique and never missing; labels are joined by it.
+        timestamp_column: Name of the event time's column; "none" when the rows have none.
+        model_name: Name of the registered model; "none" takes what load_champion wrote on the model.
+        predicted_at: When the predictions count as made: "now", "event_time", or an ISO time.
+        log_features: Whether the log holds the features too, which slices and the comparison of unlabelled rows need.
+        ledger_uri: Folder or bucket where the step reports; none for nowhere.
+        run_id: The pipeline run's id.
+        step_name: The step's name within the run.
+
+    Returns:
+        Output: "predicted" or "no champion".
+        prediction_log: The predictions as Parquet, in the format of evergreen.performance.prediction_log.
+        metrics: Number of rows, and the mean confidence of a classifier.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.performance.batch_prediction import predict_batch
+        from evergreen.performance.report import report_numbers
+
+        found = predict_batch(
+            model=model,
+            data=data,
+            prediction_log=prediction_log,
+            key_column=key_column,
+            timestamp_column=timestamp_column,
+            model_name=model_name,
+            predicted_at=predicted_at,
+            log_features=log_features,
+        )
+        record.details = report_numbers(found, metrics)
+        record.outcome = found.outcome
+        return found.outcome

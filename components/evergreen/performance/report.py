@@ -31,15 +31,21 @@ def write_outputs(performance: Performance, record: StepRecord, *, result_artifa
     result_artifact.metadata.update({PRESENT: True, "verdict": performance.verdict})
     Path(report_artifact.path).parent.mkdir(parents=True, exist_ok=True)
     Path(report_artifact.path).write_text(performance_page(performance), encoding="utf-8")
-    content: dict[str, Any] = plain(asdict(performance))
+    record.outcome = performance.verdict
+    record.details = report_numbers(performance, metrics_artifact)
+    record.reports = {"performance_report": report_artifact.uri}
+    return performance.verdict
+
+
+def report_numbers(found: Any, metrics_artifact: Any) -> dict[str, Any]:
+    """Write the numbers among a dataclass's fields as metrics; return all of its fields as plain values."""
+    content: dict[str, Any] = plain(asdict(found))
     numbers = {name: float(value) for name, value in content.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
     for name, value in numbers.items():
         metrics_artifact.log_metric(name, value)
+    # KFP keeps metrics in metadata; the file exists too, because an output without one is passed over in silence.
     write_json(metrics_artifact.path, numbers)
-    record.outcome = performance.verdict
-    record.details = content
-    record.reports = {"performance_report": report_artifact.uri}
-    return performance.verdict
+    return content
 
 
 def performance_page(performance: Performance) -> str:
