@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evergreen.drift.component import detect_drift
     from evergreen.evaluation.component import evaluate_model
     from evergreen.ingestion.component import ingest_data
-    from evergreen.performance.component import batch_predict, monitor_performance
+    from evergreen.performance.component import batch_predict, join_labels, monitor_performance
     from evergreen.policy.component import decide_retraining
     from evergreen.registry.component import keep_champion, load_champion
     from evergreen.reporting.component import record_run
@@ -30,6 +30,7 @@ _ROOM_OF_COMPONENT = {
     "detect_drift": "drift",
     "monitor_performance": "performance",
     "batch_predict": "performance",
+    "join_labels": "performance",
     "decide_retraining": "policy",
     "watch_model": "watching",
     "train_model": "training",
@@ -51,6 +52,7 @@ __all__ = [
     "detect_drift",
     "evaluate_model",
     "ingest_data",
+    "join_labels",
     "keep_champion",
     "load_champion",
     "monitor_performance",

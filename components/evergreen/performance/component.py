@@ -119,3 +119,73 @@ def batch_predict(
         record.details = report_numbers(found, metrics)
         record.outcome = found.outcome
         return found.outcome
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def join_labels(
+    prediction_log: Input[Dataset],
+    labels: Input[Dataset],
+    labelled_data: Output[Dataset],
+    join_result: Output[Artifact],
+    join_report: Output[HTML],
+    metrics: Output[Metrics],
+    key_column: str,
+    target_column: str,
+    timestamp_column: str,
+    label_time_column: str = "none",
+    horizon_days: float = 30.0,
+    as_of: str = "latest",
+    policy_config: str = "default",
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "join_labels",
+) -> str:
+    """Join labels that came late to the predictions they belong to, and say whether the rows without a label differ.
+
+    Args:
+        prediction_log: What batch_predict or a model server wrote; may be absent.
+        labels: Keys, labels, and the time at which each label became known.
+        key_column: Column of the labels that holds the predictions' keys.
+        target_column: Column of the labels that holds the label; the result names it so too.
+        timestamp_column: Name of the event time in the result.
+        label_time_column: Column of the labels with the time at which each became known; "none" when there is none, and then the horizon is not checked.
+        horizon_days: Labels that come later than so many days after the prediction are not used.
+        as_of: Time as of which a missing label may still come, ISO; "latest" is the newest time in log and labels.
+        policy_config: The retraining policy, whose section performance may set horizon_days; a horizon_days other than 30 given here wins.
+        ledger_uri: Folder or bucket where the step reports; none for nowhere.
+        run_id: The pipeline run's id.
+        step_name: The step's name within the run.
+
+    Returns:
+        Output: "joined", "no labels" or "no predictions".
+        labelled_data: Every prediction with its features, its event time, its label where it has one, and what the log says, for monitor_performance.
+        join_result: What was joined and what was left out, as JSON.
+        join_report: The same as a page.
+        metrics: The numbers.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.performance.label_join import JoinSettings
+        from evergreen.performance.label_report import run_label_join
+        from evergreen.performance.step import chosen_horizon
+
+        settings = JoinSettings(
+            key_column=key_column,
+            target_column=target_column,
+            timestamp_column=timestamp_column,
+            label_time_column=label_time_column,
+            horizon_days=chosen_horizon(horizon_days, policy_config),
+            as_of=as_of,
+        )
+        result = run_label_join(
+            prediction_log=prediction_log,
+            labels=labels,
+            labelled_data=labelled_data,
+            join_result=join_result,
+            join_report=join_report,
+            metrics=metrics,
+            settings=settings,
+            record=record,
+        )
+        return result.verdict

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evergreen.performance.settings import PerformanceSettings
 from evergreen.policy.errors import PolicyError
 from evergreen.settings import read_settings
 
@@ -78,6 +79,7 @@ class Policy(_Strict):
         budget: Most retrainings in a period; None is any number.
         vetoes: What stands against a retraining: ``insufficient_data`` (neither drift nor performance can be told), ``contract_warnings`` (the
             data passed with warnings), ``rollout_under_way`` (a version waits for approval or is being rolled out).
+        performance: How performance is watched.
     """
 
     version: Literal[1] = 1
@@ -91,6 +93,7 @@ class Policy(_Strict):
     cooldown_days: Days | None = None
     budget: Budget | None = None
     vetoes: tuple[VetoName, ...] = ()
+    performance: PerformanceSettings = PerformanceSettings()
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Policy:
