@@ -132,17 +132,20 @@ def test_predictions_that_were_made_twice_count_once(tmp_path: Path) -> None:
 def test_whether_the_unlabelled_rows_differ(make_events: Callable[..., pd.DataFrame]) -> None:
     rows = make_events(days=200, per_day=4)
     frame = rows.assign(logged_prediction=rows["rain"], logged_probability_0=0.4, logged_probability_1=0.6).astype({"rain": "float64"})
-    columns = {"target_column": "rain", "timestamp_column": "time"}
-    assert compare_unlabelled(frame, **columns)["verdict"] == "nothing to compare"
+
+    def compare(given: pd.DataFrame) -> dict[str, Any]:
+        return compare_unlabelled(given, given["rain"].notna(), left_out=("rain", "time"))
+
+    assert compare(frame)["verdict"] == "nothing to compare"
     at_random = frame.assign(rain=frame["rain"].mask(np.arange(800) % 3 == 0))
-    assert compare_unlabelled(at_random, **columns)["verdict"] == "alike"
+    assert compare(at_random)["verdict"] == "alike"
     warm = frame.assign(rain=frame["rain"].mask(frame["temperature"] > 0))
-    found = compare_unlabelled(warm, **columns)
+    found = compare(warm)
     assert found["verdict"] == "different"
     assert "temperature" in [item["name"] for item in found["features"]]
     assert found["sentence"].startswith("The unlabelled rows differ from the labelled ones in temperature (severe)")
     few = frame.assign(rain=frame["rain"].mask(np.arange(800) < 3))
-    assert compare_unlabelled(few, **columns)["verdict"] == "cannot tell"
+    assert compare(few)["verdict"] == "cannot tell"
 
 
 @pytest.fixture

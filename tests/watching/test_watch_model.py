@@ -88,7 +88,7 @@ def test_it_writes_and_records_what_the_three_do(tmp_path: Path, inputs: dict[st
 
 def test_an_error_in_the_last_of_the_three_keeps_what_the_others_found(tmp_path: Path, inputs: dict[str, Any]) -> None:
     with pytest.raises(PolicyError):
-        run_one(tmp_path, inputs, policy_config="{nothing: 1}", ledger_uri=str(tmp_path / "ledger"), run_id="run-1")
+        run_one(tmp_path, inputs, mode="always", ledger_uri=str(tmp_path / "ledger"), run_id="run-1")
     states = {path.stem: json.loads(path.read_text())["state"] for path in (tmp_path / "ledger" / "runs" / "run-1").glob("*.json")}
     assert states == {"detect_drift": "succeeded", "monitor_performance": "succeeded", "decide_retraining": "failed"}
     assert not (tmp_path / "decision").exists()

@@ -20,6 +20,8 @@ def monitor_performance(
     margin: float = 0.0,
     minimum_rows: int = 20,
     seed: int = 7,
+    predictions: str = "champion",
+    policy_config: str = "default",
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "monitor_performance",
@@ -29,13 +31,15 @@ def monitor_performance(
     Args:
         model: The champion; may be absent.
         baseline: The champion's score at promotion, JSON.
-        current_data: The newest rows; only those that the champion has not seen and that have a label are used.
+        current_data: The newest rows, or labelled_data of join_labels; only those that the champion has not seen and that have a label are scored.
         target_column: Name of the label's column.
         timestamp_column: Name of the event time's column.
         label_delay_days: Labels are complete after this many days; younger rows are not used.
-        margin: Smallest drop that matters, in the metric's unit; 0 means that significance alone decides.
-        minimum_rows: Fewest rows to score on.
+        margin: Smallest drop that matters, in the metric's unit; 0 takes the policy's, where 0 means that significance alone decides.
+        minimum_rows: Fewest rows to score on; 20 takes the policy's.
         seed: Seed of the bootstrap.
+        predictions: "champion" scores the rows now; "logged" takes what the champion said at the time, from join_labels.
+        policy_config: The retraining policy, whose section performance says what else is looked at: slices, an estimate without labels.
         ledger_uri: Folder or bucket where the step reports; none for nowhere.
         run_id: The pipeline run's id.
         step_name: The step's name within the run.
@@ -49,18 +53,17 @@ def monitor_performance(
     from evergreen.run_log import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from evergreen.performance.monitoring import monitor
+        from evergreen.performance.monitoring import WatchedColumns, monitor
         from evergreen.performance.report import write_outputs
+        from evergreen.performance.step import chosen_settings
 
         performance = monitor(
             model,
             baseline,
             current_data,
-            target_column=target_column,
-            timestamp_column=timestamp_column,
-            label_delay_days=label_delay_days,
-            margin=margin,
-            minimum_rows=minimum_rows,
+            columns=WatchedColumns(target_column, timestamp_column, label_delay_days),
+            settings=chosen_settings(policy_config, margin=margin, minimum_rows=minimum_rows),
+            predictions=predictions,
             seed=seed,
         )
         return write_outputs(performance, record, result_artifact=performance_result, report_artifact=performance_report, metrics_artifact=metrics)

@@ -48,7 +48,7 @@ def run_label_join(
     """
     if is_present(prediction_log):
         frame, result = join_predictions(read_prediction_log(prediction_log.path), read_frame(labels.path), settings)
-        result.unlike = compare_unlabelled(frame, target_column=settings.target_column, timestamp_column=settings.timestamp_column)
+        result.unlike = compare_unlabelled(frame, frame[settings.target_column].notna(), left_out=(settings.target_column, settings.timestamp_column))
         Path(labelled_data.path).parent.mkdir(parents=True, exist_ok=True)
         frame.to_parquet(labelled_data.path, index=False)
         labelled_data.metadata.update({PRESENT: True, "rows": len(frame), "rows_labelled": result.labelled})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evergreen.evaluation.gate_config import SliceRule  # noqa: TC001  # pydantic reads annotations at run time
 
@@ -33,3 +33,10 @@ class PerformanceSettings(BaseModel):
     slice_minimum_rows: Annotated[int, Field(ge=2)] = 30
     estimate: Literal["auto", "off"] = "auto"
     maximum_calibration_error: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+    @model_validator(mode="after")
+    def _no_margins(self) -> PerformanceSettings:
+        named = next((rule for rule in self.slices if rule.margin is not None), None)
+        if named is not None:
+            raise ValueError(f"slice {named.column or named.where!r} has a margin, which only the gate knows; here the worst slice is named")
+        return self

@@ -10,6 +10,8 @@ from evergreen.performance.label_join import LOGGED
 from evergreen.performance.prediction_log import PREDICTION, PROBABILITY
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
 
     from evergreen.drift.verdict import DriftResult
@@ -18,28 +20,27 @@ CONFIDENCE = "confidence"
 ALIKE, UNLIKE, UNTOLD, NONE = "alike", "different", "cannot tell", "nothing to compare"
 
 
-def compare_unlabelled(frame: pd.DataFrame, *, target_column: str, timestamp_column: str, seed: int = 7) -> dict[str, Any]:
+def compare_unlabelled(frame: pd.DataFrame, labelled: pd.Series[bool], *, left_out: Collection[str], seed: int = 7) -> dict[str, Any]:
     """Compare unlabelled with labelled rows as `detect_drift` compares two windows: features, prediction and confidence.
 
     Args:
-        frame: What `join_predictions` returned.
-        target_column: The label.
-        timestamp_column: The event time; it is not compared, because the newest rows have no labels yet.
+        frame: Logged predictions, as `join_predictions` returned them.
+        labelled: For each row, whether it has a label.
+        left_out: Columns that are not compared: the label, and the event time, because the newest rows have no labels yet.
         seed: Seed of everything random.
 
     Returns:
         ``verdict`` (``alike``, ``different``, ``cannot tell`` or ``nothing to compare``), ``sentence``, and ``features``: name,
         severity and reason of each column that differs.
     """
-    labelled = frame[target_column].notna()
     if labelled.all() or not labelled.any():
-        which = "Every prediction has a label" if labelled.all() else "No prediction has a label"
+        which = "There are no predictions" if not len(frame) else "Every prediction has a label" if labelled.all() else "No prediction has a label"
         return {"verdict": NONE, "sentence": f"{which}, so there is nothing to compare.", "features": []}
-    compared = _compared_columns(frame, left_out=(target_column, timestamp_column))
+    compared = _compared_columns(frame, left_out=left_out)
     return _in_words(_detect(compared[labelled], compared[~labelled], seed=seed))
 
 
-def _compared_columns(frame: pd.DataFrame, *, left_out: tuple[str, str]) -> pd.DataFrame:
+def _compared_columns(frame: pd.DataFrame, *, left_out: Collection[str]) -> pd.DataFrame:
     kept = [name for name in frame.columns if name not in left_out and not str(name).startswith(LOGGED)]
     compared = frame[kept].copy()
     probabilities = frame[[name for name in frame.columns if str(name).startswith(f"{LOGGED}{PROBABILITY}")]]
