@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evergreen.drift.component import detect_drift
     from evergreen.evaluation.component import evaluate_model
     from evergreen.ingestion.component import ingest_data
-    from evergreen.performance.component import batch_predict, join_labels, monitor_performance
+    from evergreen.performance.component import batch_predict, join_labels, monitor_performance, read_feedback
     from evergreen.policy.component import decide_retraining
     from evergreen.registry.component import keep_champion, load_champion
     from evergreen.reporting.component import record_run
@@ -31,6 +31,7 @@ _ROOM_OF_COMPONENT = {
     "monitor_performance": "performance",
     "batch_predict": "performance",
     "join_labels": "performance",
+    "read_feedback": "performance",
     "decide_retraining": "policy",
     "watch_model": "watching",
     "train_model": "training",
@@ -56,6 +57,7 @@ __all__ = [
     "keep_champion",
     "load_champion",
     "monitor_performance",
+    "read_feedback",
     "record_run",
     "refit_model",
     "replay_policy",

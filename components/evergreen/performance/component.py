@@ -192,3 +192,44 @@ def join_labels(
             record=record,
         )
         return result.verdict
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def read_feedback(
+    feedback: Output[Artifact],
+    corrections: Output[Dataset],
+    source_uri: str,
+    timestamp_column: str = "time",
+    window_end: str = "latest",
+    window_days: int = 30,
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "read_feedback",
+) -> str:
+    """Count what users said in a window, by who said it, for decide_retraining, and take out the labels that they corrected.
+
+    Args:
+        source_uri: File, folder, bucket, stream or database with the columns source, and kind or score; key and label where a label was corrected.
+        timestamp_column: Column with the time at which it was said.
+        window_end: End of the window, ISO; "latest" is the newest feedback.
+        window_days: Length of the window in days.
+        ledger_uri: Folder or bucket where the step reports; none for nowhere.
+        run_id: The pipeline run's id.
+        step_name: The step's name within the run.
+
+    Returns:
+        Output: "feedback" or "no feedback".
+        feedback: Numbers for each source, as JSON.
+        corrections: Key, corrected label, source and time of each correction, as labels for join_labels; absent when there are none.
+    """
+    from evergreen.run_log import reported_step
+
+    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.performance.feedback import read_feedback_window, write_feedback
+
+        found, corrected = read_feedback_window(source_uri, timestamp_column=timestamp_column, window_end=window_end, window_days=window_days)
+        write_feedback(found, corrected, feedback=feedback, corrections=corrections)
+        record.outcome = "feedback" if found.present else "no feedback"
+        # A source may be a user: their names stay in the artifact.
+        record.details = {"sentence": found.sentence, "rows": found.rows, "negative": found.negative, "sources": len(found.sources)}
+        return record.outcome

@@ -19,7 +19,7 @@ def decision_page(decision: Decision) -> str:
     ]
     maximum = decision.policy.get("maximum_model_age_days")
     sections = [
-        Section("Why", bullets=decision.reasons),
+        Section("Why", [decision.change] if decision.change else [], bullets=decision.reasons),
         Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "in words"], rows)),
         Section(
             "Policy",

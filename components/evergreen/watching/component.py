@@ -35,6 +35,7 @@ def watch_model(
     model_name: str = "none",
     validation: str = "passed",
     event: str = "none",
+    feedback: Optional[Input[Artifact]] = None,
     ledger_uri: str = "none",
     run_id: str = "none",
 ) -> str:
@@ -61,6 +62,7 @@ def watch_model(
         model_name: Name of the registered model, whose ledger holds earlier decisions; "none" decides without them.
         validation: What validate_data answered.
         event: What happened elsewhere and asks for a retraining, in a few words; "none" when nothing did.
+        feedback: The feedback of decide_retraining.
         ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
         run_id: The pipeline run's id.
 
@@ -122,6 +124,7 @@ def watch_model(
             model_name=model_name,
             validation=validation,
             event=event,
+            feedback=feedback,
             ledger_uri=ledger_uri,
             run_id=run_id,
         )
