@@ -23,6 +23,18 @@ def said(random: np.random.Generator, rows: int, *, shift: float = 0.0, sharpen:
     return Predictions(labels, (positive > 0.5).astype(int), np.stack([1 - positive, positive], axis=1), [0, 1])
 
 
+def test_a_model_that_is_a_little_too_modest_is_set_right() -> None:
+    random = np.random.default_rng(8)
+    measure, held = resolve_metric("accuracy", "classification"), 0
+    for seed in range(20):
+        curve = curve_of(said(random, 1000, sharpen=0.75))
+        assert why_unavailable(**{**ASKED, "maximum_error": 0.1}, curve=curve) == ""
+        now = said(random, 1000, sharpen=0.75, shift=1.0)
+        estimate = estimate_score(measure, now, curve, seed=seed)
+        held += estimate.lower <= measure.score_rows(now) <= estimate.upper
+    assert held >= 18
+
+
 def curve_of(predictions: Predictions) -> ReliabilityCurve:
     found = measure_calibration(predictions)
     assert found is not None

@@ -5,9 +5,9 @@ probabilities say which labels to expect, and with them which score. Guillory et
 (ICCV 2021), show that confidences follow the accuracy over many shifts of the inputs. Neither sees a changed relation between inputs and label:
 the estimate says what the score is if only the inputs moved.
 
-Labels are drawn from the probabilities many times and each draw is scored; the interval holds what the labels, once they come, may show. How
-well the probabilities are calibrated is itself known from a limited number of rows: each draw also bends them by as much as the
-baseline's reliability curve leaves open (intercept and slope of a logistic recalibration, Cox 1958).
+Labels are drawn from the probabilities many times and each draw is scored; the interval holds what the labels, once they come, may show. The
+probabilities are bent first so that they agree with the baseline's reliability curve (intercept and slope of a logistic recalibration; Cox,
+"Two further applications of a model for binary regression", 1958), in each draw a little differently, by as much as the curve's rows leave open.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ DRAWS = 400
 MOST_ROWS = 5000
 FEWEST_CALIBRATION_ROWS = 100
 SMALLEST = 1e-6
+NEWTON_STEPS = 20
 TOP_CLASS_METRICS = ("accuracy",)
 """What the probability of the predicted class alone tells; it is all that is checked for more than two classes."""
 
@@ -139,7 +140,7 @@ def estimate_score(metric: Metric, predictions: Predictions, curve: ReliabilityC
     assert predictions.probabilities is not None  # noqa: S101  # the caller has asked why_unavailable
     probabilities, predicted = predictions.probabilities[chosen], predictions.predicted[chosen]
     classes = np.asarray(predictions.classes)
-    bends = generator.multivariate_normal(np.zeros(2), _calibration_covariance(curve), size=DRAWS)
+    bends = generator.multivariate_normal(*_recalibration(curve), size=DRAWS)
     scores = np.full(DRAWS, np.nan)
     score: Callable[[Predictions], float] | None = None
     for draw, (shift, slope) in enumerate(bends):
@@ -213,7 +214,7 @@ def _quickest(metric: Metric, drawn: Predictions) -> Callable[[Predictions], flo
 
 
 def _bent(probability: np.ndarray[Any, Any], shift: float, slope: float) -> np.ndarray[Any, Any]:
-    bent: np.ndarray[Any, Any] = 1 / (1 + np.exp(-(shift + (1 + slope) * _logit(probability))))
+    bent: np.ndarray[Any, Any] = 1 / (1 + np.exp(-(shift + slope * _logit(probability))))
     return bent
 
 
@@ -223,16 +224,18 @@ def _logit(probability: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return logit
 
 
-def _calibration_covariance(curve: ReliabilityCurve) -> np.ndarray[Any, Any]:
-    """Return the covariance of intercept and slope of a logistic recalibration that the curve's rows allow, shape (2, 2)."""
+def _recalibration(curve: ReliabilityCurve) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return intercept and slope that bend probabilities onto the curve, shape (2,), and their covariance, shape (2, 2)."""
     logit = _logit(curve.predicted)
     design = np.stack([np.ones_like(logit), logit], axis=1)
-    inside = np.clip(curve.predicted, SMALLEST, 1 - SMALLEST)
-    weights = curve.rows * inside * (1 - inside)
-    # A little on the diagonal: with all confidences alike the slope is unknown, and must not become infinite.
-    information = design.T @ (design * weights[:, None]) + np.eye(2)
-    covariance: np.ndarray[Any, Any] = np.linalg.inv(information)
-    return covariance
+    # A weak prior at "no bending": with all confidences alike nothing else says what the slope is.
+    start, bend = np.array([0.0, 1.0]), np.array([0.0, 1.0])
+    for _ in range(NEWTON_STEPS):
+        expected = 1 / (1 + np.exp(-design @ bend))
+        gradient = design.T @ (curve.rows * (curve.observed - expected)) - (bend - start)
+        information = design.T @ (design * (curve.rows * expected * (1 - expected))[:, None]) + np.eye(2)
+        bend = bend + np.linalg.solve(information, gradient)
+    return bend, np.linalg.inv(information)
 
 
 def _chance_error(curve: ReliabilityCurve) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT, write_json
+from evergreen.performance.slice_scores import SCORED
 from evergreen.performance.watched_rows import LOG
 from evergreen.reporting.figures import interval_chart, overlaid_histograms
 from evergreen.reporting.page import Section, Table, render_page
@@ -92,7 +93,10 @@ def _estimate(performance: Performance) -> Section | None:
 def _slices(performance: Performance) -> Section | None:
     if not performance.slices:
         return None
-    rows = [(part["name"], part["rows"], part["score"], part["lower"], part["upper"], part["verdict"]) for part in performance.slices]
+    rows = [
+        (part["name"], part["rows"], part["score"], part["lower"], part["upper"], "" if part["verdict"] == SCORED else part["verdict"])
+        for part in performance.slices
+    ]
     note = "The worst first. Intervals are corrected for the number of slices (Bonferroni)."
     table = Table(["Slice", "Rows", "Score", "Lower", "Upper", ""], rows, note=note)
     return Section("Slices", [worst_sentence(performance.worst_slice, performance.metric, performance.score)], table=table)
