@@ -85,7 +85,7 @@ def test_truth_table(mode: str, champion: bool, old: bool, maximum: float | None
         given = evidence(drift, severity, performance, champion=champion, mode=mode, end=end, feedback=feedback, estimate=estimate)
         made = decide(given, Policy(maximum_model_age_days=maximum, hysteresis=AT_ONCE, retrain_on_estimate=on_estimate))
         untold = performance in ("cannot tell", "no champion")
-        estimated = untold and estimate == "degraded" and on_estimate
+        estimated = untold and estimate == "degraded" and on_estimate and severity != "severe"
         asking = {
             "no_champion": not champion,
             "explicit_request": mode == "force",
@@ -120,8 +120,16 @@ def test_an_estimate_is_shown_and_retrains_only_where_the_policy_says_so() -> No
     )
     assert decide(unlabelled, read_policy("{retrain_on_estimate: true, hysteresis: {needed: 1, windows: 1}}")).rule == "performance"
     assert decide(unlabelled, read_policy("retrain_on_estimate: true")).rule == "hysteresis"
+    moderate = evidence("drift", "moderate", "cannot tell", estimate="degraded")
+    assert decide(moderate, read_policy("{retrain_on_estimate: true, retrain_on_drift_severity: moderate}")).rule == "hysteresis"
+
+
+def test_far_from_what_it_learned_an_estimate_is_not_trusted() -> None:
     severe = evidence("drift", "severe", "cannot tell", estimate="degraded")
-    assert decide(severe, read_policy("retrain_on_estimate: true")).rule == "input_drift"
+    made = decide(severe, read_policy("retrain_on_estimate: true"))
+    assert made.rule == "input_drift"
+    said = next(trigger for trigger in made.triggers if trigger.name == "performance")
+    assert (said.verdict, said.sentence.endswith("confidences were never tested there and the estimate may be far off.")) == ("cannot tell", True)
 
 
 LARGER = {"errors": {"verdict": "changed", "worse": True}}
@@ -142,7 +150,7 @@ FINE = {"errors": {"verdict": "unchanged", "worse": False}}
         ),
         ("insufficient", {"verdict": "holds", **FINE}, "The model is still fine; whether the inputs moved cannot be told."),
         ("drift", {"verdict": "cannot tell"}, "The inputs moved; whether the model is still fine cannot be told without labels."),
-        ("drift", {"verdict": "cannot tell", "estimate": ESTIMATES["holds"]}, "cannot be told without labels. Estimated: 0.78."),
+        ("no drift", {"verdict": "cannot tell"}, "The inputs look the same; whether the model is still fine cannot be told without labels."),
         ("insufficient", {"verdict": "cannot tell"}, ""),
     ],
 )

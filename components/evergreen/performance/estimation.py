@@ -3,7 +3,8 @@
 Confidence-based performance estimation (CBPE; NannyML, "How it works: performance estimation"): when 0.7 means seven in ten, the
 probabilities say which labels to expect, and with them which score. Guillory et al., "Predicting with Confidence on Unseen Distributions"
 (ICCV 2021), show that confidences follow the accuracy over many shifts of the inputs. Neither sees a changed relation between inputs and label:
-the estimate says what the score is if only the inputs moved.
+the estimate says what the score is if only the inputs moved, and not far beyond what the model has learned from: there confidences were never
+tested (NannyML names both limits; trees in particular go on with the confidence they had at the edge).
 
 Labels are drawn from the probabilities many times and each draw is scored; the interval holds what the labels, once they come, may show. The
 probabilities are bent first so that they agree with the baseline's reliability curve (intercept and slope of a logistic recalibration; Cox,
@@ -191,7 +192,7 @@ def make_estimate(
     result = Estimate(True, "", metric.name, found.score, found.lower, found.upper, rows=rows, calibration_error=curve.error)
     result.sentence = (
         f"Estimated from the champion's confidences, without labels: {metric.name} is {found.score:.4g} ({found.lower:.4g} to {found.upper:.4g}) on "
-        f"{rows:,} {of_rows}, if the relation between inputs and label is what it was."
+        f"{rows:,} {of_rows}, if the relation between inputs and label is what it was and the inputs lie where the champion has learned."
     )
     if baseline is not None:
         result.drop = baseline.score - found.score

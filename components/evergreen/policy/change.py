@@ -20,9 +20,7 @@ def what_moved(drift: dict[str, Any], performance: dict[str, Any]) -> str:
         if not told or verdict == "no champion":
             return ""
         inputs = "The inputs moved" if moved else "The inputs look the same"
-        estimate = performance.get("estimate") or {}
-        known = f" {estimate['sentence']}" if estimate.get("available") else ""
-        return f"{inputs}; whether the model is still fine cannot be told without labels.{known}"
+        return f"{inputs}; whether the model is still fine cannot be told without labels."
     if not told:
         fine = "The model is worse" if verdict == "degraded" else "The model is still fine"
         return f"{fine}; whether the inputs moved cannot be told."

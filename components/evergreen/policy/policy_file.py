@@ -81,7 +81,8 @@ class Policy(_Strict):
         budget: Most retrainings in a period; None is any number.
         vetoes: What stands against a retraining: ``insufficient_data`` (neither drift nor performance can be told), ``contract_warnings`` (the
             data passed with warnings), ``rollout_under_way`` (a version waits for approval or is being rolled out).
-        retrain_on_estimate: Whether a score that is estimated without labels may retrain where there is no measured one.
+        retrain_on_estimate: Whether a score that is estimated without labels may retrain where there is no measured one and the inputs do
+            not drift severely: far from what a model learned its confidences are not to be trusted.
         performance: How performance is watched.
         feedback: How feedback of users is weighed.
     """

@@ -92,7 +92,7 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
 
     Args:
         evidence: What is known.
-        on_estimate: Whether an estimate without labels may fire where there is no measurement.
+        on_estimate: Whether an estimate without labels may fire where there is no measurement and the inputs do not drift severely.
     """
     result = evidence.performance
     score, margin = result.get("score"), result.get("margin")
@@ -105,17 +105,22 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
         return Trigger("performance", score, margin, "quiet", words)
     if verdict in ("cannot tell", "no champion"):
         why = str(result.get("sentence") or ("There is no champion." if verdict == "no champion" else "There are too few labelled rows."))
-        return _untold(f"Whether performance holds cannot be told: {why}", result, on_estimate=on_estimate)
+        far = str(evidence.drift.get("severity")) == "severe"
+        return _untold(f"Whether performance holds cannot be told: {why}", result, far=far, on_estimate=on_estimate)
     raise PolicyError(
         f"performance result: verdict {verdict!r} is unknown; expected 'holds', 'degraded', 'cannot tell' or 'no champion'. Check monitor_performance."
     )
 
 
-def _untold(words: str, result: dict[str, Any], *, on_estimate: bool) -> Trigger:
+def _untold(words: str, result: dict[str, Any], *, far: bool, on_estimate: bool) -> Trigger:
     estimate, margin = result.get("estimate") or {}, result.get("margin")
     if not estimate.get("available"):
         return Trigger("performance", result.get("score"), margin, "cannot tell", words)
     known = f"{words} {estimate['sentence']}"
+    if far:
+        # A model's confidences were only ever seen to be right near what it learned from; far from it, severe drift speaks for itself.
+        known += " The inputs drift severely, so the champion's confidences were never tested there and the estimate may be far off."
+        return Trigger("performance", estimate["score"], margin, "cannot tell", known)
     if estimate.get("verdict") != "degraded":
         return Trigger("performance", estimate["score"], margin, "cannot tell", known)
     fell = f"That is {estimate['drop']:.3g} below the score at the champion's promotion, more than chance explains"
