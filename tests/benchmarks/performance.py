@@ -16,7 +16,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from evergreen.evaluation.calibration import measure_calibration
-from evergreen.performance.estimation import ReliabilityCurve, estimate_score, why_unavailable
+from evergreen.performance.estimation import estimate_score
+from evergreen.performance.reliability import ReliabilityCurve, why_unavailable
 from evergreen.policy.feedback import feedback
 from evergreen.policy.feedback_settings import FeedbackSettings
 from evergreen.policy.triggers import Evidence

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from evergreen.evaluation.calibration import measure_calibration
-from evergreen.performance.estimation import ReliabilityCurve, estimate_score, make_estimate, why_unavailable
+from evergreen.performance.estimation import Estimate, EstimateRequest, estimate_score, make_estimate
+from evergreen.performance.reliability import ReliabilityCurve, why_unavailable
 from evergreen.scoring import Interval, Predictions, resolve_metric
 
 ASKED: dict[str, Any] = {"task": "classification", "metric": "accuracy", "classes": 2, "probabilities": True, "maximum_error": 0.05}
@@ -121,13 +122,16 @@ def test_an_estimate_says_that_it_is_one_and_whether_the_score_fell() -> None:
     random = np.random.default_rng(2)
     curve, now = curve_of(said(random, 1000)), said(random, 1000)
     measure = resolve_metric("accuracy", "classification")
-    given: dict[str, Any] = {"of_rows": "rows without a label", "margin": 0.0, "seed": 1}
-    held = make_estimate(measure, now, curve, baseline=Interval(0.75, 0.72, 0.78), **given)
+
+    def estimate(baseline: Interval, margin: float = 0.0) -> Estimate:
+        return make_estimate(now, curve, EstimateRequest(measure, "rows without a label", baseline, margin=margin))
+
+    held = estimate(Interval(0.75, 0.72, 0.78))
     assert held.sentence.startswith("Estimated from the champion's confidences, without labels: accuracy is 0.7")
     assert (held.verdict, held.rows, held.available) == ("holds", 1000, True)
-    fell = make_estimate(measure, now, curve, baseline=Interval(0.95, 0.93, 0.97), **given)
+    fell = estimate(Interval(0.95, 0.93, 0.97))
     assert (fell.verdict, fell.drop_lower is not None and fell.drop_lower > 0) == ("degraded", True)
-    assert make_estimate(measure, now, curve, baseline=Interval(0.95, 0.93, 0.97), **{**given, "margin": 0.5}).verdict == "holds"
+    assert estimate(Interval(0.95, 0.93, 0.97), margin=0.5).verdict == "holds"
     sure = Predictions(np.ones(50), np.ones(50, dtype=int), np.tile([0.0, 1.0], (50, 1)), [0, 1])
-    undefined = make_estimate(resolve_metric("roc_auc", "classification"), sure, curve, baseline=None, **given)
+    undefined = make_estimate(sure, curve, EstimateRequest(resolve_metric("roc_auc", "classification"), "rows", Interval(0.9, 0.8, 1.0)))
     assert (undefined.available, "not defined on most draws" in undefined.sentence) == (False, True)

@@ -21,20 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.custom_metric import is_custom
+from evergreen.performance.reliability import ReliabilityCurve, logit_of, recalibration, why_unavailable
 from evergreen.row_statistics import row_statistics, score_once
 from evergreen.scoring import NORMAL_QUANTILE, Interval, Predictions, ScoringError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from evergreen.performance.watched_rows import Watched
     from evergreen.scoring import Metric
 
 DRAWS = 400
 MOST_ROWS = 5000
-FEWEST_CALIBRATION_ROWS = 100
-SMALLEST = 1e-6
-NEWTON_STEPS = 20
-TOP_CLASS_METRICS = ("accuracy",)
-"""What the probability of the predicted class alone tells; it is all that is checked for more than two classes."""
 
 
 @dataclass
@@ -71,56 +69,54 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class ReliabilityCurve:
-    """The baseline's calibration: mean probability, share that came true, and rows of each bin, each of shape (bins,)."""
+class EstimateRequest:
+    """What is to be estimated.
 
-    error: float
-    predicted: np.ndarray[Any, Any]
-    observed: np.ndarray[Any, Any]
-    rows: np.ndarray[Any, Any]
+    Attributes:
+        metric: The metric.
+        of_rows: Which rows these are, for the sentence.
+        baseline: The baseline's score with its interval.
+        calibration: The baseline's calibration, as `evergreen.evaluation.calibration` measured it; None when it holds none.
+        maximum_error: The largest expected calibration error of a model that is trusted.
+        margin: Smallest drop that matters.
+        seed: Seed of the draws.
+    """
 
-    @classmethod
-    def read(cls, content: dict[str, Any] | None) -> ReliabilityCurve | None:
-        """Return the curve that a baseline holds, or None when it holds none."""
-        if not content or not content.get("rows"):
-            return None
-        arrays = (np.array(content[name], dtype=np.float64) for name in ("predicted", "observed", "rows"))
-        return cls(float(content["error"]), *arrays)
+    metric: Metric
+    of_rows: str
+    baseline: Interval
+    calibration: dict[str, Any] | None = None
+    maximum_error: float = 0.05
+    margin: float = 0.0
+    seed: int = 7
 
 
-def why_unavailable(*, task: str, metric: str, classes: int, probabilities: bool, curve: ReliabilityCurve | None, maximum_error: float) -> str:
-    """Return why there can be no estimate, as the end of a sentence; empty when there can be one.
-
-    A model counts as uncalibrated when its expected calibration error is above the maximum and larger than chance gives a calibrated model
-    on so many rows (95 % quantile of draws from its own probabilities).
+def estimate_rows(watched: Watched, rows: pd.DataFrame, request: EstimateRequest, *, target_column: str) -> Estimate:
+    """Return an estimate for rows without labels, or why there can be none.
 
     Args:
-        task: ``classification`` or ``regression``.
-        metric: The metric's name.
-        classes: Number of classes.
-        probabilities: Whether the model gives probabilities.
-        curve: The baseline's calibration.
-        maximum_error: The largest expected calibration error of a model that is trusted.
+        watched: The model.
+        rows: The rows.
+        request: What is to be estimated.
+        target_column: The label.
     """
-    total = 0 if curve is None else int(curve.rows.sum())
-    obstacles = (
-        (task != "classification", "a regression model says no probabilities; its errors can only be known from labels"),
-        (not probabilities, "the model gives no probabilities"),
-        (is_custom(metric), f"{metric} is a function of your own, which may look at more than labels and probabilities"),
-        (classes > 2 and metric not in TOP_CLASS_METRICS, f"for {classes} classes only {TOP_CLASS_METRICS[0]} can be estimated, not {metric}"),
-        (curve is None, "the champion's baseline holds no calibration; a version that is promoted from now on does"),
-        (total < FEWEST_CALIBRATION_ROWS, f"whether the model is calibrated was seen on {total} rows only; {FEWEST_CALIBRATION_ROWS} are needed"),
-        (_uncalibrated(curve, maximum_error), f"the model is not calibrated: {_calibration_words(curve, maximum_error)}"),
+    name = request.metric.name
+    try:
+        said = watched.predictions(rows, target_column=target_column, labelled=False)
+    except ScoringError as error:
+        return Estimate(False, f"An estimate without labels is not available: {error}", name, rows=len(rows))
+    curve = ReliabilityCurve.read(request.calibration)
+    why_not = why_unavailable(
+        task=watched.description.task,
+        metric=name,
+        classes=len(watched.description.classes),
+        probabilities=said.probabilities is not None,
+        curve=curve,
+        maximum_error=request.maximum_error,
     )
-    return next((words for stands, words in obstacles if stands), "")
-
-
-def _uncalibrated(curve: ReliabilityCurve | None, maximum_error: float) -> bool:
-    return curve is not None and curve.error > maximum_error and curve.error > _chance_error(curve)
-
-
-def _calibration_words(curve: ReliabilityCurve | None, maximum_error: float) -> str:
-    return "" if curve is None else f"its expected calibration error at promotion was {curve.error:.3g}, above {maximum_error:g}"
+    if why_not or curve is None:
+        return Estimate(False, f"An estimate without labels is not available, because {why_not}.", name, rows=len(rows))
+    return make_estimate(said, curve, request)
 
 
 def estimate_score(metric: Metric, predictions: Predictions, curve: ReliabilityCurve, *, seed: int) -> Interval:
@@ -141,7 +137,7 @@ def estimate_score(metric: Metric, predictions: Predictions, curve: ReliabilityC
     assert predictions.probabilities is not None  # noqa: S101  # the caller has asked why_unavailable
     probabilities, predicted = predictions.probabilities[chosen], predictions.predicted[chosen]
     classes = np.asarray(predictions.classes)
-    bends = generator.multivariate_normal(*_recalibration(curve), size=DRAWS)
+    bends = generator.multivariate_normal(*recalibration(curve), size=DRAWS)
     scores = np.full(DRAWS, np.nan)
     score: Callable[[Predictions], float] | None = None
     for draw, (shift, slope) in enumerate(bends):
@@ -163,42 +159,28 @@ def estimate_score(metric: Metric, predictions: Predictions, curve: ReliabilityC
     return Interval(float(defined.mean()), float(lower), float(upper))
 
 
-def make_estimate(
-    metric: Metric,
-    predictions: Predictions,
-    curve: ReliabilityCurve,
-    *,
-    of_rows: str,
-    baseline: Interval | None,
-    margin: float,
-    seed: int,
-) -> Estimate:
+def make_estimate(predictions: Predictions, curve: ReliabilityCurve, request: EstimateRequest) -> Estimate:
     """Return the estimate in words and numbers, beside the baseline's score.
 
     Args:
-        metric: What to estimate.
         predictions: What the model said.
         curve: The baseline's calibration.
-        of_rows: Which rows these are, for the sentence.
-        baseline: The baseline's score with its interval.
-        margin: Smallest drop that matters.
-        seed: Seed of the draws.
+        request: The metric, and what the estimate is compared with.
     """
-    rows = len(predictions)
+    name, rows = request.metric.name, len(predictions)
     try:
-        found = estimate_score(metric, predictions, curve, seed=seed)
+        found = estimate_score(request.metric, predictions, curve, seed=request.seed)
     except ScoringError as error:
-        return Estimate(False, f"An estimate without labels is not available, because of this: {error}", metric.name, rows=rows)
-    result = Estimate(True, "", metric.name, found.score, found.lower, found.upper, rows=rows, calibration_error=curve.error)
+        return Estimate(False, f"An estimate without labels is not available, because of this: {error}", name, rows=rows)
+    result = Estimate(True, "", name, found.score, found.lower, found.upper, rows=rows, calibration_error=curve.error)
     result.sentence = (
-        f"Estimated from the champion's confidences, without labels: {metric.name} is {found.score:.4g} ({found.lower:.4g} to {found.upper:.4g}) on "
-        f"{rows:,} {of_rows}, if the relation between inputs and label is what it was and the inputs lie where the champion has learned."
+        f"Estimated from the champion's confidences, without labels: {name} is {found.score:.4g} ({found.lower:.4g} to {found.upper:.4g}) on "
+        f"{rows:,} {request.of_rows}, if the relation between inputs and label is what it was and the inputs lie where the champion has learned."
     )
-    if baseline is not None:
-        result.drop = baseline.score - found.score
-        spread = math.hypot(*((interval.upper - interval.lower) / (2 * NORMAL_QUANTILE) for interval in (baseline, found)))
-        result.drop_lower, result.drop_upper = result.drop - NORMAL_QUANTILE * spread, result.drop + NORMAL_QUANTILE * spread
-        result.verdict = "degraded" if result.drop_lower > 0 and result.drop > margin else "holds"
+    result.drop = request.baseline.score - found.score
+    spread = math.hypot(*((interval.upper - interval.lower) / (2 * NORMAL_QUANTILE) for interval in (request.baseline, found)))
+    result.drop_lower, result.drop_upper = result.drop - NORMAL_QUANTILE * spread, result.drop + NORMAL_QUANTILE * spread
+    result.verdict = "degraded" if result.drop_lower > 0 and result.drop > request.margin else "holds"
     return result
 
 
@@ -215,33 +197,5 @@ def _quickest(metric: Metric, drawn: Predictions) -> Callable[[Predictions], flo
 
 
 def _bent(probability: np.ndarray[Any, Any], shift: float, slope: float) -> np.ndarray[Any, Any]:
-    bent: np.ndarray[Any, Any] = 1 / (1 + np.exp(-(shift + slope * _logit(probability))))
+    bent: np.ndarray[Any, Any] = 1 / (1 + np.exp(-(shift + slope * logit_of(probability))))
     return bent
-
-
-def _logit(probability: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
-    logit: np.ndarray[Any, Any] = np.log(inside / (1 - inside))
-    return logit
-
-
-def _recalibration(curve: ReliabilityCurve) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return intercept and slope that bend probabilities onto the curve, shape (2,), and their covariance, shape (2, 2)."""
-    logit = _logit(curve.predicted)
-    design = np.stack([np.ones_like(logit), logit], axis=1)
-    # A weak prior at "no bending": with all confidences alike nothing else says what the slope is.
-    start, bend = np.array([0.0, 1.0]), np.array([0.0, 1.0])
-    for _ in range(NEWTON_STEPS):
-        expected = 1 / (1 + np.exp(-design @ bend))
-        gradient = design.T @ (curve.rows * (curve.observed - expected)) - (bend - start)
-        information = design.T @ (design * (curve.rows * expected * (1 - expected))[:, None]) + np.eye(2)
-        bend = bend + np.linalg.solve(information, gradient)
-    return bend, np.linalg.inv(information)
-
-
-def _chance_error(curve: ReliabilityCurve) -> float:
-    generator = np.random.default_rng(0)
-    counts = curve.rows.astype(np.int64)
-    observed = generator.binomial(counts, np.clip(curve.predicted, 0, 1), size=(1000, len(counts))) / counts
-    errors = (counts * np.abs(observed - curve.predicted)).sum(axis=1) / counts.sum()
-    return float(np.quantile(errors, 0.95))

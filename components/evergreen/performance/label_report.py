@@ -10,7 +10,7 @@ from evergreen.artifacts import PRESENT, is_present, read_frame, write_absent, w
 from evergreen.columns import iso_time
 from evergreen.performance.label_join import LOGGED, JoinSettings, LabelJoin, join_predictions
 from evergreen.performance.prediction_log import PREDICTED_AT, read_prediction_log
-from evergreen.performance.report import report_numbers
+from evergreen.performance.report import report_numbers, unlike_section
 from evergreen.performance.unlabelled_rows import UNLIKE, compare_unlabelled
 from evergreen.reporting.page import Section, Table, Tone, render_page
 
@@ -86,7 +86,5 @@ def join_page(result: LabelJoin) -> str:
     ]
     sections.append(Section("Numbers", table=Table(["", "Number"], counts, note=f"Horizon: {result.horizon_days:g} days after the prediction.")))
     if unlike:
-        rows = [(item["name"], item["severity"], item["reason"]) for item in unlike["features"]]
-        table = Table(["Column", "Difference", "Why"], rows) if rows else None
-        sections.append(Section("Labelled and unlabelled rows", [unlike["sentence"]], table=table))
+        sections.append(unlike_section(unlike))
     return render_page("Predictions and their labels", result.sentence, tone, sections)

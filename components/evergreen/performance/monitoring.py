@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.artifacts import is_present, read_frame, read_json
 from evergreen.performance.error_drift import compare_errors
 from evergreen.performance.errors import PerformanceError
-from evergreen.performance.estimation import Estimate, ReliabilityCurve, make_estimate, why_unavailable
+from evergreen.performance.estimation import EstimateRequest, estimate_rows
 from evergreen.performance.slice_scores import score_parts, worst_part
 from evergreen.performance.unlabelled_rows import compare_unlabelled
 from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, Watched, as_logged, asked_now, new_rows
@@ -117,8 +117,8 @@ def monitor(
 
     logged = predictions == LOG
     watched = as_logged(read_description(model.path), str(model.metadata.get("version", ""))) if logged else asked_now(load_model(model.path))
-    frame, window_end = read_frame(current_data.path), current_data.metadata.get("window_end")
-    return _monitor(watched, read_json(baseline.path), frame, window_end=window_end, columns=columns, settings=settings, logged=logged, seed=seed)
+    question = _Question(watched, read_json(baseline.path), columns, settings, logged=logged, seed=seed)
+    return _monitor(question, read_frame(current_data.path), current_data.metadata.get("window_end"))
 
 
 def monitor_rows(
@@ -135,53 +135,48 @@ def monitor_rows(
 
     Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves in place of artifacts.
     """
-    return _monitor(asked_now(champion), baseline, frame, window_end=window_end, columns=columns, settings=settings, logged=False, seed=seed)
+    return _monitor(_Question(asked_now(champion), baseline, columns, settings, logged=False, seed=seed), frame, window_end)
 
 
-def _monitor(
-    watched: Watched,
-    baseline: dict[str, Any],
-    frame: pd.DataFrame,
-    *,
-    window_end: str | None,
-    columns: WatchedColumns,
-    settings: PerformanceSettings,
-    logged: bool,
-    seed: int,
-) -> Performance:
-    result = Performance("cannot tell", metric=str(baseline.get("metric") or ""), margin=settings.margin, predictions=LOG if logged else CHAMPION)
+@dataclass(frozen=True)
+class _Question:
+    """What is asked about a window's rows: of whom, compared with what, and how."""
+
+    watched: Watched
+    baseline: dict[str, Any]
+    columns: WatchedColumns
+    settings: PerformanceSettings
+    logged: bool
+    seed: int
+
+
+def _monitor(question: _Question, frame: pd.DataFrame, window_end: str | None) -> Performance:
+    baseline, columns = question.baseline, question.columns
+    result = Performance("cannot tell", metric=str(baseline.get("metric") or ""), margin=question.settings.margin)
+    result.predictions = LOG if question.logged else CHAMPION
     result.baseline_score, result.baseline_lower, result.baseline_upper = (_number(baseline.get(name)) for name in ("score", "lower", "upper"))
     if not result.metric or result.baseline_score is None:
         raise PerformanceError(
             f"baseline: expected a metric and a score, found {baseline.get('metric')!r} and {baseline.get('score')!r}. Promote a model again."
         )
-    rows = new_rows(frame, watched, logged=logged, window_end=window_end, **asdict(columns))
+    rows = new_rows(frame, question.watched, logged=question.logged, window_end=window_end, **asdict(columns))
     result.rows, result.rows_unlabelled = len(rows.labelled), len(rows.unlabelled)
     result.rows_seen_by_champion, result.rows_other_versions = rows.seen, rows.other_versions
-    if logged:
+    if question.logged:
         left_out = (columns.target_column, columns.timestamp_column)
-        result.unlike = compare_unlabelled(rows.unseen, rows.settled, left_out=left_out, seed=seed)
+        result.unlike = compare_unlabelled(rows.unseen, rows.settled, left_out=left_out, seed=question.seed)
     try:
-        metric = resolve_metric(result.metric, watched.description.task)
-        _fill_from_labels(result, watched, rows, metric=metric, baseline=baseline, columns=columns, settings=settings, seed=seed)
+        metric = resolve_metric(result.metric, question.watched.description.task)
+        _fill_from_labels(result, question, rows, metric)
     except ScoringError as error:
         result.sentence = f"Cannot tell: {error}"
     else:
-        result.estimate = _estimate(result, watched, rows, metric=metric, baseline=baseline, columns=columns, settings=settings, seed=seed)
+        _fill_estimate(result, question, rows, metric)
     return result
 
 
-def _fill_from_labels(
-    result: Performance,
-    watched: Watched,
-    rows: NewRows,
-    *,
-    metric: Metric,
-    baseline: dict[str, Any],
-    columns: WatchedColumns,
-    settings: PerformanceSettings,
-    seed: int,
-) -> None:
+def _fill_from_labels(result: Performance, question: _Question, rows: NewRows, metric: Metric) -> None:
+    settings, seed = question.settings, question.seed
     if len(rows.labelled) < settings.minimum_rows:
         result.sentence = (
             f"Cannot tell: {len(rows.labelled)} labelled rows are newer than what the champion has seen ({rows.seen} seen, "
@@ -189,50 +184,33 @@ def _fill_from_labels(
         )
         return
     try:
-        said = watched.predictions(rows.labelled, target_column=columns.target_column)
+        said = question.watched.predictions(rows.labelled, target_column=question.columns.target_column)
         _judge(result, metric, bootstrap_interval(metric, said, confidence=CONFIDENCE, resamples=RESAMPLES, seed=seed), rows=len(said))
     except ScoringError as error:
         # Not the caller's handler: an estimate may still be had.
         result.sentence = f"Cannot tell: {error}"
         return
-    result.errors = asdict(compare_errors(baseline.get("errors"), said))
+    result.errors = asdict(compare_errors(question.baseline.get("errors"), said))
     result.slices = score_parts(rows.labelled, said, metric=metric, settings=settings, seed=seed)
     result.worst_slice = worst_part(result.slices)
 
 
-def _estimate(
-    result: Performance,
-    watched: Watched,
-    rows: NewRows,
-    *,
-    metric: Metric,
-    baseline: dict[str, Any],
-    columns: WatchedColumns,
-    settings: PerformanceSettings,
-    seed: int,
-) -> dict[str, Any] | None:
-    """Return an estimate for the rows without a label, or for all where too few have one; None where there is nothing to estimate."""
-    told = result.score is not None
+def _fill_estimate(result: Performance, question: _Question, rows: NewRows, metric: Metric) -> None:
+    """Estimate the rows without a label, or all where too few have one; nothing where there is nothing to estimate."""
+    told, settings = result.score is not None, question.settings
     asked = rows.unlabelled if told else rows.unseen
     if settings.estimate == "off" or len(asked) < settings.minimum_rows:
-        return None
-    curve = ReliabilityCurve.read(baseline.get("calibration"))
-    try:
-        said = watched.predictions(asked, target_column=columns.target_column, labelled=False)
-    except ScoringError as error:
-        return asdict(Estimate(False, f"An estimate without labels is not available: {error}", metric.name, rows=len(asked)))
-    why_not = why_unavailable(
-        task=watched.description.task,
-        metric=metric.name,
-        classes=len(watched.description.classes),
-        probabilities=said.probabilities is not None,
-        curve=curve,
+        return
+    request = EstimateRequest(
+        metric=metric,
+        of_rows="rows without a settled label" if told else "new rows",
+        baseline=_baseline_interval(result),
+        calibration=question.baseline.get("calibration"),
         maximum_error=settings.maximum_calibration_error,
+        margin=settings.margin,
+        seed=question.seed,
     )
-    if why_not or curve is None:
-        return asdict(Estimate(False, f"An estimate without labels is not available, because {why_not}.", metric.name, rows=len(asked)))
-    of_rows = "rows without a settled label" if told else "new rows"
-    return asdict(make_estimate(metric, said, curve, of_rows=of_rows, baseline=_baseline_interval(result), margin=settings.margin, seed=seed))
+    result.estimate = asdict(estimate_rows(question.watched, asked, request, target_column=question.columns.target_column))
 
 
 def _baseline_interval(result: Performance) -> Interval:

@@ -129,11 +129,14 @@ def _errors(performance: Performance) -> Section | None:
 
 
 def _unlike(performance: Performance) -> Section | None:
-    if performance.unlike is None:
-        return None
-    rows = [(item["name"], item["severity"], item["reason"]) for item in performance.unlike["features"]]
+    return unlike_section(performance.unlike) if performance.unlike else None
+
+
+def unlike_section(unlike: dict[str, Any]) -> Section:
+    """Return whether unlabelled rows differ, and in which columns, as a part of a page."""
+    rows = [(item["name"], item["severity"], item["reason"]) for item in unlike["features"]]
     table = Table(["Column", "Difference", "Why"], rows) if rows else None
-    return Section("Labelled and unlabelled rows", [performance.unlike["sentence"]], table=table)
+    return Section("Labelled and unlabelled rows", [unlike["sentence"]], table=table)
 
 
 def _rows(performance: Performance) -> Section | None:
