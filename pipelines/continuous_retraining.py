@@ -149,6 +149,7 @@ def continuous_retraining(
                 target_column=data_target_column,
                 timestamp_column=data_timestamp_column,
                 label_delay_days=data_label_delay_days,
+                policy_config=policy_config,
                 ledger_uri=state_ledger_uri,
                 run_id=run_id,
             ),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evergreen.drift.component import detect_drift, merge_profiles, plan_shards, profile_shard
     from evergreen.evaluation.component import evaluate_model
     from evergreen.ingestion.component import ingest_data
-    from evergreen.performance.component import monitor_performance
+    from evergreen.performance.component import batch_predict, join_labels, monitor_performance, read_feedback
     from evergreen.policy.component import decide_retraining
     from evergreen.registry.component import keep_champion, load_champion
     from evergreen.reporting.component import record_run
@@ -29,6 +29,9 @@ _ROOM_OF_COMPONENT = {
     "validate_data": "validation",
     "detect_drift": "drift",
     "monitor_performance": "performance",
+    "batch_predict": "performance",
+    "join_labels": "performance",
+    "read_feedback": "performance",
     "decide_retraining": "policy",
     "watch_model": "watching",
     "train_model": "training",
@@ -47,17 +50,20 @@ _ROOM_OF_COMPONENT = {
 
 __all__ = [
     "__version__",
+    "batch_predict",
     "decide_retraining",
     "deploy_model",
     "detect_drift",
     "evaluate_model",
     "ingest_data",
+    "join_labels",
     "keep_champion",
     "load_champion",
     "merge_profiles",
     "monitor_performance",
     "plan_shards",
     "profile_shard",
+    "read_feedback",
     "record_run",
     "refit_model",
     "replay_policy",

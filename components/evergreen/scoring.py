@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.custom_metric import CustomMetricError, custom_scorer, is_custom
 from evergreen.errors import EvergreenError
 from evergreen.resampling import resample
 from evergreen.row_statistics import Statistics, row_statistics, score_once
@@ -28,6 +29,8 @@ REGRESSION_PREFIXES = ("neg_mean_", "neg_median_", "neg_root_mean_", "neg_max_",
 CELLS_IN_MEMORY = 4_000_000
 CELLS_SCORED = 50_000_000
 FEWEST_RESAMPLES = 200
+NORMAL_QUANTILE = 1.959964
+"""The standard normal distribution's quantile for two-sided 95 % intervals."""
 
 
 class ScoringError(EvergreenError):
@@ -65,7 +68,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Metric:
-    """A scikit-learn scorer that works from predictions.
+    """A scikit-learn scorer, or a function of the user's own, that works from predictions.
 
     Attributes:
         name: The scorer's name.
@@ -93,6 +96,8 @@ class Metric:
             raise ScoringError(f"metric {self.name!r}: there are no labelled rows to score. Use a longer window.")
         try:
             score = self._score_at(_precomputed(predictions, self.task), predictions, np.arange(len(predictions)))
+        except CustomMetricError as error:
+            raise ScoringError(str(error)) from error
         except (ValueError, TypeError, AttributeError) as error:
             raise ScoringError(
                 f"metric {self.name!r}: not defined on these {len(predictions)} rows for {self.task}: {error}. Choose another metric or a longer window."
@@ -120,7 +125,7 @@ class Metric:
         scores = np.full(len(draws), np.nan)
         for index, rows in enumerate(draws):
             # A draw with one class only is no error of the user's: it is left out, and counted by the caller.
-            with contextlib.suppress(ValueError, TypeError, AttributeError):
+            with contextlib.suppress(ValueError, TypeError, AttributeError, CustomMetricError):
                 scores[index] = self._score_at(answers, predictions, rows)
         return scores
 
@@ -134,19 +139,27 @@ def resolve_metric(name: str, task: str) -> Metric:
     """Return the metric that a name means for a task.
 
     Args:
-        name: ``auto`` (accuracy, or the negative mean absolute error) or any scikit-learn scorer's name.
+        name: ``auto`` (accuracy, or the negative mean absolute error), any scikit-learn scorer's name, or ``module:function`` (see
+            `evergreen.custom_metric`).
         task: ``classification`` or ``regression``.
 
     Raises:
-        ScoringError: The name or the task is unknown, or the scorer is for the other task.
+        ScoringError: The name or the task is unknown, the scorer is for the other task, or there is no such function.
     """
     from sklearn.metrics import get_scorer, get_scorer_names
 
     if task not in DEFAULT_METRIC:
         raise ScoringError(f"task {task!r}: expected classification or regression.")
     resolved = DEFAULT_METRIC[task] if name.strip() == "auto" else name.strip()
+    if is_custom(resolved):
+        try:
+            return Metric(name=resolved, task=task, scorer=custom_scorer(resolved))
+        except CustomMetricError as error:
+            raise ScoringError(str(error)) from error
     if resolved not in get_scorer_names():
-        raise ScoringError(f"metric {name!r}: expected auto or the name of a scikit-learn scorer: {', '.join(get_scorer_names())}.")
+        raise ScoringError(
+            f"metric {name!r}: expected auto or the name of a scikit-learn scorer: {', '.join(get_scorer_names())}; or module:function of your own."
+        )
     if task == "classification" and resolved.startswith(REGRESSION_PREFIXES):
         raise ScoringError(f"metric {name!r}: is for regression and the task is classification. Choose one such as accuracy, roc_auc or neg_log_loss.")
     return Metric(name=resolved, task=task, scorer=get_scorer(resolved))

@@ -277,8 +277,11 @@ def test_an_alias_that_somebody_moved_meanwhile_is_set_right_by_the_retry(world:
 def test_a_second_gate_renews_the_evidence_of_a_version_that_waited(world: World) -> None:
     inputs = world.challenger("a")
     world.promote(world.passed(inputs), approval="required")
-    challenger = world.passed(inputs, challenger_score=0.77)
+    watched = {"errors": {"measure": "log loss", "rows": 2, "values": [0.1, 0.7]}, "calibration": {"error": 0.01, "rows": [120]}}
+    challenger = world.passed(inputs, challenger_score=0.77, **watched)
     world.promote(challenger, run="run-2")
     location = world.client.get_logged_model(challenger.model_id).artifact_location.removeprefix("file://")
-    assert read_json(Path(location) / "evergreen" / "baseline.json")["score"] == 0.77
+    baseline = read_json(Path(location) / "evergreen" / "baseline.json")
+    assert baseline["score"] == 0.77
+    assert {name: baseline[name] for name in watched} == watched
     assert world.versions() == ["1"]

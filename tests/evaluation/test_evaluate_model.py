@@ -146,6 +146,28 @@ def test_another_metric(evaluate: Callable[..., Any], new: Any, old: Any, holdou
     assert found["naive_score"] == pytest.approx(0.5)
 
 
+def test_a_metric_of_the_users_own(
+    evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame, *, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "umbrella_shop.py").write_text(
+        "def profit(labels, predicted, *, probabilities, classes):\n    return 5.0 * (predicted & labels).mean() - predicted.mean()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    answer, found, _ = evaluate(new, old, holdout, metric="umbrella_shop:profit", floors='{"umbrella_shop:profit": 0.5}', resamples=300)
+    assert (answer, found["metric"]) == ("promote", "umbrella_shop:profit")
+    assert found["difference_lower"] > 0
+    with pytest.raises(EvaluationError, match="evaluation_metric 'umbrella_shop:loss': module 'umbrella_shop' has no 'loss'"):
+        evaluate(new, old, holdout, metric="umbrella_shop:loss")
+
+
+def test_errors_are_kept_for_monitoring(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame, tmp_path: Path) -> None:
+    _, found, _ = evaluate(new, old, holdout)
+    assert (found["errors"]["measure"], found["errors"]["rows"], len(found["errors"]["values"])) == ("log loss", 240, 240)
+    assert found["errors"]["values"] == sorted(found["errors"]["values"])
+    record = json.loads((tmp_path / "ledger" / "runs" / "run-1" / "evaluate_model.json").read_text())
+    assert "errors" not in record["details"]
+
+
 def test_an_undefined_metric_cannot_tell(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
     answer, found, artifacts = evaluate(new, old, holdout.assign(rain=1), metric="roc_auc")
     assert (answer, found["conclusion"]) == ("reject", "cannot tell")

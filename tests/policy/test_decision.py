@@ -14,12 +14,24 @@ from evergreen.policy.component import decide_retraining
 from evergreen.policy.decision import decide
 from evergreen.policy.errors import PolicyError
 from evergreen.policy.policy_file import Hysteresis, Policy, read_policy
+from evergreen.policy.report import decision_page
 from evergreen.policy.triggers import Evidence
 
 AT_ONCE = Hysteresis(needed=1, windows=1)
 BASELINE = {"present": True, "version": "3", "fit_end": "1981-01-01T00:00:00Z"}
 DRIFTS = [("no drift", "none"), ("drift", "slight"), ("drift", "moderate"), ("drift", "severe"), ("insufficient", "none"), ("no champion", "none")]
-TRIGGERS = ("no_champion", "explicit_request", "external_event", "performance", "follow_up", "input_drift", "prediction_drift", "new_data", "model_age")
+TRIGGERS = (
+    "no_champion",
+    "explicit_request",
+    "external_event",
+    "performance",
+    "follow_up",
+    "input_drift",
+    "prediction_drift",
+    "feedback",
+    "new_data",
+    "model_age",
+)
 PERFORMANCES = ["holds", "degraded", "cannot tell", "no champion"]
 SCORES = {
     "metric": "accuracy",
@@ -33,11 +45,34 @@ SCORES = {
 }
 
 
+def heard(bad: float) -> dict[str, Any]:
+    """Feedback of 40 users, of which a share is bad."""
+    return {"present": True, "rows": 400, "sources": [{"source": f"user{number}", "rows": 10, "negative": 10 * bad} for number in range(40)]}
+
+
+FEEDBACK = {"nothing": {}, "praise": heard(0.1), "complaints": heard(0.9), "too little": {**heard(0.9), "sources": heard(0.9)["sources"][:4]}}
+ESTIMATES = {
+    "none": None,
+    "not available": {"available": False, "sentence": "An estimate is not available."},
+    "holds": {"available": True, "sentence": "Estimated: 0.78.", "verdict": "holds", "score": 0.78, "drop": 0.0},
+    "degraded": {"available": True, "sentence": "Estimated: 0.55.", "verdict": "degraded", "score": 0.55, "drop": 0.231},
+}
+
+
 def evidence(
-    drift: str = "no drift", severity: str = "none", performance: str = "holds", *, champion: bool = True, mode: str = "auto", end: str = "latest"
+    drift: str = "no drift",
+    severity: str = "none",
+    performance: str = "holds",
+    *,
+    champion: bool = True,
+    mode: str = "auto",
+    end: str = "latest",
+    feedback: str = "nothing",
+    estimate: str = "none",
 ) -> Evidence:
     baseline = BASELINE if champion else {"present": False}
-    return Evidence({"verdict": drift, "severity": severity}, {"verdict": performance, **SCORES}, baseline, mode, end)
+    result = {"verdict": performance, "estimate": ESTIMATES[estimate], **SCORES}
+    return Evidence({"verdict": drift, "severity": severity}, result, baseline, mode, end, feedback=FEEDBACK[feedback])
 
 
 @pytest.mark.parametrize("mode", ["auto", "force", "dry-run"])
@@ -45,32 +80,85 @@ def evidence(
 @pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("maximum", [None, 10.0])
 def test_truth_table(mode: str, champion: bool, old: bool, maximum: float | None) -> None:
-    for (drift, severity), performance in itertools.product(DRIFTS, PERFORMANCES):
-        end = "1981-02-01T00:00:00Z" if old else "1981-01-05T00:00:00Z"
-        made = decide(evidence(drift, severity, performance, champion=champion, mode=mode, end=end), Policy(maximum_model_age_days=maximum, hysteresis=AT_ONCE))
+    end = "1981-02-01T00:00:00Z" if old else "1981-01-05T00:00:00Z"
+    for (drift, severity), performance, feedback, estimate, on_estimate in itertools.product(DRIFTS, PERFORMANCES, FEEDBACK, ESTIMATES, (False, True)):
+        given = evidence(drift, severity, performance, champion=champion, mode=mode, end=end, feedback=feedback, estimate=estimate)
+        made = decide(given, Policy(maximum_model_age_days=maximum, hysteresis=AT_ONCE, retrain_on_estimate=on_estimate))
         untold = performance in ("cannot tell", "no champion")
-        if not champion:
-            rule = "no_champion"
-        elif mode == "force":
-            rule = "explicit_request"
-        elif performance == "degraded":
-            rule = "performance"
-        elif old and maximum:
-            rule = "model_age"
-        elif severity == "severe" and untold:
-            rule = "input_drift"
-        else:
-            rule = "alert_only" if drift == "drift" else "all_quiet"
+        estimated = untold and estimate == "degraded" and on_estimate and severity != "severe"
+        asking = {
+            "no_champion": not champion,
+            "explicit_request": mode == "force",
+            "performance": performance == "degraded" or estimated,
+            "feedback": feedback == "complaints",
+            "model_age": old and maximum is not None,
+            "input_drift": severity == "severe" and untold,
+            "alert_only": drift == "drift",
+            "all_quiet": True,
+        }
+        rule = next(name for name, asks in asking.items() if asks)
         assert made.rule == rule
         assert made.decision == ("keep" if rule in ("alert_only", "all_quiet") else "retrain")
-        assert made.alert is (drift == "drift" or performance == "degraded")
+        assert made.alert is (drift == "drift" or performance == "degraded" or estimated or feedback == "complaints")
         assert made.reasons
         assert all(reason.endswith(".") and reason[0].isupper() for reason in made.reasons)
         if champion and performance == "cannot tell":
             assert any("cannot be told" in reason for reason in made.reasons)
         if champion and drift == "insufficient":
             assert any("Whether the inputs drift cannot be told" in reason for reason in made.reasons)
+        if untold and champion and estimate in ("holds", "degraded"):
+            assert any("Estimated: " in reason for reason in made.reasons)
         assert [trigger.name for trigger in made.triggers] == list(TRIGGERS)
+
+
+def test_an_estimate_is_shown_and_retrains_only_where_the_policy_says_so() -> None:
+    unlabelled = evidence(performance="cannot tell", estimate="degraded")
+    made = decide(unlabelled, Policy(hysteresis=AT_ONCE))
+    assert (made.decision, made.rule) == ("keep", "all_quiet")
+    assert made.reasons[0].endswith(
+        "Estimated: 0.55. That is 0.231 below the score at the champion's promotion, more than chance explains; the policy does not retrain on an estimate."
+    )
+    assert decide(unlabelled, read_policy("{retrain_on_estimate: true, hysteresis: {needed: 1, windows: 1}}")).rule == "performance"
+    assert decide(unlabelled, read_policy("retrain_on_estimate: true")).rule == "hysteresis"
+    moderate = evidence("drift", "moderate", "cannot tell", estimate="degraded")
+    assert decide(moderate, read_policy("{retrain_on_estimate: true, retrain_on_drift_severity: moderate}")).rule == "hysteresis"
+
+
+def test_far_from_what_it_learned_an_estimate_is_not_trusted() -> None:
+    severe = evidence("drift", "severe", "cannot tell", estimate="degraded")
+    made = decide(severe, read_policy("retrain_on_estimate: true"))
+    assert made.rule == "input_drift"
+    said = next(trigger for trigger in made.triggers if trigger.name == "performance")
+    assert (said.verdict, said.sentence.endswith("confidences were never tested there and the estimate may be far off.")) == ("cannot tell", True)
+
+
+LARGER = {"errors": {"verdict": "changed", "worse": True}}
+FINE = {"errors": {"verdict": "unchanged", "worse": False}}
+
+
+@pytest.mark.parametrize(
+    ("drift", "performance", "sentence"),
+    [
+        ("drift", {"verdict": "holds", **FINE}, "The inputs moved, and the model is still fine."),
+        ("no drift", {"verdict": "holds", **FINE}, "Neither the inputs nor the champion's errors moved."),
+        ("drift", {"verdict": "degraded", **LARGER}, "The inputs moved, and the model is worse."),
+        ("no drift", {"verdict": "degraded", **LARGER}, "The inputs look the same, and the model is worse: the relation between inputs and label changed"),
+        (
+            "no drift",
+            {"verdict": "holds", **LARGER},
+            "The inputs look the same, and the champion's errors are larger, though not its score worse: the",
+        ),
+        ("insufficient", {"verdict": "holds", **FINE}, "The model is still fine; whether the inputs moved cannot be told."),
+        ("drift", {"verdict": "cannot tell"}, "The inputs moved; whether the model is still fine cannot be told without labels."),
+        ("no drift", {"verdict": "cannot tell"}, "The inputs look the same; whether the model is still fine cannot be told without labels."),
+        ("insufficient", {"verdict": "cannot tell"}, ""),
+    ],
+)
+def test_what_moved_is_said(drift: str, performance: dict[str, Any], sentence: str) -> None:
+    made = decide(Evidence({"verdict": drift, "severity": "slight"}, performance, BASELINE, "auto", "latest"), Policy())
+    assert sentence in made.change
+    assert bool(made.change) is bool(sentence)
+    assert made.change.replace("'", "&#39;") in decision_page(made)
 
 
 def test_reasons_hold_numbers() -> None:

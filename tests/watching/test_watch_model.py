@@ -39,11 +39,14 @@ def inputs(tmp_path: Path, make_events: Callable[..., pd.DataFrame]) -> dict[str
     """A champion's reference and a window that has drifted; the model itself is absent."""
     make_events(days=200).drop(columns="city").to_parquet(tmp_path / "reference", index=False)
     make_events(start="2020-08-01", days=60, seed=3, shift=2.0).drop(columns="city").to_parquet(tmp_path / "current", index=False)
+    said = [{"source": f"user{number}", "rows": 10, "negative": 9} for number in range(20)]
+    (tmp_path / "feedback").write_text(json.dumps({"present": True, "rows": 200, "sources": said}))
     return {
         "reference": dsl.Dataset(name="reference", uri=str(tmp_path / "reference"), metadata={"present": True}),
         "current": dsl.Dataset(name="current", uri=str(tmp_path / "current"), metadata={}),
         "model": absent(tmp_path, dsl.Model, "model"),
         "baseline": absent(tmp_path, dsl.Artifact, "baseline"),
+        "feedback": dsl.Artifact(name="feedback", uri=str(tmp_path / "feedback"), metadata={"present": True}),
     }
 
 
@@ -58,11 +61,12 @@ def run_three(folder: Path, inputs: dict[str, Any], **common: Any) -> str:
     scored = {"performance_result": found["performance_result"], "performance_report": found["performance_report"], "metrics": found["performance_metrics"]}
     monitor_performance.python_func(model=inputs["model"], baseline=inputs["baseline"], current_data=inputs["current"], **scored, **columns, **common)
     results = {name: found[name] for name in ("drift_result", "performance_result")}
-    return str(decide_retraining.python_func(baseline=inputs["baseline"], **results, **outputs(folder, "decision", "decision_report"), **common))
+    written = outputs(folder, "decision", "decision_report")
+    return str(decide_retraining.python_func(baseline=inputs["baseline"], feedback=inputs["feedback"], **results, **written, **common))
 
 
 def run_one(folder: Path, inputs: dict[str, Any], **common: Any) -> str:
-    given = {"reference_data": inputs["reference"], "current_data": inputs["current"], "baseline": inputs["baseline"], "model": inputs["model"]}
+    given = {"reference_data": inputs["reference"], "current_data": inputs["current"], **{name: inputs[name] for name in ("baseline", "model", "feedback")}}
     names = [name for name, spec in watch_model.component_spec.outputs.items() if name != "Output"]
     written = outputs(folder, *names)
     return str(watch_model.python_func(**given, **written, target_column="rain", timestamp_column="time", drift_config="detectors: profile", **common))
@@ -80,6 +84,7 @@ def test_it_writes_and_records_what_the_three_do(tmp_path: Path, inputs: dict[st
     assert set(records[1]) == {"detect_drift", "monitor_performance", "decide_retraining"}
     assert records[0] == records[1]
     assert records[1]["detect_drift"]["outcome"] == "drift"
+    assert "fired" in [item["verdict"] for item in records[1]["decide_retraining"]["details"]["triggers"] if item["name"] == "feedback"]
     for result in ("drift_result", "performance_result", "decision"):
         assert json.loads((tmp_path / "one" / result).read_text()) == json.loads((tmp_path / "three" / result).read_text())
     for report in ("drift_report", "performance_report", "decision_report"):
@@ -88,7 +93,7 @@ def test_it_writes_and_records_what_the_three_do(tmp_path: Path, inputs: dict[st
 
 def test_an_error_in_the_last_of_the_three_keeps_what_the_others_found(tmp_path: Path, inputs: dict[str, Any]) -> None:
     with pytest.raises(PolicyError):
-        run_one(tmp_path, inputs, policy_config="{nothing: 1}", ledger_uri=str(tmp_path / "ledger"), run_id="run-1")
+        run_one(tmp_path, inputs, mode="always", ledger_uri=str(tmp_path / "ledger"), run_id="run-1")
     states = {path.stem: json.loads(path.read_text())["state"] for path in (tmp_path / "ledger" / "runs" / "run-1").glob("*.json")}
     assert states == {"detect_drift": "succeeded", "monitor_performance": "succeeded", "decide_retraining": "failed"}
     assert not (tmp_path / "decision").exists()

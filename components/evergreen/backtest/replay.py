@@ -13,7 +13,7 @@ from evergreen.backtest.learner import Champion, Learner, LearnerSettings
 from evergreen.columns import iso_time
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
-from evergreen.performance.monitoring import monitor_rows
+from evergreen.performance.monitoring import WatchedColumns, monitor_rows
 from evergreen.policy.decision import Decision, decide
 from evergreen.policy.history import PastDecision
 from evergreen.policy.triggers import Evidence
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evergreen.backtest.timeline import HistoryWindow, Knowledge, Timeline
+    from evergreen.performance.settings import PerformanceSettings
     from evergreen.policy.policy_file import Policy
 
 NEVER, ALWAYS = "never", "always"
-MINIMUM_ROWS = 20
 REFERENCE_ROWS = 20_000
 
 
@@ -198,14 +198,14 @@ class _Watch:
     def decide(self, policy: Policy, champion: Champion, knowledge: Knowledge) -> Decision:
         window = knowledge.newest(self._setting.window_days)
         end = iso_time(knowledge.settled)
-        performance = self._performance(champion, window, end)
+        performance = self._performance(champion, window, end, policy.performance)
         evidence = Evidence(self._drift(champion, window), performance, champion.baseline, "auto", end, history=tuple(self._history))
         decision = decide(evidence, policy)
         fired = tuple(trigger.name for trigger in decision.triggers if trigger.verdict == "fired")
         self._history.append(PastDecision(end, decision.decision, fired, len(window), decision.rule))
         return decision
 
-    def _performance(self, champion: Champion, window: pd.DataFrame, end: str) -> dict[str, Any]:
+    def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings) -> dict[str, Any]:
         if champion.baseline.get("score") is None:
             # Too few labels had come when it was judged: there is nothing to compare with yet.
             return {"verdict": "cannot tell", "sentence": "The champion was judged on too few rows to have a score of its own."}
@@ -215,11 +215,9 @@ class _Watch:
                 champion.baseline,
                 window,
                 window_end=end,
-                target_column=self._timeline.target_column,
-                timestamp_column=self._timeline.timestamp_column,
-                label_delay_days=0,
-                margin=0.0,
-                minimum_rows=MINIMUM_ROWS,
+                columns=WatchedColumns(self._timeline.target_column, self._timeline.timestamp_column),
+                # Slices do not decide, and every row of a past window has its label.
+                settings=settings.model_copy(update={"slices": (), "estimate": "off"}),
                 seed=self._setting.learner.seed,
             )
         )

@@ -78,6 +78,9 @@ def _baseline(description: ModelDescription, evaluation: dict[str, Any], trainin
         "rows": evaluation.get("rows"),
         "higher_is_better": True,
         "naive_score": evaluation.get("naive_score"),
+        # What monitoring compares later errors and confidences with.
+        "calibration": evaluation.get("calibration"),
+        "errors": evaluation.get("errors"),
         "fit_start": description.fit_start,
         "fit_end": description.fit_end,
         "features": description.features,

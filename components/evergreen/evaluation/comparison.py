@@ -17,6 +17,7 @@ from evergreen.evaluation.paired_tests import analytic_test
 from evergreen.evaluation.result import Evaluation
 from evergreen.evaluation.servability import check_servability
 from evergreen.models import FittedModel, ModelError
+from evergreen.prediction_errors import summarise_errors
 from evergreen.run_log import plain
 from evergreen.scoring import Interval, Metric, Predictions, ScoringError, bootstrap_interval, paired_bootstrap, resolve_metric
 
@@ -127,6 +128,7 @@ def _fill(
     target = ours.description.target_column
     predictions = predictions_of(ours, rows.frame, target_column=target)
     _keep_check_rows(evaluation, rows.frame, ours, predictions)
+    evaluation.errors = summarise_errors(predictions)
     scored = Scored(predictions)
     try:
         naive = naive_predictions(predictions, metric_name=metric.name)

@@ -41,12 +41,13 @@ class Evaluation:
     checks: list[dict[str, Any]] = field(default_factory=list)
     slices: list[dict[str, Any]] = field(default_factory=list)
     calibration: dict[str, Any] | None = None
+    errors: dict[str, Any] | None = None
     paired_test: dict[str, Any] | None = None
     importances: dict[str, float] = field(default_factory=dict)
     check_rows: list[dict[str, Any]] = field(default_factory=list)
     check_predictions: list[Any] = field(default_factory=list)
 
     def without_rows(self) -> dict[str, Any]:
-        """Return the evaluation as plain values without the check rows, as a step's record keeps it."""
-        content: dict[str, Any] = plain({name: value for name, value in asdict(self).items() if not name.startswith("check_")})
+        """Return the evaluation as plain values without the check rows and the errors of single rows, as a step's record keeps it."""
+        content: dict[str, Any] = plain({name: value for name, value in asdict(self).items() if not name.startswith("check_") and name != "errors"})
         return content

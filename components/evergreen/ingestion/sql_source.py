@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from evergreen.ingestion.columns import did_you_mean
-from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.errors import IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra, without_password
 from evergreen.ingestion.sources import describe_file
@@ -63,7 +63,7 @@ class SqlSource:
             rows = query.write_rows(target)
             skipped = query.rows_left_out()
         if not rows:
-            raise IngestionError(
+            raise NoRowsError(
                 f"source {self._shown!r}: holds no rows near the window; its event times in {request.timestamp_column!r} range from "
                 f"{iso_time(query.whole.start)} to {iso_time(query.whole.end)}. Change window_end or window_days, or check that new data arrives."
             )

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from evergreen.ingestion.arrow_values import numbers_of
 from evergreen.ingestion.columns import SourceColumns
-from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.errors import IngestionError, NoRowsError
 from evergreen.ingestion.event_time import normalise_event_time
 from evergreen.ingestion.reading import Portion, portions_of, read_times, schema_of
 from evergreen.ingestion.window import ALIGNMENTS, Window
@@ -139,7 +139,7 @@ def scan_times(
             scan.times.merge(times)
     scan.schema = columns.output_schema()
     if not scan.times.rows:
-        raise IngestionError(f"source {source_uri!r}: holds no rows, only columns ({', '.join(scan.schema.names)}). Check what writes it.")
+        raise NoRowsError(f"source {source_uri!r}: holds no rows, only columns ({', '.join(scan.schema.names)}). Check what writes it.")
     if scan.times.rows == scan.times.rows_without_time:
         raise IngestionError(
             f"timestamp_column {timestamp_column!r}: is null in all {scan.times.rows:,} rows of {source_uri!r}; expected an event time. "

@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from evergreen.artifacts import DataManifest
 from evergreen.ingestion.columns import parse_excluded_columns
-from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.errors import IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.fingerprint import Fingerprint
 from evergreen.ingestion.progress import reported_progress
@@ -188,7 +188,7 @@ def _write_window(
                 read[portion.file.uri] = portion.file
             advance(1)
         if not rows:
-            raise IngestionError(
+            raise NoRowsError(
                 f"window {window}: holds no rows of {source_uri!r}, whose event times in {request.timestamp_column!r} "
                 f"range from {iso_time(scan.times.oldest)} to {iso_time(scan.times.newest)}. Change window_end or window_days, or check that new data arrives."
             )

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import is_present, read_frame, read_json
-from evergreen.errors import ArtifactError
+from evergreen.performance.error_drift import compare_errors
 from evergreen.performance.errors import PerformanceError
+from evergreen.performance.estimation import EstimateRequest, estimate_rows
+from evergreen.performance.slice_scores import score_parts, worst_part
+from evergreen.performance.unlabelled_rows import compare_unlabelled
+from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, Watched, as_logged, asked_now, new_rows
+from evergreen.scoring import NORMAL_QUANTILE, Interval, ScoringError, bootstrap_interval, resolve_metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from evergreen.models import FittedModel
-    from evergreen.scoring import Interval, Metric
+    from evergreen.performance.settings import PerformanceSettings
+    from evergreen.scoring import Metric
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-NORMAL_QUANTILE = 1.959964
-"""The standard normal distribution's quantile for two-sided 95 % intervals."""
+
+
+@dataclass(frozen=True)
+class WatchedColumns:
+    """The columns of the rows that are watched.
+
+    Attributes:
+        target_column: Name of the label.
+        timestamp_column: Name of the event time.
+        label_delay_days: Rows younger than this, at the window's end, are not used: their labels may still change.
+    """
+
+    target_column: str
+    timestamp_column: str
+    label_delay_days: int = 0
 
 
 @dataclass
@@ -27,6 +46,8 @@ class Performance:
     """How the champion does now, beside how it did; its fields are those of the performance result.
 
     Scores follow scikit-learn: higher is better. ``drop`` is the baseline's score minus the present one. What could not be measured is None.
+    ``estimate`` (see `Estimate`) is about rows without labels, ``slices`` and ``worst_slice`` about parts of the rows, ``errors`` (see
+    `ErrorDrift`) about the errors beside those at promotion, and ``unlike`` says whether logged rows without a label differ from those with one.
     """
 
     verdict: str
@@ -45,6 +66,13 @@ class Performance:
     rows_unlabelled: int = 0
     rows_seen_by_champion: int = 0
     sentence: str = ""
+    predictions: str = CHAMPION
+    rows_other_versions: int = 0
+    estimate: dict[str, Any] | None = None
+    slices: list[dict[str, Any]] = field(default_factory=list)
+    worst_slice: dict[str, Any] | None = None
+    errors: dict[str, Any] | None = None
+    unlike: dict[str, Any] | None = None
 
 
 def monitor(
@@ -52,12 +80,10 @@ def monitor(
     baseline: Any,
     current_data: Any,
     *,
-    target_column: str,
-    timestamp_column: str,
-    label_delay_days: int,
-    margin: float,
-    minimum_rows: int,
-    seed: int,
+    columns: WatchedColumns,
+    settings: PerformanceSettings,
+    predictions: str = CHAMPION,
+    seed: int = 7,
 ) -> Performance:
     """Score the champion on new labelled rows and compare with its baseline.
 
@@ -68,12 +94,10 @@ def monitor(
     Args:
         model: The champion's model artifact; may be absent.
         baseline: The champion's baseline artifact, JSON.
-        current_data: The newest rows.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
-        label_delay_days: Rows younger than this, at the window's end, are not used: their labels may still change.
-        margin: Smallest drop that matters, in the metric's unit; 0 means that significance alone decides.
-        minimum_rows: Fewest rows to score on.
+        current_data: The newest rows, or logged predictions with their labels.
+        columns: Label, event time, and how late labels come.
+        settings: Margin, fewest rows, slices, and whether to estimate.
+        predictions: ``champion`` asks the model now; ``logged`` takes what it said, from `join_labels`.
         seed: Seed of the bootstrap.
 
     Raises:
@@ -81,23 +105,20 @@ def monitor(
         ModelError: The model cannot be loaded.
         ArtifactError: The rows or the baseline cannot be read.
     """
-    _check_settings(label_delay_days, margin, minimum_rows)
+    if columns.label_delay_days < 0:
+        raise PerformanceError(f"label_delay_days {columns.label_delay_days}: expected 0 or more days.")
+    if predictions not in (CHAMPION, LOG):
+        raise PerformanceError(f"predictions {predictions!r}: expected {CHAMPION} or {LOG}.")
     if not is_present(model) or not is_present(baseline):
-        return Performance("no champion", margin=margin, sentence="There is no champion, so there is nothing to watch.")
-    from evergreen.models import load_model
+        return Performance("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to watch.")
+    if not is_present(current_data):
+        return Performance("cannot tell", margin=settings.margin, sentence="Cannot tell: there are no rows.", predictions=predictions)
+    from evergreen.models import load_model, read_description
 
-    return monitor_rows(
-        load_model(model.path),
-        read_json(baseline.path),
-        read_frame(current_data.path),
-        window_end=current_data.metadata.get("window_end"),
-        target_column=target_column,
-        timestamp_column=timestamp_column,
-        label_delay_days=label_delay_days,
-        margin=margin,
-        minimum_rows=minimum_rows,
-        seed=seed,
-    )
+    logged = predictions == LOG
+    watched = as_logged(read_description(model.path), str(model.metadata.get("version", ""))) if logged else asked_now(load_model(model.path))
+    question = _Question(watched, read_json(baseline.path), columns, settings, logged=logged, seed=seed)
+    return _monitor(question, read_frame(current_data.path), current_data.metadata.get("window_end"))
 
 
 def monitor_rows(
@@ -106,90 +127,96 @@ def monitor_rows(
     frame: pd.DataFrame,
     *,
     window_end: str | None,
-    target_column: str,
-    timestamp_column: str,
-    label_delay_days: int,
-    margin: float,
-    minimum_rows: int,
+    columns: WatchedColumns,
+    settings: PerformanceSettings,
     seed: int,
 ) -> Performance:
     """Score a model on the rows of a window that it has not seen and that have a label, and compare with its baseline.
 
     Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves in place of artifacts.
     """
-    from evergreen.scoring import ScoringError
+    return _monitor(_Question(asked_now(champion), baseline, columns, settings, logged=False, seed=seed), frame, window_end)
 
-    result = Performance("cannot tell", metric=str(baseline.get("metric") or ""), margin=margin)
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked about a window's rows: of whom, compared with what, and how."""
+
+    watched: Watched
+    baseline: dict[str, Any]
+    columns: WatchedColumns
+    settings: PerformanceSettings
+    logged: bool
+    seed: int
+
+
+def _monitor(question: _Question, frame: pd.DataFrame, window_end: str | None) -> Performance:
+    baseline, columns = question.baseline, question.columns
+    result = Performance("cannot tell", metric=str(baseline.get("metric") or ""), margin=question.settings.margin)
+    result.predictions = LOG if question.logged else CHAMPION
     result.baseline_score, result.baseline_lower, result.baseline_upper = (_number(baseline.get(name)) for name in ("score", "lower", "upper"))
     if not result.metric or result.baseline_score is None:
         raise PerformanceError(
             f"baseline: expected a metric and a score, found {baseline.get('metric')!r} and {baseline.get('score')!r}. Promote a model again."
         )
-    columns = {"target_column": target_column, "timestamp_column": timestamp_column}
-    rows = _usable_rows(frame, window_end, champion, result, columns=columns, label_delay_days=label_delay_days)
-    if len(rows) < minimum_rows:
-        result.sentence = (
-            f"Cannot tell: {len(rows)} labelled rows are newer than what the champion has seen ({result.rows_seen_by_champion} seen, "
-            f"{result.rows_unlabelled} without a settled label); at least {minimum_rows} are needed."
-        )
-        return result
+    rows = new_rows(frame, question.watched, logged=question.logged, window_end=window_end, **asdict(columns))
+    result.rows, result.rows_unlabelled = len(rows.labelled), len(rows.unlabelled)
+    result.rows_seen_by_champion, result.rows_other_versions = rows.seen, rows.other_versions
+    if question.logged:
+        left_out = (columns.target_column, columns.timestamp_column)
+        result.unlike = compare_unlabelled(rows.unseen, rows.settled, left_out=left_out, seed=question.seed)
     try:
-        metric = _metric(result.metric, champion)
-        _judge(result, metric, _score(champion, metric, rows, target_column=target_column, seed=seed), rows=len(rows))
+        metric = resolve_metric(result.metric, question.watched.description.task)
+        _fill_from_labels(result, question, rows, metric)
     except ScoringError as error:
         result.sentence = f"Cannot tell: {error}"
+    else:
+        _fill_estimate(result, question, rows, metric)
     return result
 
 
-def _check_settings(label_delay_days: int, margin: float, minimum_rows: int) -> None:
-    if label_delay_days < 0:
-        raise PerformanceError(f"label_delay_days {label_delay_days}: expected 0 or more days.")
-    if not math.isfinite(margin) or margin < 0:
-        raise PerformanceError(f"margin {margin}: expected 0 or a positive number in the metric's unit, such as 0.02.")
-    if minimum_rows < 2:
-        raise PerformanceError(f"minimum_rows {minimum_rows}: expected at least 2; fewer rows have no spread. Use 20 or more.")
-
-
-def _usable_rows(
-    frame: pd.DataFrame, window_end: str | None, champion: FittedModel, result: Performance, *, columns: dict[str, str], label_delay_days: int
-) -> pd.DataFrame:
-    import pandas as pd
-
-    from evergreen.columns import event_times
-
-    for role, name in columns.items():
-        if name not in frame.columns:
-            raise PerformanceError(f"{role} {name!r}: the current data has no such column; its columns are {', '.join(map(str, frame.columns))}.")
-    times = event_times(frame[columns["timestamp_column"]])
-    end = pd.Timestamp(window_end) if window_end else times.max() + pd.Timedelta(microseconds=1)
-    end = (end.tz_localize("UTC") if end.tz is None else end) - pd.Timedelta(days=label_delay_days)
-    seen = times < pd.Timestamp(champion.description.fit_end)
-    settled = (times < end) & frame[columns["target_column"]].notna()
-    result.rows_seen_by_champion, result.rows_unlabelled = int(seen.sum()), int((~seen & ~settled).sum())
-    usable = frame[~seen & settled]
-    result.rows = len(usable)
-    return usable
-
-
-def _metric(name: str, champion: FittedModel) -> Metric:
-    from evergreen.scoring import resolve_metric
-
-    return resolve_metric(name, champion.description.task)
-
-
-def _score(champion: FittedModel, metric: Metric, rows: pd.DataFrame, *, target_column: str, seed: int) -> Interval:
-    from evergreen.columns import prepare_labels
-    from evergreen.models import ModelError
-    from evergreen.scoring import Predictions, ScoringError, bootstrap_interval
-
+def _fill_from_labels(result: Performance, question: _Question, rows: NewRows, metric: Metric) -> None:
+    settings, seed = question.settings, question.seed
+    if len(rows.labelled) < settings.minimum_rows:
+        result.sentence = (
+            f"Cannot tell: {len(rows.labelled)} labelled rows are newer than what the champion has seen ({rows.seen} seen, "
+            f"{len(rows.unlabelled)} without a settled label); at least {settings.minimum_rows} are needed."
+        )
+        return
     try:
-        classes = champion.description.classes
-        labels = prepare_labels(rows[target_column], classes)
-        predictions = Predictions(labels=labels, predicted=champion.predict(rows), probabilities=champion.predict_probability(rows), classes=classes)
-    except (ModelError, ArtifactError) as error:
-        # The contract, not this step, stops a run over columns; here it only means that there is no score.
-        raise ScoringError(f"the champion cannot be scored on these rows: {error}") from error
-    return bootstrap_interval(metric, predictions, confidence=CONFIDENCE, resamples=RESAMPLES, seed=seed)
+        said = question.watched.predictions(rows.labelled, target_column=question.columns.target_column)
+        _judge(result, metric, bootstrap_interval(metric, said, confidence=CONFIDENCE, resamples=RESAMPLES, seed=seed), rows=len(said))
+    except ScoringError as error:
+        # Not the caller's handler: an estimate may still be had.
+        result.sentence = f"Cannot tell: {error}"
+        return
+    result.errors = asdict(compare_errors(question.baseline.get("errors"), said))
+    result.slices = score_parts(rows.labelled, said, metric=metric, settings=settings, seed=seed)
+    result.worst_slice = worst_part(result.slices)
+
+
+def _fill_estimate(result: Performance, question: _Question, rows: NewRows, metric: Metric) -> None:
+    """Estimate the rows without a label, or all where too few have one; nothing where there is nothing to estimate."""
+    told, settings = result.score is not None, question.settings
+    asked = rows.unlabelled if told else rows.unseen
+    if settings.estimate == "off" or len(asked) < settings.minimum_rows:
+        return
+    request = EstimateRequest(
+        metric=metric,
+        of_rows="rows without a settled label" if told else "new rows",
+        baseline=_baseline_interval(result),
+        calibration=question.baseline.get("calibration"),
+        maximum_error=settings.maximum_calibration_error,
+        margin=settings.margin,
+        seed=question.seed,
+    )
+    result.estimate = asdict(estimate_rows(question.watched, asked, request, target_column=question.columns.target_column))
+
+
+def _baseline_interval(result: Performance) -> Interval:
+    score = result.baseline_score or 0.0
+    lower, upper = (score if bound is None else bound for bound in (result.baseline_lower, result.baseline_upper))
+    return Interval(score, lower, upper)
 
 
 def _judge(result: Performance, metric: Metric, now: Interval, *, rows: int) -> None:

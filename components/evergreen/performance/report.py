@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT, write_json
+from evergreen.performance.slice_scores import SCORED
+from evergreen.performance.watched_rows import LOG
+from evergreen.reporting.figures import interval_chart, overlaid_histograms
 from evergreen.reporting.page import Section, Table, render_page
 from evergreen.run_log import plain
 
@@ -31,32 +34,120 @@ def write_outputs(performance: Performance, record: StepRecord, *, result_artifa
     result_artifact.metadata.update({PRESENT: True, "verdict": performance.verdict})
     Path(report_artifact.path).parent.mkdir(parents=True, exist_ok=True)
     Path(report_artifact.path).write_text(performance_page(performance), encoding="utf-8")
-    content: dict[str, Any] = plain(asdict(performance))
-    numbers = {name: float(value) for name, value in content.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
-    for name, value in numbers.items():
-        metrics_artifact.log_metric(name, value)
-    write_json(metrics_artifact.path, numbers)
     record.outcome = performance.verdict
-    record.details = content
+    record.details = report_numbers(performance, metrics_artifact)
     record.reports = {"performance_report": report_artifact.uri}
     return performance.verdict
 
 
+def report_numbers(found: Any, metrics_artifact: Any) -> dict[str, Any]:
+    """Write the numbers among a dataclass's fields as metrics; return all of its fields as plain values."""
+    content: dict[str, Any] = plain(asdict(found))
+    numbers = {name: float(value) for name, value in content.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    for name, value in numbers.items():
+        metrics_artifact.log_metric(name, value)
+    # KFP keeps metrics in metadata; the file exists too, because an output without one is passed over in silence.
+    write_json(metrics_artifact.path, numbers)
+    return content
+
+
 def performance_page(performance: Performance) -> str:
     """Return the champion's performance as an HTML page."""
-    sections = []
-    if performance.baseline_score is not None:
-        rows: list[list[str | float | None]] = [
-            ["At promotion", performance.baseline_score, performance.baseline_lower, performance.baseline_upper],
-            ["Now", performance.score, performance.lower, performance.upper],
-            ["Drop", performance.drop, performance.drop_lower, performance.drop_upper],
-        ]
-        note = "Bootstrap intervals, 95 %. The drop's interval takes the uncertainty of both scores into account."
-        sections.append(Section(f"Scores ({performance.metric})", table=Table(["", "Score", "Lower", "Upper"], rows, note=note)))
-        counts: list[list[str | float | None]] = [
-            ["Rows scored", performance.rows],
-            ["Rows without a settled label", performance.rows_unlabelled],
-            ["Rows the champion has seen", performance.rows_seen_by_champion],
-        ]
-        sections.append(Section("Rows", table=Table(["", "Number"], counts)))
-    return render_page("Performance of the champion", performance.sentence, TONES[performance.verdict], sections)
+    sections = [_scores(performance), _estimate(performance), _slices(performance), _errors(performance), _unlike(performance), _rows(performance)]
+    return render_page(
+        "Performance of the champion", performance.sentence, TONES[performance.verdict], [section for section in sections if section is not None]
+    )
+
+
+def _scores(performance: Performance) -> Section | None:
+    if performance.baseline_score is None:
+        return None
+    rows: list[list[str | float | None]] = [
+        ["At promotion", performance.baseline_score, performance.baseline_lower, performance.baseline_upper],
+        ["Now", performance.score, performance.lower, performance.upper],
+        ["Drop", performance.drop, performance.drop_lower, performance.drop_upper],
+    ]
+    drawn = [(name, score, lower, upper) for name, score, lower, upper in rows[:2] if None not in (score, lower, upper)]
+    estimate = performance.estimate or {}
+    if estimate.get("available"):
+        drawn.append(("Estimate, no labels", estimate["score"], estimate["lower"], estimate["upper"]))
+    figure = interval_chart(*map(list, zip(*drawn, strict=True)), axis_label=performance.metric) if drawn else None
+    note = "Bootstrap intervals, 95 %. The drop's interval takes the uncertainty of both scores into account."
+    return Section(f"Scores ({performance.metric})", table=Table(["", "Score", "Lower", "Upper"], rows, note=note), figure_svg=figure)
+
+
+def _estimate(performance: Performance) -> Section | None:
+    estimate = performance.estimate
+    if estimate is None:
+        return None
+    if not estimate["available"]:
+        return Section("Estimate without labels", [estimate["sentence"]])
+    rows: list[list[str | float | None]] = [
+        ["Estimate", estimate["score"], estimate["lower"], estimate["upper"]],
+        ["Estimated drop", estimate["drop"], estimate["drop_lower"], estimate["drop_upper"]],
+    ]
+    note = f"An estimate, not a measurement. Expected calibration error at promotion: {estimate['calibration_error']:.3g}."
+    return Section("Estimate without labels", [estimate["sentence"]], table=Table(["", "Score", "Lower", "Upper"], rows, note=note))
+
+
+def _slices(performance: Performance) -> Section | None:
+    if not performance.slices:
+        return None
+    rows = [
+        (part["name"], part["rows"], part["score"], part["lower"], part["upper"], "" if part["verdict"] == SCORED else part["verdict"])
+        for part in performance.slices
+    ]
+    note = "The worst first. Intervals are corrected for the number of slices (Bonferroni)."
+    table = Table(["Slice", "Rows", "Score", "Lower", "Upper", ""], rows, note=note)
+    return Section("Slices", [worst_sentence(performance.worst_slice, performance.metric, performance.score)], table=table)
+
+
+def worst_sentence(worst: dict[str, Any] | None, metric: str, score: float | None) -> str:
+    """Return which slice is the worst, in a sentence.
+
+    Args:
+        worst: The slice; None when none had enough rows.
+        metric: The metric.
+        score: The score on all rows.
+    """
+    if worst is None:
+        return "No slice has enough rows to be scored."
+    beside = "" if score is None else f", and {score:.4g} on all rows"
+    span = f"{worst['score']:.4g} ({worst['lower']:.4g} to {worst['upper']:.4g})"
+    return f"The worst slice is {worst['name']}: {metric} is {span} on its {worst['rows']:,} rows{beside}."
+
+
+def _errors(performance: Performance) -> Section | None:
+    errors = performance.errors
+    if errors is None:
+        return None
+    figure = None
+    if errors["edges"]:
+        labels = ("at promotion", "now")
+        figure = overlaid_histograms(errors["edges"], errors["before"], errors["now"], labels=labels, title="", axis_label=f"{errors['measure']} of a row")
+    return Section("Errors of the champion", [errors["sentence"]], figure_svg=figure)
+
+
+def _unlike(performance: Performance) -> Section | None:
+    return unlike_section(performance.unlike) if performance.unlike else None
+
+
+def unlike_section(unlike: dict[str, Any]) -> Section:
+    """Return whether unlabelled rows differ, and in which columns, as a part of a page."""
+    rows = [(item["name"], item["severity"], item["reason"]) for item in unlike["features"]]
+    table = Table(["Column", "Difference", "Why"], rows) if rows else None
+    return Section("Labelled and unlabelled rows", [unlike["sentence"]], table=table)
+
+
+def _rows(performance: Performance) -> Section | None:
+    if performance.baseline_score is None:
+        return None
+    counts: list[list[str | float | None]] = [
+        ["Rows scored", performance.rows],
+        ["Rows without a settled label", performance.rows_unlabelled],
+        ["Rows the champion has seen", performance.rows_seen_by_champion],
+    ]
+    if performance.predictions == LOG:
+        counts.append(["Predictions of other versions, left out", performance.rows_other_versions])
+    how = "as they were logged" if performance.predictions == LOG else "made by the champion in this step"
+    return Section("Rows", table=Table(["", "Number"], counts, note=f"Predictions {how}."))

@@ -19,6 +19,7 @@ def decide_retraining(
     model_name: str = "none",
     validation: str = "passed",
     event: str = "none",
+    feedback: Input[Artifact] = None,
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "decide_retraining",
@@ -35,6 +36,7 @@ def decide_retraining(
         model_name: Name of the registered model, whose ledger holds earlier decisions for hysteresis, cool-down and budget; "none" decides without them.
         validation: What validate_data answered, for the veto contract_warnings.
         event: What happened elsewhere and asks for a retraining, in a few words; "none" when nothing did.
+        feedback: What read_feedback counted; without it feedback is read from where the policy's section feedback says, if it names a place.
         ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
         run_id: The pipeline run's id.
         step_name: Name of this step in the run's records.
@@ -61,6 +63,7 @@ def decide_retraining(
             model_name=model_name,
             validation=validation,
             event=event,
+            feedback=feedback,
             ledger_uri=ledger_uri,
             run_id=run_id,
             step_name=step_name,

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evergreen.policy import triggers
+from evergreen.policy.change import what_moved
 from evergreen.policy.errors import PolicyError
+from evergreen.policy.feedback import feedback
 from evergreen.policy.restraint import held_back
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 # In the order in which they decide. The last ones count only while performance cannot be told.
-DECIDING = ("no_champion", "explicit_request", "external_event", "performance", "follow_up", "model_age", "new_data")
+DECIDING = ("no_champion", "explicit_request", "external_event", "performance", "follow_up", "feedback", "model_age", "new_data")
 DECIDING_WITHOUT_LABELS = ("input_drift", "prediction_drift")
 
 
@@ -34,6 +36,7 @@ class Decision:
         policy: The policy it was decided by.
         window_end: End of the watched window, ISO, UTC, or ``latest``.
         rows: Rows of the watched window.
+        change: What moved, the inputs or their relation to the label, in a sentence; empty when neither can be told.
     """
 
     decision: str
@@ -45,6 +48,7 @@ class Decision:
     policy: dict[str, Any] = field(default_factory=dict)
     window_end: str = "latest"
     rows: int = 0
+    change: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the decision as plain JSON values."""
@@ -54,8 +58,8 @@ class Decision:
 def decide(evidence: Evidence, policy: Policy) -> Decision:
     """Decide whether to retrain. The same evidence gives the same decision.
 
-    In this order: no champion, an explicit request, an external event, degraded performance, a champion that is too old,
-    enough new rows, and, while performance cannot be told, severe drift of the inputs or the predictions. Drift while
+    In this order: no champion, an explicit request, an external event, degraded performance, complaints of users, a champion that is too
+    old, enough new rows, and, while performance cannot be told, severe drift of the inputs or the predictions. Drift while
     labels show that performance holds does not retrain: it alerts. A trigger that fired may be held back by hysteresis, a veto,
     a cool-down or a budget, except for the first two. What cannot be told is said among the reasons.
 
@@ -70,21 +74,30 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
         raise PolicyError(f"policy_mode {evidence.mode!r}: expected one of {', '.join(triggers.MODES)}. Correct the parameter.")
     said = {trigger.name: trigger for trigger in _all_triggers(evidence, policy)}
     rule, against = "", ("", "")
-    for name in _asking(said, policy):
+    for name in _asking(said, evidence, policy):
         held = held_back(name, evidence, policy, said)
         if not held[0]:
             rule = name
             break
         against = against if against[0] else held
     drifts = str(evidence.drift.get("verdict")) == "drift"
-    alert = drifts or said["performance"].verdict == "fired" or (not rule and bool(against[0]))
+    alert = drifts or any(said[name].verdict == "fired" for name in ("performance", "feedback")) or (not rule and bool(against[0]))
     reasons = _reasons(said, rule=rule, drifts=drifts, policy=policy)
     if not rule and against[0]:
         reasons.append(against[1])
     name = rule or against[0] or ("alert_only" if alert else "all_quiet")
     rows = int(evidence.drift.get("rows", {}).get("current") or 0)
     return Decision(
-        "retrain" if rule else "keep", reasons, alert, name, list(said.values()), evidence.mode, policy.model_dump(mode="json"), evidence.window_end, rows
+        "retrain" if rule else "keep",
+        reasons,
+        alert,
+        name,
+        list(said.values()),
+        evidence.mode,
+        policy.model_dump(mode="json"),
+        evidence.window_end,
+        rows,
+        what_moved(evidence.drift, evidence.performance),
     )
 
 
@@ -93,18 +106,21 @@ def _all_triggers(evidence: Evidence, policy: Policy) -> tuple[Trigger, ...]:
         triggers.no_champion(evidence),
         triggers.explicit_request(evidence),
         triggers.external_event(evidence),
-        triggers.performance(evidence),
+        triggers.performance(evidence, on_estimate=policy.retrain_on_estimate),
         triggers.follow_up(evidence, windows=policy.follow_up_windows),
         triggers.input_drift(evidence, retrain_on=policy.retrain_on_drift_severity),
         triggers.prediction_drift(evidence, retrain_on=policy.retrain_on_drift_severity),
+        feedback(evidence, policy.feedback),
         triggers.new_data(evidence, minimum_rows=policy.minimum_new_rows),
         triggers.model_age(evidence, maximum_days=policy.maximum_model_age_days),
     )
 
 
-def _asking(said: dict[str, Trigger], policy: Policy) -> list[str]:
+def _asking(said: dict[str, Trigger], evidence: Evidence, policy: Policy) -> list[str]:
     """Return the triggers that ask for a retraining, in the order in which they decide."""
-    counting = DECIDING + (DECIDING_WITHOUT_LABELS if said["performance"].verdict == "cannot tell" else ())
+    # What was measured, not the trigger: an estimate that fires and is held back must not hide severe drift.
+    untold = str(evidence.performance.get("verdict")) in ("cannot tell", "no champion")
+    counting = DECIDING + (DECIDING_WITHOUT_LABELS if untold else ())
     return [name for name in counting if name in policy.triggers and said[name].verdict == "fired"]
 
 
@@ -114,6 +130,8 @@ def _reasons(said: dict[str, Trigger], *, rule: str, drifts: bool, policy: Polic
     reasons = [said[rule].sentence] if rule else []
     # Evidence that did not decide is still said: what fired, what cannot be told, and what kept the champion.
     reasons += [said[name].sentence for name in ("performance", "input_drift") if name != rule and (not rule or said[name].verdict != "quiet")]
+    if rule != "feedback" and said["feedback"].verdict != "quiet":
+        reasons.append(said["feedback"].sentence)
     if not rule and drifts:
         reasons.append(_why_drift_alerts_only(said, policy))
     age = said["model_age"]

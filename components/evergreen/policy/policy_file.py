@@ -6,7 +6,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evergreen.performance.settings import PerformanceSettings
 from evergreen.policy.errors import PolicyError
+from evergreen.policy.feedback_settings import FeedbackSettings
 from evergreen.settings import read_settings
 
 TriggerName = Literal[
@@ -17,6 +19,7 @@ TriggerName = Literal[
     "follow_up",
     "input_drift",
     "prediction_drift",
+    "feedback",
     "new_data",
     "model_age",
 ]
@@ -78,6 +81,10 @@ class Policy(_Strict):
         budget: Most retrainings in a period; None is any number.
         vetoes: What stands against a retraining: ``insufficient_data`` (neither drift nor performance can be told), ``contract_warnings`` (the
             data passed with warnings), ``rollout_under_way`` (a version waits for approval or is being rolled out).
+        retrain_on_estimate: Whether a score that is estimated without labels may retrain where there is no measured one and the inputs do
+            not drift severely: far from what a model learned its confidences are not to be trusted.
+        performance: How performance is watched.
+        feedback: How feedback of users is weighed.
     """
 
     version: Literal[1] = 1
@@ -91,6 +98,9 @@ class Policy(_Strict):
     cooldown_days: Days | None = None
     budget: Budget | None = None
     vetoes: tuple[VetoName, ...] = ()
+    retrain_on_estimate: bool = False
+    performance: PerformanceSettings = PerformanceSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Policy:

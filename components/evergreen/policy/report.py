@@ -19,7 +19,7 @@ def decision_page(decision: Decision) -> str:
     ]
     maximum = decision.policy.get("maximum_model_age_days")
     sections = [
-        Section("Why", bullets=decision.reasons),
+        Section("Why", [decision.change] if decision.change else [], bullets=decision.reasons),
         Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "in words"], rows)),
         Section(
             "Policy",
@@ -43,6 +43,8 @@ def _restraints(policy: dict[str, Any]) -> list[str]:
         said.append(f"For {cooldown:g} days after a retraining there is no other.")
     if budget:
         said.append(f"There are at most {budget['retrains']} retrainings in {budget['days']:g} days.")
+    if policy.get("retrain_on_estimate"):
+        said.append("Where labels are missing, a score estimated from confidences may retrain.")
     if policy.get("vetoes"):
         said.append(f"What stands against a retraining: {', '.join(str(name).replace('_', ' ') for name in policy['vetoes'])}.")
     return said

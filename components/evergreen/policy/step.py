@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from evergreen.registry.record import PROMOTION, RETRAINING, ROLLBACK, WAITING, 
 from evergreen.state import is_nothing
 
 if TYPE_CHECKING:
+    from evergreen.policy.feedback_settings import FeedbackSettings
     from evergreen.registry.ledger import Ledger
 
 LEFT_OUT = ("policy",)
@@ -35,6 +37,7 @@ def run_decision_step(
     model_name: str = "none",
     validation: str = "passed",
     event: str = "none",
+    feedback: Any = None,
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "decide_retraining",
@@ -53,6 +56,7 @@ def run_decision_step(
         model_name: Name of the registered model, whose ledger holds earlier decisions; ``none`` decides without them.
         validation: What validate_data answered.
         event: An event that asks for a retraining, or ``none``.
+        feedback: Artifact of read_feedback; without it feedback is read from where the policy says, if it names a place.
         ledger_uri: Folder or bucket of the ledger, or ``none``.
         run_id: The pipeline run.
         step_name: The step.
@@ -64,7 +68,10 @@ def run_decision_step(
         ArtifactError: A result cannot be read.
         PolicyError: The policy, the mode or a verdict cannot be used.
         LedgerError: The ledger cannot be read.
+        IngestionError: The policy names a place of feedback that cannot be read.
+        PerformanceError: The feedback there cannot be used.
     """
+    policy = read_policy(policy_config)
     champion = {**read_json(baseline.path), "present": True} if is_present(baseline) else {"present": False}
     ledger = None if is_nothing(model_name) else open_ledger(ledger_uri, model_name)
     evidence = Evidence(
@@ -77,8 +84,9 @@ def run_decision_step(
         validation=validation,
         event=event,
         rollout_under_way=_rollout_under_way(ledger),
+        feedback=_feedback(feedback, policy.feedback, window_end),
     )
-    made = decide(evidence, read_policy(policy_config))
+    made = decide(evidence, policy)
     write_json(decision.path, made.as_json())
     decision.metadata.update({"decision": made.decision, "rule": made.rule, "alert": made.alert})
     Path(decision_report.path).parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +95,17 @@ def run_decision_step(
         recorded = {name: value for name, value in made.as_json().items() if name not in LEFT_OUT}
         ledger.append(Entry(RETRAINING, run_id=run_id, step_name=step_name, evidence={**recorded, "sentence": " ".join(made.reasons)}))
     return made
+
+
+def _feedback(artifact: Any, settings: FeedbackSettings, window_end: str) -> dict[str, Any]:
+    if is_present(artifact):
+        return read_json(artifact.path)
+    if is_nothing(settings.source_uri):
+        return {}
+    from evergreen.performance.feedback import read_feedback_window
+
+    read, _ = read_feedback_window(settings.source_uri, timestamp_column=settings.timestamp_column, window_end=window_end, window_days=settings.days)
+    return asdict(read)
 
 
 def _rollout_under_way(ledger: Ledger | None) -> bool:

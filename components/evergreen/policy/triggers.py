@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evergreen.drift.prediction_name import PREDICTION
@@ -31,6 +31,7 @@ class Evidence:
         validation: What validate_data answered: ``passed`` or ``passed with warnings``.
         event: What happened elsewhere and asks for a retraining, in a few words; ``none`` when nothing did.
         rollout_under_way: Whether a version of this model waits for approval or is being rolled out.
+        feedback: What users said, as read_feedback counted it; empty when nothing was read.
     """
 
     drift: dict[str, Any]
@@ -42,6 +43,7 @@ class Evidence:
     validation: str = "passed"
     event: str = "none"
     rollout_under_way: bool = False
+    feedback: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,13 @@ def external_event(evidence: Evidence) -> Trigger:
     return Trigger("external_event", evidence.event, None, "fired", f"An event asks for a retraining: {evidence.event}.")
 
 
-def performance(evidence: Evidence) -> Trigger:
-    """Fire when the champion's performance has degraded."""
+def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
+    """Fire when the champion's performance has degraded.
+
+    Args:
+        evidence: What is known.
+        on_estimate: Whether an estimate without labels may fire where there is no measurement and the inputs do not drift severely.
+    """
     result = evidence.performance
     score, margin = result.get("score"), result.get("margin")
     verdict = str(result.get("verdict", ""))
@@ -98,10 +105,28 @@ def performance(evidence: Evidence) -> Trigger:
         return Trigger("performance", score, margin, "quiet", words)
     if verdict in ("cannot tell", "no champion"):
         why = str(result.get("sentence") or ("There is no champion." if verdict == "no champion" else "There are too few labelled rows."))
-        return Trigger("performance", score, margin, "cannot tell", f"Whether performance holds cannot be told: {why}")
+        far = str(evidence.drift.get("severity")) == "severe"
+        return _untold(f"Whether performance holds cannot be told: {why}", result, far=far, on_estimate=on_estimate)
     raise PolicyError(
         f"performance result: verdict {verdict!r} is unknown; expected 'holds', 'degraded', 'cannot tell' or 'no champion'. Check monitor_performance."
     )
+
+
+def _untold(words: str, result: dict[str, Any], *, far: bool, on_estimate: bool) -> Trigger:
+    estimate, margin = result.get("estimate") or {}, result.get("margin")
+    if not estimate.get("available"):
+        return Trigger("performance", result.get("score"), margin, "cannot tell", words)
+    known = f"{words} {estimate['sentence']}"
+    if far:
+        # A model's confidences were only ever seen to be right near what it learned from; far from it, severe drift speaks for itself.
+        known += " The inputs drift severely, so the champion's confidences were never tested there and the estimate may be far off."
+        return Trigger("performance", estimate["score"], margin, "cannot tell", known)
+    if estimate.get("verdict") != "degraded":
+        return Trigger("performance", estimate["score"], margin, "cannot tell", known)
+    fell = f"That is {estimate['drop']:.3g} below the score at the champion's promotion, more than chance explains"
+    if on_estimate:
+        return Trigger("performance", estimate["score"], margin, "fired", f"{known} {fell}, and the policy retrains on an estimate.")
+    return Trigger("performance", estimate["score"], margin, "cannot tell", f"{known} {fell}; the policy does not retrain on an estimate.")
 
 
 def input_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:

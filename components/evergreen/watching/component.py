@@ -35,6 +35,7 @@ def watch_model(
     model_name: str = "none",
     validation: str = "passed",
     event: str = "none",
+    feedback: Optional[Input[Artifact]] = None,
     ledger_uri: str = "none",
     run_id: str = "none",
 ) -> str:
@@ -51,7 +52,7 @@ def watch_model(
         timestamp_column: Name of the event time.
         model: The champion; may be absent.
         drift_config: The config of detect_drift.
-        policy_config: The policy_config of decide_retraining.
+        policy_config: The policy_config of monitor_performance and decide_retraining.
         mode: "auto", "force" (retrain in any case) or "dry-run" (decide as auto; the promotion is withheld later).
         window_end: End of the watched window as ingest_data returned it; "latest" when it is not known.
         label_delay_days: Labels are complete after this many days; younger rows are not scored.
@@ -61,6 +62,7 @@ def watch_model(
         model_name: Name of the registered model, whose ledger holds earlier decisions; "none" decides without them.
         validation: What validate_data answered.
         event: What happened elsewhere and asks for a retraining, in a few words; "none" when nothing did.
+        feedback: The feedback of decide_retraining.
         ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
         run_id: The pipeline run's id.
 
@@ -94,18 +96,16 @@ def watch_model(
         )
         record.outcome, record.details, record.reports = drift.verdict, drift.as_json(), {"drift_report": drift_report.uri}
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name="monitor_performance") as record:
-        from evergreen.performance.monitoring import monitor
+        from evergreen.performance.monitoring import WatchedColumns, monitor
         from evergreen.performance.report import write_outputs
+        from evergreen.performance.step import chosen_settings
 
         performance = monitor(
             model,
             baseline,
             current_data,
-            target_column=target_column,
-            timestamp_column=timestamp_column,
-            label_delay_days=label_delay_days,
-            margin=margin,
-            minimum_rows=minimum_rows,
+            columns=WatchedColumns(target_column, timestamp_column, label_delay_days),
+            settings=chosen_settings(policy_config, margin=margin, minimum_rows=minimum_rows),
             seed=seed,
         )
         write_outputs(performance, record, result_artifact=performance_result, report_artifact=performance_report, metrics_artifact=performance_metrics)
@@ -124,6 +124,7 @@ def watch_model(
             model_name=model_name,
             validation=validation,
             event=event,
+            feedback=feedback,
             ledger_uri=ledger_uri,
             run_id=run_id,
         )

@@ -1,0 +1,109 @@
+"""Do the champion's errors differ from those at its promotion? Beside the drift of the inputs it tells whether the relation changed.
+
+Inputs can move while the errors stay: the model still fits. And errors can grow while the inputs look the same: then the relation
+between inputs and label changed, which is concept drift (Gama et al., "A Survey on Concept Drift Adaptation", ACM Computing Surveys 2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.prediction_errors import RESIDUAL, WRONG, prediction_errors
+
+if TYPE_CHECKING:
+    from evergreen.drift.features import FeatureDrift, Measured
+    from evergreen.scoring import Predictions
+
+CHANGED, UNCHANGED, UNTOLD = "changed", "unchanged", "cannot tell"
+BINS = 30
+
+
+@dataclass
+class ErrorDrift:
+    """How errors changed; its fields are those of ``errors`` in the performance result.
+
+    Attributes:
+        verdict: ``changed``, ``unchanged`` or ``cannot tell``.
+        worse: Whether they are larger than at promotion.
+        sentence: The same in words.
+        measure: ``log loss``, ``wrong`` or ``residual``.
+        severity: ``none``, ``slight``, ``moderate`` or ``severe``, as for the drift of a feature.
+        mean_before: Mean error at promotion; of residuals the mean distance from zero.
+        mean_now: Mean error now.
+        edges: Edges of the bins of both histograms.
+        before: Rows in each bin at promotion.
+        now: Rows in each bin now.
+    """
+
+    verdict: str
+    sentence: str
+    worse: bool = False
+    measure: str = ""
+    severity: str = "none"
+    mean_before: float | None = None
+    mean_now: float | None = None
+    edges: list[float] = field(default_factory=list)
+    before: list[int] = field(default_factory=list)
+    now: list[int] = field(default_factory=list)
+
+
+def compare_errors(baseline: dict[str, Any] | None, predictions: Predictions) -> ErrorDrift:
+    """Compare the errors of labelled rows with those that the baseline holds, as the drift of a feature is judged.
+
+    A change needs significance and an effect that reaches its floor (see `evergreen.drift.features.conclude`).
+
+    Args:
+        baseline: What `evergreen.prediction_errors.summarise_errors` returned at promotion; None when the baseline holds none.
+        predictions: What the champion said about labelled rows.
+    """
+    measure, errors = prediction_errors(predictions)
+    errors = errors[np.isfinite(errors)]
+    if not baseline or not baseline.get("values"):
+        return ErrorDrift(UNTOLD, "Whether the champion's errors changed cannot be told: its baseline holds none; a version promoted from now on does.")
+    if baseline.get("measure") != measure:
+        return ErrorDrift(UNTOLD, f"Whether the champion's errors changed cannot be told: they were measured as {baseline.get('measure')}, now as {measure}.")
+    before = np.array(baseline["values"], dtype=np.float64)
+    judged = _judge(before, errors, categories=measure == WRONG)
+    sizes = [float(np.abs(values).mean()) for values in (before, errors)]
+    if judged.measured.p_value is None:
+        return ErrorDrift(UNTOLD, f"Whether the champion's errors changed cannot be told: {len(errors)} rows are too few.", measure=measure)
+    edges = np.histogram_bin_edges(np.concatenate([before, errors]), bins=BINS)
+    result = ErrorDrift(CHANGED if judged.drift else UNCHANGED, "", sizes[1] > sizes[0], measure, judged.severity, sizes[0], sizes[1], edges.tolist())
+    result.before, result.now = (np.histogram(values, bins=edges)[0].tolist() for values in (before, errors))
+    what = {RESIDUAL: "mean distance from the label", WRONG: "share of wrong predictions"}.get(measure, "mean log loss")
+    numbers = f"{what} {sizes[0]:.4g} at promotion and {sizes[1]:.4g} now"
+    how = f"have become {'larger' if result.worse else 'smaller'} ({judged.severity}" if judged.drift else "look as they did at promotion ("
+    result.sentence = f"The champion's errors {how}{', ' if judged.drift else ''}{numbers})."
+    return result
+
+
+def _judge(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categories: bool) -> FeatureDrift:
+    from evergreen.drift.config import DriftConfig
+    from evergreen.drift.features import TESTS, conclude
+    from evergreen.drift.statistics import corrected_p_values
+
+    config = DriftConfig()
+    measured = _measure(before, now, categories=categories, config=config)
+    tested = {test: getattr(measured, test) for test in TESTS if getattr(measured, test) is not None}
+    return conclude(measured, dict(zip(tested, corrected_p_values(list(tested.values())), strict=True)), config)
+
+
+def _measure(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categories: bool, config: Any) -> Measured:
+    from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+    from evergreen.drift.edges import choose_edges
+    from evergreen.drift.features import measure_feature
+
+    if categories:
+        counted = [CategoryCounts(), CategoryCounts()]
+        for counts, values in zip(counted, (before, now), strict=True):
+            wrong = int(values.sum())
+            counts.add(["right", "wrong"], np.array([len(values) - wrong, wrong], dtype=np.int64), nulls=0)
+        return measure_feature("errors", *counted, config=config)
+    edges = choose_edges(before)
+    numbers = NumberCounts(edges), NumberCounts(edges)
+    for column, values in zip(numbers, (before, now), strict=True):
+        column.add(np.ascontiguousarray(values), nulls=0)
+    return measure_feature("errors", *numbers, config=config)

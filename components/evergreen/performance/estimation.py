@@ -1,0 +1,201 @@
+"""How well a classifier does where there are no labels yet: an estimate from how sure it is.
+
+Confidence-based performance estimation (CBPE; NannyML, "How it works: performance estimation"): when 0.7 means seven in ten, the
+probabilities say which labels to expect, and with them which score. Guillory et al., "Predicting with Confidence on Unseen Distributions"
+(ICCV 2021), show that confidences follow the accuracy over many shifts of the inputs. Neither sees a changed relation between inputs and label:
+the estimate says what the score is if only the inputs moved, and not far beyond what the model has learned from: there confidences were never
+tested (NannyML names both limits; trees in particular go on with the confidence they had at the edge).
+
+Labels are drawn from the probabilities many times and each draw is scored; the interval holds what the labels, once they come, may show. The
+probabilities are bent first so that they agree with the baseline's reliability curve (intercept and slope of a logistic recalibration; Cox,
+"Two further applications of a model for binary regression", 1958), in each draw a little differently, by as much as the curve's rows leave open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.performance.reliability import ReliabilityCurve, logit_of, recalibration, why_unavailable
+from evergreen.row_statistics import row_statistics, score_once
+from evergreen.scoring import NORMAL_QUANTILE, Interval, Predictions, ScoringError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evergreen.performance.watched_rows import Watched
+    from evergreen.scoring import Metric
+
+DRAWS = 400
+MOST_ROWS = 5000
+
+
+@dataclass
+class Estimate:
+    """An estimate of the score on rows without labels; its fields are those of ``estimate`` in the performance result.
+
+    Attributes:
+        available: Whether there is one.
+        sentence: The estimate in words, or why there is none.
+        metric: The metric.
+        score: The estimated score.
+        lower: Lower end of its 95 % interval.
+        upper: Upper end of its 95 % interval.
+        drop: The baseline's score minus the estimate.
+        drop_lower: Lower end of the drop's 95 % interval.
+        drop_upper: Upper end of the drop's 95 % interval.
+        verdict: ``degraded`` when the estimated drop is significant and larger than the margin, else ``holds``; empty when there is no estimate.
+        rows: Number of rows that it is about.
+        calibration_error: The baseline's expected calibration error.
+    """
+
+    available: bool
+    sentence: str
+    metric: str = ""
+    score: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    drop: float | None = None
+    drop_lower: float | None = None
+    drop_upper: float | None = None
+    verdict: str = ""
+    rows: int = 0
+    calibration_error: float | None = None
+
+
+@dataclass(frozen=True)
+class EstimateRequest:
+    """What is to be estimated.
+
+    Attributes:
+        metric: The metric.
+        of_rows: Which rows these are, for the sentence.
+        baseline: The baseline's score with its interval.
+        calibration: The baseline's calibration, as `evergreen.evaluation.calibration` measured it; None when it holds none.
+        maximum_error: The largest expected calibration error of a model that is trusted.
+        margin: Smallest drop that matters.
+        seed: Seed of the draws.
+    """
+
+    metric: Metric
+    of_rows: str
+    baseline: Interval
+    calibration: dict[str, Any] | None = None
+    maximum_error: float = 0.05
+    margin: float = 0.0
+    seed: int = 7
+
+
+def estimate_rows(watched: Watched, rows: pd.DataFrame, request: EstimateRequest, *, target_column: str) -> Estimate:
+    """Return an estimate for rows without labels, or why there can be none.
+
+    Args:
+        watched: The model.
+        rows: The rows.
+        request: What is to be estimated.
+        target_column: The label.
+    """
+    name = request.metric.name
+    try:
+        said = watched.predictions(rows, target_column=target_column, labelled=False)
+    except ScoringError as error:
+        return Estimate(False, f"An estimate without labels is not available: {error}", name, rows=len(rows))
+    curve = ReliabilityCurve.read(request.calibration)
+    why_not = why_unavailable(
+        task=watched.description.task,
+        metric=name,
+        classes=len(watched.description.classes),
+        probabilities=said.probabilities is not None,
+        curve=curve,
+        maximum_error=request.maximum_error,
+    )
+    if why_not or curve is None:
+        return Estimate(False, f"An estimate without labels is not available, because {why_not}.", name, rows=len(rows))
+    return make_estimate(said, curve, request)
+
+
+def estimate_score(metric: Metric, predictions: Predictions, curve: ReliabilityCurve, *, seed: int) -> Interval:
+    """Return the score to expect on rows without labels, with its 95 % interval.
+
+    Args:
+        metric: What to estimate.
+        predictions: What the model said, with probabilities; its labels are not looked at.
+        curve: The baseline's calibration.
+        seed: Seed of the draws. Of more than 5,000 rows a random 5,000 are taken, which widens the interval.
+
+    Raises:
+        ScoringError: The metric is not defined on most draws.
+    """
+    generator = np.random.default_rng(seed)
+    rows = len(predictions)
+    chosen = generator.choice(rows, MOST_ROWS, replace=False) if rows > MOST_ROWS else np.arange(rows)
+    assert predictions.probabilities is not None  # noqa: S101  # the caller has asked why_unavailable
+    probabilities, predicted = predictions.probabilities[chosen], predictions.predicted[chosen]
+    classes = np.asarray(predictions.classes)
+    bends = generator.multivariate_normal(*recalibration(curve), size=DRAWS)
+    scores = np.full(DRAWS, np.nan)
+    score: Callable[[Predictions], float] | None = None
+    for draw, (shift, slope) in enumerate(bends):
+        if len(classes) == 2:
+            positive = generator.random(len(chosen)) < _bent(probabilities[:, 1], shift, slope)
+            drawn = Predictions(classes[positive.astype(np.int64)], predicted, probabilities, predictions.classes)
+        else:
+            # Only right or wrong matters: the label is the predicted one, or not.
+            right = generator.random(len(chosen)) < _bent(probabilities.max(axis=1), shift, slope)
+            drawn = Predictions(right.astype(np.int64), np.ones(len(chosen), dtype=np.int64), None, [0, 1])
+        # With one class only some metrics are not defined.
+        with contextlib.suppress(ScoringError), np.errstate(all="ignore"):
+            score = score or _quickest(metric, drawn)
+            scores[draw] = score(drawn)
+    defined = scores[np.isfinite(scores)]
+    if len(defined) < DRAWS / 2:
+        raise ScoringError(f"metric {metric.name!r}: not defined on most draws of expected labels for these {rows} rows.")
+    lower, upper = np.quantile(defined, [0.025, 0.975])
+    return Interval(float(defined.mean()), float(lower), float(upper))
+
+
+def make_estimate(predictions: Predictions, curve: ReliabilityCurve, request: EstimateRequest) -> Estimate:
+    """Return the estimate in words and numbers, beside the baseline's score.
+
+    Args:
+        predictions: What the model said.
+        curve: The baseline's calibration.
+        request: The metric, and what the estimate is compared with.
+    """
+    name, rows = request.metric.name, len(predictions)
+    try:
+        found = estimate_score(request.metric, predictions, curve, seed=request.seed)
+    except ScoringError as error:
+        return Estimate(False, f"An estimate without labels is not available, because of this: {error}", name, rows=rows)
+    result = Estimate(True, "", name, found.score, found.lower, found.upper, rows=rows, calibration_error=curve.error)
+    result.sentence = (
+        f"Estimated from the champion's confidences, without labels: {name} is {found.score:.4g} ({found.lower:.4g} to {found.upper:.4g}) on "
+        f"{rows:,} {request.of_rows}, if the relation between inputs and label is what it was and the inputs lie where the champion has learned."
+    )
+    result.drop = request.baseline.score - found.score
+    spread = math.hypot(*((interval.upper - interval.lower) / (2 * NORMAL_QUANTILE) for interval in (request.baseline, found)))
+    result.drop_lower, result.drop_upper = result.drop - NORMAL_QUANTILE * spread, result.drop + NORMAL_QUANTILE * spread
+    result.verdict = "degraded" if result.drop_lower > 0 and result.drop > request.margin else "holds"
+    return result
+
+
+def _quickest(metric: Metric, drawn: Predictions) -> Callable[[Predictions], float]:
+    """Return the scorer, or its formula where that gives the same: hundreds of draws are scored."""
+    if metric.statistics(drawn, metric.score_rows(drawn)) is None:
+        return metric.score_rows
+
+    def by_formula(predictions: Predictions) -> float:
+        statistics = row_statistics(metric.name, predictions)
+        return math.nan if statistics is None else score_once(statistics)
+
+    return by_formula
+
+
+def _bent(probability: np.ndarray[Any, Any], shift: float, slope: float) -> np.ndarray[Any, Any]:
+    bent: np.ndarray[Any, Any] = 1 / (1 + np.exp(-(shift + slope * logit_of(probability))))
+    return bent

@@ -1,0 +1,158 @@
+"""What users say about predictions: thumbs, complaints, scores and corrections, counted by who says it.
+
+The rows have these columns, and may have others:
+
+======== ==================================================================================================================
+column   meaning
+======== ==================================================================================================================
+time     when it was said (another name can be given)
+source   who said it: a user, an application, a support desk; missing ones count as one source, ``unknown``
+kind     ``thumbs_up``, ``praise``, ``thumbs_down``, ``complaint`` or ``correction``
+score    instead of a kind, or beside it, where it wins: from -1 (bad) to 1 (good)
+key      of the prediction that it is about; may be missing
+label    the label that the prediction should have had; may be missing
+======== ==================================================================================================================
+
+What a source's word weighs is the policy's business (`evergreen.policy.feedback`); here it is only counted.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import PRESENT, read_frame, write_absent, write_json
+from evergreen.performance.errors import PerformanceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEGATIVE = {"thumbs_up": 0.0, "praise": 0.0, "thumbs_down": 1.0, "complaint": 1.0, "correction": 1.0}
+"""How bad each kind is, from 0 to 1."""
+
+UNKNOWN = "unknown"
+CORRECTION_COLUMNS = ("key", "label", "source")
+
+
+@dataclass
+class Feedback:
+    """What was said in a window; its fields are those of the feedback artifact.
+
+    Attributes:
+        present: Whether there was any.
+        sentence: The same in words.
+        window_start: Start of the window, ISO, UTC.
+        window_end: End of the window, ISO, UTC.
+        rows: Number of things said.
+        negative: How many of them were bad; a score counts in part.
+        corrections: Number of corrected labels.
+        sources: ``source``, ``rows`` and ``negative`` for each source, the most talkative first.
+    """
+
+    present: bool
+    sentence: str
+    window_start: str = ""
+    window_end: str = ""
+    rows: int = 0
+    negative: float = 0.0
+    corrections: int = 0
+    sources: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_feedback_window(source_uri: str, *, timestamp_column: str, window_end: str, window_days: int) -> tuple[Feedback, pd.DataFrame | None]:
+    """Read what was said in a window, from wherever `ingest_data` can read.
+
+    Args:
+        source_uri: File, folder, bucket or database.
+        timestamp_column: The time at which it was said.
+        window_end: End of the window, ISO, or ``latest``.
+        window_days: Length of the window in days.
+
+    Returns:
+        What was counted, and the corrected labels: key, label, source and time; None when there are none.
+
+    Raises:
+        IngestionError: The source or its times cannot be used.
+        PerformanceError: A column is absent, or holds what is no kind or score.
+    """
+    from evergreen.ingestion.errors import NoRowsError
+    from evergreen.ingestion.windowing import ingest_window
+
+    with tempfile.TemporaryDirectory(prefix="evergreen-feedback-") as folder:
+        target = Path(folder) / "feedback.parquet"
+        try:
+            read = ingest_window(target, source_uri=source_uri, timestamp_column=timestamp_column, window_end=window_end, window_days=window_days)
+        except NoRowsError:
+            return Feedback(False, f"Nobody said anything in the {window_days} days before {window_end}."), None
+        frame = read_frame(target)
+    found = count_feedback(frame)
+    found.window_start, found.window_end = read.manifest.window["start"], read.manifest.window["end"]
+    return found, _corrections(frame, timestamp_column)
+
+
+def count_feedback(frame: pd.DataFrame) -> Feedback:
+    """Count rows of feedback by source.
+
+    Raises:
+        PerformanceError: A column is absent, or holds what is no kind or score.
+    """
+    if "source" not in frame.columns or not {"kind", "score"} & set(frame.columns):
+        raise PerformanceError(f"feedback: expected the columns source and kind or score; it has {', '.join(map(str, frame.columns))}. Name them so.")
+    sources = frame["source"].astype(object).where(frame["source"].notna(), UNKNOWN).astype(str)
+    negative = _negative(frame)
+    counted = negative.groupby(sources).agg(["size", "sum"]).sort_values("size", ascending=False, kind="stable")
+    entries = [{"source": str(name), "rows": int(row["size"]), "negative": float(row["sum"])} for name, row in counted.iterrows()]
+    corrections = int(frame["label"].notna().sum()) if "label" in frame.columns else 0
+    sentence = f"{len(frame):,} things were said by {len(entries):,} sources, {negative.sum():,.0f} of them bad."
+    return Feedback(True, sentence, rows=len(frame), negative=float(negative.sum()), corrections=corrections, sources=entries)
+
+
+def _negative(frame: pd.DataFrame) -> pd.Series[float]:
+    import pandas as pd
+
+    found = pd.Series(float("nan"), index=frame.index)
+    if "label" in frame.columns:
+        found[frame["label"].notna()] = NEGATIVE["correction"]
+    if "kind" in frame.columns:
+        kinds = frame["kind"].dropna()
+        strange = kinds[~kinds.isin(list(NEGATIVE))]
+        if len(strange):
+            raise PerformanceError(f"feedback kind {strange.iloc[0]!r}: expected one of {', '.join(NEGATIVE)}. Translate it, or give a score from -1 to 1.")
+        found = frame["kind"].map(NEGATIVE).astype("float64").fillna(found)
+    if "score" in frame.columns:
+        scores = pd.to_numeric(frame["score"], errors="coerce")
+        wrong = frame["score"].notna() & ~scores.between(-1, 1)
+        if wrong.any():
+            raise PerformanceError(f"feedback score {frame['score'][wrong].iloc[0]!r}: expected a number from -1 (bad) to 1 (good). Rescale it.")
+        found = ((1 - scores) / 2).fillna(found)
+    if found.isna().any():
+        raise PerformanceError(f"feedback: {int(found.isna().sum())} of {len(found)} rows have no kind, score or label. Fill one in, or leave them out.")
+    return found
+
+
+def _corrections(frame: pd.DataFrame, timestamp_column: str) -> pd.DataFrame | None:
+    if not {"key", "label"} <= set(frame.columns):
+        return None
+    given = frame[frame["key"].notna() & frame["label"].notna()]
+    return given[[*CORRECTION_COLUMNS, timestamp_column]].reset_index(drop=True) if len(given) else None
+
+
+def write_feedback(found: Feedback, corrected: pd.DataFrame | None, *, feedback: Any, corrections: Any) -> None:
+    """Write what was counted, and the corrected labels.
+
+    Args:
+        found: What was counted.
+        corrected: The corrected labels, or None.
+        feedback: Output artifact of the JSON.
+        corrections: Output artifact of the corrected labels.
+    """
+    write_json(feedback.path, asdict(found))
+    feedback.metadata.update({PRESENT: True, "rows": found.rows})
+    if corrected is None:
+        write_absent(corrections)
+        return
+    Path(corrections.path).parent.mkdir(parents=True, exist_ok=True)
+    corrected.to_parquet(corrections.path, index=False)
+    corrections.metadata.update({PRESENT: True, "rows": len(corrected)})

@@ -1,0 +1,239 @@
+"""Labels that come late: each is joined to the prediction with the same key, within a stated horizon.
+
+A label counts when it came no earlier than the prediction and no later than the horizon after it, so that a window's score does not
+depend on when somebody looks. What is not used is counted: nothing is left out in silence.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from evergreen.performance.errors import PerformanceError
+from evergreen.performance.prediction_log import EVENT_TIME, FEATURE, KEY, MODEL_VERSION, PREDICTED_AT, PREDICTION, PROBABILITY, PredictionLog, key_text
+from evergreen.state import is_nothing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOGGED = "logged_"
+"""Start of the names of columns that come from the log, beside features, label and event time."""
+
+
+@dataclass(frozen=True)
+class JoinSettings:
+    """How labels are joined.
+
+    Attributes:
+        key_column: Column of the labels that holds the predictions' keys.
+        target_column: Column of the labels that holds the label; it has this name in the result too.
+        timestamp_column: Name of the event time in the result.
+        label_time_column: Column of the labels that holds when each became known, or ``none``.
+        horizon_days: Labels that come later than so many days after the prediction are not used.
+        as_of: Time as of which labels are missing or may still come, ISO; ``latest`` is the newest time in log and labels.
+    """
+
+    key_column: str
+    target_column: str
+    timestamp_column: str
+    label_time_column: str = "none"
+    horizon_days: float = 30.0
+    as_of: str = "latest"
+
+
+@dataclass
+class LabelJoin:
+    """What came of the join; its fields are those of the join's result.
+
+    Attributes:
+        verdict: ``joined``, or ``no labels`` when not one row has a label.
+        sentence: The same in words, with numbers.
+        rows: Predictions.
+        labelled: Predictions with a label.
+        unlabelled: Predictions without one.
+        pending: Unlabelled ones whose horizon is not over: their labels may still come.
+        horizon_days: The horizon.
+        labels: Labels given.
+        labels_unknown_key: Labels whose key was never predicted; not used.
+        labels_late: Labels that came after the horizon; not used.
+        labels_before_prediction: Labels from before the prediction, so that a clock is wrong; not used.
+        labels_without_time: Labels that have no time although others do; not used.
+        labels_without_value: Rows of the labels that hold no label; not used.
+        labels_repeated: Labels that say again what another one says.
+        labels_replaced: Labels that a newer one for the same key replaced.
+        predictions_repeated: Predictions of a key that the same model version predicted again later; the newest counts.
+        clock_jumps: How often the log's own clock jumped back.
+        unlike: Whether the unlabelled rows differ from the labelled ones: ``verdict``, ``sentence`` and ``features``.
+        warnings: What a person should know, in sentences.
+    """
+
+    verdict: str = "joined"
+    sentence: str = ""
+    rows: int = 0
+    labelled: int = 0
+    unlabelled: int = 0
+    pending: int = 0
+    horizon_days: float = 0.0
+    labels: int = 0
+    labels_unknown_key: int = 0
+    labels_late: int = 0
+    labels_before_prediction: int = 0
+    labels_without_time: int = 0
+    labels_without_value: int = 0
+    labels_repeated: int = 0
+    labels_replaced: int = 0
+    predictions_repeated: int = 0
+    clock_jumps: int = 0
+    unlike: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def join_predictions(log: PredictionLog, labels: pd.DataFrame, settings: JoinSettings) -> tuple[pd.DataFrame, LabelJoin]:
+    """Join labels to predictions.
+
+    Several labels for one key: equal ones count once, of different ones the newest by its time counts; without times nobody can tell
+    which holds, so that is an error.
+
+    Args:
+        log: The predictions.
+        labels: Keys, labels, and the time at which each label became known.
+        settings: Columns and horizon.
+
+    Returns:
+        One row a prediction, with features, event time, label (missing where there is none) and the log's columns with the prefix
+        ``logged_``; and what was counted.
+
+    Raises:
+        PerformanceError: A column is absent, a setting is out of its range, or a key has different labels and no time says which is newer.
+    """
+    _check(log, labels, settings)
+    result = LabelJoin(rows=len(log.frame), horizon_days=settings.horizon_days, labels=len(labels), clock_jumps=log.clock_jumps)
+    predictions = _newest_predictions(log.frame, result)
+    candidates = _candidates(predictions, labels, settings, result)
+    chosen = _one_label_each(candidates, predictions, timed=not is_nothing(settings.label_time_column), result=result)
+    frame = _table(predictions, log.classes, settings)
+    frame[settings.target_column] = chosen["label"].reindex(predictions.index)
+    result.labelled = int(frame[settings.target_column].notna().sum())
+    result.unlabelled = result.rows - result.labelled
+    result.pending = _pending(predictions[frame[settings.target_column].isna()], candidates, settings, newest=predictions[PREDICTED_AT].max())
+    _say(result, settings)
+    return frame, result
+
+
+def _check(log: PredictionLog, labels: pd.DataFrame, settings: JoinSettings) -> None:
+    if not math.isfinite(settings.horizon_days) or settings.horizon_days <= 0:
+        raise PerformanceError(f"horizon_days {settings.horizon_days}: expected a positive number of days, such as 30.")
+    for role in ("key_column", "target_column", "label_time_column"):
+        name = getattr(settings, role)
+        if name not in labels.columns and not (role == "label_time_column" and is_nothing(name)):
+            raise PerformanceError(f"{role} {name!r}: the labels have no such column; their columns are {', '.join(map(str, labels.columns))}.")
+    taken = {settings.target_column, settings.timestamp_column}
+    for name in (str(column).removeprefix(FEATURE) for column in log.frame.columns if str(column).startswith(FEATURE)):
+        if name in taken or name.startswith(LOGGED):
+            raise PerformanceError(f"feature {name!r} of the log: the label, the event time or a logged column has the same name. Name the label otherwise.")
+
+
+def _newest_predictions(frame: pd.DataFrame, result: LabelJoin) -> pd.DataFrame:
+    ordered = frame.sort_values(PREDICTED_AT, kind="stable")
+    repeated = ordered.duplicated([KEY, MODEL_VERSION], keep="last")
+    result.predictions_repeated = int(repeated.sum())
+    result.rows -= result.predictions_repeated
+    return ordered[~repeated].sort_index().reset_index(drop=True)
+
+
+def _candidates(predictions: pd.DataFrame, labels: pd.DataFrame, settings: JoinSettings, result: LabelJoin) -> pd.DataFrame:
+    """Return pairs of a prediction and a label that came in time; what is left out is counted, each label once."""
+    import pandas as pd
+
+    from evergreen.columns import event_times
+
+    given = pd.DataFrame({"key": key_text(labels[settings.key_column]), "label": labels[settings.target_column]})
+    timed = not is_nothing(settings.label_time_column)
+    given["time"] = event_times(labels[settings.label_time_column]) if timed else pd.Series(pd.NaT, index=labels.index, dtype="datetime64[us, UTC]")
+    result.labels_without_value = int(given["label"].isna().sum())
+    given = given[given["label"].notna()]
+    known = given["key"].isin(predictions[KEY])
+    result.labels_unknown_key = int((~known).sum())
+    given = given[known]
+    if timed:
+        result.labels_without_time = int(given["time"].isna().sum())
+        given = given[given["time"].notna()]
+    pairs = (
+        predictions[[KEY, PREDICTED_AT]].reset_index(names="row").merge(given.reset_index(drop=True).reset_index(names="number"), left_on=KEY, right_on="key")
+    )
+    if not timed:
+        return pairs
+    after = pairs["time"] - pairs[PREDICTED_AT]
+    before, late = after < pd.Timedelta(0), after > pd.Timedelta(days=settings.horizon_days)
+    used = pairs[~before & ~late]
+    # A label may come too late for one version's prediction and in time for another's; then it is used.
+    unused = ~pairs["number"].isin(used["number"])
+    result.labels_before_prediction = int(pairs.loc[before & unused, "number"].nunique())
+    result.labels_late = int(pairs.loc[late & ~before & unused, "number"].nunique())
+    return used
+
+
+def _one_label_each(pairs: pd.DataFrame, predictions: pd.DataFrame, *, timed: bool, result: LabelJoin) -> pd.DataFrame:
+    ordered = pairs.sort_values(["row", "time"], kind="stable") if timed else pairs
+    groups = ordered.groupby("row")
+    newest = ordered[ordered["time"] == groups["time"].transform("max")] if timed else ordered
+    different = newest.groupby("row")["label"].nunique()
+    if (different > 1).any():
+        row = different[different > 1].index[0]
+        said = ", ".join(repr(label) for label in newest.loc[newest["row"] == row, "label"].unique()[:5].tolist())
+        why = "at the same time" if timed else "and there is no label_time_column that says which is newer"
+        raise PerformanceError(f"key {predictions.loc[row, KEY]!r}: has the labels {said} {why}. Remove the wrong one, or give each label its time.")
+    chosen = newest.drop_duplicates("row").set_index("row")
+    same = ordered["label"].to_numpy() == chosen["label"].reindex(ordered["row"]).to_numpy()
+    more = ordered[~ordered["number"].isin(chosen["number"])]
+    result.labels_repeated = int(more.loc[same[~ordered["number"].isin(chosen["number"])], "number"].nunique())
+    result.labels_replaced = int(more["number"].nunique()) - result.labels_repeated
+    return chosen
+
+
+def _table(predictions: pd.DataFrame, classes: list[Any], settings: JoinSettings) -> pd.DataFrame:
+    import pandas as pd
+
+    columns: dict[str, Any] = {settings.timestamp_column: predictions[EVENT_TIME].fillna(predictions[PREDICTED_AT])}
+    columns |= {str(name).removeprefix(FEATURE): predictions[name] for name in predictions.columns if str(name).startswith(FEATURE)}
+    logged = [KEY, MODEL_VERSION, PREDICTED_AT, PREDICTION, *(f"{PROBABILITY}{label}" for label in classes)]
+    columns |= {f"{LOGGED}{name}": predictions[name] for name in logged if name in predictions.columns}
+    return pd.DataFrame(columns)
+
+
+def _pending(unlabelled: pd.DataFrame, candidates: pd.DataFrame, settings: JoinSettings, *, newest: Any) -> int:
+    import pandas as pd
+
+    if settings.as_of == "latest":
+        times = candidates["time"].dropna()
+        end = max(newest, times.max()) if len(times) else newest
+    else:
+        try:
+            end = pd.Timestamp(settings.as_of)
+        except ValueError as error:
+            raise PerformanceError(f"as_of {settings.as_of!r}: expected latest or an ISO time such as 2026-01-31T00:00:00Z.") from error
+        end = end.tz_localize("UTC") if end.tz is None else end
+    return int((unlabelled[PREDICTED_AT] + pd.Timedelta(days=settings.horizon_days) > end).sum())
+
+
+def _say(result: LabelJoin, settings: JoinSettings) -> None:
+    share = result.labelled / result.rows if result.rows else 0.0
+    result.verdict = "joined" if result.labelled else "no labels"
+    result.sentence = (
+        f"{result.labelled:,} of {result.rows:,} predictions ({share:.0%}) have a label; "
+        f"{result.unlabelled:,} have none, of which {result.pending:,} may still get one within {settings.horizon_days:g} days."
+    )
+    counted = [
+        (result.labels_unknown_key, "Labels for keys that were never predicted, not used"),
+        (result.labels_late, f"Labels that came later than {settings.horizon_days:g} days after the prediction, not used"),
+        (result.labels_before_prediction, "Labels older than the prediction they belong to, not used: a clock is wrong"),
+        (result.labels_without_time, "Labels without a time, not used"),
+        (result.labels_without_value, "Rows of the labels that hold no label"),
+        (result.labels_replaced, "Labels replaced by a newer one for the same key"),
+        (result.predictions_repeated, "Predictions made again by the same model version, of which the newest counts"),
+        (result.clock_jumps, "Times in the log before that of the row above, so a clock is wrong or was set back"),
+    ]
+    result.warnings = [f"{words} ({number:,})." for number, words in counted if number]
+    if is_nothing(settings.label_time_column):
+        result.warnings.append("The labels have no time, so the horizon was not checked.")

@@ -1,0 +1,90 @@
+"""What came of joining labels, as a page and as a step's outputs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import PRESENT, is_present, read_frame, write_absent, write_json
+from evergreen.columns import iso_time
+from evergreen.performance.label_join import LOGGED, JoinSettings, LabelJoin, join_predictions
+from evergreen.performance.prediction_log import PREDICTED_AT, read_prediction_log
+from evergreen.performance.report import report_numbers, unlike_section
+from evergreen.performance.unlabelled_rows import UNLIKE, compare_unlabelled
+from evergreen.reporting.page import Section, Table, Tone, render_page
+
+if TYPE_CHECKING:
+    from evergreen.run_log import StepRecord
+
+NO_LOG = LabelJoin("no predictions", "There is no prediction log, so there is nothing to join labels to.")
+
+
+def run_label_join(
+    *,
+    prediction_log: Any,
+    labels: Any,
+    labelled_data: Any,
+    join_result: Any,
+    join_report: Any,
+    metrics: Any,
+    settings: JoinSettings,
+    record: StepRecord,
+) -> LabelJoin:
+    """Join, compare the unlabelled rows, write every output and fill the step's record.
+
+    Args:
+        prediction_log: The log; may be absent.
+        labels: The labels.
+        labelled_data: Output artifact of the predictions with their labels.
+        join_result: Output artifact of the JSON.
+        join_report: Output artifact of the page.
+        metrics: Output artifact of the numbers.
+        settings: Columns and horizon.
+        record: The step's record.
+
+    Raises:
+        PerformanceError: The log, the labels or a setting cannot be used.
+    """
+    if is_present(prediction_log):
+        frame, result = join_predictions(read_prediction_log(prediction_log.path), read_frame(labels.path), settings)
+        result.unlike = compare_unlabelled(frame, frame[settings.target_column].notna(), left_out=(settings.target_column, settings.timestamp_column))
+        Path(labelled_data.path).parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(labelled_data.path, index=False)
+        labelled_data.metadata.update({PRESENT: True, "rows": len(frame), "rows_labelled": result.labelled})
+        if len(frame):
+            labelled_data.metadata["predicted_until"] = iso_time(frame[f"{LOGGED}{PREDICTED_AT}"].max())
+    else:
+        result = NO_LOG
+        write_absent(labelled_data)
+    write_json(join_result.path, asdict(result))
+    join_result.metadata.update({PRESENT: True, "verdict": result.verdict})
+    Path(join_report.path).parent.mkdir(parents=True, exist_ok=True)
+    Path(join_report.path).write_text(join_page(result), encoding="utf-8")
+    record.outcome = result.verdict
+    record.details = report_numbers(result, metrics)
+    record.reports = {"join_report": join_report.uri}
+    return result
+
+
+def join_page(result: LabelJoin) -> str:
+    """Return what came of the join as an HTML page."""
+    unlike = result.unlike
+    tone: Tone = "good" if result.verdict == "joined" and not result.warnings and unlike.get("verdict") != UNLIKE else "warning"
+    sections = [Section("Worth knowing", bullets=result.warnings)] if result.warnings else []
+    counts: list[list[str | float | None]] = [
+        ["Predictions", result.rows],
+        ["with a label", result.labelled],
+        ["without a label", result.unlabelled],
+        ["whose label may still come", result.pending],
+        ["Labels given", result.labels],
+        ["that say again what another one says", result.labels_repeated],
+        ["replaced by a newer one", result.labels_replaced],
+        ["for keys never predicted", result.labels_unknown_key],
+        ["after the horizon", result.labels_late],
+        ["from before the prediction", result.labels_before_prediction],
+    ]
+    sections.append(Section("Numbers", table=Table(["", "Number"], counts, note=f"Horizon: {result.horizon_days:g} days after the prediction.")))
+    if unlike:
+        sections.append(unlike_section(unlike))
+    return render_page("Predictions and their labels", result.sentence, tone, sections)

@@ -1,0 +1,98 @@
+"""How well a model's probabilities were calibrated at promotion, and whether that allows an estimate from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evergreen.custom_metric import is_custom
+
+FEWEST_CALIBRATION_ROWS = 100
+SMALLEST = 1e-6
+NEWTON_STEPS = 20
+TOP_CLASS_METRICS = ("accuracy",)
+"""What the probability of the predicted class alone tells; it is all that is checked for more than two classes."""
+
+
+@dataclass(frozen=True)
+class ReliabilityCurve:
+    """The baseline's calibration: mean probability, share that came true, and rows of each bin, each of shape (bins,)."""
+
+    error: float
+    predicted: np.ndarray[Any, Any]
+    observed: np.ndarray[Any, Any]
+    rows: np.ndarray[Any, Any]
+
+    @classmethod
+    def read(cls, content: dict[str, Any] | None) -> ReliabilityCurve | None:
+        """Return the curve that a baseline holds, or None when it holds none."""
+        if not content or not content.get("rows"):
+            return None
+        arrays = (np.array(content[name], dtype=np.float64) for name in ("predicted", "observed", "rows"))
+        return cls(float(content["error"]), *arrays)
+
+
+def why_unavailable(*, task: str, metric: str, classes: int, probabilities: bool, curve: ReliabilityCurve | None, maximum_error: float) -> str:
+    """Return why there can be no estimate, as the end of a sentence; empty when there can be one.
+
+    A model counts as uncalibrated when its expected calibration error is above the maximum and larger than chance gives a calibrated model
+    on so many rows (95 % quantile of draws from its own probabilities).
+
+    Args:
+        task: ``classification`` or ``regression``.
+        metric: The metric's name.
+        classes: Number of classes.
+        probabilities: Whether the model gives probabilities.
+        curve: The baseline's calibration.
+        maximum_error: The largest expected calibration error of a model that is trusted.
+    """
+    total = 0 if curve is None else int(curve.rows.sum())
+    obstacles = (
+        (task != "classification", "a regression model says no probabilities; its errors can only be known from labels"),
+        (not probabilities, "the model gives no probabilities"),
+        (is_custom(metric), f"{metric} is a function of your own, which may look at more than labels and probabilities"),
+        (classes > 2 and metric not in TOP_CLASS_METRICS, f"for {classes} classes only {TOP_CLASS_METRICS[0]} can be estimated, not {metric}"),
+        (curve is None, "the champion's baseline holds no calibration; a version that is promoted from now on does"),
+        (total < FEWEST_CALIBRATION_ROWS, f"whether the model is calibrated was seen on {total} rows only; {FEWEST_CALIBRATION_ROWS} are needed"),
+        (_uncalibrated(curve, maximum_error), f"the model is not calibrated: {_calibration_words(curve, maximum_error)}"),
+    )
+    return next((words for stands, words in obstacles if stands), "")
+
+
+def _uncalibrated(curve: ReliabilityCurve | None, maximum_error: float) -> bool:
+    return curve is not None and curve.error > maximum_error and curve.error > _chance_error(curve)
+
+
+def _calibration_words(curve: ReliabilityCurve | None, maximum_error: float) -> str:
+    return "" if curve is None else f"its expected calibration error at promotion was {curve.error:.3g}, above {maximum_error:g}"
+
+
+def logit_of(probability: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the logarithm of the odds; probabilities of 0 and 1 are taken as close to it."""
+    inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
+    logit: np.ndarray[Any, Any] = np.log(inside / (1 - inside))
+    return logit
+
+
+def recalibration(curve: ReliabilityCurve) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return intercept and slope that bend probabilities onto the curve, shape (2,), and their covariance, shape (2, 2)."""
+    logit = logit_of(curve.predicted)
+    design = np.stack([np.ones_like(logit), logit], axis=1)
+    # A weak prior at "no bending": with all confidences alike nothing else says what the slope is.
+    start, bend = np.array([0.0, 1.0]), np.array([0.0, 1.0])
+    for _ in range(NEWTON_STEPS):
+        expected = 1 / (1 + np.exp(-design @ bend))
+        gradient = design.T @ (curve.rows * (curve.observed - expected)) - (bend - start)
+        information = design.T @ (design * (curve.rows * expected * (1 - expected))[:, None]) + np.eye(2)
+        bend = bend + np.linalg.solve(information, gradient)
+    return bend, np.linalg.inv(information)
+
+
+def _chance_error(curve: ReliabilityCurve) -> float:
+    generator = np.random.default_rng(0)
+    counts = curve.rows.astype(np.int64)
+    observed = generator.binomial(counts, np.clip(curve.predicted, 0, 1), size=(1000, len(counts))) / counts
+    errors = (counts * np.abs(observed - curve.predicted)).sum(axis=1) / counts.sum()
+    return float(np.quantile(errors, 0.95))

@@ -1,0 +1,60 @@
+"""The champion on parts of the rows: the worst part is named, with its interval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evergreen.evaluation.errors import EvaluationError
+from evergreen.performance.errors import PerformanceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evergreen.performance.settings import PerformanceSettings
+    from evergreen.scoring import Metric, Predictions
+
+SCORED = "scored"
+
+
+def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric, settings: PerformanceSettings, seed: int) -> list[dict[str, Any]]:
+    """Score the champion on each slice, the worst first; intervals are Bonferroni-corrected for the number of slices that are scored.
+
+    Args:
+        frame: The labelled rows.
+        predictions: What the champion said about them.
+        metric: The metric.
+        settings: The slices, and their smallest size.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        For each slice ``name``, ``rows``, ``verdict`` (``scored``, ``too few rows`` or ``metric not defined``), ``score``, ``lower`` and ``upper``.
+
+    Raises:
+        PerformanceError: A slice names a column that is not there, or its expression cannot be evaluated.
+    """
+    from evergreen.evaluation.gate import GateSettings
+    from evergreen.evaluation.gate_config import GateConfig
+    from evergreen.evaluation.slices import find_slices, score_slices
+
+    try:
+        slices = find_slices(frame, GateConfig(slices=list(settings.slices)))
+    except EvaluationError as error:
+        raise PerformanceError(f"performance.slices: {error}") from error
+    scores = score_slices(slices, predictions, None, metric=metric, settings=GateSettings(seed=seed), minimum_rows=settings.slice_minimum_rows)
+    found = [
+        {
+            "name": item.name,
+            "rows": item.rows,
+            "verdict": item.verdict if item.score is None else SCORED,
+            "score": item.score,
+            "lower": item.lower,
+            "upper": item.upper,
+        }
+        for item in scores
+    ]
+    return sorted(found, key=lambda item: (item["score"] is None, item["score"] or 0.0))
+
+
+def worst_part(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the scored slice with the lowest score, or None when none was scored."""
+    return next((part for part in parts if part["verdict"] == SCORED), None)

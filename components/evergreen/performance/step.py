@@ -1,0 +1,41 @@
+"""What the components take from the policy file, and where it is given twice, which one counts."""
+
+from __future__ import annotations
+
+from evergreen.performance.errors import PerformanceError
+from evergreen.performance.settings import DEFAULT_HORIZON_DAYS, DEFAULT_MARGIN, DEFAULT_MINIMUM_ROWS, PerformanceSettings
+from evergreen.policy.policy_file import read_policy
+
+
+def chosen_settings(policy_config: str, *, margin: float, minimum_rows: int) -> PerformanceSettings:
+    """Return the settings of the policy's section ``performance``; a margin or number of rows that is not the default wins over it.
+
+    Args:
+        policy_config: The policy parameter.
+        margin: The component's own parameter.
+        minimum_rows: The component's own parameter.
+
+    Raises:
+        PolicyError: The policy cannot be used.
+        PerformanceError: A parameter is out of its range.
+    """
+    # "not (a >= b)" also catches NaN.
+    if not (0 <= margin < float("inf")):
+        raise PerformanceError(f"margin {margin}: expected 0 or a positive number in the metric's unit, such as 0.02.")
+    if minimum_rows < 2:
+        raise PerformanceError(f"minimum_rows {minimum_rows}: expected at least 2; fewer rows have no spread. Use 20 or more.")
+    settings = read_policy(policy_config).performance
+    given = {
+        name: value for name, value, default in (("margin", margin, DEFAULT_MARGIN), ("minimum_rows", minimum_rows, DEFAULT_MINIMUM_ROWS)) if value != default
+    }
+    return settings.model_copy(update=given)
+
+
+def chosen_horizon(given: float, policy_config: str) -> float:
+    """Return the horizon of a join: the one given unless it is the default, else the policy's.
+
+    Raises:
+        PolicyError: The policy cannot be used.
+    """
+    horizon: float = given if given != DEFAULT_HORIZON_DAYS else read_policy(policy_config).performance.horizon_days
+    return horizon

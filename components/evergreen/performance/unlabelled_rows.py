@@ -1,0 +1,74 @@
+"""Do the rows without a label differ from those with one? If they do, the score of the labelled ones does not speak for them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.performance.label_join import LOGGED
+from evergreen.performance.prediction_log import PREDICTION, PROBABILITY
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import pandas as pd
+
+    from evergreen.drift.verdict import DriftResult
+
+CONFIDENCE = "confidence"
+ALIKE, UNLIKE, UNTOLD, NONE = "alike", "different", "cannot tell", "nothing to compare"
+
+
+def compare_unlabelled(frame: pd.DataFrame, labelled: pd.Series[bool], *, left_out: Collection[str], seed: int = 7) -> dict[str, Any]:
+    """Compare unlabelled with labelled rows as `detect_drift` compares two windows: features, prediction and confidence.
+
+    Args:
+        frame: Logged predictions, as `join_predictions` returned them.
+        labelled: For each row, whether it has a label.
+        left_out: Columns that are not compared: the label, and the event time, because the newest rows have no labels yet.
+        seed: Seed of everything random.
+
+    Returns:
+        ``verdict`` (``alike``, ``different``, ``cannot tell`` or ``nothing to compare``), ``sentence``, and ``features``: name,
+        severity and reason of each column that differs.
+    """
+    if labelled.all() or not labelled.any():
+        which = "There are no predictions" if not len(frame) else "Every prediction has a label" if labelled.all() else "No prediction has a label"
+        return {"verdict": NONE, "sentence": f"{which}, so there is nothing to compare.", "features": []}
+    compared = _compared_columns(frame, left_out=left_out)
+    return _in_words(_detect(compared[labelled], compared[~labelled], seed=seed))
+
+
+def _compared_columns(frame: pd.DataFrame, *, left_out: Collection[str]) -> pd.DataFrame:
+    kept = [name for name in frame.columns if name not in left_out and not str(name).startswith(LOGGED)]
+    compared = frame[kept].copy()
+    probabilities = frame[[name for name in frame.columns if str(name).startswith(f"{LOGGED}{PROBABILITY}")]]
+    predicted = frame[f"{LOGGED}{PREDICTION}"]
+    compared[PREDICTION] = predicted if predicted.dtype == "float64" else predicted.astype(str)
+    if probabilities.shape[1]:
+        compared[CONFIDENCE] = probabilities.max(axis=1)
+    return compared
+
+
+def _detect(labelled: pd.DataFrame, unlabelled: pd.DataFrame, *, seed: int) -> DriftResult:
+    from evergreen.drift.config import DriftConfig
+    from evergreen.drift.detection import detect
+
+    with tempfile.TemporaryDirectory(prefix="evergreen-unlabelled-") as folder:
+        paths = Path(folder) / "labelled.parquet", Path(folder) / "unlabelled.parquet"
+        for rows, path in zip((labelled, unlabelled), paths, strict=True):
+            rows.to_parquet(path, index=False)
+        return detect(*paths, config=DriftConfig(detectors="profile"), seed=seed).result
+
+
+def _in_words(found: DriftResult) -> dict[str, Any]:
+    unlike = [{"name": item.measured.name, "severity": item.severity, "reason": item.reason} for item in found.features if item.drift]
+    if found.verdict == "insufficient":
+        sentence = "Whether the unlabelled rows differ from the labelled ones cannot be told: there are too few of one kind."
+        return {"verdict": UNTOLD, "sentence": sentence, "features": []}
+    if found.verdict == "no drift":
+        return {"verdict": ALIKE, "sentence": "The unlabelled rows look like the labelled ones, so their score speaks for both.", "features": []}
+    named = ", ".join(f"{item['name']} ({item['severity']})" for item in unlike[:3]) + (f" and {len(unlike) - 3} more" if len(unlike) > 3 else "")
+    where = f"in {named}" if unlike else "in how columns go together"
+    return {"verdict": UNLIKE, "sentence": f"The unlabelled rows differ from the labelled ones {where}: their score may differ too.", "features": unlike}
