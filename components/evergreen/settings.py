@@ -73,8 +73,18 @@ def _file_content(location: str, *, parameter: str, error: type[EvergreenError])
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     name = ".".join(str(part) for part in detail["loc"]) or "the whole"
     if detail["type"] == "extra_forbidden":
-        return f"{name!r} is no setting; the settings are {', '.join(model.model_fields)}. Correct the name or leave it out."
+        return f"{name!r} is no setting; the settings are {', '.join(_holder(model, detail['loc']).model_fields)}. Correct the name or leave it out."
     return f"{name} is {detail['input']!r}: {detail['msg']}. Correct the value, or leave it out for the default."
+
+
+def _holder(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the section that a setting was given in, as far as sections are nested directly."""
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        model = field.annotation
+    return model
 
 
 def _shortened(text: str) -> str:

@@ -195,7 +195,7 @@ def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, 
         evaluation.paired_test = asdict(test)
     if settings.config.test == "analytic":
         if test is None:
-            raise EvaluationError(f"gate_config test 'analytic': there is none for {metric.name}; use accuracy, roc_auc of two classes, or bootstrap.")
+            raise EvaluationError(f"policy_config: gate.test 'analytic': there is none for {metric.name}; use accuracy, roc_auc of two classes, or bootstrap.")
         difference = test.interval
     evaluation.difference, evaluation.difference_lower, evaluation.difference_upper = difference.score, difference.lower, difference.upper
     return rule_against_champion(

@@ -6,8 +6,10 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evergreen.evaluation.gate_config import GateConfig
 from evergreen.policy.errors import PolicyError
 from evergreen.settings import read_settings
+from evergreen.training.options import TrainingOptions
 
 TriggerName = Literal[
     "no_champion",
@@ -61,7 +63,7 @@ class Budget(_Strict):
 
 
 class Policy(_Strict):
-    """When to retrain.
+    """When to retrain, how, and what a challenger has to show.
 
     Attributes:
         version: Version of this file's layout.
@@ -78,6 +80,8 @@ class Policy(_Strict):
         budget: Most retrainings in a period; None is any number.
         vetoes: What stands against a retraining: ``insufficient_data`` (neither drift nor performance can be told), ``contract_warnings`` (the
             data passed with warnings), ``rollout_under_way`` (a version waits for approval or is being rolled out).
+        training: How a challenger uses its rows.
+        gate: What a challenger has to show beside the comparison by the first metric.
     """
 
     version: Literal[1] = 1
@@ -91,6 +95,8 @@ class Policy(_Strict):
     cooldown_days: Days | None = None
     budget: Budget | None = None
     vetoes: tuple[VetoName, ...] = ()
+    training: TrainingOptions = TrainingOptions()
+    gate: GateConfig = GateConfig()
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Policy:
