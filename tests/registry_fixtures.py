@@ -104,7 +104,7 @@ class World:
         )
         tracking = connect(self.tracking_uri, self.model_name)
         pipeline = self.material.pipelines[weights]
-        logged = log_challenger(tracking, pipeline, path / "model", description=description, role="refit", metrics={}, example=rows[list(FEATURES)].head(2))
+        logged = log_challenger(tracking, pipeline, path / "model", description=description, role="refit", metrics={}, rows=rows)
         check_rows = rows[list(FEATURES)].tail(30)
         evaluation = {
             "verdict": "promote",
@@ -121,6 +121,8 @@ class World:
             "reasons": ["It is better."],
             "sentence": "The challenger is better.",
             "challenger_id": f"judged-{name}",
+            # Most tests are about other things than a process of its own.
+            "serving": {"check": False},
             "check_rows": json.loads(check_rows.to_json(orient="records")),
             "check_predictions": pipeline.predict(check_rows).tolist(),
         }

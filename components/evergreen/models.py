@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION_FILE = "evergreen.json"
 MODEL_FILE = "model.skops"
+EXAMPLE_ROWS = 5
 TRUSTED_TYPES_VARIABLE = "EVERGREEN_TRUSTED_TYPES"
 """Environment variable: comma-separated types that the user trusts beside the reviewed ones."""
 
@@ -128,7 +129,12 @@ class FittedModel:
 
 
 def save_model(
-    pipeline: Any, path: str | Path, *, description: ModelDescription, mlflow_model: Model | None = None, input_example: pd.DataFrame | None = None
+    pipeline: Any,
+    path: str | Path,
+    *,
+    description: ModelDescription,
+    mlflow_model: Model | None = None,
+    rows: pd.DataFrame | None = None,
 ) -> ModelDescription:
     """Save a fitted pipeline as an MLflow model directory with ``evergreen.json`` inside.
 
@@ -137,7 +143,8 @@ def save_model(
         path: The directory to make; it must not exist or must be empty.
         description: What is known of the model. The types that the user had to trust are added to it as a record.
         mlflow_model: The MLflow description to fill, when the model belongs to an MLflow run.
-        input_example: A few prepared rows to keep with the model.
+        rows: Rows with at least the features. What the model says about some of them is recorded beside it, and a few
+            are kept as MLflow's input example.
 
     Returns:
         The description as it was stored.
@@ -148,6 +155,9 @@ def save_model(
     import mlflow.sklearn
     import skops.io
     from mlflow.exceptions import MlflowException
+
+    from evergreen.columns import prepare_features
+    from evergreen.recorded_predictions import record_predictions, write_record
 
     try:
         found = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
@@ -163,12 +173,14 @@ def save_model(
             skops_trusted_types=found,
             signature=_signature(stored),
             mlflow_model=mlflow_model,
-            input_example=input_example,
+            input_example=None if rows is None else prepare_features(rows.head(EXAMPLE_ROWS), stored.features),
             pip_requirements=_requirements(stored.estimator),
         )
     except MlflowException as error:
         raise ModelError(f"model directory {path}: MLflow cannot write it: {error}.") from error
     write_json(Path(path) / DESCRIPTION_FILE, stored)
+    if rows is not None:
+        write_record(path, record_predictions(FittedModel(pipeline, stored), rows))
     return stored
 
 

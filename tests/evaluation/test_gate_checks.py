@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from evergreen.evaluation.gate_checks import apply_checks, run_checks
 from evergreen.evaluation.gate_config import GateConfig
 from evergreen.evaluation.holdout_rows import predictions_of
 from evergreen.models import FittedModel, load_model
+from evergreen.recorded_predictions import RECORD_FILE, read_record, write_record
 from evergreen.scoring import Predictions, resolve_metric
 
 if TYPE_CHECKING:
@@ -220,15 +222,19 @@ def test_a_model_that_another_process_cannot_load_fails(make_model: Callable[...
     from evergreen.evaluation.servability import check_servability
 
     artifact = make_model("other", frame, fit_end=CUT)
-    loaded = load_model(artifact.path)
-    said = loaded.predict(frame)
-    served = {item.name: item for item in check_servability(artifact.path, frame, said, Serving(model_megabytes=0.0001))}
+    served = {item.name: item for item in check_servability(artifact.path, Serving(model_megabytes=0.0001))}
     assert served["serving"].verdict == "passed"
     assert served["serving: size"].verdict == "failed"
     assert served["serving: latency"].details["p50_milliseconds"] <= served["serving: latency"].details["p99_milliseconds"]
-    other = check_servability(artifact.path, frame, 1 - said, Serving())
+    record = read_record(artifact.path)
+    write_record(artifact.path, replace(record, predictions=[1 - said for said in record.predictions]))
+    other = check_servability(artifact.path, Serving())
     assert (other[0].verdict, "predicts 200 of 200 rows differently" in other[0].sentence) == ("failed", True)
+    (Path(artifact.path) / RECORD_FILE).unlink()
+    (lost,) = check_servability(artifact.path, Serving())
+    assert (lost.verdict, "What the model said at training is not with it" in lost.sentence) == ("failed", True)
+    write_record(artifact.path, record)
     (Path(artifact.path) / "model.skops").write_bytes(b"damaged")
-    (broken,) = check_servability(artifact.path, frame, said, Serving())
+    (broken,) = check_servability(artifact.path, Serving())
     assert broken.verdict == "failed"
     assert "skops cannot read it" in broken.sentence

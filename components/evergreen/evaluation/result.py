@@ -12,7 +12,8 @@ from evergreen.run_log import plain
 class Evaluation:
     """What the comparison found; its fields are those of the evaluation artifact.
 
-    A score that could not be measured is None. Higher is better in every metric.
+    A score that could not be measured is None. Higher is better in every metric. ``serving`` holds the policy's limits for the
+    model in a fresh process: the registered model has to keep them, too.
     """
 
     verdict: str
@@ -43,6 +44,7 @@ class Evaluation:
     calibration: dict[str, Any] | None = None
     paired_test: dict[str, Any] | None = None
     importances: dict[str, float] = field(default_factory=dict)
+    serving: dict[str, Any] = field(default_factory=dict)
     check_rows: list[dict[str, Any]] = field(default_factory=list)
     check_predictions: list[Any] = field(default_factory=list)
 

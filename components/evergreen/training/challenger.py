@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT, ModelDescription, is_present
-from evergreen.columns import iso_time, prepare_features
+from evergreen.columns import iso_time
 from evergreen.models import read_description
 from evergreen.policy.policy_file import read_policy
 from evergreen.training.errors import TrainingError
@@ -24,8 +24,6 @@ from evergreen.training.warnings_about_rows import look_at_rows
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-EXAMPLE_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -238,10 +236,9 @@ def _log(
     warnings: list[str],
     data: Any,
 ) -> Trained:
-    example = prepare_features(fitted_on.head(EXAMPLE_ROWS), description.features)
     numbers = _numbers(description, rows)
     facts = surroundings(data.metadata, data_uri=description.training_data_uri, warnings=warnings)
-    logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, example=example, facts=facts)
+    logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, rows=fitted_on, facts=facts)
     _mark(model, description, logged)
     return Trained(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)
 
