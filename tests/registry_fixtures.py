@@ -109,6 +109,10 @@ class World:
         evaluation = {
             "verdict": "promote",
             "conclusion": "better",
+            "task": task,
+            "rows_seen_by_champion": 0,
+            "champion_version": "none",
+            "holdout_window": {"start": "2020-02-10T00:00:00Z", "end": "2020-02-19T18:00:00Z"},
             "metric": "accuracy",
             "challenger_score": 0.9,
             "challenger_lower": 0.85,
@@ -118,6 +122,7 @@ class World:
             "margin": 0.0,
             "rows": 120,
             "naive_score": 0.5,
+            "scores": {"accuracy": 0.9},
             "reasons": ["It is better."],
             "sentence": "The challenger is better.",
             "challenger_id": f"judged-{name}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from evergreen.evaluation.errors import EvaluationError
 from evergreen.run_log import plain
 
 
@@ -47,6 +48,18 @@ class Evaluation:
     serving: dict[str, Any] = field(default_factory=dict)
     check_rows: list[dict[str, Any]] = field(default_factory=list)
     check_predictions: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Evaluation:
+        """Return what `evaluate_model` wrote.
+
+        Raises:
+            EvaluationError: Entries are missing or unknown.
+        """
+        try:
+            return cls(**content)
+        except TypeError as error:
+            raise EvaluationError(f"evaluation: {error}. Give it the output of evaluate_model of the same version of Evergreen.") from error
 
     def without_rows(self) -> dict[str, Any]:
         """Return the evaluation as plain values without the check rows, as a step's record keeps it."""
