@@ -60,6 +60,7 @@ def test_a_trainer_of_ones_own(run_training: Callable[..., Any], make_events: Ca
         ("not_fitted", r"its model's classes_ are None; expected those of the labels, \[0, 1\]"),
         ("failing", "failed on 192 rows: RuntimeError: no GPU here"),
         ("pairs", r"predicts shape \(5, 2\) for 5 rows; expected \(5,\)"),
+        ("plain", "returned Plain, which scikit-learn's pipeline refuses: .*Let its class derive from sklearn.base.BaseEstimator"),
         ("absent", "has no function 'absent'"),
     ],
 )
