@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-docker test test-chaos test-services test-images test-system lint format generate audit images push pipeline upload lock clean
+.PHONY: help install demo demo-docker test test-chaos test-neural test-services test-images test-system lint format generate audit images push pipeline upload lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,14 @@ test: $(INSTALLED) ## Run the tests
 test-chaos: $(INSTALLED) ## Kill, race and cut off deployments (installs PostgreSQL, as root), and print what came of it
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends postgresql; }
 	$(BIN)/python -m pytest --session-timeout=1500 tests/chaos
+
+# PyTorch's build without CUDA has a twentieth of the size, and lies on PyTorch's own index: name it with PIP_EXTRA_INDEX_URL. Else pip takes the usual one.
+TORCH ?= torch==2.13.0+cpu
+NEURAL := safetensors "keras>=3.5,<4" "numpy<2" "ml-dtypes<0.6"
+
+test-neural: $(INSTALLED) ## Train PyTorch and Keras models (installs both)
+	@$(BIN)/python -c 'import keras, safetensors, torch' 2>/dev/null || $(BIN)/python -m pip install --quiet $(TORCH) $(NEURAL) || $(BIN)/python -m pip install --quiet torch $(NEURAL)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/neural
 
 test-services: $(INSTALLED) ## Run the tests that need a browser or PostgreSQL (installs them, as root)
 	@command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends chromium postgresql; }

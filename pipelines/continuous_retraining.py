@@ -68,7 +68,7 @@ def continuous_retraining(
         data_contract: Data contract as YAML in line or its URI; ``inferred`` takes the champion's, or infers one.
         model_task: ``auto``, ``classification`` or ``regression``.
         drift_config: Drift settings as JSON or YAML in line or their URI; ``default`` for the built-in ones.
-        policy_config: Retraining policy as JSON or YAML in line or its URI; ``default`` for the built-in one.
+        policy_config: Policy (when to retrain, how, and the gate) as JSON or YAML in line or its URI; ``default`` for the built-in one.
         policy_mode: ``auto``, ``force`` (retrain now) or ``dry-run`` (everything but the promotion).
         training_window_days: Length of the window that a challenger learns from, in days.
         training_estimator: Import path of a scikit-learn estimator; ``auto`` is histogram gradient boosting.
@@ -218,6 +218,7 @@ def continuous_retraining(
                     hyperparameters=training_hyperparameters,
                     search=training_search,
                     champion=champion.outputs["model"],
+                    policy_config=policy_config,
                     seed=training_seed,
                     holdout_share=evaluation_holdout_share,
                     ledger_uri=state_ledger_uri,
@@ -235,6 +236,7 @@ def continuous_retraining(
                     holdout_data=challenger.outputs["holdout_data"],
                     metric=evaluation_metric,
                     margin=evaluation_margin,
+                    policy_config=policy_config,
                     seed=training_seed,
                     ledger_uri=state_ledger_uri,
                     run_id=run_id,

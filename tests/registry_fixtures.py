@@ -104,11 +104,15 @@ class World:
         )
         tracking = connect(self.tracking_uri, self.model_name)
         pipeline = self.material.pipelines[weights]
-        logged = log_challenger(tracking, pipeline, path / "model", description=description, role="refit", metrics={}, example=rows[list(FEATURES)].head(2))
+        logged = log_challenger(tracking, pipeline, path / "model", description=description, role="refit", metrics={}, rows=rows)
         check_rows = rows[list(FEATURES)].tail(30)
         evaluation = {
             "verdict": "promote",
             "conclusion": "better",
+            "task": task,
+            "rows_seen_by_champion": 0,
+            "champion_version": "none",
+            "holdout_window": {"start": "2020-02-10T00:00:00Z", "end": "2020-02-19T18:00:00Z"},
             "metric": "accuracy",
             "challenger_score": 0.9,
             "challenger_lower": 0.85,
@@ -118,9 +122,12 @@ class World:
             "margin": 0.0,
             "rows": 120,
             "naive_score": 0.5,
+            "scores": {"accuracy": 0.9},
             "reasons": ["It is better."],
             "sentence": "The challenger is better.",
             "challenger_id": f"judged-{name}",
+            # Most tests are about other things than a process of its own.
+            "serving": {"check": False},
             "check_rows": json.loads(check_rows.to_json(orient="records")),
             "check_predictions": pipeline.predict(check_rows).tolist(),
         }

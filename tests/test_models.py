@@ -53,7 +53,7 @@ def save(rows: pd.DataFrame, path: Path, estimator: Any = None, description: Mod
     made = estimator or build_estimator(Recipe("classification", kind, description.hyperparameters, 7))
     prepared = prepare_features(rows, description.features)
     pipeline = build_pipeline(description.features, made).fit(prepared, prepare_labels(rows["rain"], [0, 1]))
-    save_model(pipeline, path, description=description, input_example=prepared.head(3))
+    save_model(pipeline, path, description=description, rows=rows)
     return pipeline
 
 

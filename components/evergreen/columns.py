@@ -106,7 +106,11 @@ def event_times(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}. Name the column that holds the event time.")
     try:
-        return pd.to_datetime(column, utc=True)
+        try:
+            # Texts with and without fractions of a second may stand in one column, as clients write them.
+            return pd.to_datetime(column, utc=True, format="ISO8601")
+        except (ValueError, TypeError):
+            return pd.to_datetime(column, utc=True)
     except (ValueError, TypeError, OverflowError) as error:
         raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}: {error}. Name the column that holds the event time.") from error
 

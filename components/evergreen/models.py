@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION_FILE = "evergreen.json"
 MODEL_FILE = "model.skops"
+EXAMPLE_ROWS = 5
 TRUSTED_TYPES_VARIABLE = "EVERGREEN_TRUSTED_TYPES"
 """Environment variable: comma-separated types that the user trusts beside the reviewed ones."""
 
@@ -33,7 +34,10 @@ REVIEWED_TYPES = (
     # models, trees, forests, boosters, neighbours and calibration keep in a fitted model. Each holds arrays and numbers only,
     # and none runs code that the file brings. Found with skops.io.get_untrusted_types on fitted models; skops before 0.14 needs the losses.
     # LightGBM's and XGBoost's estimators hold their trees as text or bytes that their own parsers read.
+    # Evergreen's own hold weights as safetensors, or a .keras file that is read in safe mode; the function that makes a PyTorch module is asked for on its own.
     "collections.OrderedDict",
+    "evergreen.keras_model.KerasModel",
+    "evergreen.torch_model.TorchModel",
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "lightgbm.sklearn.LGBMRegressor",
@@ -128,7 +132,12 @@ class FittedModel:
 
 
 def save_model(
-    pipeline: Any, path: str | Path, *, description: ModelDescription, mlflow_model: Model | None = None, input_example: pd.DataFrame | None = None
+    pipeline: Any,
+    path: str | Path,
+    *,
+    description: ModelDescription,
+    mlflow_model: Model | None = None,
+    rows: pd.DataFrame | None = None,
 ) -> ModelDescription:
     """Save a fitted pipeline as an MLflow model directory with ``evergreen.json`` inside.
 
@@ -137,7 +146,8 @@ def save_model(
         path: The directory to make; it must not exist or must be empty.
         description: What is known of the model. The types that the user had to trust are added to it as a record.
         mlflow_model: The MLflow description to fill, when the model belongs to an MLflow run.
-        input_example: A few prepared rows to keep with the model.
+        rows: Rows with at least the features. What the model says about some of them is recorded beside it, and a few
+            are kept as MLflow's input example.
 
     Returns:
         The description as it was stored.
@@ -149,11 +159,15 @@ def save_model(
     import skops.io
     from mlflow.exceptions import MlflowException
 
+    from evergreen.columns import prepare_features
+    from evergreen.recorded_predictions import record_predictions, write_record
+
     try:
         found = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
     except Exception as error:
         raise ModelError(f"model {description.estimator}: skops cannot save it: {error}. Use an estimator defined in an installed package.") from error
-    _check_trust(f"model {description.estimator}", found)
+    check_trust(f"model {description.estimator}", found)
+    check_parts(pipeline)
     stored = replace(description, trusted_types=[name for name in found if name not in REVIEWED_TYPES])
     try:
         mlflow.sklearn.save_model(
@@ -163,12 +177,14 @@ def save_model(
             skops_trusted_types=found,
             signature=_signature(stored),
             mlflow_model=mlflow_model,
-            input_example=input_example,
-            pip_requirements=_requirements(stored.estimator),
+            input_example=None if rows is None else prepare_features(rows.head(EXAMPLE_ROWS), stored.features),
+            pip_requirements=_requirements(stored.estimator, pipeline),
         )
     except MlflowException as error:
         raise ModelError(f"model directory {path}: MLflow cannot write it: {error}.") from error
     write_json(Path(path) / DESCRIPTION_FILE, stored)
+    if rows is not None:
+        write_record(path, record_predictions(FittedModel(pipeline, stored), rows))
     return stored
 
 
@@ -190,7 +206,7 @@ def load_model(path: str | Path, *, trusted_types: Iterable[str] = ()) -> Fitted
     description = read_description(directory)
     try:
         found = skops.io.get_untrusted_types(file=file)
-        _check_trust(f"model {directory}", found, trusted_types)
+        check_trust(f"model {directory}", found, trusted_types)
         pipeline = skops.io.load(file, trusted=found)
     except ModelError:
         raise
@@ -198,6 +214,7 @@ def load_model(path: str | Path, *, trusted_types: Iterable[str] = ()) -> Fitted
         raise ModelError(
             f"model {file}: skops cannot read it: {error}. The file is damaged or from another version; take the model from the registry again."
         ) from error
+    check_parts(pipeline)
     return FittedModel(pipeline=pipeline, description=description)
 
 
@@ -220,13 +237,38 @@ def user_trusted_types() -> list[str]:
     return [name.strip() for name in os.environ.get(TRUSTED_TYPES_VARIABLE, "").split(",") if name.strip()]
 
 
-def _check_trust(thing: str, found: Iterable[str], more: Iterable[str] = ()) -> None:
+def check_trust(thing: str, found: Iterable[str], more: Iterable[str] = ()) -> None:
+    """See that every type, or function that makes a part of a model, is trusted.
+
+    Args:
+        thing: What holds them, for the message.
+        found: Their names.
+        more: Names that are trusted beside the reviewed list and the environment's.
+
+    Raises:
+        ModelError: One is not trusted.
+    """
     strange = sorted(set(found) - set(REVIEWED_TYPES) - set(user_trusted_types()) - set(more))
     if strange:
         raise ModelError(
             f"{thing}: holds types that are not trusted: {', '.join(strange)}. If you know where the model comes from and trust these types, "
             f"set the environment variable {TRUSTED_TYPES_VARIABLE}={','.join(strange)} for every step that reads it."
         )
+
+
+def check_parts(pipeline: Any) -> None:
+    """Let a pipeline's last step, where it brings code of its own, see that this is trusted.
+
+    Raises:
+        ModelError: It is not.
+    """
+    last = _last_step(pipeline)
+    if hasattr(last, "check_trust"):
+        last.check_trust()
+
+
+def _last_step(pipeline: Any) -> Any:
+    return pipeline.steps[-1][1] if hasattr(pipeline, "steps") else pipeline
 
 
 def _skops_file(directory: Path) -> Path:
@@ -260,11 +302,13 @@ def _signature(description: ModelDescription) -> Any:
     return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec(label)]))
 
 
-def _requirements(estimator: str) -> list[str]:
+def _requirements(estimator: str, pipeline: Any) -> list[str]:
     """Return pinned packages that serve the model. Named here because MLflow's own inference loads the model in a second process."""
     from importlib.metadata import packages_distributions, version
 
     packages = {"mlflow", "scikit-learn", "skops", "numpy", "pandas"}
+    if needed := getattr(_last_step(pipeline), "packages", ()):
+        packages.update(("kfp-evergreen", *needed))
     # Finding a package's distribution looks through all that is installed: only for estimators from elsewhere.
     if not estimator.startswith("sklearn."):
         packages.update(packages_distributions().get(estimator.partition(":")[0].split(".", maxsplit=1)[0], [])[:1])

@@ -75,9 +75,23 @@ def _file_content(location: str, *, parameter: str, error: type[EvergreenError])
 def _sentence(detail: ErrorDetails, model: type[Any]) -> str:
     name = ".".join(str(part) for part in detail["loc"]) or "the whole"
     if detail["type"] in NO_SUCH_SETTING:
-        settings = [field.name for field in fields(model)] if is_dataclass(model) else list(model.model_fields)
-        return f"{name!r} is no setting; the settings are {', '.join(settings)}. Correct the name or leave it out."
+        settings = ", ".join(_names(_holder(model, detail["loc"])))
+        return f"{name!r} is no setting; the settings are {settings}. Correct the name or leave it out."
     return f"{name} is {detail['input']!r}: {detail['msg']}. Correct the value, or leave it out for the default."
+
+
+def _holder(model: type[Any], location: tuple[int | str, ...]) -> type[Any]:
+    """Return the section that a setting was given in, as far as sections are nested directly."""
+    for part in location[:-1]:
+        section = None if is_dataclass(model) else model.model_fields.get(str(part))
+        if section is None or not hasattr(section.annotation, "model_fields"):
+            break
+        model = section.annotation
+    return model
+
+
+def _names(model: type[Any]) -> list[str]:
+    return [field.name for field in fields(model)] if is_dataclass(model) else list(model.model_fields)
 
 
 def _shortened(text: str) -> str:

@@ -99,3 +99,17 @@ def test_a_slump_is_as_long_as_it_takes_to_make_good_half_of_the_fall() -> None:
     assert windows_to_recover(made_of([*quiet, 0.5, 0.55, 0.7, 0.79])) == 2
     assert windows_to_recover(made_of([*quiet, 0.5, 0.5, 0.5])) == 3
     assert windows_to_recover(made_of([0.8, None])) is None
+
+
+def test_policies_with_other_gates_and_training_are_told_apart(history: pd.DataFrame) -> None:
+    timeline = Timeline(history, **COLUMNS)
+    eager = Policy(maximum_model_age_days=60)
+    impossible = Policy.model_validate({"maximum_model_age_days": 60, "gate": {"floors": {"accuracy": 1.0}}})
+    small = Policy.model_validate({"maximum_model_age_days": 60, "training": {"sample_rows": 100}})
+    made = {name: replay(timeline, policy, name=name, setting=SETTING) for name, policy in (("eager", eager), ("strict", impossible))}
+    assert made["eager"].promotions > 0
+    assert made["strict"].promotions == 0
+    assert made["strict"].retrains > 0
+    learners = [Learner(SETTING.learner, **COLUMNS, policy=policy) for policy in (eager, small)]
+    rows = [learner.first(timeline.at(pd.Timestamp("2020-08-01", tz="UTC")), 90).reference for learner in learners]
+    assert [len(frame) for frame in rows] == [360, 100]

@@ -53,7 +53,7 @@ def make_model(tmp_path: Path) -> Callable[..., Any]:
             data_fingerprint="f",
             challenger_id=f"id-{name}",
         )
-        save_model(fit.pipeline, tmp_path / name, description=description)
+        save_model(fit.pipeline, tmp_path / name, description=description, rows=rows)
         return dsl.Model(name=name, uri=str(tmp_path / name), metadata={"present": True, "version": "3"})
 
     return make

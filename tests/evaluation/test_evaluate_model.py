@@ -247,7 +247,7 @@ def test_wrong_inputs_are_named(evaluate: Callable[..., Any], new: Any, holdout:
 
 def test_the_gate_config_reaches_the_verdict_the_page_and_the_card(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
     config = "{slices: [{column: city}], slice_minimum_rows: 20, calibration_error: 0.3, other_metrics: {roc_auc: 0.02}}"
-    answer, found, artifacts = evaluate(new, old, holdout, gate_config=config)
+    answer, found, artifacts = evaluate(new, old, holdout, policy_config=f"gate: {config}")
     assert answer == "promote"
     verdicts = {check["name"]: check["verdict"] for check in found["checks"]}
     assert (verdicts["slices"], verdicts["calibration"], verdicts["metric roc_auc"], verdicts["serving"]) == ("passed",) * 4
@@ -263,30 +263,30 @@ def test_the_gate_config_reaches_the_verdict_the_page_and_the_card(evaluate: Cal
 
 
 def test_a_failed_check_rejects_a_better_challenger(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
-    answer, found, _ = evaluate(new, old, holdout, gate_config="calibration_error: 0.0001")
+    answer, found, _ = evaluate(new, old, holdout, policy_config="gate: {calibration_error: 0.0001}")
     assert (answer, found["conclusion"]) == ("reject", "failed check")
     assert "above the limit of 0.0001" in found["sentence"]
     assert "serving" not in {check["name"] for check in found["checks"]}
-    answer, found, _ = evaluate(new, old, holdout, gate_config="serving: {model_megabytes: 0.001}")
+    answer, found, _ = evaluate(new, old, holdout, policy_config="gate: {serving: {model_megabytes: 0.001}}")
     assert (answer, found["conclusion"]) == ("reject", "failed check")
 
 
 def test_the_analytic_comparison(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
     quick = "{test: analytic, serving: {check: false}}"
     for metric, name in (("accuracy", "McNemar"), ("roc_auc", "DeLong")):
-        answer, found, _ = evaluate(new, old, holdout, metric=metric, gate_config=quick)
+        answer, found, _ = evaluate(new, old, holdout, metric=metric, policy_config=f"gate: {quick}")
         assert (answer, found["paired_test"]["name"]) == ("promote", name)
         assert found["difference_lower"] == found["paired_test"]["interval"]["lower"]
-    with pytest.raises(EvaluationError, match="gate_config test 'analytic': there is none for f1"):
-        evaluate(new, old, holdout, metric="f1", gate_config=quick)
+    with pytest.raises(EvaluationError, match=r"policy_config: gate\.test 'analytic': there is none for f1"):
+        evaluate(new, old, holdout, metric="f1", policy_config=f"gate: {quick}")
 
 
 def test_the_policy_may_promote_when_nobody_can_tell(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
-    answer, found, _ = evaluate(new, old, holdout, minimum_rows=1000, gate_config="{when_unclear: promote, serving: {check: false}}")
+    answer, found, _ = evaluate(new, old, holdout, minimum_rows=1000, policy_config="gate: {when_unclear: promote, serving: {check: false}}")
     assert (answer, found["conclusion"], found["challenger_score"] is None) == ("promote", "cannot tell", False)
     assert "Only 240 labelled rows" in found["sentence"]
     hopeless = "{when_unclear: promote, floors: {accuracy: 0.999}, serving: {check: false}}"
-    answer, found, _ = evaluate(new, old, holdout, minimum_rows=1000, gate_config=hopeless)
+    answer, found, _ = evaluate(new, old, holdout, minimum_rows=1000, policy_config=f"gate: {hopeless}")
     assert (answer, found["conclusion"]) == ("reject", "below floor"), "a missed floor stands, however few the rows"
 
 
@@ -295,11 +295,11 @@ def test_the_policy_may_replace_a_champion_that_cannot_be_scored(
 ) -> None:
     champion = make_model("windy", make_events(days=60).assign(wind=1.0), fit_end=CUT, features={"wind": "number", "temperature": "number"})
     config = "{allow_unscorable_champion: true, serving: {check: false}}"
-    answer, found, _ = evaluate(new, champion, holdout, gate_config=config)
+    answer, found, _ = evaluate(new, champion, holdout, policy_config=f"gate: {config}")
     assert (answer, found["conclusion"]) == ("promote", "champion cannot be scored")
     assert "the rows lack the features wind" in found["sentence"]
     shuffled = holdout.assign(rain=holdout["rain"].sample(frac=1, random_state=0).to_numpy())
-    answer, found, _ = evaluate(new, champion, shuffled, gate_config=config)
+    answer, found, _ = evaluate(new, champion, shuffled, policy_config=f"gate: {config}")
     assert (answer, found["conclusion"]) == ("reject", "not better")
 
 
@@ -308,7 +308,7 @@ def test_a_column_name_cannot_break_the_card(evaluate: Callable[..., Any], make_
         return make_events(**settings).rename(columns={"temperature": "<b>a|b</b>"})
 
     challenger = make_model("odd", rows(days=60, seed=2), fit_end=CUT, features={"<b>a|b</b>": "number"})
-    _, _, artifacts = evaluate(challenger, None, rows(start="2020-06-01", days=60), gate_config="serving: {check: false}")
+    _, _, artifacts = evaluate(challenger, None, rows(start="2020-06-01", days=60), policy_config="gate: {serving: {check: false}}")
     assert "&lt;b&gt;a\\|b&lt;/b&gt;" in Path(artifacts["model_card"].path).read_text()
     assert "<b>" not in Path(artifacts["model_card_page"].path).read_text()
 
@@ -316,19 +316,19 @@ def test_a_column_name_cannot_break_the_card(evaluate: Callable[..., Any], make_
 def test_a_model_without_probabilities(evaluate: Callable[..., Any], make_model: Callable[..., Any], make_events: Callable[..., Any], old: Any) -> None:
     silent = make_model("silent", make_events(days=120, seed=2), fit_end=CUT, estimator="sklearn.linear_model.RidgeClassifier")
     rows = make_events(start="2020-06-01", days=60, seed=3)
-    answer, found, artifacts = evaluate(silent, old, rows, gate_config="serving: {check: false}")
+    answer, found, artifacts = evaluate(silent, old, rows, policy_config="gate: {serving: {check: false}}")
     assert (answer, found["calibration"], "roc_auc" in found["scores"]) == ("promote", None, False)
     assert "confidenceMetrics" not in artifacts["classification_metrics"].metadata
     answer, found, _ = evaluate(silent, old, rows, metric="roc_auc")
     assert (answer, found["conclusion"]) == ("reject", "cannot tell")
     assert "metric 'roc_auc': not defined on these 240 rows" in found["sentence"]
-    answer, found, _ = evaluate(silent, old, rows, gate_config="{calibration_error: 0.1, serving: {check: false}}")
+    answer, found, _ = evaluate(silent, old, rows, policy_config="gate: {calibration_error: 0.1, serving: {check: false}}")
     assert (answer, found["conclusion"]) == ("reject", "cannot tell")
     assert "gives no probabilities" in found["sentence"]
 
 
 def test_a_class_that_is_new_in_the_holdout(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
     strange = holdout.assign(rain=holdout["rain"].where(holdout.index % 20 != 0, 2))
-    answer, found, _ = evaluate(new, old, strange, gate_config="serving: {check: false}")
+    answer, found, _ = evaluate(new, old, strange, policy_config="gate: {serving: {check: false}}")
     assert answer == "promote"
     assert next(check["sentence"] for check in found["checks"] if check["name"] == "new classes").startswith("12 rows are of classes")

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import yaml
 
 from evergreen.evaluation.calibration import measure_calibration
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.gate import GateSettings, Ruling
 from evergreen.evaluation.gate_checks import apply_checks, run_checks
-from evergreen.evaluation.gate_config import parse_gate_config
+from evergreen.evaluation.gate_config import GateConfig
 from evergreen.evaluation.holdout_rows import predictions_of
 from evergreen.models import FittedModel, load_model
+from evergreen.recorded_predictions import RECORD_FILE, read_record, write_record
 from evergreen.scoring import Predictions, resolve_metric
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ def frame(make_events: Callable[..., pd.DataFrame]) -> pd.DataFrame:
 def check(model: FittedModel, frame: pd.DataFrame) -> Callable[..., Findings]:
     def run(config: str, *, theirs: Callable[[Predictions], Predictions] | None = None, ours: Predictions | None = None) -> Findings:
         said = ours or predictions_of(model, frame, target_column="rain")
-        settings = GateSettings(resamples=400, config=parse_gate_config(config))
+        settings = GateSettings(resamples=400, config=GateConfig.model_validate(yaml.safe_load(config)))
         return run_checks(model, frame, said, theirs(said) if theirs else None, metric=resolve_metric("accuracy", "classification"), settings=settings)
 
     return run
@@ -97,15 +100,15 @@ def test_numbers_are_cut_at_quartiles_and_the_interval_is_corrected(check: Calla
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("slices: [{column: wind}]", "slice column 'wind': the holdout has no such column; its columns are time"),
-        ("slices: [{where: wind > 1}]", "slice 'wind > 1': cannot be evaluated: name 'wind' is not defined"),
+        ("slices: [{column: wind}]", "policy_config: gate.slices: column 'wind': the holdout has no such column; its columns are time"),
+        ("slices: [{where: wind > 1}]", "policy_config: gate.slices: 'wind > 1' cannot be evaluated: name 'wind' is not defined"),
         ("slices: [{where: temperature + 1}]", "gives float64 values; expected true or false"),
         ("slices: [{where: '@pd.io > 1'}]", "holds '@' or '__', which reach outside the table"),
         ("fairness: {groups: [wind]}", "fairness.groups 'wind': the holdout has no such column"),
         ("fairness: {groups: [city], favourable: 7}", "fairness.favourable 7: expected one of the classes"),
-        ("other_metrics: {goodness: 0.1}", "gate_config other_metrics: metric 'goodness'"),
-        ("golden: [{row: {city: Oslo}, expected: 1}]", "golden examples: model id-challenger: the rows lack the features"),
-        ("golden: [{row: {city: Oslo}, expected: 3}]", "golden example 1: expects 3, which is none of the classes"),
+        ("other_metrics: {goodness: 0.1}", "policy_config: gate.other_metrics: metric 'goodness'"),
+        ("golden: [{row: {city: Oslo}, expected: 1}]", "policy_config: gate.golden: model id-challenger: the rows lack the features"),
+        ("golden: [{row: {city: Oslo}, expected: 3}]", "policy_config: gate.golden, example 1: expects 3, which is none of the classes"),
     ],
 )
 def test_what_does_not_exist_is_named(check: Callable[..., Findings], config: str, message: str) -> None:
@@ -150,7 +153,7 @@ def test_calibration_is_measured_and_judged(check: Callable[..., Findings]) -> N
     # The mean of x - x**2 for uniform x is 1/6.
     assert boastful.error == pytest.approx(1 / 6, abs=0.01)
     assert verdicts(check("calibration_error: 0.0001"))["calibration"] == "failed"
-    assert verdicts(check("default"))["calibration"] == "measured"
+    assert verdicts(check("{}"))["calibration"] == "measured"
 
 
 def test_stress_finds_the_feature_that_swings_and_the_model_that_breaks(model: FittedModel, frame: pd.DataFrame, check: Callable[..., Findings]) -> None:
@@ -191,13 +194,13 @@ def test_golden_examples_must_be_kept(check: Callable[..., Findings]) -> None:
 def test_one_answer_for_everything_fails(check: Callable[..., Findings], model: FittedModel, frame: pd.DataFrame) -> None:
     said = predictions_of(model, frame, target_column="rain")
     constant = Predictions(said.labels, np.ones_like(said.predicted), np.full((len(said), 2), 0.5), said.classes)
-    assert verdicts(check("default", ours=constant))["one answer"] == "failed"
+    assert verdicts(check("{}", ours=constant))["one answer"] == "failed"
 
 
 def test_new_and_missing_classes_are_named(check: Callable[..., Findings], model: FittedModel, frame: pd.DataFrame) -> None:
     said = predictions_of(model, frame, target_column="rain")
     strange = Predictions(np.where(said.labels == 0, 2, 1), said.predicted, said.probabilities, said.classes)
-    sentences = {item.name: item.sentence for item in check("default", ours=strange).checks}
+    sentences = {item.name: item.sentence for item in check("{}", ours=strange).checks}
     assert sentences["new classes"].startswith(f"{(strange.labels == 2).sum()} rows are of classes that the challenger has never seen")
     assert "No compared row is of class 0" in sentences["missing classes"]
 
@@ -219,15 +222,19 @@ def test_a_model_that_another_process_cannot_load_fails(make_model: Callable[...
     from evergreen.evaluation.servability import check_servability
 
     artifact = make_model("other", frame, fit_end=CUT)
-    loaded = load_model(artifact.path)
-    said = loaded.predict(frame)
-    served = {item.name: item for item in check_servability(artifact.path, frame, said, Serving(model_megabytes=0.0001))}
+    served = {item.name: item for item in check_servability(artifact.path, Serving(model_megabytes=0.0001))}
     assert served["serving"].verdict == "passed"
     assert served["serving: size"].verdict == "failed"
     assert served["serving: latency"].details["p50_milliseconds"] <= served["serving: latency"].details["p99_milliseconds"]
-    other = check_servability(artifact.path, frame, 1 - said, Serving())
+    record = read_record(artifact.path)
+    write_record(artifact.path, replace(record, predictions=[1 - said for said in record.predictions]))
+    other = check_servability(artifact.path, Serving())
     assert (other[0].verdict, "predicts 200 of 200 rows differently" in other[0].sentence) == ("failed", True)
+    (Path(artifact.path) / RECORD_FILE).unlink()
+    (lost,) = check_servability(artifact.path, Serving())
+    assert (lost.verdict, "What the model said at training is not with it" in lost.sentence) == ("failed", True)
+    write_record(artifact.path, record)
     (Path(artifact.path) / "model.skops").write_bytes(b"damaged")
-    (broken,) = check_servability(artifact.path, frame, said, Serving())
+    (broken,) = check_servability(artifact.path, Serving())
     assert broken.verdict == "failed"
     assert "skops cannot read it" in broken.sentence

@@ -120,11 +120,16 @@ def test_a_bundle_holds_everything_about_a_version(promoted: World) -> None:
         "audit.json",
         "evidence/baseline.json",
         "evidence/contract.yaml",
+        "evidence/model_card.md",
+        "evidence/model_card.html",
         "runs/run-1/deploy_model.json",
     } <= files
     assert {name for name in files if name.startswith("ledger/")} == {"ledger/00000001.json", "ledger/00000002.json"}
     assert load_model(folder / "model").description.challenger_id == "id-a"
     assert [record["number"] for record in json.loads((folder / "records.json").read_text())] == [1]
+    card = (folder / "evidence" / "model_card.md").read_text()
+    assert "| Identity | id-a |" in card
+    assert "as challenger judged-a." in card
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == files - {"SHA256SUMS"}
     assert all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest for name, digest in sums.items())

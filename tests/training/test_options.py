@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 
 from evergreen.cli import app
 from evergreen.models import load_model
+from evergreen.policy.errors import PolicyError
+from evergreen.policy.policy_file import read_policy
 from evergreen.training.errors import TrainingError
 from evergreen.training.memory import memory_available, read_within_memory
-from evergreen.training.options import parse_options, recency_weights
+from evergreen.training.options import recency_weights
 from evergreen.training.reproduction import reproduce
 from evergreen.training.warnings_about_rows import look_at_rows
 
@@ -58,6 +60,7 @@ def test_a_trainer_of_ones_own(run_training: Callable[..., Any], make_events: Ca
         ("not_fitted", r"its model's classes_ are None; expected those of the labels, \[0, 1\]"),
         ("failing", "failed on 192 rows: RuntimeError: no GPU here"),
         ("pairs", r"predicts shape \(5, 2\) for 5 rows; expected \(5,\)"),
+        ("plain", "returned Plain, which scikit-learn's pipeline refuses: .*Let its class derive from sklearn.base.BaseEstimator"),
         ("absent", "has no function 'absent'"),
     ],
 )
@@ -99,7 +102,7 @@ def _prepared(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
 
 def test_the_same_rows_before_and_after_saving_one_by_one_or_together(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
     frame = make_events(days=60)
-    _, artifacts = run_training(frame, options="encoding: target")
+    _, artifacts = run_training(frame, policy_config="training: {encoding: target}")
     model = load_model(artifacts["model"].path)
     together = model.predict_probability(frame.head(20))
     one_by_one = np.concatenate([model.predict_probability(frame.iloc[[row]]) for row in range(20)])
@@ -114,19 +117,19 @@ def test_old_rows_count_less(run_training: Callable[..., Any], make_events: Call
     # The relation turned round half way; only weights tell the model which half to believe.
     frame = pd.concat([make_events(days=150, flip=True), make_events(start="2020-05-30", days=100, seed=1)], ignore_index=True)
     scores = []
-    for options in ("default", "recency_half_life_days: 5"):
-        _, artifacts = run_training(frame, estimator=LOGISTIC, options=options, holdout_share=0.1)
+    for policy in ("default", "training: {recency_half_life_days: 5}"):
+        _, artifacts = run_training(frame, estimator=LOGISTIC, policy_config=policy, holdout_share=0.1)
         holdout = pd.read_parquet(artifacts["holdout_data"].path)
         scores.append((load_model(artifacts["model"].path).predict(holdout) == holdout["rain"]).mean())
     assert scores[0] < 0.3
     assert scores[1] > 0.8
     with pytest.raises(TrainingError, match="KNeighborsClassifier takes no weights"):
-        run_training(frame, estimator="sklearn.neighbors.KNeighborsClassifier", options="recency_half_life_days: 5")
+        run_training(frame, estimator="sklearn.neighbors.KNeighborsClassifier", policy_config="training: {recency_half_life_days: 5}")
 
 
 def test_a_sample_of_larger_data(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
     whole, _ = run_training(make_events(days=100), estimator=LOGISTIC)
-    sampled, artifacts = run_training(make_events(days=100), estimator=LOGISTIC, options="sample_rows: 150")
+    sampled, artifacts = run_training(make_events(days=100), estimator=LOGISTIC, policy_config="training: {sample_rows: 150}")
     assert load_model(artifacts["model"].path).description.rows + artifacts["holdout_data"].metadata["rows"] == 150
     assert sampled != whole
 
@@ -136,7 +139,7 @@ def test_data_larger_than_memory_is_refused_with_what_would_fit(make_events: Cal
     frame.to_parquet(tmp_path / "rows", index=False)
     each = frame.memory_usage(deep=True, index=False).sum() / 400
     free = int(each * 4 * 120)
-    with pytest.raises(TrainingError, match=r"400 rows need some .* MB are free. Set sample_rows in the training options to at most 1[12]\d,"):
+    with pytest.raises(TrainingError, match=r"400 rows need some .* MB are free. Set training.sample_rows in policy_config to at most 1[12]\d,"):
         read_within_memory(tmp_path / "rows", sample_rows=None, seed=7, available_bytes=free)
     first = read_within_memory(tmp_path / "rows", sample_rows=110, seed=7, available_bytes=free)
     assert len(first) == 110
@@ -148,16 +151,15 @@ def test_data_larger_than_memory_is_refused_with_what_would_fit(make_events: Cal
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("half_life: 3", "'half_life' is no setting; the settings are recency_half_life_days, sample_rows, encoding"),
-        ("recency_half_life_days: -1", "recency_half_life_days is -1: Input should be greater than 0"),
-        ("sample_rows: 3", "sample_rows is 3: Input should be greater than or equal to 100"),
-        ("encoding: [", "is neither YAML nor JSON"),
-        ("- a: 1\n- b: 1", "holds list: expected a mapping of settings"),
+        ("{half_life: 3}", "'training.half_life' is no setting; the settings are recency_half_life_days, sample_rows, encoding"),
+        ("{recency_half_life_days: -1}", "training.recency_half_life_days is -1: Input should be greater than 0"),
+        ("{sample_rows: 3}", "training.sample_rows is 3: Input should be greater than or equal to 100"),
+        ("{encoding: hash}", "training.encoding is 'hash': Input should be 'automatic', 'one-hot' or 'target'"),
     ],
 )
 def test_wrong_options_are_named(text: str, message: str) -> None:
-    with pytest.raises(TrainingError, match=message):
-        parse_options(text)
+    with pytest.raises(PolicyError, match=f"policy_config: {message}"):
+        read_policy(f"training: {text}")
 
 
 def look(frame: pd.DataFrame, features: dict[str, str], *, classes: tuple[int, ...] = (0, 1)) -> str:
@@ -223,9 +225,9 @@ def test_a_version_is_trained_again_with_the_same_predictions(
     run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], tracking_uri: str, tmp_path: Path
 ) -> None:
     name = f"again-{tmp_path.name}"
-    options = "{recency_half_life_days: 30, sample_rows: 200}"
+    policy = "training: {recency_half_life_days: 30, sample_rows: 200}"
     _, artifacts = run_training(
-        make_events(days=60), estimator="sklearn.ensemble.RandomForestClassifier", hyperparameters='{"n_estimators": 5}', options=options
+        make_events(days=60), estimator="sklearn.ensemble.RandomForestClassifier", hyperparameters='{"n_estimators": 5}', policy_config=policy
     )
     registered(tracking_uri, name, artifacts)
     found = reproduce(model_name=name, version="1", tracking_uri=tracking_uri)

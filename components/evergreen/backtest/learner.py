@@ -10,9 +10,11 @@ from evergreen.evaluation.comparison import compare_models
 from evergreen.evaluation.gate import GateSettings
 from evergreen.evaluation.holdout_rows import comparison_rows, predictions_of
 from evergreen.models import FittedModel
+from evergreen.policy.policy_file import Policy
 from evergreen.scoring import ScoringError, resolve_metric
 from evergreen.training.challenger import fit_all, fit_before
 from evergreen.training.holdout import holdout_start
+from evergreen.training.memory import sample_positions
 from evergreen.training.recipe import Recipe, estimator_path
 from evergreen.training.training_rows import label_classes, training_rows
 
@@ -70,9 +72,17 @@ class Champion:
 class Learner:
     """Makes challengers and judges them."""
 
-    def __init__(self, settings: LearnerSettings, *, target_column: str, timestamp_column: str) -> None:
-        """Make a learner; nothing is fitted."""
+    def __init__(self, settings: LearnerSettings, *, target_column: str, timestamp_column: str, policy: Policy | None = None) -> None:
+        """Make a learner; nothing is fitted.
+
+        Args:
+            settings: What all policies share.
+            target_column: The label's column.
+            timestamp_column: The event time's column.
+            policy: Its sections ``training`` and ``gate`` are used; the default policy when None.
+        """
         self.settings, self._columns = settings, {"target_column": target_column, "timestamp_column": timestamp_column}
+        self._policy = policy or Policy()
 
     def first(self, knowledge: Knowledge, days: float) -> Champion:
         """Return the first model, fitted on the newest days, whatever the gate says: there is nothing else to use.
@@ -116,11 +126,14 @@ class Learner:
             return None
 
     def _prepare(self, knowledge: Knowledge, days: float) -> tuple[TrainingRows, Recipe, list[Any]]:
-        window = knowledge.newest(days)
+        window, most = knowledge.newest(days), self._policy.training.sample_rows
+        if most is not None and most < len(window):
+            window = window.iloc[sample_positions(len(window), most, self.settings.seed)]
         metadata = {"fingerprint": f"{iso_time(knowledge.settled)}, {days:g} days", "window_end": iso_time(knowledge.settled)}
         rows = training_rows(window.reset_index(drop=True), metadata, **self._columns)
         task, classes = label_classes(rows.frame[rows.target_column], self.settings.task)
-        return rows, Recipe(task, estimator_path(self.settings.estimator, task), self.settings.hyperparameters, self.settings.seed), classes
+        path, options = estimator_path(self.settings.estimator, task), self._policy.training.given()
+        return rows, Recipe(task, path, self.settings.hyperparameters, self.settings.seed, options=options), classes
 
     def _challenger(self, rows: TrainingRows, recipe: Recipe, classes: list[Any]) -> FittedModel:
         start = holdout_start(rows.times, self.settings.holdout_share)
@@ -130,7 +143,7 @@ class Learner:
     def _judged(self, challenger: FittedModel, champion: Champion | None, rows: TrainingRows) -> Evaluation:
         models = [challenger] if champion is None else [challenger, champion.model]
         held = comparison_rows(rows.frame[rows.times >= holdout_start(rows.times, self.settings.holdout_share)], models)
-        gate = GateSettings(margin=self.settings.margin, seed=self.settings.seed)
+        gate = GateSettings(margin=self.settings.margin, seed=self.settings.seed, config=self._policy.gate)
         version = "none" if champion is None else str(champion.version)
         theirs = None if champion is None else champion.model
         return compare_models(challenger, theirs, held, metric=self.settings.metric, settings=gate, champion_version=version)[0]

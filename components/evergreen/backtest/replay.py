@@ -155,7 +155,8 @@ def replay(timeline: Timeline, policy: Policy | str, *, name: str, setting: Sett
     """
     started = time.process_time()
     windows = timeline.windows(window_days=setting.window_days, start_days=setting.start_days)
-    learner = Learner(setting.learner, target_column=timeline.target_column, timestamp_column=timeline.timestamp_column)
+    columns = {"target_column": timeline.target_column, "timestamp_column": timeline.timestamp_column}
+    learner = Learner(setting.learner, **columns, policy=None if isinstance(policy, str) else policy)
     # Labels of the first days come late, too: the first model makes do with what is known when the first window begins.
     champion = learner.first(timeline.at(windows[0].start), setting.start_days)
     metric = str(champion.baseline["metric"])

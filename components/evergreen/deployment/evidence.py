@@ -1,4 +1,4 @@
-"""What is stored with a version: reference sample, contract and baseline."""
+"""What is stored with a version: reference sample, contract, baseline and model card."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import manifest_of, open_table, read_json, write_json
 from evergreen.deployment.errors import DeploymentError
-from evergreen.registry.champion import BASELINE_FILE, CONTRACT_FILE, REFERENCE_FILE
+from evergreen.registry.champion import BASELINE_FILE, CARD_FILE, CARD_PAGE_FILE, CONTRACT_FILE, REFERENCE_FILE
 from evergreen.run_log import to_json
 
 if TYPE_CHECKING:
@@ -21,15 +21,18 @@ REFERENCE_SEED = 20_000
 
 
 def write_evidence(challenger: PassedChallenger, folder: Path) -> None:
-    """Write reference sample, contract and baseline of a challenger to a folder.
+    """Write reference sample, contract, baseline and model card of a challenger to a folder.
 
     Raises:
         DeploymentError: The evaluation holds no score.
+        EvaluationError: It is not what `evaluate_model` wrote.
         ArtifactError: The training rows cannot be read.
     """
     write_reference(folder / REFERENCE_FILE, challenger.training_data.path, challenger.description)
     shutil.copyfile(challenger.contract_path, folder / CONTRACT_FILE)
     write_json(folder / BASELINE_FILE, _baseline(challenger.description, challenger.evaluation, challenger.training_data))
+    for name, text in _card(challenger).items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def evidence_differs(challenger: PassedChallenger, folder: Path) -> bool:
@@ -39,8 +42,11 @@ def evidence_differs(challenger: PassedChallenger, folder: Path) -> bool:
     """
     import json
 
-    files = (folder / REFERENCE_FILE, folder / CONTRACT_FILE, folder / BASELINE_FILE)
+    card = _card(challenger)
+    files = (folder / REFERENCE_FILE, folder / CONTRACT_FILE, folder / BASELINE_FILE, *(folder / name for name in card))
     if not all(file.is_file() for file in files):
+        return True
+    if any((folder / name).read_text(encoding="utf-8") != text for name, text in card.items()):
         return True
     baseline = to_json(_baseline(challenger.description, challenger.evaluation, challenger.training_data))
     return read_json(folder / BASELINE_FILE) != json.loads(baseline) or files[1].read_bytes() != Path(challenger.contract_path).read_bytes()
@@ -63,6 +69,14 @@ def write_reference(target: Path, source: str, description: ModelDescription) ->
         chosen = np.sort(np.random.default_rng(REFERENCE_SEED).choice(total, REFERENCE_ROWS, replace=False))
         rows = rows.take(pa.array(chosen))
     pq.write_table(rows, target)
+
+
+def _card(challenger: PassedChallenger) -> dict[str, str]:
+    from evergreen.evaluation.model_card import model_card
+    from evergreen.evaluation.result import Evaluation
+
+    markdown, page = model_card(Evaluation.from_json(challenger.evaluation), challenger.description)
+    return {CARD_FILE: markdown, CARD_PAGE_FILE: page}
 
 
 def _baseline(description: ModelDescription, evaluation: dict[str, Any], training_data: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.evidence import evidence_differs, write_evidence
 from evergreen.deployment.request import PROMOTED, Deployment, ledger_entry
 from evergreen.deployment.serving import serve_champion
-from evergreen.deployment.smoke_test import smoke_test
+from evergreen.deployment.smoke_test import smoke_test, try_serving
 from evergreen.deployment.targets import open_targets
 from evergreen.models import load_model
 from evergreen.registry.champion import open_ledger
@@ -191,6 +191,7 @@ class _Promotion:
     def _try_out(self, version: str) -> list[Check]:
         with self.registry.fetched(version) as files:
             checks = smoke_test(load_model(files), self.challenger.model, self.challenger.evaluation)
+            checks += try_serving(files, self.challenger.evaluation)
             outdated = evidence_differs(self.challenger, files / EVIDENCE_FOLDER)
         if outdated:
             self._add_evidence(self.registry.version(version).model_id or self.challenger.model_id)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from evergreen.deployment.errors import DeploymentError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from evergreen.models import FittedModel
@@ -53,12 +55,40 @@ def smoke_test(registered: FittedModel, local: FittedModel, evaluation: dict[str
         Check("same as before registration", bool(np.array_equal(predicted, local.predict(rows))), f"on {len(rows)} rows"),
         _agreement(predicted, evaluation.get("check_predictions") or [], registered.description.task),
     ]
-    failed = [check for check in checks if not check.passed]
-    if failed:
-        raise DeploymentError(
-            f"smoke test of the registered model: {failed[0].name}: {failed[0].detail}. The champion stays; look at the training data and run again."
-        )
+    _all_passed(checks)
     return checks
+
+
+def try_serving(files: Path, evaluation: dict[str, Any]) -> list[Check]:
+    """Load the registered copy in a fresh process, and hold it against what it said at training and the policy's limits.
+
+    Args:
+        files: The model directory as it was downloaded from the registry.
+        evaluation: Its ``serving`` holds the limits; without them the copy is tried and measured only.
+
+    Returns:
+        The checks, all passed.
+
+    Raises:
+        DeploymentError: One did not pass.
+    """
+    from evergreen.evaluation.gate_config import Serving
+    from evergreen.evaluation.servability import check_servability
+
+    found = check_servability(files, Serving.model_validate(evaluation.get("serving") or {}))
+    checks = [Check(check.name, check.verdict != "failed", check.sentence.rstrip(".")) for check in found]
+    _all_passed(checks)
+    return checks
+
+
+def _all_passed(checks: list[Check]) -> None:
+    failed = [check for check in checks if not check.passed]
+    if not failed:
+        return
+    advice = "look at the training data and run again"
+    if failed[0].name.startswith("serving: "):
+        advice = "choose a smaller model, or raise the limit in policy_config, gate.serving"
+    raise DeploymentError(f"smoke test of the registered model: {failed[0].name}: {failed[0].detail}. The champion stays; {advice}.")
 
 
 def _valid(predicted: np.ndarray[Any, Any], model: FittedModel) -> Check:

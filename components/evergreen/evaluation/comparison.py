@@ -18,6 +18,7 @@ from evergreen.evaluation.result import Evaluation
 from evergreen.evaluation.servability import check_servability
 from evergreen.models import FittedModel, ModelError
 from evergreen.prediction_errors import summarise_errors
+from evergreen.recorded_predictions import as_requests
 from evergreen.run_log import plain
 from evergreen.scoring import Interval, Metric, Predictions, ScoringError, bootstrap_interval, paired_bootstrap, resolve_metric
 
@@ -68,7 +69,7 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
     evaluation, scored = compare_models(ours, theirs, rows, metric=metric, settings=settings, champion_version=version)
     if scored is not None and evaluation.verdict == "promote":
         # It costs a process: only a challenger that passed everything else has to show that it can be served.
-        served = check_servability(challenger.path, rows.frame, scored.challenger.predicted, settings.config.serving)
+        served = check_servability(challenger.path, settings.config.serving)
         evaluation.checks.extend(asdict(check) for check in served)
         _rule(evaluation, apply_checks(Ruling(evaluation.verdict, evaluation.conclusion, evaluation.reasons), served, when_unclear="reject"))
         evaluation.sentence = _sentence(evaluation)
@@ -109,6 +110,7 @@ def compare_models(
         reasons=[],
         holdout_window={"start": rows.start, "end": rows.end},
         importances=dict(ours.description.importances),
+        serving=settings.config.serving.model_dump(),
     )
     scored = _fill(evaluation, rows, ours, theirs, metric=measure, settings=settings)
     evaluation.sentence = _sentence(evaluation)
@@ -197,7 +199,7 @@ def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, 
         evaluation.paired_test = asdict(test)
     if settings.config.test == "analytic":
         if test is None:
-            raise EvaluationError(f"gate_config test 'analytic': there is none for {metric.name}; use accuracy, roc_auc of two classes, or bootstrap.")
+            raise EvaluationError(f"policy_config: gate.test 'analytic': there is none for {metric.name}; use accuracy, roc_auc of two classes, or bootstrap.")
         difference = test.interval
     evaluation.difference, evaluation.difference_lower, evaluation.difference_upper = difference.score, difference.lower, difference.upper
     return rule_against_champion(
@@ -231,15 +233,8 @@ def _other_scores(predictions: Predictions, task: str) -> dict[str, float]:
 
 
 def _keep_check_rows(evaluation: Evaluation, frame: pd.DataFrame, model: FittedModel, predictions: Predictions) -> None:
-    features = frame[list(model.description.features)].head(MOST_CHECK_ROWS)
-    # Through JSON's own types: times become ISO text, missing values null.
-    columns = {name: [None if missing else _plain(value) for value, missing in zip(column, column.isna(), strict=True)] for name, column in features.items()}
-    evaluation.check_rows = [{str(name): values[index] for name, values in columns.items()} for index in range(len(features))]
+    evaluation.check_rows = as_requests(frame[list(model.description.features)].head(MOST_CHECK_ROWS))
     evaluation.check_predictions = [plain(value) for value in predictions.predicted[:MOST_CHECK_ROWS]]
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else plain(value) if isinstance(plain(value), (bool, int, float, str)) else str(value)
 
 
 def _sentence(evaluation: Evaluation) -> str:

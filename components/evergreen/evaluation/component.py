@@ -24,7 +24,7 @@ def evaluate_model(
     resamples: int = 2000,
     seed: int = 7,
     floors: str = "{}",
-    gate_config: str = "default",
+    policy_config: str = "default",
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "evaluate_model",
@@ -42,7 +42,8 @@ def evaluate_model(
         resamples: Number of bootstrap resamples.
         seed: Seed of the resamples.
         floors: JSON object of the least score for each scorer.
-        gate_config: default, or JSON or YAML (in line, or where it lies) of further demands: slices, fairness and others.
+        policy_config: default, or the policy as YAML or JSON, in line or as the path or gs:// URI of a file; its section gate holds further
+            demands: slices, fairness and others.
         ledger_uri: Folder or bucket where the step reports; none for nowhere.
         run_id: The pipeline run's id.
         step_name: The step's name within the run.
@@ -65,7 +66,7 @@ def evaluate_model(
         from evergreen.evaluation.report import write_outputs
 
         settings = parse_settings(
-            margin=margin, minimum_rows=minimum_rows, confidence=confidence, resamples=resamples, seed=seed, floors=floors, gate_config=gate_config
+            margin=margin, minimum_rows=minimum_rows, confidence=confidence, resamples=resamples, seed=seed, floors=floors, policy_config=policy_config
         )
         found, scored = compare(challenger, champion, holdout_data, metric=metric, settings=settings)
         write_model_card(found, challenger, card_artifact=model_card, page_artifact=model_card_page)

@@ -29,15 +29,15 @@ def check_fairness(frame: pd.DataFrame, predictions: Predictions, rules: Fairnes
         EvaluationError: A group column is absent, the favourable class is unknown, or the task is regression.
     """
     if not len(predictions.classes):
-        raise EvaluationError("gate_config fairness: needs a classifier, and the task is regression. Remove fairness, or judge slices instead.")
+        raise EvaluationError("policy_config: gate.fairness: needs a classifier, and the task is regression. Remove fairness, or judge slices instead.")
     favourable = predictions.classes[-1] if rules.favourable is None else rules.favourable
     if favourable not in predictions.classes:
-        raise EvaluationError(f"gate_config fairness.favourable {favourable!r}: expected one of the classes {list(predictions.classes)}.")
+        raise EvaluationError(f"policy_config: gate.fairness.favourable {favourable!r}: expected one of the classes {list(predictions.classes)}.")
     checks = []
     for name in rules.groups:
         if name not in frame.columns:
             raise EvaluationError(
-                f"gate_config fairness.groups {name!r}: the holdout has no such column; its columns are {', '.join(map(str, frame.columns))}."
+                f"policy_config: gate.fairness.groups {name!r}: the holdout has no such column; its columns are {', '.join(map(str, frame.columns))}."
             )
         groups = frame[name].astype(str).where(frame[name].notna(), "missing").to_numpy()
         checks.extend(_gaps(name, groups, predictions.predicted == favourable, predictions.labels == favourable, rules=rules, minimum_rows=minimum_rows))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.evaluation.gate_config import GateConfig, parse_gate_config
+from evergreen.evaluation.gate_config import GateConfig
+from evergreen.policy.policy_file import read_policy
 from evergreen.scoring import ScoringError, resolve_metric
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ class GateSettings:
         confidence: Share of intervals that should hold the truth.
         resamples: Number of bootstrap resamples.
         seed: Seed of the resamples.
-        floors: Least score of the challenger, by scorer name.
-        config: Further demands.
+        floors: Least score of the challenger, by scorer name, beside those of the policy and before them.
+        config: Further demands, the policy's.
     """
 
     margin: float = 0.0
@@ -48,12 +49,13 @@ class Ruling:
 
 
 def parse_settings(
-    *, margin: float, minimum_rows: int, confidence: float, resamples: int, seed: int, floors: str, gate_config: str = "default"
+    *, margin: float, minimum_rows: int, confidence: float, resamples: int, seed: int, floors: str, policy_config: str = "default"
 ) -> GateSettings:
     """Check the gate's settings.
 
     Raises:
-        EvaluationError: One of them is out of its range, or the floors or the configuration cannot be read.
+        EvaluationError: One of them is out of its range, or the floors cannot be read.
+        PolicyError: The policy cannot be used.
     """
     if not math.isfinite(margin):
         raise EvaluationError(f"evaluation_margin {margin}: expected a finite number in the metric's unit, such as 0.0.")
@@ -71,9 +73,8 @@ def parse_settings(
         isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in parsed.values()
     ):
         raise EvaluationError(f'floors {floors[:200]!r}: expected a number for each scorer. Write an object such as {{"accuracy": 0.7}}.')
-    config = parse_gate_config(gate_config)
-    given = {**config.floors, **{name: float(value) for name, value in parsed.items()}}
-    return GateSettings(margin, minimum_rows, confidence, resamples, seed, given, config)
+    given = {str(name): float(value) for name, value in parsed.items()}
+    return GateSettings(margin, minimum_rows, confidence, resamples, seed, given, read_policy(policy_config).gate)
 
 
 def missed_floors(settings: GateSettings, challenger: Predictions, task: str) -> list[str]:
@@ -83,11 +84,11 @@ def missed_floors(settings: GateSettings, challenger: Predictions, task: str) ->
         EvaluationError: A floor names no scorer for the task.
     """
     missed = []
-    for name, floor in settings.floors.items():
+    for name, floor in {**settings.config.floors, **settings.floors}.items():
         try:
             metric = resolve_metric(name, task)
         except ScoringError as error:
-            raise EvaluationError(f"floors: {error}") from error
+            raise EvaluationError(f"{'floors' if name in settings.floors else 'policy_config: gate.floors'}: {error}") from error
         try:
             score = metric.score_rows(challenger)
         except ScoringError as error:

@@ -92,7 +92,7 @@ def _check_other_metrics(ours: Predictions, theirs: Predictions | None, task: st
         try:
             metric = resolve_metric(name, task)
         except ScoringError as error:
-            raise EvaluationError(f"gate_config other_metrics: {error}") from error
+            raise EvaluationError(f"policy_config: gate.other_metrics: {error}") from error
         if theirs is None:
             continue
         label = f"metric {metric.name}"

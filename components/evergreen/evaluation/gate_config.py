@@ -1,13 +1,10 @@
-"""The gate's further demands: metrics beside the first, slices, fairness, calibration, stress, golden examples, serving."""
+"""The gate's further demands, the section ``gate`` of the policy: metrics beside the first, slices, fairness, calibration, stress, golden examples, serving."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from evergreen.evaluation.errors import EvaluationError
-from evergreen.settings import read_settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -104,12 +101,3 @@ class GateConfig(_Strict):
     serving: Serving = Field(default_factory=Serving)
     when_unclear: Literal["reject", "promote"] = "reject"
     allow_unscorable_champion: bool = False
-
-
-def parse_gate_config(text: str) -> GateConfig:
-    """Read the gate's configuration: ``default``, or JSON or YAML in line or at a path or URI.
-
-    Raises:
-        EvaluationError: The text is no such object; the message names each wrong entry.
-    """
-    return read_settings(text, GateConfig, parameter="gate_config", error=EvaluationError)

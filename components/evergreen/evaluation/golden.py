@@ -28,11 +28,11 @@ def check_golden(model: FittedModel, examples: Sequence[Golden]) -> list[Check]:
     classes = model.description.classes
     for number, example in enumerate(examples, start=1):
         if classes and example.expected not in classes:
-            raise EvaluationError(f"gate_config golden example {number}: expects {example.expected!r}, which is none of the classes {classes}.")
+            raise EvaluationError(f"policy_config: gate.golden, example {number}: expects {example.expected!r}, which is none of the classes {classes}.")
     try:
         said = model.predict(pd.DataFrame([example.row for example in examples]))
     except ModelError as error:
-        raise EvaluationError(f"gate_config golden examples: {error}") from error
+        raise EvaluationError(f"policy_config: gate.golden: {error}") from error
     lost = [(number, example, answer) for number, (example, answer) in enumerate(zip(examples, said, strict=True), start=1) if not _kept(example, answer)]
     if not lost:
         return [Check("golden examples", "passed", f"All {len(examples)} golden examples are answered as required.")]

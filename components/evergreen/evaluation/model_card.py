@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT
 from evergreen.models import read_description
-from evergreen.reporting.page import Section, Table, format_cell, render_page
+from evergreen.reporting.page import Section, Table, Tone, format_cell, render_page
 
 if TYPE_CHECKING:
     from evergreen.artifacts import ModelDescription
@@ -25,16 +25,23 @@ def write_model_card(evaluation: Evaluation, challenger: Any, *, card_artifact: 
         card_artifact: Takes the Markdown.
         page_artifact: Takes the page.
     """
-    description = read_description(challenger.path)
-    sections = card_sections(evaluation, description)
-    title = f"Model card: {description.target_column}"
-    for artifact, text in (
-        (card_artifact, _markdown(title, evaluation.sentence, sections)),
-        (page_artifact, render_page(title, evaluation.sentence, "good" if evaluation.verdict == "promote" else "neutral", sections)),
-    ):
+    for artifact, text in zip((card_artifact, page_artifact), model_card(evaluation, read_description(challenger.path)), strict=True):
         Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
         Path(artifact.path).write_text(text, encoding="utf-8")
         artifact.metadata[PRESENT] = True
+
+
+def model_card(evaluation: Evaluation, description: ModelDescription) -> tuple[str, str]:
+    """Return a model's card as Markdown and as a page.
+
+    Args:
+        evaluation: What the comparison found.
+        description: The model: the challenger that was compared, or what its recipe made of all rows.
+    """
+    sections = card_sections(evaluation, description)
+    title = f"Model card: {description.target_column}"
+    tone: Tone = "good" if evaluation.verdict == "promote" else "neutral"
+    return _markdown(title, evaluation.sentence, sections), render_page(title, evaluation.sentence, tone, sections)
 
 
 def card_sections(evaluation: Evaluation, description: ModelDescription) -> list[Section]:
@@ -44,10 +51,12 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
     made: list[tuple[str, str | int | float | None]] = [
         ("Estimator", description.estimator),
         ("Hyperparameters", hyperparameters),
+        ("Use of the rows", ", ".join(f"{name} = {value}" for name, value in sorted(description.training_options.items())) or "all alike"),
         ("Seed", str(description.seed)),
         ("Identity", description.challenger_id),
         ("Fitted on rows", description.rows),
         ("Fitted on event times", f"{description.fit_start} up to {description.fit_end} (exclusive)"),
+        ("Data", description.training_data_uri or "not recorded"),
         ("Data's fingerprint", description.data_fingerprint),
         ("Software", ", ".join(f"{name} {version}" for name, version in sorted(library_versions().items()))),
     ]
@@ -59,7 +68,7 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
     return [
         Section("What it does", paragraphs=[f"It predicts {description.target_column!r} from {len(description.features)} features and answers {answers}."]),
         Section("How it was made", table=Table(["", ""], made)),
-        Section("How it did", table=Table(["Metric", "This model", "Champion"], scores, note=_rows_note(evaluation)) if scores else None),
+        Section("How it did", table=Table(["Metric", "This model", "Champion"], scores, note=_rows_note(evaluation, description)) if scores else None),
         Section("What was checked", table=Table(["Check", "Verdict", "Finding"], checks) if checks else None),
         Section(
             "What it leans on", table=Table(["Feature", "Importance"], important, note="Fall of the score when the feature is shuffled.") if important else None
@@ -69,9 +78,12 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
     ]
 
 
-def _rows_note(evaluation: Evaluation) -> str:
+def _rows_note(evaluation: Evaluation, description: ModelDescription) -> str:
     window = evaluation.holdout_window
-    return f"On {evaluation.rows} rows from {window['start']} to {window['end']} that neither model had seen. Higher is better."
+    note = f"On {evaluation.rows} rows from {window['start']} to {window['end']} that neither model had seen. Higher is better."
+    if description.challenger_id == evaluation.challenger_id:
+        return note
+    return f"{note} Measured before the recipe was fitted again on all rows, these included: as challenger {evaluation.challenger_id}."
 
 
 def _limits(evaluation: Evaluation, description: ModelDescription) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from evergreen.evaluation.errors import EvaluationError
 from evergreen.run_log import plain
 
 
@@ -12,7 +13,8 @@ from evergreen.run_log import plain
 class Evaluation:
     """What the comparison found; its fields are those of the evaluation artifact.
 
-    A score that could not be measured is None. Higher is better in every metric.
+    A score that could not be measured is None. Higher is better in every metric. ``serving`` holds the policy's limits for the
+    model in a fresh process: the registered model has to keep them, too.
     """
 
     verdict: str
@@ -44,8 +46,21 @@ class Evaluation:
     errors: dict[str, Any] | None = None
     paired_test: dict[str, Any] | None = None
     importances: dict[str, float] = field(default_factory=dict)
+    serving: dict[str, Any] = field(default_factory=dict)
     check_rows: list[dict[str, Any]] = field(default_factory=list)
     check_predictions: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Evaluation:
+        """Return what `evaluate_model` wrote.
+
+        Raises:
+            EvaluationError: Entries are missing or unknown.
+        """
+        try:
+            return cls(**content)
+        except TypeError as error:
+            raise EvaluationError(f"evaluation: {error}. Give it the output of evaluate_model of the same version of Evergreen.") from error
 
     def without_rows(self) -> dict[str, Any]:
         """Return the evaluation as plain values without the check rows and the errors of single rows, as a step's record keeps it."""

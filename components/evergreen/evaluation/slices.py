@@ -65,21 +65,27 @@ def find_slices(frame: pd.DataFrame, config: GateConfig) -> list[Slice]:
 
 def _by_expression(frame: pd.DataFrame, rule: SliceRule) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     if "@" in rule.where or "__" in rule.where:
-        raise EvaluationError(f"slice {rule.where!r}: holds '@' or '__', which reach outside the table. Compare columns with values only.")
+        raise EvaluationError(f"policy_config: gate.slices: {rule.where!r} holds '@' or '__', which reach outside the table. Compare columns with values only.")
     try:
         # numexpr is not needed; the Python engine takes texts and missing values too.
         member = np.asarray(frame.eval(rule.where, engine="python"))
     except Exception as error:
         columns = ", ".join(map(str, frame.columns))
-        raise EvaluationError(f"slice {rule.where!r}: cannot be evaluated: {error}. Write a condition on the columns {columns}.") from error
+        raise EvaluationError(
+            f"policy_config: gate.slices: {rule.where!r} cannot be evaluated: {error}. Write a condition on the columns {columns}."
+        ) from error
     if member.dtype != bool or member.shape != (len(frame),):
-        raise EvaluationError(f"slice {rule.where!r}: gives {member.dtype} values; expected true or false for each row. Write a condition such as 'x > 3'.")
+        raise EvaluationError(
+            f"policy_config: gate.slices: {rule.where!r} gives {member.dtype} values; expected true or false for each row. Write a condition such as 'x > 3'."
+        )
     yield rule.where, member
 
 
 def _by_column(frame: pd.DataFrame, name: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     if name not in frame.columns:
-        raise EvaluationError(f"slice column {name!r}: the holdout has no such column; its columns are {', '.join(map(str, frame.columns))}.")
+        raise EvaluationError(
+            f"policy_config: gate.slices: column {name!r}: the holdout has no such column; its columns are {', '.join(map(str, frame.columns))}."
+        )
     column = frame[name]
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype) and column.nunique() > MOST_VALUES:
         column = pd.qcut(column, QUANTILES, duplicates="drop")

@@ -6,10 +6,12 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evergreen.evaluation.gate_config import GateConfig
 from evergreen.performance.settings import PerformanceSettings
 from evergreen.policy.errors import PolicyError
 from evergreen.policy.feedback_settings import FeedbackSettings
 from evergreen.settings import read_settings
+from evergreen.training.options import TrainingOptions
 
 TriggerName = Literal[
     "no_champion",
@@ -64,7 +66,7 @@ class Budget(_Strict):
 
 
 class Policy(_Strict):
-    """When to retrain.
+    """When to retrain, how, and what a challenger has to show.
 
     Attributes:
         version: Version of this file's layout.
@@ -85,6 +87,8 @@ class Policy(_Strict):
             not drift severely: far from what a model learned its confidences are not to be trusted.
         performance: How performance is watched.
         feedback: How feedback of users is weighed.
+        training: How a challenger uses its rows.
+        gate: What a challenger has to show beside the comparison by the first metric.
     """
 
     version: Literal[1] = 1
@@ -101,6 +105,8 @@ class Policy(_Strict):
     retrain_on_estimate: bool = False
     performance: PerformanceSettings = PerformanceSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    training: TrainingOptions = TrainingOptions()
+    gate: GateConfig = GateConfig()
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Policy:

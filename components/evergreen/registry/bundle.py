@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.registry.audit import Audit, audit
-from evergreen.registry.champion import BASELINE_FILE
+from evergreen.registry.champion import BASELINE_FILE, CARD_FILE, CARD_PAGE_FILE
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.versions import CHALLENGER_TAG, EVIDENCE_FOLDER, copy_model_directory
 from evergreen.run_log import now, to_json
@@ -113,6 +113,7 @@ Written on {now()} by Evergreen {__version__}. {CHECKSUMS} holds the checksum of
 | --- | --- |
 | the model, as it is registered | `model/` |
 | sample of its training data, data contract, scores at the gate (`{BASELINE_FILE}`) | `evidence/` |
+| the model card | `evidence/{CARD_FILE}`, `evidence/{CARD_PAGE_FILE}` |
 | registry entry, parameters and metrics of the run that made it | `version.json` |
 | every record of the model's ledger, byte for byte | `ledger/` |
 | the records about this version | `records.json` |

@@ -18,6 +18,8 @@ from evergreen.state import check_ledger_uri, is_nothing, runs_in_a_pod
 REFERENCE_FILE = "reference.parquet"
 CONTRACT_FILE = "contract.yaml"
 BASELINE_FILE = "baseline.json"
+CARD_FILE = "model_card.md"
+CARD_PAGE_FILE = "model_card.html"
 
 
 @dataclass(frozen=True)

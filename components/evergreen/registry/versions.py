@@ -24,7 +24,7 @@ ROLLED_BACK_TAG = "evergreen.rolled_back"
 RETIRED_TAG = "evergreen.retired"
 SEMANTIC_VERSION_TAG = "evergreen.semantic_version"
 EVIDENCE_FOLDER = "evergreen"
-"""Folder inside the model's directory that holds reference sample, contract and baseline."""
+"""Folder inside the model's directory that holds reference sample, contract, baseline and model card."""
 
 
 class ModelRegistry:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT, ModelDescription, is_present
-from evergreen.columns import iso_time, prepare_features
+from evergreen.columns import iso_time
 from evergreen.models import read_description
+from evergreen.policy.policy_file import read_policy
 from evergreen.training.errors import TrainingError
 from evergreen.training.fit import Fit, fit_recipe, measure_importances
 from evergreen.training.holdout import holdout_start
 from evergreen.training.mlflow_logging import LoggedChallenger, Tracking, connect, find_logged, log_challenger
-from evergreen.training.options import TrainingOptions, parse_options, recency_weights
+from evergreen.training.options import TrainingOptions, recency_weights
 from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
 from evergreen.training.search_memory import SearchMemory
 from evergreen.training.search_settings import parse_search
@@ -23,8 +24,6 @@ from evergreen.training.warnings_about_rows import look_at_rows
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-EXAMPLE_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def train_challenger(
     search: str,
     seed: int,
     holdout_share: float,
-    options: str = "default",
+    policy_config: str = "default",
     champion: Any = None,
 ) -> Trained:
     """Fit a challenger on all but the newest rows, put those aside, and log the model.
@@ -72,8 +71,9 @@ def train_challenger(
 
     Raises:
         TrainingError: The data, the recipe or the tracking server does not allow it.
+        PolicyError: The policy cannot be used.
     """
-    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), parse_options(options)
+    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy(policy_config).training
     rows = read_training_rows(
         training_data.path,
         training_data.metadata,
@@ -236,10 +236,9 @@ def _log(
     warnings: list[str],
     data: Any,
 ) -> Trained:
-    example = prepare_features(fitted_on.head(EXAMPLE_ROWS), description.features)
     numbers = _numbers(description, rows)
     facts = surroundings(data.metadata, data_uri=description.training_data_uri, warnings=warnings)
-    logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, example=example, facts=facts)
+    logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, rows=fitted_on, facts=facts)
     _mark(model, description, logged)
     return Trained(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)
 

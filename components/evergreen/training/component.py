@@ -22,7 +22,7 @@ def train_model(
     search: str = "none",
     seed: int = 7,
     holdout_share: float = 0.2,
-    options: str = "default",
+    policy_config: str = "default",
     champion: Input[Model] = None,
     ledger_uri: str = "none",
     run_id: str = "none",
@@ -43,7 +43,8 @@ def train_model(
             method (random, halving or optuna), splits (time, stratified or group), group_column, folds, seconds, patience and warm_start.
         seed: Seed of everything random.
         holdout_share: Share of the rows, the newest by event time, that is held out.
-        options: default, or JSON or YAML (in line, or where it lies): recency_half_life_days, sample_rows, encoding.
+        policy_config: default, or the policy as YAML or JSON, in line or as the path or gs:// URI of a file; its section training holds
+            recency_half_life_days, sample_rows and encoding.
         champion: The champion, for a search with warm_start.
         ledger_uri: Folder or bucket where the step reports; none for nowhere.
         run_id: The pipeline run's id.
@@ -75,7 +76,7 @@ def train_model(
             search=search,
             seed=seed,
             holdout_share=holdout_share,
-            options=options,
+            policy_config=policy_config,
             champion=champion,
         )
         return report(trained, record, metrics)

@@ -8,8 +8,16 @@ The contract:
 
 ``features`` is a float64 array of shape (rows, columns), after Evergreen's preprocessing, oldest row first; ``labels`` has shape (rows,);
 ``hyperparameters`` is what was given as training_hyperparameters; ``sample_weight`` is passed only when weights were asked for. The
-model returned has ``predict(features)``, and for classification ``classes_`` and, if it can, ``predict_proba(features)``. It is saved with
-skops: types beside scikit-learn's own have to be trusted by name (``EVERGREEN_TRUSTED_TYPES``).
+model returned is fitted, derives from ``sklearn.base.BaseEstimator``, and has ``predict(features)``, and for classification ``classes_`` and, if it
+can, ``predict_proba(features)``. It is saved with skops: types beside scikit-learn's own have to be trusted by name (``EVERGREEN_TRUSTED_TYPES``).
+
+A PyTorch module or a Keras model is returned in a wrapper that saves it without a pickle, and gives it ``predict`` and ``predict_proba``:
+
+    return TorchModel(module, builder="my_package.networks:network", arguments={"inputs": 12}, classes=[0, 1])
+    return KerasModel(model, classes=[0, 1])
+
+from ``evergreen.torch_model`` and ``evergreen.keras_model``; for regression ``classes`` is left out. ``my_package.networks:network``, which makes the module
+again when the model is loaded, is trusted by that name (``EVERGREEN_TRUSTED_TYPES``).
 """
 
 from __future__ import annotations
@@ -59,6 +67,13 @@ def fit_custom(recipe: Recipe, pipeline: Any, prepared: pd.DataFrame, labels: np
         raise TrainingError(f"trainer {recipe.estimator!r}: failed on {len(labels)} rows: {type(error).__name__}: {error}. Correct the function.") from error
     _check_model(model, recipe, features[:TRIED_ROWS], labels)
     pipeline.steps[-1] = ("model", model)
+    try:
+        pipeline.predict(prepared.head(TRIED_ROWS))
+    except (AttributeError, TypeError) as error:
+        raise TrainingError(
+            f"trainer {recipe.estimator!r}: returned {type(model).__name__}, which scikit-learn's pipeline refuses: {error} "
+            "Let its class derive from sklearn.base.BaseEstimator, and have a fit."
+        ) from error
     return pipeline
 
 

@@ -125,7 +125,7 @@ def _check_weights(recipe: Recipe) -> None:
     from sklearn.utils.validation import has_fit_parameter
 
     if not has_fit_parameter(build_estimator(recipe), "sample_weight"):
-        raise TrainingError(f"training_options recency_half_life_days: {recipe.estimator} takes no weights. Remove it, or choose another estimator.")
+        raise TrainingError(f"policy_config: training.recency_half_life_days: {recipe.estimator} takes no weights. Remove it, or choose another estimator.")
 
 
 def _check_values(recipe: Recipe) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import open_table
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 COPIES = 4
@@ -41,16 +42,27 @@ def read_within_memory(path: str | Path, *, sample_rows: int | None, seed: int, 
         fitting = int(free / (each * COPIES))
         raise TrainingError(
             f"training data {path}: {wanted:,} rows need some {wanted * each * COPIES / 2**20:,.0f} MB to train on and {free / 2**20:,.0f} MB are free. "
-            f"Set sample_rows in the training options to at most {fitting:,}, shorten training_window_days, or give the step more memory."
+            f"Set training.sample_rows in policy_config to at most {fitting:,}, shorten training_window_days, or give the step more memory."
         )
     if wanted == rows:
         frame: pd.DataFrame = table.to_table().to_pandas().reset_index(drop=True)
         return frame
+    sample: pd.DataFrame = table.take(sample_positions(rows, wanted, seed)).to_pandas().reset_index(drop=True)
+    return sample
+
+
+def sample_positions(rows: int, wanted: int, seed: int) -> np.ndarray[Any, Any]:
+    """Return the places of a random sample of rows, in order.
+
+    Args:
+        rows: How many there are.
+        wanted: How many to take, at most ``rows``.
+        seed: Seed of the sample.
+    """
     import numpy as np
 
-    chosen = np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
-    sample: pd.DataFrame = table.take(chosen).to_pandas().reset_index(drop=True)
-    return sample
+    chosen: np.ndarray[Any, Any] = np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
+    return chosen
 
 
 def _bytes_a_row(head: pd.DataFrame) -> float:

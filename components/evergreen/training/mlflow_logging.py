@@ -131,7 +131,7 @@ def log_challenger(
     description: ModelDescription,
     role: str,
     metrics: dict[str, float],
-    example: pd.DataFrame,
+    rows: pd.DataFrame,
     facts: dict[str, Any] | None = None,
 ) -> LoggedChallenger:
     """Save a fitted pipeline to a directory and log that directory to MLflow, with a run that says how it was made.
@@ -143,7 +143,7 @@ def log_challenger(
         description: What is known of the model.
         role: ``challenger`` or ``refit``.
         metrics: Numbers to log.
-        example: A few prepared rows.
+        rows: Rows that it was fitted on; what it says about some of them is recorded beside it.
         facts: What else is needed to make the model again; logged as ``training.json``.
 
     Raises:
@@ -162,7 +162,7 @@ def log_challenger(
         logged = client.create_logged_model(tracking.experiment_id, name=MODEL_NAME, source_run_id=run_id, tags=tags)
         entry = Model(artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id)
         _clear(path)
-        save_model(pipeline, path, description=description, mlflow_model=entry, input_example=example)
+        save_model(pipeline, path, description=description, mlflow_model=entry, rows=rows)
         client.log_model_artifacts(logged.model_id, str(path))
         client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=0)])
         _log_run(tracking, run_id, description, metrics, tags)

@@ -1,13 +1,10 @@
-"""How the rows are used, apart from the estimator: weights by age, sampling, encoding of many-valued categories."""
+"""How the rows are used, apart from the estimator, the section ``training`` of the policy: weights by age, sampling, encoding of many-valued categories."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from evergreen.settings import read_settings
-from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,15 +29,6 @@ class TrainingOptions(BaseModel):
     def given(self) -> dict[str, Any]:
         """Return the options that differ from the defaults, as plain values."""
         return self.model_dump(exclude_defaults=True)
-
-
-def parse_options(text: str) -> TrainingOptions:
-    """Read the options: ``default``, or JSON or YAML in line or at a path or URI.
-
-    Raises:
-        TrainingError: The text is no such object; the message names each wrong entry.
-    """
-    return read_settings(text, TrainingOptions, parameter="training_options", error=TrainingError)
 
 
 def recency_weights(times: pd.Series[pd.Timestamp], half_life_days: float | None) -> np.ndarray[Any, Any] | None:
