@@ -267,3 +267,13 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(IngestionError, match=r"needs the Python package boto3.*pip install 'kfp-evergreen\[s3\]'"):
         S3Bucket("x")
+
+
+def test_folders_of_a_bucket_become_columns(cloud: Any, tmp_path: Path) -> None:
+    cloud.put("events/year=2023/region=a%20b/x.parquet", parquet(daily_table(2, start=START - timedelta(days=2))))
+    cloud.put("events/year=2024/region=__HIVE_DEFAULT_PARTITION__/x.parquet", parquet(daily_table(3)))
+    for path in ("events/", "events/year=*/**/*.parquet"):
+        ingest_window(tmp_path / "d", source_uri=uri(cloud, path), timestamp_column="time")
+        table = pq.read_table(tmp_path / "d")
+        assert table.column("year").to_pylist() == [2023] * 2 + [2024] * 3
+        assert table.column("region").to_pylist() == ["a b"] * 2 + [None] * 3

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.hive_partitions import with_hive_partitions
 from evergreen.ingestion.progress import reported_progress
 from evergreen.ingestion.retrying import RetryPolicy, with_retries
 from evergreen.ingestion.source import FetchedFiles, SourceRequest
@@ -78,7 +79,7 @@ class BucketSource:
                 pool.shutdown(cancel_futures=True)
                 raise
         files = [describe_file(target, uri=f"{self._bucket.uri}/{found.name}", version=found.version) for target, found in zip(targets, listed, strict=True)]
-        return FetchedFiles(files)
+        return FetchedFiles(with_hive_partitions(files, [found.name for found in listed]))
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Compare the listed versions with those of now; objects that are new do not matter."""
