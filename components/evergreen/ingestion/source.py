@@ -72,7 +72,17 @@ class Source(Protocol):
         """Raise IngestionError when one of the files was replaced or removed since they were fetched."""
 
 
-SCHEMES = ("a path", "file://", "gs://", "s3://", "kafka://", "kinesis://", "an SQLAlchemy URL with #table", "env:VARIABLE with #table")
+SCHEMES = (
+    "a path",
+    "file://",
+    "gs://",
+    "s3://",
+    "kafka://",
+    "kinesis://",
+    "dvc+https://repository@revision#path",
+    "an SQLAlchemy URL with #table",
+    "env:VARIABLE with #table",
+)
 
 
 def open_source(source_uri: str) -> Source:
@@ -80,6 +90,7 @@ def open_source(source_uri: str) -> Source:
 
     Args:
         source_uri: File, folder or glob, ``file://``, ``gs://bucket/path``, ``s3://bucket/path``, ``kafka://broker/topic``, ``kinesis://stream``,
+            ``dvc+https://host/repository.git@revision#path``,
             an SQLAlchemy URL such as ``postgresql+psycopg://host/database#schema.table``, or ``env:VARIABLE#table`` where the variable holds that URL.
 
     Raises:
@@ -100,6 +111,10 @@ def open_source(source_uri: str) -> Source:
         from evergreen.ingestion.kinesis_source import KinesisSource
 
         return KinesisSource(source_uri)
+    if scheme.startswith("dvc+"):
+        from evergreen.ingestion.dvc_source import DvcSource
+
+        return DvcSource(source_uri)
     if scheme not in ("", "file"):
         raise IngestionError(f"source {source_uri!r}: {scheme}:// is not read; expected one of {', '.join(SCHEMES)}. Copy the data to one of these.")
     from evergreen.ingestion.local_source import LocalSource
