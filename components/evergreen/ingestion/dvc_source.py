@@ -68,7 +68,7 @@ class DvcSource:
         """
         self._place, self._shown = parse_place(source_uri), without_password(source_uri)
 
-    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # a tracked file is fetched whole
+    def fetch(self, request: SourceRequest | None, folder: Path) -> FetchedFiles:  # noqa: ARG002  # a tracked file is fetched whole
         """Download the files; see :class:`evergreen.ingestion.source.Source`."""
         with self._opened(folder / "dvc") as tracked:
             names = self._names(tracked)

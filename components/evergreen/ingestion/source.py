@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from evergreen.ingestion.bucket_source import BucketSource
     from evergreen.ingestion.sources import SourceFile
     from evergreen.ingestion.window import Window
 
@@ -102,7 +103,7 @@ def open_source(source_uri: str) -> Source:
 
         return SqlSource(source_uri)
     if scheme in ("gs", "s3"):
-        return _bucket_source(source_uri, scheme)
+        return open_bucket_source(source_uri)
     if scheme == "kafka":
         from evergreen.ingestion.kafka_source import KafkaSource
 
@@ -122,11 +123,16 @@ def open_source(source_uri: str) -> Source:
     return LocalSource(source_uri)
 
 
-def _bucket_source(source_uri: str, scheme: str) -> Source:
+def open_bucket_source(source_uri: str) -> BucketSource:
+    """Return the source of a ``gs://`` or ``s3://`` URI.
+
+    Raises:
+        IngestionError: There is no bucket's name, no credentials, or the library is not installed.
+    """
     from evergreen.ingestion.bucket_source import BucketSource, bucket_and_path
 
     bucket, path = bucket_and_path(source_uri)
-    if scheme == "gs":
+    if source_uri.lower().startswith("gs://"):
         from evergreen.ingestion.google_bucket import GoogleBucket
 
         return BucketSource(source_uri, GoogleBucket(bucket), path)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DATA_SUFFIXES = (".parquet", ".parq", ".pq", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 """Names that count as data in a folder, beside names without any suffix (``part-00000``)."""
 
-_GLOB_MARKS = ("*", "?", "[")
+GLOB_MARKS = ("*", "?", "[")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def find_files(source_uri: str) -> list[SourceFile]:
             )
     elif path.is_file():
         paths = [path]
-    elif any(mark in location for mark in _GLOB_MARKS):
+    elif any(mark in location for mark in GLOB_MARKS):
         paths = [Path(name) for name in glob.glob(location, recursive=True) if Path(name).is_file()]  # noqa: PTH207  # Path.glob takes no absolute pattern
         if not paths:
             raise IngestionError(f"source {source_uri!r}: no file matches this pattern. Check the path; it is read where the step runs.")
