@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -267,3 +268,63 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(IngestionError, match=r"needs the Python package boto3.*pip install 'kfp-evergreen\[s3\]'"):
         S3Bucket("x")
+
+
+def test_folders_of_a_bucket_become_columns(cloud: Any, tmp_path: Path) -> None:
+    cloud.put("events/year=2023/region=a%20b/x.parquet", parquet(daily_table(2, start=START - timedelta(days=2))))
+    cloud.put("events/year=2024/region=__HIVE_DEFAULT_PARTITION__/x.parquet", parquet(daily_table(3)))
+    for path in ("events/", "events/year=*/**/*.parquet"):
+        ingest_window(tmp_path / "d", source_uri=uri(cloud, path), timestamp_column="time")
+        table = pq.read_table(tmp_path / "d")
+        assert table.column("year").to_pylist() == [2023] * 2 + [2024] * 3
+        assert table.column("region").to_pylist() == ["a b"] * 2 + [None] * 3
+
+
+def test_commands_read_data_contracts_and_profiles_in_a_bucket(cloud: Any, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from evergreen.cli import app
+    from evergreen.drift.detection import profile_dataset
+    from evergreen.drift.profile_file import write_profile
+
+    def evergreen(*words: str) -> Any:
+        return CliRunner().invoke(app, list(words))
+
+    for name, start in (("a", START), ("b", START + timedelta(days=60))):
+        cloud.put(f"events/{name}.parquet", parquet(daily_table(60, start=start)))
+    glob, contract = uri(cloud, "events/*.parquet"), tmp_path / "contract.yaml"
+    inferred = evergreen("contract", "infer", glob, "-o", str(contract))
+    assert (inferred.exit_code, "from 120 rows" in inferred.output) == (0, True), inferred.output
+    cloud.put("contract.yaml", contract.read_bytes())
+    passed = evergreen("validate", uri(cloud, "events"), "--contract", uri(cloud, "contract.yaml"))
+    assert (passed.exit_code, passed.output) == (0, "passed: 120 rows\n")
+    pq.write_table(daily_table(60), tmp_path / "reference.parquet")
+    write_profile(profile_dataset(tmp_path / "reference.parquet", ignored_columns=["time"]), tmp_path / "profile")
+    cloud.put("profile", (tmp_path / "profile").read_bytes())
+    for reference in (uri(cloud, "profile"), uri(cloud, "events/a.parquet")):
+        drifted = evergreen("drift", reference, glob, "--detectors", "profile", "--timestamp-column", "time", "--json")
+        assert drifted.exit_code == 0, drifted.output
+        assert json.loads(drifted.output.splitlines()[-1])["rows"]["current"] == 120
+    absent = evergreen("validate", uri(cloud, "nowhere/*"), "--contract", uri(cloud, "contract.yaml"))
+    assert isinstance(absent.exception, IngestionError)
+    assert "no object matches" in str(absent.exception)
+    unread = evergreen("validate", glob, "--contract", uri(cloud, "nothing.yaml"))
+    assert "there is no such object" in str(unread.exception)
+
+
+def test_commands_refuse_a_stream() -> None:
+    from evergreen.ingestion.local_copy import local_copy
+
+    with pytest.raises(IngestionError, match="Of a stream or a table, ingest a window first"), local_copy("kafka://broker/topic"):
+        pass
+
+
+def test_commands_read_a_glob(tmp_path: Path) -> None:
+    from evergreen.ingestion.local_copy import local_copy
+    from evergreen.validation.frame import load_data
+
+    for name in ("a", "b"):
+        pq.write_table(daily_table(3), tmp_path / f"{name}.parquet")
+    with local_copy(f"{tmp_path}/*.parquet") as path:
+        assert len(load_data(path).frame) == 6
+    assert not path.exists()

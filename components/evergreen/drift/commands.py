@@ -25,8 +25,8 @@ def register(app: typer.Typer) -> None:
 
 
 def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signature
-    reference: Annotated[Path, typer.Argument(help="Parquet or CSV file or folder, or a stored profile.", metavar="REFERENCE")],
-    current: Annotated[Path, typer.Argument(help="Parquet or CSV file or folder.", metavar="CURRENT")],
+    reference: Annotated[str, typer.Argument(help="Parquet or CSV file, folder or glob, or a stored profile, also at gs:// or s3://.", metavar="REFERENCE")],
+    current: Annotated[str, typer.Argument(help="Parquet or CSV file, folder or glob, also at gs:// or s3://.", metavar="CURRENT")],
     detectors: Annotated[Detectors | None, typer.Option("--detectors", help="What looks at the data; the settings say it when not given.")] = None,
     config: Annotated[str, typer.Option("--config", help="Settings as YAML or JSON in line, or their place.")] = "default",
     ignore: Annotated[list[str] | None, typer.Option("--ignore", help="A column that is not compared: the label, a key.")] = None,
@@ -42,12 +42,14 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
     from evergreen.drift.config import DriftConfig
     from evergreen.drift.detection import detect
     from evergreen.drift.errors import DriftError
+    from evergreen.ingestion.local_copy import local_copy
     from evergreen.settings import read_settings
 
     settings = read_settings(config, DriftConfig, parameter="--config", error=DriftError)
     if detectors is not None:
         settings = replace(settings, detectors=detectors)
-    compared = detect(reference, current, config=settings, timestamp_column=timestamp_column, ignored_columns=ignore or [])
+    with local_copy(reference) as reference_path, local_copy(current) as current_path:
+        compared = detect(reference_path, current_path, config=settings, timestamp_column=timestamp_column, ignored_columns=ignore or [])
     if save_profile is not None:
         from evergreen.drift.profile_file import write_profile
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.hive_partitions import with_hive_partitions
 from evergreen.ingestion.progress import reported_progress
 from evergreen.ingestion.retrying import RetryPolicy, with_retries
 from evergreen.ingestion.source import FetchedFiles, SourceRequest
@@ -69,6 +70,16 @@ class BucketSource:
 
     def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # objects are fetched whole
         """Download the objects, each in the version that was listed; see :class:`evergreen.ingestion.source.Source`."""
+        downloaded = self.download(folder)
+        files = [describe_file(path, uri=f"{self._bucket.uri}/{found.name}", version=found.version) for found, path in downloaded]
+        return FetchedFiles(with_hive_partitions(files, [found.name for found, _ in downloaded]))
+
+    def download(self, folder: Path) -> list[tuple[RemoteObject, Path]]:
+        """Download the objects, whatever they hold, each in the version that was listed.
+
+        Raises:
+            IngestionError: There are none, or they cannot be read.
+        """
         listed = self._listed()
         targets = [folder / f"{index:06d}-{found.name.rpartition('/')[2]}" for index, found in enumerate(listed)]
         with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool, reported_progress("Downloading", len(listed)) as advance:
@@ -78,8 +89,7 @@ class BucketSource:
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        files = [describe_file(target, uri=f"{self._bucket.uri}/{found.name}", version=found.version) for target, found in zip(targets, listed, strict=True)]
-        return FetchedFiles(files)
+        return list(zip(listed, targets, strict=True))
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Compare the listed versions with those of now; objects that are new do not matter."""

@@ -28,7 +28,7 @@ def ingest_data(  # KFP reads the descriptions of outputs under Returns, not und
 
     Args:
         source_uri: File, folder or glob of Parquet, CSV or JSON Lines files (text may be packed with gzip), also gs://bucket/path or s3://bucket/path;
-            an SQLAlchemy URL with #table, or env:VARIABLE#table.
+            kafka://broker/topic, kinesis://stream, dvc+https://host/repository.git@revision#path, an SQLAlchemy URL with #table, or env:VARIABLE#table.
         timestamp_column: Column with the event time; without a zone it is UTC.
         window_end: "latest" (everything up to and including the newest event), an ISO time, or a KFP macro such as [[ScheduledTime]].
         window_days: Length of the window, in days.

@@ -13,6 +13,7 @@ import pyarrow.parquet
 from evergreen.ingestion.csv_types import widen_type
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.file_format import not_utf8
+from evergreen.ingestion.hive_partitions import with_partition_columns, with_partition_fields
 from evergreen.ingestion.json_lines import joined_json_schema, json_blocks
 
 if TYPE_CHECKING:
@@ -52,11 +53,15 @@ def _named(file: SourceFile) -> Iterator[None]:
 
 
 def schema_of(file: SourceFile) -> pa.Schema:
-    """Return a file's columns; those of text have no type until all rows are known.
+    """Return the columns of a file and of its folders' names; those of text have no type until all rows are known.
 
     Raises:
         IngestionError: The file is cut off, damaged, or not encoded as UTF-8.
     """
+    return with_partition_fields(_own_schema(file), file)
+
+
+def _own_schema(file: SourceFile) -> pa.Schema:
     with _named(file):
         if file.format == "parquet":
             return pyarrow.parquet.read_schema(file.path)
@@ -88,28 +93,33 @@ def read_times(portion: Portion, timestamp_column: str) -> Iterator[pa.Array]:
     """
     if portion.row_group is not None:
         for batch in _parquet_batches(portion, [timestamp_column]):
-            yield batch.column(0)
+            yield with_partition_columns(batch, portion.file, [timestamp_column]).column(0)
         return
     if portion.file.format == "json":
         yield from _json_times(portion, timestamp_column)
         return
     with _named(portion.file):
-        names = schema_of(portion.file).names
+        names = _own_schema(portion.file).names
         found: dict[str, pa.DataType] = dict.fromkeys(names, pa.null())
         with _open_csv(portion.file, dict.fromkeys(names, pa.string())) as reader:
             for batch in reader:
                 for name, values in zip(names, batch.columns, strict=True):
                     found[name] = widen_type(found[name], values)
-                yield batch.column(timestamp_column)
-        portion.text_types = {**found, timestamp_column: pa.string()}
+                yield with_partition_columns(batch, portion.file, [timestamp_column]).column(timestamp_column)
+        portion.text_types = {**found, **({timestamp_column: pa.string()} if timestamp_column in found else {})}
 
 
 def read_rows(portion: Portion, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a portion, with those of the named columns that its file has.
+    """Yield the rows of a portion, with those of the named columns that its file or its folders' names have.
 
     Raises:
-        IngestionError: The file is cut off, damaged, or not encoded as UTF-8.
+        IngestionError: The file is cut off, damaged, not encoded as UTF-8, or at odds with its folder's name.
     """
+    for batch in _own_rows(portion, columns):
+        yield with_partition_columns(batch, portion.file, columns)
+
+
+def _own_rows(portion: Portion, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     if portion.row_group is not None:
         yield from _parquet_batches(portion, columns)
         return
@@ -128,8 +138,9 @@ def _json_times(portion: Portion, timestamp_column: str) -> Iterator[pa.Array]:
     with _named(file):
         for table in json_blocks(file.path, {}):
             schema = joined_json_schema(schema, table.schema, file.uri)
-            times = table.column(timestamp_column) if timestamp_column in table.column_names else pa.chunked_array([pa.nulls(len(table))])
-            yield from times.chunks
+            for batch in table.to_batches():
+                whole = with_partition_columns(batch, file, [timestamp_column])
+                yield whole.column(timestamp_column) if timestamp_column in whole.schema.names else pa.nulls(len(batch))
     portion.text_types = {field.name: field.type for field in schema}
 
 

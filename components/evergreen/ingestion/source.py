@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from evergreen.ingestion.bucket_source import BucketSource
     from evergreen.ingestion.sources import SourceFile
     from evergreen.ingestion.window import Window
 
@@ -72,7 +73,17 @@ class Source(Protocol):
         """Raise IngestionError when one of the files was replaced or removed since they were fetched."""
 
 
-SCHEMES = ("a path", "file://", "gs://", "s3://", "kafka://", "kinesis://", "an SQLAlchemy URL with #table", "env:VARIABLE with #table")
+SCHEMES = (
+    "a path",
+    "file://",
+    "gs://",
+    "s3://",
+    "kafka://",
+    "kinesis://",
+    "dvc+https://repository@revision#path",
+    "an SQLAlchemy URL with #table",
+    "env:VARIABLE with #table",
+)
 
 
 def open_source(source_uri: str) -> Source:
@@ -80,6 +91,7 @@ def open_source(source_uri: str) -> Source:
 
     Args:
         source_uri: File, folder or glob, ``file://``, ``gs://bucket/path``, ``s3://bucket/path``, ``kafka://broker/topic``, ``kinesis://stream``,
+            ``dvc+https://host/repository.git@revision#path``,
             an SQLAlchemy URL such as ``postgresql+psycopg://host/database#schema.table``, or ``env:VARIABLE#table`` where the variable holds that URL.
 
     Raises:
@@ -91,7 +103,7 @@ def open_source(source_uri: str) -> Source:
 
         return SqlSource(source_uri)
     if scheme in ("gs", "s3"):
-        return _bucket_source(source_uri, scheme)
+        return open_bucket_source(source_uri)
     if scheme == "kafka":
         from evergreen.ingestion.kafka_source import KafkaSource
 
@@ -100,6 +112,10 @@ def open_source(source_uri: str) -> Source:
         from evergreen.ingestion.kinesis_source import KinesisSource
 
         return KinesisSource(source_uri)
+    if scheme.startswith("dvc+"):
+        from evergreen.ingestion.dvc_source import DvcSource
+
+        return DvcSource(source_uri)
     if scheme not in ("", "file"):
         raise IngestionError(f"source {source_uri!r}: {scheme}:// is not read; expected one of {', '.join(SCHEMES)}. Copy the data to one of these.")
     from evergreen.ingestion.local_source import LocalSource
@@ -107,11 +123,16 @@ def open_source(source_uri: str) -> Source:
     return LocalSource(source_uri)
 
 
-def _bucket_source(source_uri: str, scheme: str) -> Source:
+def open_bucket_source(source_uri: str) -> BucketSource:
+    """Return the source of a ``gs://`` or ``s3://`` URI.
+
+    Raises:
+        IngestionError: There is no bucket's name, no credentials, or the library is not installed.
+    """
     from evergreen.ingestion.bucket_source import BucketSource, bucket_and_path
 
     bucket, path = bucket_and_path(source_uri)
-    if scheme == "gs":
+    if source_uri.lower().startswith("gs://"):
         from evergreen.ingestion.google_bucket import GoogleBucket
 
         return BucketSource(source_uri, GoogleBucket(bucket), path)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.file_format import SAMPLE_BYTES, recognise_format
+from evergreen.ingestion.hive_partitions import with_hive_partitions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evergreen.ingestion.file_format import FileFormat
+    from evergreen.ingestion.hive_partitions import PartitionValue
 
 DATA_SUFFIXES = (".parquet", ".parq", ".pq", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 """Names that count as data in a folder, beside names without any suffix (``part-00000``)."""
 
-_GLOB_MARKS = ("*", "?", "[")
+GLOB_MARKS = ("*", "?", "[")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class SourceFile:
         size: Bytes.
         version: Tells one content of the URI from another: for local files the time of the last change in nanoseconds.
         delimiter: What separates the fields of a CSV file.
+        partitions: Columns that the names of its folders hold.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class SourceFile:
     size: int
     version: str
     delimiter: str = ","
+    partitions: dict[str, PartitionValue] = field(default_factory=dict)
 
 
 def find_files(source_uri: str) -> list[SourceFile]:
@@ -69,13 +73,14 @@ def find_files(source_uri: str) -> list[SourceFile]:
             )
     elif path.is_file():
         paths = [path]
-    elif any(mark in location for mark in _GLOB_MARKS):
+    elif any(mark in location for mark in GLOB_MARKS):
         paths = [Path(name) for name in glob.glob(location, recursive=True) if Path(name).is_file()]  # noqa: PTH207  # Path.glob takes no absolute pattern
         if not paths:
             raise IngestionError(f"source {source_uri!r}: no file matches this pattern. Check the path; it is read where the step runs.")
     else:
         raise IngestionError(f"source {source_uri!r}: there is no such file or folder. Check the path; it is read where the step runs.")
-    return [describe_file(file) for file in sorted(paths)]
+    paths.sort()
+    return with_hive_partitions([describe_file(file) for file in paths], [file.as_posix() for file in paths])
 
 
 def local_path(source_uri: str) -> str:

@@ -12,6 +12,7 @@ from evergreen.ingestion.arrow_values import numbers_of
 from evergreen.ingestion.columns import SourceColumns
 from evergreen.ingestion.errors import IngestionError, NoRowsError
 from evergreen.ingestion.event_time import normalise_event_time
+from evergreen.ingestion.hive_partitions import with_partition_fields
 from evergreen.ingestion.reading import Portion, portions_of, read_times, schema_of
 from evergreen.ingestion.window import ALIGNMENTS, Window
 
@@ -134,7 +135,7 @@ def scan_times(
             for values in read_times(portion, timestamp_column):
                 times.add(normalise_event_time(values, column=timestamp_column, origin=file.uri))
             if portion.text_types:
-                columns.add(pa.schema(list(portion.text_types.items())), file.uri)
+                columns.add(with_partition_fields(pa.schema(list(portion.text_types.items())), file), file.uri)
             scan.portions.append((portion, times))
             scan.times.merge(times)
     scan.schema = columns.output_schema()

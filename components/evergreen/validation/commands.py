@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evergreen.validation.findings import Finding
     from evergreen.validation.frame import LoadedData
 
-Data = Annotated[Path, typer.Argument(help="Parquet or CSV file, or a folder of them.", metavar="DATA")]
+Data = Annotated[str, typer.Argument(help="Parquet or CSV file, a folder or a glob of them, also at gs:// or s3://.", metavar="DATA")]
 TargetColumn = Annotated[str | None, typer.Option("--target-column", help="The label; it must be there.")]
 TimestampColumn = Annotated[str | None, typer.Option("--timestamp-column", help="The event time; it must be there, in every row of an inferred contract.")]
 
@@ -34,11 +34,13 @@ def infer(
     timestamp_column: TimestampColumn = None,
 ) -> None:
     """Infer a first contract from data, for a person to read and correct."""
+    from evergreen.ingestion.local_copy import local_copy
     from evergreen.validation.errors import ContractError
     from evergreen.validation.frame import load_data
     from evergreen.validation.inference import infer_contract, inference_comments
 
-    loaded = load_data(data)
+    with local_copy(data) as path:
+        loaded = load_data(path)
     if timestamp_column is not None and timestamp_column not in loaded.kinds:
         raise ContractError(f"--timestamp-column {timestamp_column!r}: {data} has no such column; its columns are {', '.join(loaded.kinds)}.")
     contract = infer_contract(loaded, timestamp_column=timestamp_column)
@@ -49,7 +51,7 @@ def infer(
 
 def validate(  # noqa: PLR0917  # typer passes options by name
     data: Data,
-    contract: Annotated[str, typer.Option("--contract", help="Contract: YAML file, or its gs:// URI.", metavar="FILE")],
+    contract: Annotated[str, typer.Option("--contract", help="Contract: YAML file, or its gs:// or s3:// URI.", metavar="FILE")],
     target_column: TargetColumn = None,
     timestamp_column: TimestampColumn = None,
     without: Annotated[
@@ -63,6 +65,7 @@ def validate(  # noqa: PLR0917  # typer passes options by name
 
     Exit status: 0 when the data passed, 1 when it breaks the contract, 2 for bad input.
     """
+    from evergreen.ingestion.local_copy import local_copy
     from evergreen.validation.contract import Contract
     from evergreen.validation.contract_choice import read_contract_text
     from evergreen.validation.findings import broken
@@ -73,7 +76,8 @@ def validate(  # noqa: PLR0917  # typer passes options by name
 
     text = read_contract_text(contract)
     rules = _without(Contract.from_yaml(text, origin=f"contract {contract}"), without or [])
-    loaded = load_data(data)
+    with local_copy(data) as path:
+        loaded = load_data(path)
     findings = check_data(loaded, rules, target_column=target_column, timestamp_column=timestamp_column)
     _, aside = split_rows(loaded.table, findings)
     if html:

@@ -33,7 +33,7 @@ def choose_contract(given: str, champion_contract: Any, data: LoadedData, *, tim
     """Return the contract that applies.
 
     Args:
-        given: ``inferred``, YAML in line, or the path or ``gs://`` URI of a YAML file.
+        given: ``inferred``, YAML in line, or the path or ``gs://`` or ``s3://`` URI of a YAML file.
         champion_contract: Artifact with the champion's contract; None or absent when there is no champion.
         data: What a contract is inferred from when there is no other.
         timestamp_column: The event time.
@@ -56,7 +56,7 @@ def _is_in_line(text: str) -> bool:
 
 
 def read_contract_text(location: str) -> str:
-    """Return the text of a contract at a path or ``gs://`` URI.
+    """Return the text of a contract at a path or ``gs://`` or ``s3://`` URI.
 
     Raises:
         ContractError: It cannot be read.
@@ -74,4 +74,6 @@ def read_contract_text(location: str) -> str:
 
 
 def _refuse(location: str, reason: str) -> str:
-    raise ContractError(f"contract {location!r}: cannot be read: {reason}. Expected 'inferred', YAML in line, or the path or gs:// URI of a YAML file.")
+    raise ContractError(
+        f"contract {location!r}: cannot be read: {reason}. Expected 'inferred', YAML in line, or the path, or gs:// or s3:// URI of a YAML file."
+    )

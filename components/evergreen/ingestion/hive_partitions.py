@@ -1,0 +1,124 @@
+"""Columns that stand in the names of folders, as Hive, Spark and ``pyarrow.dataset`` write them: ``year=2024/month=01/part.parquet``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evergreen.ingestion.errors import IngestionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evergreen.ingestion.sources import SourceFile
+
+NULL_NAME = "__HIVE_DEFAULT_PARTITION__"
+"""What a folder is named whose rows have no value."""
+
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
+
+
+class PartitionValue(NamedTuple):
+    """The value that a folder's name gives to a column of all rows below it.
+
+    Attributes:
+        text: The value as it stands in the name; None for a missing one.
+        kind: The column's type: that of every folder's value, whole numbers or text.
+    """
+
+    text: str | None
+    kind: pa.DataType
+
+    def repeated(self, rows: int) -> pa.Array:
+        """Return the value as a column."""
+        return pa.repeat(pa.scalar(self.text, pa.string()), rows).cast(self.kind)
+
+
+def with_hive_partitions(files: Sequence[SourceFile], locations: Sequence[str]) -> list[SourceFile]:
+    """Return the files with the columns that the names of their folders hold.
+
+    Types follow ``pyarrow.dataset``: a column whose values are all whole numbers is one of numbers (``month=01`` is 1), any other is text.
+
+    Args:
+        files: All files of a source.
+        locations: The path or the object's name of each, with ``/`` between its parts.
+
+    Raises:
+        IngestionError: A path gives one column two values.
+    """
+    found = [_texts_of(location) for location in locations]
+    kinds: dict[str, pa.DataType] = {}
+    for name in dict.fromkeys(name for texts in found for name in texts):
+        known = [text for texts in found if (text := texts.get(name)) is not None]
+        whole = all(_INTEGER.fullmatch(text) for text in known)
+        kinds[name] = pa.null() if not known else pa.int64() if whole else pa.string()
+    return [
+        replace(file, partitions={name: PartitionValue(text, kinds[name]) for name, text in texts.items()}) if texts else file
+        for file, texts in zip(files, found, strict=True)
+    ]
+
+
+def with_partition_fields(schema: pa.Schema, file: SourceFile) -> pa.Schema:
+    """Return a file's columns and, behind them, those that only its folders' names hold."""
+    for name, value in file.partitions.items():
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, value.kind))
+    return schema
+
+
+def with_partition_columns(batch: pa.RecordBatch, file: SourceFile, columns: Sequence[str]) -> pa.RecordBatch:
+    """Return rows of a file with those of the named columns that its folders' names hold.
+
+    Raises:
+        IngestionError: The file holds such a column itself, with other values.
+    """
+    wanted = {name: value for name, value in file.partitions.items() if name in columns}
+    if not wanted:
+        return batch
+    names, arrays = list(batch.schema.names), list(batch.columns)
+    for name, value in wanted.items():
+        if name in names:
+            _check_agrees(batch.column(name), name, value, file)
+        else:
+            names.append(name)
+            arrays.append(value.repeated(batch.num_rows))
+    return pa.RecordBatch.from_arrays(arrays, names)
+
+
+def _texts_of(location: str) -> dict[str, str | None]:
+    texts: dict[str, str | None] = {}
+    for folder in location.split("/")[:-1]:
+        name, equals, text = folder.partition("=")
+        if not (name and equals):
+            continue
+        # Hive writes characters that a folder's name cannot hold as %3A and the like.
+        name, value = unquote(name), None if text == NULL_NAME else unquote(text)
+        if texts.setdefault(name, value) != value:
+            raise IngestionError(
+                f"source file {location}: its folders give column {name!r} two values, {texts[name]!r} and {value!r}; expected one. Move or rename the folders."
+            )
+    return texts
+
+
+def _check_agrees(values: pa.Array, name: str, value: PartitionValue, file: SourceFile) -> None:
+    try:
+        expected = pa.scalar(value.text, pa.string()).cast(values.type.value_type if pa.types.is_dictionary(values.type) else values.type)
+    except (pa.ArrowException, NotImplementedError):
+        expected = None  # nothing in a column of this type is that value
+    if expected is None:
+        others = values
+    elif not expected.is_valid:
+        others = values.drop_null()
+    else:
+        plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+        others = plain.filter(pc.fill_null(pc.not_equal(plain, expected), fill_value=True))
+    if len(others):
+        raise IngestionError(
+            f"column {name!r}: source file {file.uri} holds the value {others[0].as_py()!r}, but the name of its folder says {value.text!r}; "
+            f"expected one value for all rows below {name}=. Write the files without this column, or rename the folders."
+        )

@@ -1,0 +1,64 @@
+"""Data as a path for a command that reads files: as it lies, or downloaded first."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.sources import GLOB_MARKS, find_files, local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DOWNLOADED = ("gs", "s3")
+
+
+@contextmanager
+def local_copy(data: str) -> Iterator[Path]:
+    """Give the path of data that stays until the block ends.
+
+    Args:
+        data: File, folder or glob; ``file://``, ``gs://bucket/path``, ``s3://bucket/path`` or ``dvc+https://repository@revision#path``. Objects are
+            downloaded as ingestion downloads them: each in the version that was listed, tried again when the store recovers.
+
+    Raises:
+        IngestionError: It cannot be read, or is a stream or a table, of which a window has to be ingested first.
+    """
+    scheme = data.partition("://")[0].lower() if "://" in data else ""
+    if scheme in ("", "file"):
+        path = Path(local_path(data))
+        # What is not there either is named by the command's own reader.
+        if path.exists() or not any(mark in data for mark in GLOB_MARKS):
+            yield path
+            return
+    with tempfile.TemporaryDirectory(prefix="evergreen-data-") as folder:
+        files = _files(data, scheme, Path(folder))
+        yield files[0] if len(files) == 1 else _together(files, Path(folder) / "together")
+
+
+def _files(data: str, scheme: str, folder: Path) -> list[Path]:
+    if scheme in ("", "file"):
+        return [file.path for file in find_files(data)]
+    if scheme in _DOWNLOADED:
+        from evergreen.ingestion.source import open_bucket_source
+
+        return [path for _, path in open_bucket_source(data).download(folder)]
+    if scheme.startswith("dvc+"):
+        from evergreen.ingestion.dvc_source import DvcSource
+
+        return [file.path for file in DvcSource(data).fetch(None, folder).files]
+    raise IngestionError(
+        f"data {data!r}: expected a file, a folder or a glob, here or at gs://, s3:// or dvc+https://. Of a stream or a table, ingest a window first, "
+        "and give its file."
+    )
+
+
+def _together(files: list[Path], folder: Path) -> Path:
+    """Return a folder that holds links to the files, in their order and with the ends of their names."""
+    folder.mkdir()
+    for index, file in enumerate(files):
+        (folder / f"{index:06d}-{file.name}").symlink_to(file.absolute())
+    return folder
