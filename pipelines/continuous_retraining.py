@@ -75,7 +75,7 @@ def continuous_retraining(
         training_hyperparameters: The estimator's hyperparameters as a JSON object.
         training_search: Hyperparameter search as JSON or YAML, in line or its URI; ``none`` for none.
         training_seed: Seed of everything random.
-        evaluation_metric: Name of a scikit-learn scorer; ``auto`` is accuracy, or mean absolute error for regression.
+        evaluation_metric: Name of a scikit-learn scorer, or ``module:function``; ``auto`` is accuracy, or mean absolute error for regression.
         evaluation_margin: How much better the challenger must be, in the metric's unit; negative allows non-inferiority.
         evaluation_holdout_share: Newest share of the training window, kept from fitting and used for the comparison.
         deployment_targets: Where a promoted model goes, separated by commas: ``registry``, ``gs://bucket/prefix``.

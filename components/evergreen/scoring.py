@@ -29,8 +29,6 @@ REGRESSION_PREFIXES = ("neg_mean_", "neg_median_", "neg_root_mean_", "neg_max_",
 CELLS_IN_MEMORY = 4_000_000
 CELLS_SCORED = 50_000_000
 FEWEST_RESAMPLES = 200
-NORMAL_QUANTILE = 1.959964
-"""The standard normal distribution's quantile for two-sided 95 % intervals."""
 
 
 class ScoringError(EvergreenError):

@@ -11,7 +11,7 @@ import pytest
 from evergreen.evaluation.calibration import measure_calibration
 from evergreen.performance.estimation import Estimate, EstimateRequest, estimate_score, make_estimate
 from evergreen.performance.reliability import ReliabilityCurve, why_unavailable
-from evergreen.scoring import Interval, Predictions, resolve_metric
+from evergreen.scoring import Interval, Predictions, ScoringError, resolve_metric
 
 ASKED: dict[str, Any] = {"task": "classification", "metric": "accuracy", "classes": 2, "probabilities": True, "maximum_error": 0.05}
 
@@ -112,6 +112,12 @@ def test_chance_does_not_make_a_model_uncalibrated() -> None:
 )
 def test_why_there_is_none(change: dict[str, Any], reason: str) -> None:
     assert reason in why_unavailable(**{**ASKED, **change}, curve=None)
+
+
+def test_without_probabilities_nothing_is_estimated() -> None:
+    now = said(np.random.default_rng(1), 50)
+    with pytest.raises(ScoringError, match="metric 'accuracy': cannot be estimated without probabilities"):
+        estimate_score(resolve_metric("accuracy", "classification"), Predictions(now.labels, now.predicted), curve_of(now), seed=1)
 
 
 def test_too_few_rows_of_calibration() -> None:

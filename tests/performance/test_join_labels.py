@@ -152,7 +152,7 @@ def test_whether_the_unlabelled_rows_differ(make_events: Callable[..., pd.DataFr
 def join(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
     write_log(tmp_path / "log", rows=100)
 
-    def run(given: pd.DataFrame, *, present: bool = True, **settings: Any) -> tuple[str, dict[str, Any]]:
+    def run(given: pd.DataFrame, *, present: bool = True, labels_present: bool = True, **settings: Any) -> tuple[str, dict[str, Any]]:
         given.to_parquet(tmp_path / "labels", index=False)
         outputs: dict[str, Any] = {
             "labelled_data": dsl.Dataset(name="d", uri=str(tmp_path / "out" / "data"), metadata={}),
@@ -163,7 +163,7 @@ def join(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
         columns = {"key_column": "id", "target_column": "rain", "timestamp_column": "time", "label_time_column": "known_at"}
         answer = join_labels.python_func(
             prediction_log=dsl.Dataset(name="l", uri=str(tmp_path / "log"), metadata={"present": present}),
-            labels=dsl.Dataset(name="y", uri=str(tmp_path / "labels"), metadata={}),
+            labels=dsl.Dataset(name="y", uri=str(tmp_path / "labels"), metadata={"present": labels_present}),
             **outputs,
             **{**columns, "ledger_uri": str(tmp_path / "ledger"), "run_id": "run-1", **settings},
         )
@@ -188,6 +188,12 @@ def test_the_component_says_how_the_unlabelled_differ(join: Callable[..., Any], 
 def test_a_window_without_a_single_label(join: Callable[..., Any]) -> None:
     answer, result = join(labels(("zz", 1, "2026-01-12")))
     assert (answer, result["labelled"], result["unlike"]["verdict"]) == ("no labels", 0, "nothing to compare")
+
+
+def test_labels_may_be_absent(join: Callable[..., Any]) -> None:
+    answer, result = join(labels(("k0", 1, "2026-01-12")), labels_present=False)
+    assert (answer, result["rows"], result["labels"], result["pending"]) == ("no labels", 100, 0, 100)
+    assert join(labels(), labels_present=False, label_time_column="none")[0] == "no labels"
 
 
 def test_without_a_log_there_is_nothing_to_join(join: Callable[..., Any]) -> None:

@@ -35,7 +35,7 @@ def evaluate_model(
         challenger: The new model.
         champion: The model in service; may be absent.
         holdout_data: Rows that the challenger was not fitted on.
-        metric: auto (accuracy, or the negative mean absolute error) or a scikit-learn scorer's name.
+        metric: auto (accuracy, or the negative mean absolute error), a scikit-learn scorer's name, or module:function of your own.
         margin: What the lower end of the difference's interval must exceed, in the metric's unit; negative allows non-inferiority.
         minimum_rows: Fewest rows to compare on; with fewer the challenger is rejected, because nobody can tell.
         confidence: Share of intervals that should hold the true difference.

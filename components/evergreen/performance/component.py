@@ -147,7 +147,7 @@ def join_labels(
 
     Args:
         prediction_log: What batch_predict or a model server wrote; may be absent.
-        labels: Keys, labels, and the time at which each label became known.
+        labels: Keys, labels, and the time at which each label became known; may be absent.
         key_column: Column of the labels that holds the predictions' keys.
         target_column: Column of the labels that holds the label; the result names it so too.
         timestamp_column: Name of the event time in the result.

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.intervals import NORMAL_QUANTILE
 from evergreen.performance.reliability import ReliabilityCurve, logit_of, recalibration, why_unavailable
 from evergreen.row_statistics import row_statistics, score_once
-from evergreen.scoring import NORMAL_QUANTILE, Interval, Predictions, ScoringError
+from evergreen.scoring import Interval, Predictions, ScoringError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,12 +130,13 @@ def estimate_score(metric: Metric, predictions: Predictions, curve: ReliabilityC
         seed: Seed of the draws. Of more than 5,000 rows a random 5,000 are taken, which widens the interval.
 
     Raises:
-        ScoringError: The metric is not defined on most draws.
+        ScoringError: There are no probabilities, or the metric is not defined on most draws.
     """
     generator = np.random.default_rng(seed)
     rows = len(predictions)
     chosen = generator.choice(rows, MOST_ROWS, replace=False) if rows > MOST_ROWS else np.arange(rows)
-    assert predictions.probabilities is not None  # noqa: S101  # the caller has asked why_unavailable
+    if predictions.probabilities is None:
+        raise ScoringError(f"metric {metric.name!r}: cannot be estimated without probabilities. Ask why_unavailable first.")
     probabilities, predicted = predictions.probabilities[chosen], predictions.predicted[chosen]
     classes = np.asarray(predictions.classes)
     bends = generator.multivariate_normal(*recalibration(curve), size=DRAWS)

@@ -13,8 +13,11 @@ from evergreen.performance.prediction_log import PREDICTED_AT, read_prediction_l
 from evergreen.performance.report import report_numbers, unlike_section
 from evergreen.performance.unlabelled_rows import UNLIKE, compare_unlabelled
 from evergreen.reporting.page import Section, Table, Tone, render_page
+from evergreen.state import is_nothing
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from evergreen.run_log import StepRecord
 
 NO_LOG = LabelJoin("no predictions", "There is no prediction log, so there is nothing to join labels to.")
@@ -35,7 +38,7 @@ def run_label_join(
 
     Args:
         prediction_log: The log; may be absent.
-        labels: The labels.
+        labels: The labels; may be absent, when nobody has said anything yet.
         labelled_data: Output artifact of the predictions with their labels.
         join_result: Output artifact of the JSON.
         join_report: Output artifact of the page.
@@ -47,7 +50,7 @@ def run_label_join(
         PerformanceError: The log, the labels or a setting cannot be used.
     """
     if is_present(prediction_log):
-        frame, result = join_predictions(read_prediction_log(prediction_log.path), read_frame(labels.path), settings)
+        frame, result = join_predictions(read_prediction_log(prediction_log.path), _labels(labels, settings), settings)
         result.unlike = compare_unlabelled(frame, frame[settings.target_column].notna(), left_out=(settings.target_column, settings.timestamp_column))
         Path(labelled_data.path).parent.mkdir(parents=True, exist_ok=True)
         frame.to_parquet(labelled_data.path, index=False)
@@ -65,6 +68,15 @@ def run_label_join(
     record.details = report_numbers(result, metrics)
     record.reports = {"join_report": join_report.uri}
     return result
+
+
+def _labels(labels: Any, settings: JoinSettings) -> pd.DataFrame:
+    if is_present(labels):
+        return read_frame(labels.path)
+    import pandas as pd
+
+    columns = (settings.key_column, settings.target_column, settings.label_time_column)
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in columns if not is_nothing(name)})
 
 
 def join_page(result: LabelJoin) -> str:

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import is_present, read_frame, read_json
+from evergreen.intervals import NORMAL_QUANTILE
 from evergreen.performance.error_drift import compare_errors
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.estimation import EstimateRequest, estimate_rows
 from evergreen.performance.slice_scores import score_parts, worst_part
 from evergreen.performance.unlabelled_rows import compare_unlabelled
 from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, Watched, as_logged, asked_now, new_rows
-from evergreen.scoring import NORMAL_QUANTILE, Interval, ScoringError, bootstrap_interval, resolve_metric
+from evergreen.scoring import Interval, ScoringError, bootstrap_interval, resolve_metric
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
+from evergreen.intervals import NORMAL_QUANTILE
 from evergreen.policy.triggers import Trigger
-from evergreen.scoring import NORMAL_QUANTILE
 
 if TYPE_CHECKING:
     from evergreen.policy.feedback_settings import FeedbackSettings

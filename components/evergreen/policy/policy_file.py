@@ -76,7 +76,8 @@ class Policy(_Strict):
         minimum_new_rows: From so many rows since the champion was fitted on it is retrained; None is never.
         follow_up_windows: In so many windows after a promotion that answered degraded performance it is retrained again, as the
             training window fills with rows from after the change.
-        hysteresis: In how many of the last windows performance or drift has to speak. A request, an event, an age or a number of rows needs no second window.
+        hysteresis: In how many of the last windows performance, drift or feedback has to speak. A request, an event, an age or a number of rows
+            needs no second window.
         back_off: Whether performance and drift wait 2 windows after the second challenger that they asked for was rejected, 4 after the third, and so on:
             what two challengers could not better, a third one in the next window will not.
         cooldown_days: For so many days after a retraining there is no other; None is no such time.

@@ -38,7 +38,7 @@ def _restraints(policy: dict[str, Any]) -> list[str]:
     hysteresis, budget, cooldown = policy.get("hysteresis") or {}, policy.get("budget"), policy.get("cooldown_days")
     said = []
     if hysteresis.get("windows", 1) > 1:
-        said.append(f"Performance and drift retrain when they speak in {hysteresis['needed']} of the last {hysteresis['windows']} windows.")
+        said.append(f"Performance, drift and feedback retrain when they speak in {hysteresis['needed']} of the last {hysteresis['windows']} windows.")
     if cooldown is not None:
         said.append(f"For {cooldown:g} days after a retraining there is no other.")
     if budget:

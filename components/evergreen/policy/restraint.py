@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.intervals import NORMAL_QUANTILE
 from evergreen.policy.history import before, days_between, since_champion
-from evergreen.scoring import NORMAL_QUANTILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
