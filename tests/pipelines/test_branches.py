@@ -36,7 +36,7 @@ class Laptop:
         self.source = folder / "events.parquet"
         events.to_parquet(self.source)
 
-    def run(self, window_end: str, **parameters: Any) -> tuple[RunSummary, LocalRun]:
+    def run(self, window_end: str, pipeline_file: Path = PIPELINE, **parameters: Any) -> tuple[RunSummary, LocalRun]:
         given = {
             "data_source_uri": str(self.source),
             "data_timestamp_column": "time",
@@ -47,7 +47,7 @@ class Laptop:
             "model_name": MODEL,
             **parameters,
         }
-        pipeline = load_pipeline(PIPELINE)
+        pipeline = load_pipeline(pipeline_file)
         finished = run_locally(pipeline, arguments_for(pipeline, given), self.home, lambda _: None)
         return summarise_run(finished.records), finished
 
@@ -121,6 +121,14 @@ def test_the_same_window_gives_the_same_bytes_and_the_same_decision(laptop: Lapt
     fingerprints = [next(record for record in run.records if record.step_name == "ingest_window").details["fingerprint"] for run in (first, second)]
     assert fingerprints[0] == fingerprints[1]
     assert (first_summary.decision, first_summary.reasons) == (second_summary.decision, second_summary.reasons)
+
+
+def test_the_lean_pipeline_decides_the_same_with_the_same_records(laptop: Laptop) -> None:
+    (summary, whole), (lean_summary, lean) = laptop.run("2022-01-01"), laptop.run("2022-01-01", PIPELINES / "lean_retraining.py")
+    assert (lean_summary.decision, lean_summary.outcome, lean_summary.reasons) == (summary.decision, summary.outcome, summary.reasons)
+    assert set(step_names(lean)) == set(step_names(whole))
+    assert set(lean_summary.reports) == set(summary.reports)
+    assert laptop.ledger_kinds()[-2:] == ["kept", "kept"]
 
 
 def test_a_window_that_is_profiled_in_shards_drifts_as_it_does_in_one_step(laptop: Laptop) -> None:

@@ -73,6 +73,20 @@ def test_the_pipelines_description_explains_every_parameter(compiled: list[dict[
         assert f"- {name} (" in description
 
 
+def test_the_lean_pipeline_is_the_same_but_for_the_step_that_watches(compiled: list[dict[str, Any]], tmp_path: Path) -> None:
+    compile_pipeline(ROOT / "pipelines" / "lean_retraining.py", tmp_path / "lean.yaml")
+    lean = next(yaml.safe_load_all((tmp_path / "lean.yaml").read_text().replace("watch-model", "decide-retraining")))
+    whole = compiled[0]
+    assert lean["root"]["inputDefinitions"] == whole["root"]["inputDefinitions"]
+    tasks, lean_tasks = tasks_of(whole), tasks_of(lean)
+    assert set(tasks) - set(lean_tasks) == {"detect-drift", "monitor-performance"}
+    for name in set(lean_tasks) - {"decide-retraining", "record-run", "exit-handler-1"}:
+        # They are sorted by name, and the step that decides has another one.
+        for task in (lean_tasks[name], tasks[name]):
+            task.get("dependentTasks", []).sort()
+        assert lean_tasks[name] == tasks[name], name
+
+
 def test_nothing_is_installed_at_run_time(compiled: list[dict[str, Any]]) -> None:
     for executor in compiled[0]["deploymentSpec"]["executors"].values():
         assert not re.search(r"pip install", " ".join(executor["container"]["command"]))

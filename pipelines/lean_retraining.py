@@ -1,0 +1,281 @@
+"""continuous_retraining with fewer pods: one step watches drift and performance and decides.
+
+For clusters where every pod costs. All other steps and all parameters are those of continuous_retraining; a test holds the two together.
+"""
+
+from kfp import dsl
+
+from evergreen import (
+    deploy_model,
+    evaluate_model,
+    ingest_data,
+    keep_champion,
+    load_champion,
+    record_run,
+    refit_model,
+    train_model,
+    validate_data,
+    watch_model,
+)
+from evergreen.step_settings import LARGE, step
+
+
+@dsl.pipeline(
+    name="lean-retraining",
+    description="Keeps a deployed model fresh as continuous-retraining does, with fewer pods: one step watches drift and performance and decides.",
+)
+def lean_retraining(
+    data_source_uri: str,
+    data_timestamp_column: str,
+    data_target_column: str,
+    model_name: str,
+    data_window_end: str = "latest",
+    data_window_days: int = 30,
+    data_label_delay_days: int = 0,
+    data_excluded_columns: str = "none",
+    data_contract: str = "inferred",
+    model_task: str = "auto",
+    drift_config: str = "default",
+    policy_config: str = "default",
+    policy_mode: str = "auto",
+    training_window_days: int = 1825,
+    training_estimator: str = "auto",
+    training_hyperparameters: str = "{}",
+    training_search: str = "none",
+    training_seed: int = 7,
+    evaluation_metric: str = "auto",
+    evaluation_margin: float = 0.0,
+    evaluation_holdout_share: float = 0.2,
+    deployment_targets: str = "registry",
+    deployment_approval: str = "automatic",
+    state_tracking_uri: str = "none",
+    state_ledger_uri: str = "none",
+    secret_name: str = "none",
+):
+    """Keep a deployed model fresh.
+
+    Args:
+        data_source_uri: File, folder, glob or URI of the events.
+        data_timestamp_column: Column with the event time.
+        data_target_column: Column with the label.
+        model_name: Name of the registered model in MLflow.
+        data_window_end: ``latest``, an ISO time, or a KFP macro such as ``[[ScheduledTime]]``; not expanded, it means ``latest``.
+        data_window_days: Length of the window that is watched, in days.
+        data_label_delay_days: Days after which labels are complete.
+        data_excluded_columns: Columns to leave out, separated by commas: keys, leaks. ``none`` for none.
+        data_contract: Data contract as YAML in line or its URI; ``inferred`` takes the champion's, or infers one.
+        model_task: ``auto``, ``classification`` or ``regression``.
+        drift_config: Drift settings as JSON or YAML in line or their URI; ``default`` for the built-in ones.
+        policy_config: Policy (when to retrain, how, and the gate) as JSON or YAML in line or its URI; ``default`` for the built-in one.
+        policy_mode: ``auto``, ``force`` (retrain now) or ``dry-run`` (everything but the promotion).
+        training_window_days: Length of the window that a challenger learns from, in days.
+        training_estimator: Import path of a scikit-learn estimator; ``auto`` is histogram gradient boosting.
+        training_hyperparameters: The estimator's hyperparameters as a JSON object.
+        training_search: Hyperparameter search as JSON or YAML, in line or its URI; ``none`` for none.
+        training_seed: Seed of everything random.
+        evaluation_metric: Name of a scikit-learn scorer, or ``module:function``; ``auto`` is accuracy, or mean absolute error for regression.
+        evaluation_margin: How much better the challenger must be, in the metric's unit; negative allows non-inferiority.
+        evaluation_holdout_share: Newest share of the training window, kept from fitting and used for the comparison.
+        deployment_targets: Where a promoted model goes, separated by commas: ``registry``, ``gs://bucket/prefix``.
+        deployment_approval: ``automatic``, or ``required`` to wait for a person.
+        state_tracking_uri: Address of the MLflow server.
+        state_ledger_uri: Folder or bucket of the ledger.
+        secret_name: Kubernetes secret whose keys become environment variables. ``none`` for none.
+    """
+    run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    recorded = step(
+        record_run(model_name=model_name, ledger_uri=state_ledger_uri, run_id=run_id),
+        "Record run",
+        secret_name=secret_name,
+    )
+    with dsl.ExitHandler(recorded, name="Keep the model fresh"):
+        champion = step(
+            load_champion(model_name=model_name, tracking_uri=state_tracking_uri, ledger_uri=state_ledger_uri, run_id=run_id),
+            "Load champion",
+            secret_name=secret_name,
+        )
+        window = step(
+            ingest_data(
+                source_uri=data_source_uri,
+                timestamp_column=data_timestamp_column,
+                window_end=data_window_end,
+                window_days=data_window_days,
+                excluded_columns=data_excluded_columns,
+                model_name=model_name,
+                ledger_uri=state_ledger_uri,
+                run_id=run_id,
+                step_name="ingest_window",
+            ),
+            "Ingest newest window",
+            secret_name=secret_name,
+        )
+        valid_window = step(
+            validate_data(
+                dataset=window.outputs["dataset"],
+                champion_contract=champion.outputs["contract"],
+                contract=data_contract,
+                target_column=data_target_column,
+                timestamp_column=data_timestamp_column,
+                task=model_task,
+                check_target_classes=False,
+                ledger_uri=state_ledger_uri,
+                run_id=run_id,
+                step_name="validate_window",
+            ),
+            "Validate newest window",
+            secret_name=secret_name,
+        )
+        decision = step(
+            watch_model(
+                reference_data=champion.outputs["reference_data"],
+                current_data=valid_window.outputs["validated_data"],
+                baseline=champion.outputs["baseline"],
+                target_column=data_target_column,
+                timestamp_column=data_timestamp_column,
+                model=champion.outputs["model"],
+                drift_config=drift_config,
+                policy_config=policy_config,
+                mode=policy_mode,
+                window_end=window.outputs["Output"],
+                label_delay_days=data_label_delay_days,
+                model_name=model_name,
+                validation=valid_window.outputs["Output"],
+                ledger_uri=state_ledger_uri,
+                run_id=run_id,
+            ),
+            "Watch drift and performance, and decide",
+            secret_name=secret_name,
+        )
+        with dsl.If(decision.outputs["Output"] == "retrain", name="Retrain"):
+            training_window = step(
+                ingest_data(
+                    source_uri=data_source_uri,
+                    timestamp_column=data_timestamp_column,
+                    window_end=window.outputs["Output"],
+                    window_days=training_window_days,
+                    label_delay_days=data_label_delay_days,
+                    excluded_columns=data_excluded_columns,
+                    model_name=model_name,
+                    ledger_uri=state_ledger_uri,
+                    run_id=run_id,
+                    step_name="ingest_training_data",
+                ),
+                "Ingest training window",
+                secret_name=secret_name,
+                size=LARGE,
+            )
+            valid_training_window = step(
+                validate_data(
+                    dataset=training_window.outputs["dataset"],
+                    champion_contract=champion.outputs["contract"],
+                    contract=data_contract,
+                    target_column=data_target_column,
+                    timestamp_column=data_timestamp_column,
+                    task=model_task,
+                    ledger_uri=state_ledger_uri,
+                    run_id=run_id,
+                    step_name="validate_training_data",
+                ),
+                "Validate training window",
+                secret_name=secret_name,
+                size=LARGE,
+            )
+            challenger = step(
+                train_model(
+                    training_data=valid_training_window.outputs["validated_data"],
+                    target_column=data_target_column,
+                    timestamp_column=data_timestamp_column,
+                    model_name=model_name,
+                    tracking_uri=state_tracking_uri,
+                    task=model_task,
+                    estimator=training_estimator,
+                    hyperparameters=training_hyperparameters,
+                    search=training_search,
+                    champion=champion.outputs["model"],
+                    policy_config=policy_config,
+                    seed=training_seed,
+                    holdout_share=evaluation_holdout_share,
+                    ledger_uri=state_ledger_uri,
+                    run_id=run_id,
+                    step_name="train_challenger",
+                ),
+                "Train challenger",
+                secret_name=secret_name,
+                size=LARGE,
+            )
+            evaluation = step(
+                evaluate_model(
+                    challenger=challenger.outputs["model"],
+                    champion=champion.outputs["model"],
+                    holdout_data=challenger.outputs["holdout_data"],
+                    metric=evaluation_metric,
+                    margin=evaluation_margin,
+                    policy_config=policy_config,
+                    seed=training_seed,
+                    ledger_uri=state_ledger_uri,
+                    run_id=run_id,
+                    step_name="evaluate_challenger",
+                ),
+                "Evaluate challenger against champion",
+                secret_name=secret_name,
+            )
+            with dsl.If(evaluation.outputs["Output"] == "promote", name="Promote"):
+                refitted = step(
+                    refit_model(
+                        challenger=challenger.outputs["model"],
+                        training_data=valid_training_window.outputs["validated_data"],
+                        model_name=model_name,
+                        tracking_uri=state_tracking_uri,
+                        ledger_uri=state_ledger_uri,
+                        run_id=run_id,
+                        step_name="refit_challenger",
+                    ),
+                    "Refit challenger on all rows",
+                    secret_name=secret_name,
+                    size=LARGE,
+                )
+                step(
+                    deploy_model(
+                        model=refitted.outputs["model"],
+                        evaluation=evaluation.outputs["evaluation"],
+                        contract=valid_training_window.outputs["contract_used"],
+                        training_data=valid_training_window.outputs["validated_data"],
+                        model_name=model_name,
+                        tracking_uri=state_tracking_uri,
+                        expected_champion=champion.outputs["Output"],
+                        targets=deployment_targets,
+                        approval=deployment_approval,
+                        mode=policy_mode,
+                        ledger_uri=state_ledger_uri,
+                        run_id=run_id,
+                    ),
+                    "Deploy model",
+                    secret_name=secret_name,
+                )
+            with dsl.Else(name="Reject"):
+                step(
+                    keep_champion(
+                        reason="challenger rejected",
+                        model_name=model_name,
+                        champion_version=champion.outputs["Output"],
+                        evidence=evaluation.outputs["evaluation"],
+                        ledger_uri=state_ledger_uri,
+                        run_id=run_id,
+                        step_name="reject_challenger",
+                    ),
+                    "Keep champion, reject challenger",
+                    secret_name=secret_name,
+                )
+        with dsl.Else(name="Keep"):
+            step(
+                keep_champion(
+                    reason="no reason to retrain",
+                    model_name=model_name,
+                    champion_version=champion.outputs["Output"],
+                    evidence=decision.outputs["decision"],
+                    ledger_uri=state_ledger_uri,
+                    run_id=run_id,
+                ),
+                "Keep champion",
+                secret_name=secret_name,
+            )
