@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from evergreen.cli import app
@@ -92,6 +94,23 @@ def test_many_valued_categories_are_encoded_by_the_target_without_leaking(run_tr
     assert model.pipeline.named_steps["preprocessing"].transform(_prepared(model, holdout)).shape[1] < 12
     assert model.predict(holdout.assign(ticket="never seen")).shape == (len(holdout),)
     assert model.predict(holdout.assign(ticket=None)).shape == (len(holdout),)
+
+
+def test_a_random_key_teaches_nothing(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
+    random = np.random.default_rng(1)
+    frame = make_events(days=400)[["time"]]
+    frame["key"] = [f"k{number}" for number in random.integers(0, 800, len(frame))]
+    frame["rain"] = random.integers(0, 2, len(frame))
+    _, artifacts = run_training(frame, estimator="sklearn.tree.DecisionTreeClassifier", hyperparameters='{"max_depth": 3}')
+    model = load_model(artifacts["model"].path)
+    holdout = pd.read_parquet(artifacts["holdout_data"].path)
+    fitted_on = frame[frame["time"] < holdout["time"].min()]
+    encoder = clone(model.pipeline.named_steps["preprocessing"])
+    prepared = _prepared(model, fitted_on)
+    cross_fitted = encoder.fit_transform(prepared, fitted_on["rain"])[:, 0]
+    assert 0.4 < roc_auc_score(fitted_on["rain"], cross_fitted) < 0.6, "what the estimator learns from holds nothing"
+    assert roc_auc_score(fitted_on["rain"], encoder.transform(prepared)[:, 0]) > 0.75, "plain means give the label away"
+    assert 0.4 < np.mean(model.predict(holdout) == holdout["rain"]) < 0.6
 
 
 def _prepared(model: Any, frame: pd.DataFrame) -> pd.DataFrame:

@@ -63,13 +63,14 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
     scores: list[tuple[str, float | None, float | None]] = [
         (name, value, evaluation.champion_scores.get(name)) for name, value in sorted(evaluation.scores.items())
     ]
-    checks = [(check["name"], check["verdict"], check["sentence"]) for check in evaluation.checks]
+    # Two columns, so that the finding can be read on a telephone without scrolling.
+    checks = [(f"{check['name']}: {check['verdict']}", check["sentence"]) for check in evaluation.checks]
     important = sorted(description.importances.items(), key=lambda item: -item[1])[:MOST_IMPORTANCES]
     return [
         Section("What it does", paragraphs=[f"It predicts {description.target_column!r} from {len(description.features)} features and answers {answers}."]),
-        Section("How it was made", table=Table(["", ""], made)),
+        Section("How it was made", table=Table(["What", "Value"], made)),
         Section("How it did", table=Table(["Metric", "This model", "Champion"], scores, note=_rows_note(evaluation, description)) if scores else None),
-        Section("What was checked", table=Table(["Check", "Verdict", "Finding"], checks) if checks else None),
+        Section("What was checked", table=Table(["Check", "Finding"], checks) if checks else None),
         Section(
             "What it leans on", table=Table(["Feature", "Importance"], important, note="Fall of the score when the feature is shuffled.") if important else None
         ),

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from evergreen.training.search_memory import SearchMemory
 
 MOST_IMPORTANCE_ROWS = 1000
-IMPORTANCE_REPEATS = 3
+MOST_REPEATS = 3
+MOST_SHUFFLED_ROWS = 30_000
+"""Each feature is shuffled up to three times, fewer where many features would make that longer than a small fit."""
 MOST_CELLS = 3_000_000
 
 
@@ -144,7 +146,7 @@ def measure_importances(fit: Fit, rows: pd.DataFrame, *, target_column: str, fea
 
     Args:
         fit: The fitted pipeline.
-        rows: Rows that it was not fitted on; at most 1,000 are used.
+        rows: Rows that it was not fitted on; at most 1,000 are used, each feature shuffled three times, or once where there are more than 15.
         target_column: Name of the label.
         features: Kind of each feature.
         classes: The classes; empty for regression.
@@ -153,10 +155,11 @@ def measure_importances(fit: Fit, rows: pd.DataFrame, *, target_column: str, fea
     sample = rows if len(rows) <= MOST_IMPORTANCE_ROWS else rows.sample(MOST_IMPORTANCE_ROWS, random_state=fit.recipe.seed)
     prepared, labels = prepare_features(sample, features), prepare_labels(sample[target_column], classes)
     usual = _right(fit.pipeline.predict(prepared), labels, classes)
-    orders = [random.permutation(len(sample)) for _ in range(IMPORTANCE_REPEATS)]
+    repeats = min(MOST_REPEATS, max(1, MOST_SHUFFLED_ROWS // max(1, len(features) * len(sample))))
+    orders = [random.permutation(len(sample)) for _ in range(repeats)]
     falls: dict[str, float] = {}
     # Many shuffled copies are predicted in one call: each call has a price of its own, whatever its size.
-    together = max(1, MOST_CELLS // (len(features) * len(sample) * IMPORTANCE_REPEATS))
+    together = max(1, MOST_CELLS // (len(features) * len(sample) * repeats))
     names = list(features)
     for start in range(0, len(names), together):
         part = names[start : start + together]
@@ -165,7 +168,7 @@ def measure_importances(fit: Fit, rows: pd.DataFrame, *, target_column: str, fea
         with fitting_threads(*shuffled.shape):
             said = fit.pipeline.predict(shuffled).reshape(len(part), -1)
         for name, answers in zip(part, said, strict=True):
-            falls[name] = round(float(usual - _right(answers, np.tile(labels, IMPORTANCE_REPEATS), classes)), 6)
+            falls[name] = round(float(usual - _right(answers, np.tile(labels, repeats), classes)), 6)
     return falls
 
 
