@@ -60,16 +60,13 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
         ("Data's fingerprint", description.data_fingerprint),
         ("Software", ", ".join(f"{name} {version}" for name, version in sorted(library_versions().items()))),
     ]
-    scores: list[tuple[str, float | None, float | None]] = [
-        (name, value, evaluation.champion_scores.get(name)) for name, value in sorted(evaluation.scores.items())
-    ]
     # Two columns, so that the finding can be read on a telephone without scrolling.
     checks = [(f"{check['name']}: {check['verdict']}", check["sentence"]) for check in evaluation.checks]
     important = sorted(description.importances.items(), key=lambda item: -item[1])[:MOST_IMPORTANCES]
     return [
         Section("What it does", paragraphs=[f"It predicts {description.target_column!r} from {len(description.features)} features and answers {answers}."]),
         Section("How it was made", table=Table(["What", "Value"], made)),
-        Section("How it did", table=Table(["Metric", "This model", "Champion"], scores, note=_rows_note(evaluation, description)) if scores else None),
+        Section("How it did", table=_scores(evaluation, description)),
         Section("What was checked", table=Table(["Check", "Finding"], checks) if checks else None),
         Section(
             "What it leans on", table=Table(["Feature", "Importance"], important, note="Fall of the score when the feature is shuffled.") if important else None
@@ -79,9 +76,20 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
     ]
 
 
-def _rows_note(evaluation: Evaluation, description: ModelDescription) -> str:
+def _scores(evaluation: Evaluation, description: ModelDescription) -> Table | None:
+    if not evaluation.scores:
+        return None
+    compared = bool(evaluation.champion_scores)
+    rows: list[list[str | float | None]] = [
+        [name, value, *([evaluation.champion_scores.get(name)] if compared else [])] for name, value in sorted(evaluation.scores.items())
+    ]
+    columns = ["Metric", "This model", *(["Champion"] if compared else [])]
+    return Table(columns, rows, note=_rows_note(evaluation, description, "that both models" if compared else "that it"))
+
+
+def _rows_note(evaluation: Evaluation, description: ModelDescription, unseen_by: str) -> str:
     window = evaluation.holdout_window
-    note = f"On {evaluation.rows} rows from {window['start']} to {window['end']} that neither model had seen. Higher is better."
+    note = f"On {evaluation.rows} rows from {window['start']} to {window['end']} {unseen_by} had not seen before. Higher is better."
     if description.challenger_id == evaluation.challenger_id:
         return note
     return f"{note} Measured before the recipe was fitted again on all rows, these included: as challenger {evaluation.challenger_id}."
