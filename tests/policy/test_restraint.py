@@ -97,6 +97,13 @@ def test_a_retraining_that_failed_starts_no_cool_down_and_counts_as_no_rejected_
     assert decide(evidence("degraded", *failed), read_policy(f"{{budget: {{retrains: 2, days: 90}}, {AT_ONCE}}}")).rule == "budget"
 
 
+def test_many_days_are_written_out() -> None:
+    old = replace(evidence("holds"), baseline={**evidence("holds").baseline, "fit_end": "1990-05-01T00:00:00Z"})
+    assert "10,958 days before the end of the window" in next(
+        trigger.sentence for trigger in decide(old, read_policy("default")).triggers if trigger.name == "model_age"
+    )
+
+
 def test_a_clock_that_jumped_back_counts_no_later_retraining() -> None:
     later = PastDecision("2020-09-01T00:00:00Z", "retrain", ("performance",))
     assert decide(evidence("degraded", later), read_policy(f"{{cooldown_days: 45, {AT_ONCE}}}")).rule == "performance"

@@ -123,6 +123,11 @@ def days_between(start: str, end: str) -> float:
     return (moment(end, "window_end") - moment(start, "fit_end")).total_seconds() / 86_400
 
 
+def days_text(days: float) -> str:
+    """Return a number of days for people: whole from ten on."""
+    return f"{days:,.0f}" if days >= 10 else f"{days:.3g}"
+
+
 def moment(text: str, name: str) -> datetime:
     """Return the time that an ISO text stands for; without a zone it is UTC.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evergreen.intervals import NORMAL_QUANTILE
-from evergreen.policy.history import before, days_between, since_champion
+from evergreen.policy.history import before, days_between, days_text, since_champion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,7 @@ def _too_often(evidence: Evidence, policy: Policy) -> tuple[str, str]:
     started = [past for past in before(evidence) if past.decision == "retrain"]
     last = min((_age(past, evidence) for past in started if past.completed), default=None)
     if policy.cooldown_days is not None and last is not None and last < policy.cooldown_days:
-        return "cooldown", f"The policy waits: the last retraining was {last:.4g} days ago, within the cool-down of {policy.cooldown_days:g} days."
+        return "cooldown", f"The policy waits: the last retraining was {days_text(last)} days ago, within the cool-down of {policy.cooldown_days:g} days."
     if policy.budget is not None:
         spent = sum(_age(past, evidence) < policy.budget.days for past in started)
         if spent >= policy.budget.retrains:

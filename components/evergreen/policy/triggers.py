@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.drift.prediction_name import PREDICTION
 from evergreen.policy.errors import PolicyError
-from evergreen.policy.history import days_between, since_champion, windows_since_recovery
+from evergreen.policy.history import days_between, days_text, since_champion, windows_since_recovery
 from evergreen.state import is_nothing
 
 if TYPE_CHECKING:
@@ -223,11 +223,11 @@ def model_age(evidence: Evidence, *, maximum_days: float | None) -> Trigger:
         verdict = "quiet" if maximum_days is None else "cannot tell"
         return Trigger("model_age", None, maximum_days, verdict, "The age of the champion is not known.")
     age = days_between(str(fit_end), evidence.window_end)
-    words = f"The champion has seen rows up to {fit_end}, {age:.4g} days before the end of the window"
+    words = f"The champion has seen rows up to {fit_end}, {days_text(age)} days before the end of the window"
     tried = [past.window_end for past in since_champion(evidence) if past.retrained]
     if tried:
         age = days_between(tried[-1], evidence.window_end)
-        words += f", and {age:.4g} days ago a challenger was trained on newer ones"
+        words += f", and {days_text(age)} days ago a challenger was trained on newer ones"
     if maximum_days is None:
         return Trigger("model_age", age, None, "quiet", f"{words}; the policy sets no maximum.")
     if age > maximum_days:
