@@ -51,7 +51,7 @@ test-images: $(INSTALLED) ## Build the images and run the demo in them (installs
 
 test-system: test-services test-images ## Both
 
-lint: $(INSTALLED) ## Check style, types, security, the Dockerfile and the workflows
+lint: $(INSTALLED) ## Check style, types, security, known vulnerabilities, the Dockerfile and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -62,12 +62,10 @@ lint: $(INSTALLED) ## Check style, types, security, the Dockerfile and the workf
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci manifests/ci/gitlab-ci.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci manifests/ci/circleci.yml
+	$(BIN)/python scripts/audit.py
 
-# Asks a vulnerability database about every package, so it is for CI and not for every `make lint`.
-AUDITED := $(BIN)/pip-audit --disable-pip --require-hashes $(shell sed -n 's/^\([A-Z][A-Za-z0-9-]*\) .*/--ignore-vuln \1/p' components/audit_exceptions.txt)
-
-audit: $(INSTALLED) ## Look up known vulnerabilities of what the images hold (needs the network)
-	for lock in components/*.lock; do $(AUDITED) $(AUDIT_OPTIONS) --requirement "$$lock" || exit; done
+audit: $(INSTALLED) ## Look up known vulnerabilities of what the images hold; fails where that cannot be done
+	$(BIN)/python scripts/audit.py --require
 
 format: $(INSTALLED) ## Mend style where that can be done by machine
 	$(BIN)/ruff check --fix .

@@ -123,13 +123,14 @@ def test_the_example_of_secrets_cannot_be_applied_and_names_every_key() -> None:
 
 
 def test_the_schedule_of_gitops_is_a_command_that_exists() -> None:
-    from typer.main import get_command
+    import typer
+    from typer.main import get_group
 
     from evergreen.cli import app
 
     (job,) = [found for found in built("pipelines") if found["kind"] == "Job"]
     (container,) = pod_of(job)["containers"]  # type: ignore[index]  # a job has a pod
-    command = get_command(app)
+    command: Any = get_group(app)
     for word in container["command"][1:3]:
-        command = command.commands[word]  # type: ignore[attr-defined]  # groups of commands
+        command = command.get_command(typer.Context(command), word)
     command.make_context("replace", [container["command"][3], *container["args"]])
