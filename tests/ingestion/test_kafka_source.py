@@ -99,6 +99,13 @@ def test_poisoned_messages_are_counted_and_the_good_ones_arrive(topic: str, inge
     assert ingested.details()["skipped"] == {"messages that are no JSON object": 4, "messages without a value": 1}
 
 
+def test_events_that_came_long_after_they_happened_find_their_neighbours_that_came_before(topic: str, ingest: Callable[..., Any]) -> None:
+    send(topic, *((day % 2, message(day), day) for day in range(8)), (0, message(8), 60), (1, message(9), 60))
+    table, ingested = ingest(topic, window_days=5)
+    assert sorted(table["value"].to_pylist()) == [5.0, 6.0, 7.0, 8.0, 9.0]
+    assert ingested.window_end.startswith((START + timedelta(days=10)).date().isoformat())
+
+
 def test_old_messages_are_not_read(topic: str, tmp_path: Path, ingest: Callable[..., Any]) -> None:
     send(topic, *((0, message(day), day) for day in range(100)))
     _, ingested = ingest(topic, window_days=3)

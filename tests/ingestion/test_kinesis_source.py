@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.kinesis_source import KinesisSource
 from ingestion.conftest import START
 from ingestion.servers import simple_storage
 
@@ -60,6 +62,24 @@ def test_a_stream_is_a_micro_batch_that_can_be_replayed(client: Any, stream: str
     ranges = ",".join(f"{item['uri'].rpartition('/')[2]}:{item['version'].removeprefix('sequences ')}" for item in objects)
     assert ingest(f"kinesis://{stream}?sequences={ranges}")[1].manifest.fingerprint == ingested.manifest.fingerprint
     assert ingest(f"kinesis://{stream}")[1].manifest.rows == 22
+
+
+def test_latest_goes_back_as_far_as_the_newest_event_asks(client: Any, stream: str, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    send(client, stream, *(message(day) for day in range(20)))
+    asked: list[Any] = []
+    start = KinesisSource._start
+    monkeypatch.setattr(KinesisSource, "_start", lambda self, shard, since: asked.append(since) or start(self, shard, since))
+    assert sorted(ingest(f"kinesis://{stream}", window_days=3)[0]["value"].to_pylist()) == [17.0, 18.0, 19.0]
+    first, second = asked[0], asked[-1]
+    assert second < first, "the events are older than their arrival, so it looks again"
+
+    # A hundred days later nothing is new, and what there is is read.
+    later = time.time_ns() + 100 * 86_400 * 10**9
+    monkeypatch.setattr("evergreen.ingestion.windowing.time.time_ns", lambda: later)
+    asked.clear()
+    assert sorted(ingest(f"kinesis://{stream}", window_days=3)[0]["value"].to_pylist()) == [17.0, 18.0, 19.0]
+    assert asked[0] is not None
+    assert asked[-1] is None
 
 
 def test_the_shards_of_before_a_split_are_read_too(client: Any, stream: str, ingest: Callable[..., Any]) -> None:

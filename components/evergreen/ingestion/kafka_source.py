@@ -10,8 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra
-from evergreen.ingestion.stream_messages import PartitionWriter, fetched_messages, parse_ranges
-from evergreen.ingestion.window import MICROSECONDS_PER_DAY
+from evergreen.ingestion.stream_messages import PartitionWriter, arrivals_wanted, fetched_messages, parse_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +67,7 @@ class KafkaSource:
         }
         consumer, skipped = confluent_kafka.Consumer(settings), Counter[str]()
         try:
-            ranges = self._ranges(consumer, request)
+            ranges, since = self._ranges(consumer, request)
             files = [self._read(consumer, span, folder / f"{span.partition:06d}.jsonl", skipped) for span in ranges]
         except confluent_kafka.KafkaException as error:
             raise IngestionError(
@@ -76,12 +75,12 @@ class KafkaSource:
             ) from error
         finally:
             consumer.close()
-        return fetched_messages(files, skipped, self._uri)
+        return fetched_messages(files, skipped, self._uri, arrived_since=since)
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Return: a message under an offset never changes."""
 
-    def _ranges(self, consumer: Any, request: SourceRequest) -> list[OffsetRange]:
+    def _ranges(self, consumer: Any, request: SourceRequest) -> tuple[list[OffsetRange], int | None]:
         from confluent_kafka import TopicPartition
 
         topic = consumer.list_topics(self._topic, timeout=self._patience).topics[self._topic]
@@ -92,14 +91,16 @@ class KafkaSource:
             low, high = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=self._patience)
             present[partition] = (low, high - 1)
         if self._asked is not None:
-            return [self._checked(partition, positions, present) for partition, positions in self._asked.items()]
+            return [self._checked(partition, positions, present) for partition, positions in self._asked.items()], None
         filled = {partition: span for partition, span in present.items() if span[0] <= span[1]}
         arrivals = {partition: self._arrival(consumer, OffsetRange(partition, last, last)) for partition, (_, last) in filled.items()}
-        since = self._since(arrivals, request)
+        # In milliseconds, as Kafka counts. The newest message's arrival stands for the newest event's time until that is known.
+        since = arrivals_wanted(request, max(arrivals.values(), default=0) * 1000 if request.window_end is None else request.window_end) // 1000
         wanted = [partition for partition, arrival in arrivals.items() if arrival >= since]
         starts = consumer.offsets_for_times([TopicPartition(self._topic, partition, since) for partition in wanted], timeout=self._patience) if wanted else []
         # Below 0: there is none of that age or younger.
-        return [OffsetRange(start.partition, start.offset, filled[start.partition][1]) for start in starts if 0 <= start.offset <= filled[start.partition][1]]
+        ranges = [OffsetRange(start.partition, start.offset, filled[start.partition][1]) for start in starts if 0 <= start.offset <= filled[start.partition][1]]
+        return ranges, since * 1000
 
     def _checked(self, partition: str, positions: tuple[str, str], present: dict[int, tuple[int, int]]) -> OffsetRange:
         first, last = int(positions[0]), int(positions[1])
@@ -110,15 +111,6 @@ class KafkaSource:
                 "Keep messages longer (retention.ms), or read another range."
             )
         return OffsetRange(int(partition), first, last)
-
-    def _since(self, arrivals: dict[int, int], request: SourceRequest) -> int:
-        """Return from which time of arrival on messages may belong to the window, in milliseconds: an event arrives after it happened, give or take a day."""
-        end = max(arrivals.values(), default=0) * 1000 if request.window_end is None else request.window_end
-        days = request.window_days + request.label_delay_days + 1
-        starts = [end - days * MICROSECONDS_PER_DAY, *(earlier - MICROSECONDS_PER_DAY for earlier in list(request.earlier_ends)[-1:])]
-        if request.counted_window is not None:
-            starts.append(request.counted_window.start - MICROSECONDS_PER_DAY)
-        return max(min(starts) // 1000, 0)
 
     def _arrival(self, consumer: Any, span: OffsetRange) -> int:
         newest = next(self._messages(consumer, span), None)

@@ -10,8 +10,7 @@ from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.retrying import RetryPolicy, with_retries
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra
-from evergreen.ingestion.stream_messages import PartitionWriter, fetched_messages, parse_ranges
-from evergreen.ingestion.window import MICROSECONDS_PER_DAY
+from evergreen.ingestion.stream_messages import PartitionWriter, arrivals_wanted, fetched_messages, parse_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,13 +54,18 @@ class KinesisSource:
         try:
             client: Any = boto3.client("kinesis", config=Config(connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1}))
             shards = list(self._asked or self._shards(client))
-            files = [self._read(client, shard, request, folder / f"{index:06d}.jsonl", skipped) for index, shard in enumerate(shards)]
+            # The present stands for the newest event's time until that is known.
+            since = None if self._asked else arrivals_wanted(request, request.now if request.window_end is None else request.window_end)
+            files = self._read_all(client, shards, since, folder, skipped)
+            if since is not None and not any(files) and request.window_end is None:
+                since = None
+                files = self._read_all(client, shards, since, folder, skipped)
         except (ClientError, BotoCoreError, ValueError) as error:
             raise IngestionError(
                 f"source {self._uri!r}: Kinesis did not answer the request: {error}. Check the stream, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and the right to "
                 "kinesis:ListShards, GetShardIterator and GetRecords."
             ) from error
-        return fetched_messages(files, skipped, self._uri)
+        return fetched_messages(files, skipped, self._uri, arrived_since=since)
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Return: a record under a sequence number never changes."""
@@ -75,10 +79,14 @@ class KinesisSource:
                 return sorted(names)
             options = {"NextToken": answer["NextToken"]}
 
-    def _read(self, client: Any, shard: str, request: SourceRequest, target: Path, skipped: Counter[str]) -> SourceFile | None:
+    def _read_all(self, client: Any, shards: list[str], since: int | None, folder: Path, skipped: Counter[str]) -> list[SourceFile | None]:
+        skipped.clear()
+        return [self._read(client, shard, since, folder / f"{index:06d}.jsonl", skipped) for index, shard in enumerate(shards)]
+
+    def _read(self, client: Any, shard: str, since: int | None, target: Path, skipped: Counter[str]) -> SourceFile | None:
         first, last = "", ""
         with PartitionWriter(target, skipped) as writer:
-            for record in self._records(client, shard, request):
+            for record in self._records(client, shard, since):
                 first, last = first or record["SequenceNumber"], record["SequenceNumber"]
                 writer.add(record["Data"])
         asked = (self._asked or {}).get(shard)
@@ -89,8 +97,8 @@ class KinesisSource:
             )
         return writer.as_source_file(uri=f"{self._uri}/{shard}", version=f"sequences {first}-{last}")
 
-    def _records(self, client: Any, shard: str, request: SourceRequest) -> Iterator[Any]:
-        start = self._start(shard, request)
+    def _records(self, client: Any, shard: str, since: int | None) -> Iterator[Any]:
+        start = self._start(shard, since)
         iterator = self._call(lambda: client.get_shard_iterator(StreamName=self._stream, ShardId=shard, **start), f"opening {shard}")["ShardIterator"]
         last = int(self._asked[shard][1]) if self._asked else None
         while iterator:
@@ -102,15 +110,12 @@ class KinesisSource:
             # At the tip an open shard has no end; more may come, but not for this batch.
             iterator = answer.get("NextShardIterator") if answer["Records"] or answer.get("MillisBehindLatest", 0) > 0 else None
 
-    def _start(self, shard: str, request: SourceRequest) -> dict[str, Any]:
-        """Return where to start: an event arrives after it happened, give or take a day. For ``latest`` that is unknown: with the oldest record."""
+    def _start(self, shard: str, since: int | None) -> dict[str, Any]:
         if self._asked:
             return {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": self._asked[shard][0]}
-        if request.window_end is None:
+        if since is None:
             return {"ShardIteratorType": "TRIM_HORIZON"}
-        since = request.window_end - (request.window_days + request.label_delay_days + 1) * MICROSECONDS_PER_DAY
-        earlier = [end for end in request.earlier_ends if end < since] + ([request.counted_window.start] if request.counted_window else [])
-        return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": iso_time(min([since, *earlier]))}
+        return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": iso_time(since)}
 
     def _call(self, action: Any, doing: str) -> Any:
         return with_retries(action, may_pass=_may_pass, what=f"source {self._uri!r}: {doing}", policy=self._policy)

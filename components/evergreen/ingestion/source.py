@@ -51,12 +51,14 @@ class FetchedFiles:
         skipped: How many entries of each kind were passed over, such as messages that cannot be read.
         columns_left_out: Excluded columns that the files do not hold any more.
         whole_range: Oldest and newest event time of the whole source, where the files hold only part of it.
+        arrived_since: Time of arrival, in microseconds since 1970, before which nothing was read; None where that made no difference.
     """
 
     files: list[SourceFile]
     skipped: dict[str, int] = field(default_factory=dict)
     columns_left_out: Sequence[str] = ()
     whole_range: Window | None = None
+    arrived_since: int | None = None
 
 
 class Source(Protocol):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.source import FetchedFiles
 from evergreen.ingestion.sources import describe_file
+from evergreen.ingestion.window import MICROSECONDS_PER_DAY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from evergreen.ingestion.source import SourceRequest
     from evergreen.ingestion.sources import SourceFile
 
 UNREADABLE, EMPTY = "messages that are no JSON object", "messages without a value"
@@ -63,8 +65,31 @@ class PartitionWriter:
         return describe_file(self._target, uri=uri, version=version) if self._rows else None
 
 
-def fetched_messages(files: list[SourceFile | None], skipped: Counter[str], shown: str) -> FetchedFiles:
+def arrivals_wanted(request: SourceRequest, end: int) -> int:
+    """Return from which time of arrival on messages may belong to what is asked for, in microseconds since 1970.
+
+    An event arrives after it happened; clocks may differ by a day.
+
+    Args:
+        request: What is wanted.
+        end: The window's end, or the best guess at it.
+    """
+    starts = [end - (request.window_days + request.label_delay_days) * MICROSECONDS_PER_DAY]
+    # A window that follows another one starts where that ended.
+    starts += [max(earlier)] if (earlier := [before for before in request.earlier_ends if before < end]) else []
+    if request.counted_window is not None:
+        starts.append(request.counted_window.start)
+    return max(min(starts) - MICROSECONDS_PER_DAY, 0)
+
+
+def fetched_messages(files: list[SourceFile | None], skipped: Counter[str], shown: str, *, arrived_since: int | None = None) -> FetchedFiles:
     """Return the files that hold rows.
+
+    Args:
+        files: One a partition; None where it holds no row.
+        skipped: What was left out.
+        shown: The source, for messages.
+        arrived_since: Time of arrival before which nothing was read.
 
     Raises:
         IngestionError: None does.
@@ -73,7 +98,7 @@ def fetched_messages(files: list[SourceFile | None], skipped: Counter[str], show
     if not found:
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "none at all"
         raise IngestionError(f"source {shown!r}: holds no messages that can be read near the window ({left_out}). Expected one JSON object a message.")
-    return FetchedFiles(found, dict(skipped))
+    return FetchedFiles(found, dict(skipped), arrived_since=arrived_since)
 
 
 def parse_ranges(text: str, shown: str) -> dict[str, tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from evergreen.ingestion.errors import IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.fingerprint import Fingerprint
 from evergreen.ingestion.progress import reported_progress
-from evergreen.ingestion.source import SourceRequest, open_source, without_password
+from evergreen.ingestion.source import FetchedFiles, Source, SourceRequest, open_source, without_password
 from evergreen.ingestion.sources import SourceFile
 from evergreen.ingestion.time_scan import EventTimes, TimeScan, scan_times
 from evergreen.ingestion.whole_file import appearing_whole
@@ -100,30 +100,23 @@ def ingest_window(
         IngestionError: A parameter, the source or its event times cannot be used, or the window holds no rows.
     """
     check_lengths(window_days=window_days, label_delay_days=label_delay_days)
-    present = time.time_ns() // 1000
     request = SourceRequest(
         timestamp_column=timestamp_column,
         excluded_columns=parse_excluded_columns(excluded_columns, timestamp_column=timestamp_column),
         window_end=parse_window_end(window_end),
         window_days=window_days,
         label_delay_days=label_delay_days,
-        now=present,
+        now=time.time_ns() // 1000,
         counted_window=counted_window,
         earlier_ends=earlier_ends,
     )
     source, shown = open_source(source_uri), without_password(source_uri)
     with tempfile.TemporaryDirectory(prefix="evergreen-source-") as folder:
-        fetched = source.fetch(request, Path(folder))
-        scan = scan_times(
-            fetched.files,
-            timestamp_column=timestamp_column,
-            excluded=[name for name in request.excluded_columns if name not in fetched.columns_left_out],
-            source_uri=shown,
-            latest_possible=present + MICROSECONDS_PER_DAY,
-            counted_window=counted_window,
-        )
-        end = _end_of(request, scan.times, shown)
-        window = _continued(window_before(end, window_days=window_days, label_delay_days=label_delay_days), earlier_ends)
+        seen = _look(source, request, shown, Path(folder))
+        if seen.fetched.arrived_since is not None and seen.window.start - MICROSECONDS_PER_DAY < seen.fetched.arrived_since:
+            # The newest events came long after they happened, so their neighbours may have come before what was read.
+            seen = _look(source, replace(request, window_end=seen.end), shown, Path(folder))
+        fetched, scan, end, window = seen.fetched, seen.scan, seen.end, seen.window
         written = _write_window(target, window, scan, request, source_uri=shown, when_complete=lambda: source.check_unchanged(fetched))
     manifest = DataManifest(
         source_uri=shown,
@@ -143,6 +136,31 @@ def ingest_window(
         rows_counted=scan.times.rows_counted,
         skipped=fetched.skipped,
     )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A source that was fetched and looked at."""
+
+    fetched: FetchedFiles
+    scan: TimeScan
+    end: int
+    window: Window
+
+
+def _look(source: Source, request: SourceRequest, shown: str, folder: Path) -> _Seen:
+    fetched = source.fetch(request, folder)
+    scan = scan_times(
+        fetched.files,
+        timestamp_column=request.timestamp_column,
+        excluded=[name for name in request.excluded_columns if name not in fetched.columns_left_out],
+        source_uri=shown,
+        latest_possible=request.now + MICROSECONDS_PER_DAY,
+        counted_window=request.counted_window,
+    )
+    end = _end_of(request, scan.times, shown)
+    window = window_before(end, window_days=request.window_days, label_delay_days=request.label_delay_days)
+    return _Seen(fetched, scan, end, _continued(window, request.earlier_ends))
 
 
 def _continued(window: Window, earlier_ends: Sequence[int]) -> Window:
