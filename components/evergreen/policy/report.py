@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen.reporting.page import Section, Table, Tone, render_page
+from evergreen.reporting.page import Section, Table, Tone, format_number, render_page
 
 if TYPE_CHECKING:
     from evergreen.policy.decision import Decision
@@ -51,4 +51,4 @@ def _restraints(policy: dict[str, Any]) -> list[str]:
 
 
 def _text(value: float | str | None) -> str | None:
-    return f"{value:.4g}" if isinstance(value, (int, float)) else value
+    return format_number(value) if isinstance(value, (int, float)) else value
