@@ -159,8 +159,12 @@ def test_the_worst_slice_is_named_with_its_interval(world: World, make_events: C
 @pytest.mark.parametrize(
     ("policy", "error", "message"),
     [
-        ("{performance: {slices: [{column: country}]}}", PerformanceError, "performance.slices: slice column 'country': the holdout has no such column"),
-        ("{performance: {slices: [{where: 'temperature >'}]}}", PerformanceError, "performance.slices: slice 'temperature >': cannot be evaluated"),
+        (
+            "{performance: {slices: [{column: country}]}}",
+            PerformanceError,
+            "performance.slices: column 'country': there is no such column",
+        ),
+        ("{performance: {slices: [{where: 'temperature >'}]}}", PerformanceError, "policy_config: performance.slices: 'temperature >' cannot be evaluated"),
         ("{performance: {slices: [{column: city, margin: 0.1}]}}", PolicyError, "slice 'city' has a margin, which only the gate knows"),
         ("{performance: {estimate: maybe}}", PolicyError, "performance.estimate is 'maybe'"),
         ("{performance: {margin: -1}}", PolicyError, "performance.margin is -1"),

@@ -45,12 +45,13 @@ class SliceScore:
     upper: float | None = None
 
 
-def find_slices(frame: pd.DataFrame, config: GateConfig) -> list[Slice]:
+def find_slices(frame: pd.DataFrame, config: GateConfig, *, setting: str = "gate.slices") -> list[Slice]:
     """Return the slices that the configuration asks for.
 
     Args:
         frame: The rows compared.
         config: The gate's configuration.
+        setting: Where the policy names them, for messages.
 
     Raises:
         EvaluationError: A column is absent, or an expression cannot be evaluated or gives no truth values.
@@ -58,34 +59,31 @@ def find_slices(frame: pd.DataFrame, config: GateConfig) -> list[Slice]:
     found: list[Slice] = []
     for rule in config.slices:
         margin = config.slice_margin if rule.margin is None else rule.margin
-        parts = _by_expression(frame, rule) if rule.where else _by_column(frame, rule.column)
+        try:
+            parts = list(_by_expression(frame, rule) if rule.where else _by_column(frame, rule.column))
+        except EvaluationError as error:
+            raise EvaluationError(f"policy_config: {setting}: {error}") from error
         found.extend(Slice(name, member, margin) for name, member in parts)
     return found
 
 
 def _by_expression(frame: pd.DataFrame, rule: SliceRule) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     if "@" in rule.where or "__" in rule.where:
-        raise EvaluationError(f"policy_config: gate.slices: {rule.where!r} holds '@' or '__', which reach outside the table. Compare columns with values only.")
+        raise EvaluationError(f"{rule.where!r} holds '@' or '__', which reach outside the table. Compare columns with values only.")
     try:
         # numexpr is not needed; the Python engine takes texts and missing values too.
         member = np.asarray(frame.eval(rule.where, engine="python"))
     except Exception as error:
         columns = ", ".join(map(str, frame.columns))
-        raise EvaluationError(
-            f"policy_config: gate.slices: {rule.where!r} cannot be evaluated: {error}. Write a condition on the columns {columns}."
-        ) from error
+        raise EvaluationError(f"{rule.where!r} cannot be evaluated: {error}. Write a condition on the columns {columns}.") from error
     if member.dtype != bool or member.shape != (len(frame),):
-        raise EvaluationError(
-            f"policy_config: gate.slices: {rule.where!r} gives {member.dtype} values; expected true or false for each row. Write a condition such as 'x > 3'."
-        )
+        raise EvaluationError(f"{rule.where!r} gives {member.dtype} values; expected true or false for each row. Write a condition such as 'x > 3'.")
     yield rule.where, member
 
 
 def _by_column(frame: pd.DataFrame, name: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     if name not in frame.columns:
-        raise EvaluationError(
-            f"policy_config: gate.slices: column {name!r}: the holdout has no such column; its columns are {', '.join(map(str, frame.columns))}."
-        )
+        raise EvaluationError(f"column {name!r}: there is no such column; the columns are {', '.join(map(str, frame.columns))}.")
     column = frame[name]
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype) and column.nunique() > MOST_VALUES:
         column = pd.qcut(column, QUANTILES, duplicates="drop")

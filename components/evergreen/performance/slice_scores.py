@@ -39,9 +39,9 @@ def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric
     from evergreen.evaluation.slices import find_slices, score_slices
 
     try:
-        slices = find_slices(frame, GateConfig(slices=list(settings.slices)))
+        slices = find_slices(frame, GateConfig(slices=list(settings.slices)), setting="performance.slices")
     except EvaluationError as error:
-        raise PerformanceError(f"performance.slices: {error}") from error
+        raise PerformanceError(str(error)) from error
     scores = score_slices(slices, predictions, None, metric=metric, settings=GateSettings(seed=seed), minimum_rows=settings.slice_minimum_rows)
     found = [
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -133,6 +134,10 @@ def _plain_errors(host: str, purpose: str) -> Iterator[None]:
     import kfp_server_api
     import urllib3.exceptions
 
+    # Each of urllib3's attempts would be a warning, before the one line that says what is wrong.
+    attempts = logging.getLogger("urllib3.connectionpool")
+    level = attempts.level
+    attempts.setLevel(logging.ERROR)
     try:
         yield
     except kfp_server_api.ApiException as error:
@@ -147,6 +152,8 @@ def _plain_errors(host: str, purpose: str) -> Iterator[None]:
             raise
         # The generated models refuse what they do not know, such as a state of a newer server.
         raise SubmissionError(f"Kubeflow Pipelines at {host}: {purpose}: its answer cannot be read: {error}.") from error
+    finally:
+        attempts.setLevel(level)
 
 
 def _reason(error: Any) -> str:
