@@ -127,7 +127,8 @@ class ScoredTrial:
 
 
 def _given(trials: Sequence[Trial]) -> Generator[Trial, float, None]:
-    yield from trials
+    for trial in trials:  # noqa: UP028 - the scores are sent to what yields, and a sequence's iterator takes none
+        yield trial
 
 
 class _Search:
