@@ -165,7 +165,7 @@ def plan_search(
     from evergreen.run_log import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from evergreen.training.search_shards import run_plan_step
+        from evergreen.training.search_plan import run_plan_step
 
         numbers = run_plan_step(
             training_data=training_data,

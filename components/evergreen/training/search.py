@@ -80,15 +80,13 @@ def score_trials(trials: Sequence[Trial], pipeline: Any, recipe: Recipe, rows: S
     """Score given trials as the search would, until its seconds are over; at least one is scored.
 
     Args:
-        trials: What to try, in this order.
+        trials: What to try, in this order; not empty.
         pipeline: As for `search_hyperparameters`.
         recipe: The recipe; the folds, the seconds and the metric are those of its search.
         rows: What candidates are fitted and judged on.
         memory: Scores of an attempt that was killed, and the place for new ones.
     """
-    if not trials:
-        return []
-    settings = SearchSettings(**{**recipe.search, "n_iter": len(trials)})
+    settings = SearchSettings(**recipe.search).model_copy(update={"n_iter": len(trials)})
     search = _Search(pipeline, replace(recipe, first_candidate={}), settings, rows, memory)
     search.run(_given(trials))
     return search.scored

@@ -2,128 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evergreen.artifacts import PRESENT, read_json, write_json
-from evergreen.run_log import plain
 from evergreen.scoring import DEFAULT_METRIC
 from evergreen.state import is_nothing
 from evergreen.threads import fitting_threads
-from evergreen.training.candidates import Trial, trials_of
+from evergreen.training.candidates import Trial
 from evergreen.training.errors import TrainingError
-from evergreen.training.fit import PreparedRows, check_recipe, prepare_rows
-from evergreen.training.job import TrainingJob, job_of, read_job, row_weights
+from evergreen.training.job import job_of
 from evergreen.training.mlflow_logging import connect
-from evergreen.training.recipe import Recipe, build_estimator
-from evergreen.training.search import nothing_fitted, score_trials, searched_space
+from evergreen.training.recipe import build_estimator
+from evergreen.training.search import nothing_fitted, score_trials
 from evergreen.training.search_memory import SearchMemory
-from evergreen.training.search_settings import MOST_CANDIDATES, SearchSettings
-from evergreen.training.training_rows import feature_kinds
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """What parallel steps search for.
-
-    Attributes:
-        challenger_id: The challenger that one step with the same search would make: a hash of data, recipe, columns and code version.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
-        recipe: Estimator, fixed hyperparameters, seed, search and holdout.
-        rows: Number of rows before the holdout.
-        shards: Number of parallel steps.
-        candidates: Hyperparameters to try, in the order of the search in one step.
-    """
-
-    challenger_id: str
-    target_column: str
-    timestamp_column: str
-    recipe: Recipe
-    rows: int
-    shards: int
-    candidates: list[dict[str, Any]]
-
-
-def read_plan(path: str | Path) -> SearchPlan:
-    """Read a plan.
-
-    Raises:
-        ArtifactError: The file cannot be read.
-        TrainingError: The file holds something else.
-    """
-    content = read_json(path)
-    try:
-        return SearchPlan(**{**content, "recipe": Recipe(**content["recipe"])})
-    except (KeyError, TypeError) as error:
-        raise TrainingError(f"plan {path}: is none of a search. Give the step the output plan of plan_search, made by the same version.") from error
-
-
-def run_plan_step(*, plan: Any, shards: int, **asked: Any) -> list[int]:
-    """Draw the candidates, write them as a plan, and return the numbers of the shards; never more shards than candidates.
-
-    Args:
-        plan: Output artifact.
-        shards: Number of parallel steps that is wanted.
-        asked: Data and parameters, as for `evergreen.training.job.read_job`.
-
-    Raises:
-        TrainingError: The search cannot be divided, or the data or a parameter cannot be used.
-    """
-    if not 1 <= shards <= MOST_CANDIDATES:
-        raise TrainingError(f"shards {shards}: expected 1 to {MOST_CANDIDATES} parts. Take about as many as there are free nodes.")
-    job = read_job(**asked)
-    candidates = _candidates(job)
-    used = min(shards, len(candidates))
-    rows = len(_rows_to_fit(job).rows.labels)
-    made = SearchPlan(job.challenger_id, job.rows.target_column, job.rows.timestamp_column, job.recipe, rows, used, candidates)
-    write_json(plan.path, asdict(made))
-    plan.metadata.update({PRESENT: True, "candidates": len(candidates), "shards": used})
-    return list(range(used))
-
-
-def _candidates(job: TrainingJob) -> list[dict[str, Any]]:
-    recipe = job.recipe
-    if not recipe.search:
-        raise TrainingError(
-            "training_search none: there is nothing to divide among parallel steps. Write a search such as {n_iter: 10, space: {max_depth: [3, 6]}}."
-        )
-    settings = SearchSettings(**recipe.search)
-    if settings.method != "random":
-        raise TrainingError(
-            f"training_search method {settings.method!r}: what it tries next depends on the scores before, so that it cannot be divided among parallel "
-            "steps. Take method random, or give the search to train_model, which runs it in one step."
-        )
-    if settings.patience is not None:
-        raise TrainingError(
-            f"training_search patience {settings.patience}: it counts candidates one after another, and parallel steps try them at the same time. "
-            "Leave it out (seconds limits each step), or give the search to train_model, which runs it in one step."
-        )
-    check_recipe(recipe, weighted=row_weights(recipe, job.rows.times) is not None)
-    space = searched_space(settings, build_estimator(recipe), recipe.estimator)
-    first = [recipe.first_candidate] if recipe.first_candidate else []
-    candidates = first + [trial.hyperparameters for trial in trials_of(settings, space, recipe.seed)]
-    fixed = [recipe.hyperparameters, *candidates]
-    for given, kept in zip(fixed, json.loads(json.dumps(plain(fixed))), strict=True):
-        if given != kept:
-            raise TrainingError(
-                f"training_search: the candidate {given} would reach a parallel step as {kept}, because JSON has no such values. "
-                "Choose other values, or give the search to train_model, which runs it in one step."
-            )
-    return candidates
-
-
-def _rows_to_fit(job: TrainingJob) -> PreparedRows:
-    before = job.rows.times < job.holdout_start
-    rows = job.rows.frame[before]
-    features = feature_kinds(rows, job.rows.feature_names)
-    weights = row_weights(job.recipe, job.rows.times[before])
-    return prepare_rows(job.recipe, rows, target_column=job.rows.target_column, features=features, classes=job.classes, weights=weights)
+from evergreen.training.search_plan import SearchPlan, read_plan, rows_to_fit
+from evergreen.training.search_settings import SearchSettings
 
 
 def run_score_step(*, training_data: Any, plan: Any, candidate_scores: Any, shard: int, tracking_uri: str, model_name: str) -> int:
@@ -131,7 +25,7 @@ def run_score_step(*, training_data: Any, plan: Any, candidate_scores: Any, shar
 
     Args:
         training_data: Dataset artifact, the one that the plan was made from.
-        plan: What `run_plan_step` wrote.
+        plan: What `evergreen.training.search_plan.run_plan_step` wrote.
         candidate_scores: Output artifact.
         shard: Which part.
         tracking_uri: The MLflow server that keeps the scores for another attempt; ``none`` for nowhere.
@@ -155,7 +49,7 @@ def run_score_step(*, training_data: Any, plan: Any, candidate_scores: Any, shar
         # A run for each shard: steps that begin at the same time must not make the same one twice.
         memory = SearchMemory(connect(tracking_uri, model_name), f"{job.challenger_id}-{shard}-of-{planned.shards}")
     numbers = range(shard, len(planned.candidates), planned.shards)
-    prepared = _rows_to_fit(job)
+    prepared = rows_to_fit(job)
     with fitting_threads(*prepared.rows.features.shape):
         pipeline = prepared.pipeline_with(build_estimator(job.recipe))
         trials = [Trial(planned.candidates[number]) for number in numbers]
@@ -171,7 +65,7 @@ def run_choose_step(*, plan: Any, candidate_scores: list[Any], trials: Any) -> d
     """Choose the candidate with the best score, the first of equals, and write all trials.
 
     Args:
-        plan: What `run_plan_step` wrote.
+        plan: What `evergreen.training.search_plan.run_plan_step` wrote.
         candidate_scores: What `run_score_step` wrote for each shard.
         trials: Output artifact.
 
