@@ -12,6 +12,7 @@ import pytest
 from kfp import dsl
 
 from evergreen import choose_candidate, plan_search, score_candidates
+from evergreen.artifacts import read_frame
 from evergreen.local_run import LocalHome, run_locally
 from evergreen.models import read_description
 from evergreen.pipeline_file import arguments_for, load_pipeline
@@ -131,11 +132,11 @@ def test_a_shard_that_was_killed_goes_on_where_it_stood(steps: Steps, tracking_u
     steps.planned(SEARCH)
     place = {"tracking_uri": tracking_uri, "model_name": steps.folder.name}
     before = Path(steps.scored(1, **place).path).read_bytes()
-    assert "known" not in capfd.readouterr().err
+    assert "known from" not in capfd.readouterr().err
     assert Path(steps.scored(1, **place).path).read_bytes() == before
     assert capfd.readouterr().err.count("known from an earlier attempt") == 2
     steps.scored(2, **place)
-    assert "known" not in capfd.readouterr().err, "shards do not mix"
+    assert "known from" not in capfd.readouterr().err, "shards do not mix"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,10 @@ def test_candidates_that_cannot_be_fitted_are_listed(steps: Steps) -> None:
     assert not Path(steps.trials.path).exists()
 
 
-def test_the_pipeline_fans_out_and_trains_with_the_best(repository: Path, steps: Steps, run_training: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+def test_the_pipeline_fans_out_and_trains_with_the_best(
+    repository: Path, steps: Steps, run_training: Callable[..., Any], scored_in_one_step: list[tuple[dict[str, Any], float]]
+) -> None:
     search = json.dumps({"n_iter": 4, "space": {"max_depth": [1, 2, 4, 8]}})
     given = {
         "data_source_uri": steps.data.path,
@@ -212,12 +216,15 @@ def test_the_pipeline_fans_out_and_trains_with_the_best(repository: Path, steps:
         "training_estimator": TREE,
         "shards": 2,
     }
-    pipeline = load_pipeline(repository / "pipelines" / "hyperparameter_search.py")
-    finished = run_locally(pipeline, arguments_for(pipeline, given), LocalHome(tmp_path / "home"), lambda _: None)
+    pipeline, home = load_pipeline(repository / "pipelines" / "hyperparameter_search.py"), steps.folder / "home"
+    finished = run_locally(pipeline, arguments_for(pipeline, given), LocalHome(home), lambda _: None)
     assert not finished.failure, finished.log_file.read_text()[-3000:]
     details = {record.step_name: record.details for record in finished.records}
-    _, artifacts = run_training(pd.read_parquet(steps.data.path), estimator=TREE, search=search)
+    (ingested,) = (home / "artifacts").rglob("dataset")
+    _, artifacts = run_training(read_frame(ingested), estimator=TREE, search=search)
     found = read_description(artifacts["model"].path).hyperparameters
     assert details["choose_candidate"]["hyperparameters"] == found
     assert details["train_challenger"]["hyperparameters"] == found
-    assert [trial["shard"] for trial in details["choose_candidate"]["trials"]] == [0, 1, 0, 1]
+    trials = details["choose_candidate"]["trials"]
+    assert [(trial["hyperparameters"], pytest.approx(trial["score"], abs=1e-9)) for trial in trials] == scored_in_one_step
+    assert [trial["shard"] for trial in trials] == [0, 1, 0, 1]
