@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evergreen.policy.component import decide_retraining
     from evergreen.registry.component import keep_champion, load_champion
     from evergreen.reporting.component import record_run
-    from evergreen.training.component import refit_model, train_model
+    from evergreen.training.component import choose_candidate, plan_search, refit_model, score_candidates, train_model
     from evergreen.validation.component import validate_data
     from evergreen.watching.component import watch_model
 
@@ -44,6 +44,9 @@ _ROOM_OF_COMPONENT = {
     "plan_shards": "drift",
     "profile_shard": "drift",
     "merge_profiles": "drift",
+    "plan_search": "training",
+    "score_candidates": "training",
+    "choose_candidate": "training",
     "replay_policy": "backtest",
     "report_backtest": "backtest",
 }
@@ -51,6 +54,7 @@ _ROOM_OF_COMPONENT = {
 __all__ = [
     "__version__",
     "batch_predict",
+    "choose_candidate",
     "decide_retraining",
     "deploy_model",
     "detect_drift",
@@ -61,6 +65,7 @@ __all__ = [
     "load_champion",
     "merge_profiles",
     "monitor_performance",
+    "plan_search",
     "plan_shards",
     "profile_shard",
     "read_feedback",
@@ -69,6 +74,7 @@ __all__ = [
     "replay_policy",
     "report_backtest",
     "roll_back_model",
+    "score_candidates",
     "train_model",
     "validate_data",
     "watch_model",

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 from evergreen.artifacts import PRESENT, ModelDescription, is_present
 from evergreen.columns import iso_time
 from evergreen.models import read_description
-from evergreen.policy.policy_file import read_policy
 from evergreen.training.errors import TrainingError
 from evergreen.training.fit import Fit, fit_recipe, measure_importances
-from evergreen.training.holdout import holdout_start
+from evergreen.training.job import read_job, row_weights
 from evergreen.training.mlflow_logging import LoggedChallenger, Tracking, connect, find_logged, log_challenger
-from evergreen.training.options import TrainingOptions, recency_weights
-from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
+from evergreen.training.options import TrainingOptions
+from evergreen.training.recipe import Recipe, challenger_id
 from evergreen.training.search_memory import SearchMemory
-from evergreen.training.search_settings import parse_search
 from evergreen.training.surroundings import peak_memory_megabytes, surroundings
 from evergreen.training.training_rows import TrainingRows, feature_kinds, label_classes, read_training_rows
 from evergreen.training.warnings_about_rows import look_at_rows
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 
@@ -73,27 +70,28 @@ def train_challenger(
         TrainingError: The data, the recipe or the tracking server does not allow it.
         PolicyError: The policy cannot be used.
     """
-    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy(policy_config).training
-    rows = read_training_rows(
-        training_data.path,
-        training_data.metadata,
+    job = read_job(
+        training_data=training_data,
         target_column=target_column,
         timestamp_column=timestamp_column,
-        sample_rows=used.sample_rows,
+        task=task,
+        estimator=estimator,
+        hyperparameters=hyperparameters,
+        search=search,
         seed=seed,
+        holdout_share=holdout_share,
+        policy_config=policy_config,
+        champion=champion,
     )
-    resolved, classes = label_classes(rows.frame[target_column], task)
-    path = estimator_path(estimator, resolved)
-    recipe = Recipe(resolved, path, given, seed, searched, holdout_share, _warm_start(champion, path, searched), used.given())
-    start = holdout_start(rows.times, holdout_share)
+    rows, recipe, classes, start = job.rows, job.recipe, job.classes, job.holdout_start
     to_fit, held_out = rows.frame[rows.times < start], rows.frame[rows.times >= start]
     _write_holdout(holdout_data, held_out, start=start, end=rows.window_end)
 
-    identifier = challenger_id(recipe, role="challenger", columns=(target_column, timestamp_column), data_fingerprint=rows.fingerprint)
+    identifier = job.challenger_id
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, identifier, model.path)
     if logged is None:
-        memory = SearchMemory(tracking, identifier) if searched else None
+        memory = SearchMemory(tracking, identifier) if recipe.search else None
         fit, description = fit_before(start, rows, recipe, classes=classes, identifier=identifier, memory=memory)
         found = look_at_rows(to_fit, held_out, target_column=target_column, features=description.features, classes=classes)
         described = replace(description, training_data_uri=str(training_data.uri))
@@ -154,7 +152,7 @@ def fit_before(
     to_fit = rows.frame[~held]
     features = feature_kinds(to_fit, rows.feature_names)
     fit = fit_recipe(
-        recipe, to_fit, target_column=rows.target_column, features=features, classes=classes, weights=_weights(recipe, rows.times[~held]), memory=memory
+        recipe, to_fit, target_column=rows.target_column, features=features, classes=classes, weights=row_weights(recipe, rows.times[~held]), memory=memory
     )
     importances = measure_importances(fit, rows.frame[held], target_column=rows.target_column, features=features, classes=classes)
     return fit, replace(_describe(fit, rows, features=features, fit_end=start, count=len(to_fit), identifier=identifier), importances=importances)
@@ -173,23 +171,9 @@ def fit_all(rows: TrainingRows, recipe: Recipe, *, features: dict[str, str], cla
     Raises:
         TrainingError: The rows or the recipe do not allow it.
     """
-    weights = _weights(recipe, rows.times)
+    weights = row_weights(recipe, rows.times)
     fit = fit_recipe(recipe, rows.frame, target_column=rows.target_column, features=features, classes=classes, weights=weights)
     return fit, _describe(fit, rows, features=features, fit_end=rows.window_end, count=len(rows.frame), identifier=identifier)
-
-
-def _weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
-    return recency_weights(times, TrainingOptions(**recipe.options).recency_half_life_days)
-
-
-def _warm_start(champion: Any, estimator: str, search: dict[str, Any]) -> dict[str, Any]:
-    """Return the champion's values of the hyperparameters that are searched, when it has all of them."""
-    if not search.get("warm_start") or champion is None or not is_present(champion):
-        return {}
-    fitted = read_description(champion.path)
-    if fitted.estimator != estimator or not set(search["space"]) <= set(fitted.hyperparameters):
-        return {}
-    return {name: fitted.hyperparameters[name] for name in search["space"]}
 
 
 def _write_holdout(artifact: Any, rows: pd.DataFrame, *, start: pd.Timestamp, end: pd.Timestamp) -> None:

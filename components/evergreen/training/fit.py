@@ -19,7 +19,7 @@ from evergreen.training.recipe import Recipe, build_estimator
 from evergreen.training.search import SearchRows, search_hyperparameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from evergreen.training.search_memory import SearchMemory
 
@@ -37,6 +37,59 @@ class Fit:
     pipeline: Any
     recipe: Recipe
     durations: dict[str, float]
+
+
+@dataclass(frozen=True)
+class PreparedRows:
+    """Rows as candidates and the model are fitted on them, and what makes the pipeline around an estimator."""
+
+    rows: SearchRows
+    pipeline_with: Callable[[Any], Any]
+
+
+def prepare_rows(
+    recipe: Recipe,
+    rows: pd.DataFrame,
+    *,
+    target_column: str,
+    features: Mapping[str, str],
+    classes: Sequence[Any],
+    weights: np.ndarray[Any, Any] | None = None,
+) -> PreparedRows:
+    """Prepare rows for fitting. Arguments are those of `fit_recipe`.
+
+    Raises:
+        TrainingError: The rows hold one class only, or lack the column whose values are the groups.
+    """
+    prepared = prepare_features(rows, features)
+    labels = prepare_labels(rows[target_column], classes)
+    if classes and len(np.unique(labels)) < 2:
+        raise TrainingError(
+            f"target {target_column!r}: the {len(labels)} rows to fit on are all of class {labels[0]!r}; expected at least two. Widen training_window_days."
+        )
+    encoded = many_valued(prepared, features, str(recipe.options.get("encoding", "automatic")))
+    target_type = ("binary" if len(classes) == 2 else "multiclass") if classes else "continuous"
+
+    def pipeline_with(estimator: Any) -> Any:
+        return build_pipeline(features, estimator, target_encoded=encoded, target_type=target_type, seed=recipe.seed)
+
+    settings = {} if weights is None else {"model__sample_weight": weights}
+    return PreparedRows(SearchRows(prepared, labels, settings, _groups(recipe, rows)), pipeline_with)
+
+
+def check_recipe(recipe: Recipe, *, weighted: bool) -> None:
+    """See that an estimator takes its hyperparameters, and weights where rows have them.
+
+    Raises:
+        TrainingError: It does not, or it is a trainer of the user's own that is to be searched.
+    """
+    if is_custom(recipe.estimator):
+        if recipe.search:
+            raise TrainingError(f"training_search: a trainer of your own ({recipe.estimator}) searches itself. Set training_search to none.")
+        return
+    _check_values(recipe)
+    if weighted:
+        _check_weights(recipe)
 
 
 def fit_recipe(
@@ -64,32 +117,15 @@ def fit_recipe(
         TrainingError: The rows hold one class only, or the estimator or trainer refuses the rows or its hyperparameters.
     """
     started = time.monotonic()
-    prepared = prepare_features(rows, features)
-    labels = prepare_labels(rows[target_column], classes)
-    if classes and len(np.unique(labels)) < 2:
-        raise TrainingError(
-            f"target {target_column!r}: the {len(labels)} rows to fit on are all of class {labels[0]!r}; expected at least two. Widen training_window_days."
-        )
-    encoded = many_valued(prepared, features, str(recipe.options.get("encoding", "automatic")))
-    target_type = ("binary" if len(classes) == 2 else "multiclass") if classes else "continuous"
-
-    def pipeline_with(estimator: Any) -> Any:
-        return build_pipeline(features, estimator, target_encoded=encoded, target_type=target_type, seed=recipe.seed)
-
+    made = prepare_rows(recipe, rows, target_column=target_column, features=features, classes=classes, weights=weights)
+    prepared, labels, settings, pipeline_with = made.rows.features, made.rows.labels, made.rows.fit_settings, made.pipeline_with
+    check_recipe(recipe, weighted=weights is not None)
+    prepared_at = time.monotonic()
     if is_custom(recipe.estimator):
-        if recipe.search:
-            raise TrainingError(f"training_search: a trainer of your own ({recipe.estimator}) searches itself. Set training_search to none.")
-        prepared_at = time.monotonic()
         pipeline = fit_custom(recipe, pipeline_with("passthrough"), prepared, labels, weights=weights)
         return Fit(pipeline=pipeline, recipe=recipe, durations={"prepare": _since(started, prepared_at), "fit": _since(prepared_at)})
-    _check_values(recipe)
-    settings = {} if weights is None else {"model__sample_weight": weights}
-    if settings:
-        _check_weights(recipe)
-    prepared_at = time.monotonic()
     with fitting_threads(*prepared.shape):
-        searched_rows = SearchRows(prepared, labels, settings, _groups(recipe, rows))
-        found = search_hyperparameters(pipeline_with(build_estimator(recipe)), recipe, searched_rows, memory=memory)
+        found = search_hyperparameters(pipeline_with(build_estimator(recipe)), recipe, made.rows, memory=memory)
     chosen = replace(recipe, hyperparameters=found)
     searched = time.monotonic()
     pipeline = pipeline_with(build_estimator(chosen))

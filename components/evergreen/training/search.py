@@ -7,7 +7,7 @@ import math
 import sys
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.run_log import plain
@@ -18,7 +18,7 @@ from evergreen.training.recipe import Recipe, check_names, whole_where_needed
 from evergreen.training.search_settings import SearchSettings, ValueRange
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     import numpy as np
     import pandas as pd
@@ -70,17 +70,63 @@ def search_hyperparameters(pipeline: Any, recipe: Recipe, rows: SearchRows, *, m
     if not recipe.search:
         return recipe.hyperparameters
     settings = SearchSettings(**recipe.search)
-    estimator = pipeline.named_steps["model"]
-    check_names(estimator, dict(settings.space), recipe.estimator)
-    space = {
+    space = searched_space(settings, pipeline.named_steps["model"], recipe.estimator)
+    search = _Search(pipeline, recipe, settings, rows, memory)
+    search.run(trials_of(settings, space, recipe.seed))
+    return {**recipe.hyperparameters, **plain(search.chosen())}
+
+
+def score_trials(trials: Sequence[Trial], pipeline: Any, recipe: Recipe, rows: SearchRows, *, memory: SearchMemory | None = None) -> list[ScoredTrial]:
+    """Score given trials as the search would, until its seconds are over; at least one is scored.
+
+    Args:
+        trials: What to try, in this order; not empty.
+        pipeline: As for `search_hyperparameters`.
+        recipe: The recipe; the folds, the seconds and the metric are those of its search.
+        rows: What candidates are fitted and judged on.
+        memory: Scores of an attempt that was killed, and the place for new ones.
+    """
+    settings = SearchSettings(**recipe.search).model_copy(update={"n_iter": len(trials)})
+    search = _Search(pipeline, replace(recipe, first_candidate={}), settings, rows, memory)
+    search.run(_given(trials))
+    return search.scored
+
+
+def searched_space(settings: SearchSettings, estimator: Any, path: str) -> dict[str, list[Any] | ValueRange]:
+    """Return the space of a search with whole numbers where the estimator needs them.
+
+    Args:
+        settings: The search.
+        estimator: The estimator, not fitted.
+        path: Its import path, for messages.
+
+    Raises:
+        TrainingError: The space names a hyperparameter that the estimator has not.
+    """
+    check_names(estimator, dict(settings.space), path)
+    return {
         name: values if isinstance(values, ValueRange) else [whole_where_needed(estimator, name, value) for value in values]
         for name, values in settings.space.items()
     }
-    search = _Search(pipeline, recipe, settings, rows, memory)
-    search.run(trials_of(settings, space, recipe.seed))
-    if memory is not None:
-        memory.finish()
-    return {**recipe.hyperparameters, **plain(search.chosen())}
+
+
+def nothing_fitted(settings: SearchSettings, rows: int, trouble: str) -> TrainingError:
+    """Return the error that says that no candidate of a search could be fitted, and why."""
+    return TrainingError(f"training_search: no candidate could be fitted on {settings.folds} folds of {rows} rows: {trouble[:500]}. Correct the space.")
+
+
+@dataclass(frozen=True)
+class ScoredTrial:
+    """A trial that was tried, its score (minus infinity when it could not be fitted), and then why not."""
+
+    trial: Trial
+    score: float
+    error: str
+
+
+def _given(trials: Sequence[Trial]) -> Generator[Trial, float, None]:
+    for trial in trials:  # noqa: UP028 - the scores are sent to what yields, and a sequence's iterator takes none
+        yield trial
 
 
 class _Search:
@@ -89,7 +135,8 @@ class _Search:
         self.started = time.monotonic()
         self.best: Trial | None = None
         self.best_score = -math.inf
-        self.tried = self.waited = 0
+        self.waited = 0
+        self.scored: list[ScoredTrial] = []
         self.trouble = "none could be scored"
 
     def run(self, trials: Generator[Trial, float, None]) -> None:
@@ -99,24 +146,23 @@ class _Search:
             trial = next(trials)
             while not self._ended():
                 trial = trials.send(self._try(trial))
+        if self.memory is not None:
+            self.memory.finish()
 
     def chosen(self) -> dict[str, Any]:
         if self.best is None:
-            count = len(self.rows.labels)
-            raise TrainingError(
-                f"training_search: no candidate could be fitted on {self.settings.folds} folds of {count} rows: {self.trouble[:500]}. Correct the space."
-            )
+            raise nothing_fitted(self.settings, len(self.rows.labels), self.trouble)
         return self.best.hyperparameters
 
     def _ended(self) -> bool:
         late = self.settings.seconds is not None and time.monotonic() - self.started >= self.settings.seconds
         # The first candidate is tried however little time there is.
-        return self.tried > 0 and (late or (self.settings.patience is not None and self.waited >= self.settings.patience))
+        return bool(self.scored) and (late or (self.settings.patience is not None and self.waited >= self.settings.patience))
 
     def _try(self, trial: Trial) -> float:
-        self.tried += 1
         known = self.memory.score_of(trial) if self.memory else None
         score, error = (known, "") if known is not None else self._score(trial)
+        self.scored.append(ScoredTrial(trial, score, error))
         self.trouble = error or self.trouble
         # Scores on more rows count more: halving's last round is what decides.
         better = self.best is None or (trial.share, score) > (self.best.share, self.best_score)
@@ -125,10 +171,10 @@ class _Search:
         else:
             self.waited += 1
         if self.memory and known is None:
-            self.memory.keep(trial, score, best=self.best_score, number=self.tried)
+            self.memory.keep(trial, score, best=self.best_score, number=len(self.scored))
         where = "" if trial.share == 1 else f" on {trial.share:.0%} of the rows"
         remembered = ", known from an earlier attempt" if known is not None else ""
-        sys.stderr.write(f"search: candidate {self.tried} of {self._most()}: {_named(trial)}{where}: {error or f'{score:.6g}'}{remembered}\n")
+        sys.stderr.write(f"search: candidate {len(self.scored)} of {self._most()}: {_named(trial)}{where}: {error or f'{score:.6g}'}{remembered}\n")
         return score
 
     def _most(self) -> str:

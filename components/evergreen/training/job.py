@@ -1,0 +1,116 @@
+"""What a training step is asked for: the rows, the recipe, and where the holdout starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import is_present
+from evergreen.models import read_description
+from evergreen.policy.policy_file import read_policy
+from evergreen.training.holdout import holdout_start
+from evergreen.training.options import TrainingOptions, recency_weights
+from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
+from evergreen.training.search_settings import parse_search
+from evergreen.training.training_rows import TrainingRows, label_classes, read_training_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Rows and recipe of a challenger.
+
+    Attributes:
+        rows: All labelled rows.
+        recipe: How the model is made.
+        classes: The classes; empty for regression.
+        holdout_start: Event time from which on rows are held out.
+    """
+
+    rows: TrainingRows
+    recipe: Recipe
+    classes: list[Any]
+    holdout_start: pd.Timestamp
+
+    @property
+    def challenger_id(self) -> str:
+        """The id of the challenger that this job makes."""
+        columns = (self.rows.target_column, self.rows.timestamp_column)
+        return challenger_id(self.recipe, role="challenger", columns=columns, data_fingerprint=self.rows.fingerprint)
+
+
+def read_job(
+    *,
+    training_data: Any,
+    target_column: str,
+    timestamp_column: str,
+    task: str,
+    estimator: str,
+    hyperparameters: str,
+    search: str,
+    seed: int,
+    holdout_share: float,
+    policy_config: str,
+    champion: Any,
+) -> TrainingJob:
+    """Read what a step is asked for from its parameters. Arguments are those of the component `train_model`.
+
+    Raises:
+        TrainingError: The data or a parameter cannot be used.
+        PolicyError: The policy cannot be used.
+    """
+    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy(policy_config).training
+    rows = read_training_rows(
+        training_data.path,
+        training_data.metadata,
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        sample_rows=used.sample_rows,
+        seed=seed,
+    )
+    resolved, classes = label_classes(rows.frame[target_column], task)
+    path = estimator_path(estimator, resolved)
+    recipe = Recipe(resolved, path, given, seed, searched, holdout_share, _warm_start(champion, path, searched), used.given())
+    return TrainingJob(rows, recipe, classes, holdout_start(rows.times, holdout_share))
+
+
+def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_column: str) -> TrainingJob:
+    """Read the rows of a recipe that is already known.
+
+    Args:
+        recipe: The recipe.
+        training_data: Dataset artifact.
+        target_column: Name of the label.
+        timestamp_column: Name of the event time.
+
+    Raises:
+        TrainingError: The data cannot be used.
+    """
+    rows = read_training_rows(
+        training_data.path,
+        training_data.metadata,
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        sample_rows=TrainingOptions(**recipe.options).sample_rows,
+        seed=recipe.seed,
+    )
+    _, classes = label_classes(rows.frame[target_column], recipe.task)
+    return TrainingJob(rows, recipe, classes, holdout_start(rows.times, recipe.holdout_share))
+
+
+def row_weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
+    """Return the weight of each row by its age, or None when all count the same."""
+    return recency_weights(times, TrainingOptions(**recipe.options).recency_half_life_days)
+
+
+def _warm_start(champion: Any, estimator: str, search: dict[str, Any]) -> dict[str, Any]:
+    """Return the champion's values of the hyperparameters that are searched, when it has all of them."""
+    if not search.get("warm_start") or champion is None or not is_present(champion):
+        return {}
+    fitted = read_description(champion.path)
+    if fitted.estimator != estimator or not set(search["space"]) <= set(fitted.hyperparameters):
+        return {}
+    return {name: fitted.hyperparameters[name] for name in search["space"]}

@@ -1,0 +1,125 @@
+"""The plan of a search for hyperparameters that parallel steps share: its candidates, drawn as the search in one step draws them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from evergreen.artifacts import PRESENT, read_json, write_json
+from evergreen.run_log import plain
+from evergreen.training.candidates import trials_of
+from evergreen.training.errors import TrainingError
+from evergreen.training.fit import PreparedRows, check_recipe, prepare_rows
+from evergreen.training.job import TrainingJob, read_job, row_weights
+from evergreen.training.recipe import Recipe, build_estimator
+from evergreen.training.search import searched_space
+from evergreen.training.search_settings import MOST_CANDIDATES, SearchSettings
+from evergreen.training.training_rows import feature_kinds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What parallel steps search for.
+
+    Attributes:
+        challenger_id: The challenger that one step with the same search would make: a hash of data, recipe, columns and code version.
+        target_column: Name of the label.
+        timestamp_column: Name of the event time.
+        recipe: Estimator, fixed hyperparameters, seed, search and holdout.
+        rows: Number of rows before the holdout.
+        shards: Number of parallel steps.
+        candidates: Hyperparameters to try, in the order of the search in one step.
+    """
+
+    challenger_id: str
+    target_column: str
+    timestamp_column: str
+    recipe: Recipe
+    rows: int
+    shards: int
+    candidates: list[dict[str, Any]]
+
+
+def read_plan(path: str | Path) -> SearchPlan:
+    """Read a plan.
+
+    Raises:
+        ArtifactError: The file cannot be read.
+        TrainingError: The file holds something else.
+    """
+    content = read_json(path)
+    try:
+        return SearchPlan(**{**content, "recipe": Recipe(**content["recipe"])})
+    except (KeyError, TypeError) as error:
+        raise TrainingError(f"plan {path}: is none of a search. Give the step the output plan of plan_search, made by the same version.") from error
+
+
+def run_plan_step(*, plan: Any, shards: int, **asked: Any) -> list[int]:
+    """Draw the candidates, write them as a plan, and return the numbers of the shards; never more shards than candidates.
+
+    Args:
+        plan: Output artifact.
+        shards: Number of parallel steps that is wanted.
+        asked: Data and parameters, as for `evergreen.training.job.read_job`.
+
+    Raises:
+        TrainingError: The search cannot be divided, or the data or a parameter cannot be used.
+    """
+    if not 1 <= shards <= MOST_CANDIDATES:
+        raise TrainingError(f"shards {shards}: expected 1 to {MOST_CANDIDATES} parts. Take about as many as there are free nodes.")
+    job = read_job(**asked)
+    candidates = _candidates(job)
+    used = min(shards, len(candidates))
+    rows = len(rows_to_fit(job).rows.labels)
+    made = SearchPlan(job.challenger_id, job.rows.target_column, job.rows.timestamp_column, job.recipe, rows, used, candidates)
+    write_json(plan.path, asdict(made))
+    plan.metadata.update({PRESENT: True, "candidates": len(candidates), "shards": used})
+    return list(range(used))
+
+
+def _candidates(job: TrainingJob) -> list[dict[str, Any]]:
+    recipe = job.recipe
+    if not recipe.search:
+        raise TrainingError(
+            "training_search none: there is nothing to divide among parallel steps. Write a search such as {n_iter: 10, space: {max_depth: [3, 6]}}."
+        )
+    settings = SearchSettings(**recipe.search)
+    if settings.method != "random":
+        raise TrainingError(
+            f"training_search method {settings.method!r}: what it tries next depends on the scores before, so that it cannot be divided among parallel "
+            "steps. Take method random, or give the search to train_model, which runs it in one step."
+        )
+    if settings.patience is not None:
+        raise TrainingError(
+            f"training_search patience {settings.patience}: it counts candidates one after another, and parallel steps try them at the same time. "
+            "Leave it out (seconds limits each step), or give the search to train_model, which runs it in one step."
+        )
+    check_recipe(recipe, weighted=row_weights(recipe, job.rows.times) is not None)
+    space = searched_space(settings, build_estimator(recipe), recipe.estimator)
+    first = [recipe.first_candidate] if recipe.first_candidate else []
+    candidates = first + [trial.hyperparameters for trial in trials_of(settings, space, recipe.seed)]
+    fixed = [recipe.hyperparameters, *candidates]
+    for given, kept in zip(fixed, json.loads(json.dumps(plain(fixed))), strict=True):
+        if given != kept:
+            raise TrainingError(
+                f"training_search: the candidate {given} would reach a parallel step as {kept}, because JSON has no such values. "
+                "Choose other values, or give the search to train_model, which runs it in one step."
+            )
+    return candidates
+
+
+def rows_to_fit(job: TrainingJob) -> PreparedRows:
+    """Return the rows before the holdout as candidates are fitted on them.
+
+    Raises:
+        TrainingError: They hold one class only, or lack the column of the groups.
+    """
+    before = job.rows.times < job.holdout_start
+    rows = job.rows.frame[before]
+    features = feature_kinds(rows, job.rows.feature_names)
+    weights = row_weights(job.recipe, job.rows.times[before])
+    return prepare_rows(job.recipe, rows, target_column=job.rows.target_column, features=features, classes=job.classes, weights=weights)

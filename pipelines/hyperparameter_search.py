@@ -1,0 +1,146 @@
+"""A search for hyperparameters whose candidates are scored in parallel steps, and the model that is fitted with the best of them."""
+
+from kfp import dsl
+
+from evergreen import choose_candidate, ingest_data, load_champion, plan_search, record_run, score_candidates, train_model
+from evergreen.step_settings import LARGE, step
+
+
+@dsl.pipeline(
+    name="hyperparameter-search",
+    description="Searches hyperparameters in parallel shards, chooses the best candidate as one step would, and fits a challenger with it.",
+)
+def hyperparameter_search(
+    data_source_uri: str,
+    data_timestamp_column: str,
+    data_target_column: str,
+    model_name: str,
+    training_search: str,
+    data_window_end: str = "latest",
+    data_excluded_columns: str = "none",
+    model_task: str = "auto",
+    training_window_days: int = 1825,
+    training_estimator: str = "auto",
+    training_hyperparameters: str = "{}",
+    training_seed: int = 7,
+    evaluation_holdout_share: float = 0.2,
+    policy_config: str = "default",
+    shards: int = 4,
+    state_tracking_uri: str = "none",
+    state_ledger_uri: str = "none",
+    secret_name: str = "none",
+):
+    """Search hyperparameters in parallel and fit a challenger with the best.
+
+    Args:
+        data_source_uri: File, folder, glob or URI of the data.
+        data_timestamp_column: Column with the event time.
+        data_target_column: Column with the label.
+        model_name: Name of the registered model in MLflow.
+        training_search: Hyperparameter search with method random as JSON or YAML, in line or its URI; its ``seconds`` limit each shard.
+        data_window_end: ``latest``, an ISO time, or a KFP macro such as ``[[ScheduledTime]]``; not expanded, it means ``latest``.
+        data_excluded_columns: Columns to leave out, separated by commas: keys, leaks. ``none`` for none.
+        model_task: ``auto``, ``classification`` or ``regression``.
+        training_window_days: Length of the window that is learned from, in days.
+        training_estimator: Import path of a scikit-learn estimator; ``auto`` is histogram gradient boosting.
+        training_hyperparameters: Hyperparameters that are not searched, as a JSON object.
+        training_seed: Seed of everything random.
+        evaluation_holdout_share: Newest share of the training window, which neither search nor fit sees.
+        policy_config: The policy as YAML or JSON, in line or its URI, of which the section ``training`` is used; ``default`` for the built-in one.
+        shards: Number of parallel steps.
+        state_tracking_uri: Address of the MLflow server.
+        state_ledger_uri: Folder or bucket of the ledger.
+        secret_name: Kubernetes secret whose keys become environment variables. ``none`` for none.
+    """
+    run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    recorded = step(
+        record_run(model_name=model_name, ledger_uri=state_ledger_uri, run_id=run_id),
+        "Record run",
+        secret_name=secret_name,
+    )
+    with dsl.ExitHandler(recorded, name="Search hyperparameters"):
+        champion = step(
+            load_champion(model_name=model_name, tracking_uri=state_tracking_uri, ledger_uri=state_ledger_uri, run_id=run_id),
+            "Load champion",
+            secret_name=secret_name,
+        )
+        training_window = step(
+            ingest_data(
+                source_uri=data_source_uri,
+                timestamp_column=data_timestamp_column,
+                window_end=data_window_end,
+                window_days=training_window_days,
+                excluded_columns=data_excluded_columns,
+                ledger_uri=state_ledger_uri,
+                run_id=run_id,
+                step_name="ingest_training_data",
+            ),
+            "Ingest training data",
+            secret_name=secret_name,
+            size=LARGE,
+        )
+        planned = step(
+            plan_search(
+                training_data=training_window.outputs["dataset"],
+                search=training_search,
+                shards=shards,
+                target_column=data_target_column,
+                timestamp_column=data_timestamp_column,
+                task=model_task,
+                estimator=training_estimator,
+                hyperparameters=training_hyperparameters,
+                champion=champion.outputs["model"],
+                policy_config=policy_config,
+                seed=training_seed,
+                holdout_share=evaluation_holdout_share,
+                ledger_uri=state_ledger_uri,
+                run_id=run_id,
+            ),
+            "Plan search",
+            secret_name=secret_name,
+            size=LARGE,
+        )
+        with dsl.ParallelFor(planned.outputs["Output"], name="Shards") as shard:
+            scored = step(
+                score_candidates(
+                    training_data=training_window.outputs["dataset"],
+                    plan=planned.outputs["plan"],
+                    shard=shard,
+                    model_name=model_name,
+                    tracking_uri=state_tracking_uri,
+                ),
+                "Score candidates",
+                secret_name=secret_name,
+                size=LARGE,
+            )
+        chosen = step(
+            choose_candidate(
+                plan=planned.outputs["plan"],
+                candidate_scores=dsl.Collected(scored.outputs["candidate_scores"]),
+                ledger_uri=state_ledger_uri,
+                run_id=run_id,
+            ),
+            "Choose candidate",
+            secret_name=secret_name,
+        )
+        step(
+            train_model(
+                training_data=training_window.outputs["dataset"],
+                target_column=data_target_column,
+                timestamp_column=data_timestamp_column,
+                model_name=model_name,
+                tracking_uri=state_tracking_uri,
+                task=model_task,
+                estimator=training_estimator,
+                hyperparameters=chosen.outputs["Output"],
+                policy_config=policy_config,
+                seed=training_seed,
+                holdout_share=evaluation_holdout_share,
+                ledger_uri=state_ledger_uri,
+                run_id=run_id,
+                step_name="train_challenger",
+            ),
+            "Train challenger",
+            secret_name=secret_name,
+            size=LARGE,
+        )
