@@ -68,7 +68,7 @@ def lean_retraining(
         drift_config: Drift settings as JSON or YAML in line or their URI; ``default`` for the built-in ones.
         policy_config: Policy (when to retrain, how, and the gate) as JSON or YAML in line or its URI; ``default`` for the built-in one.
         policy_mode: ``auto``, ``force`` (retrain now) or ``dry-run`` (everything but the promotion).
-        training_window_days: Length of the window that a challenger learns from, in days.
+        training_window_days: Days that a challenger learns from; more while performance holds, if the policy lets it (training_window).
         training_estimator: Import path of a scikit-learn estimator; ``auto`` is histogram gradient boosting.
         training_hyperparameters: The estimator's hyperparameters as a JSON object.
         training_search: Hyperparameter search as JSON or YAML, in line or its URI; ``none`` for none.
@@ -156,6 +156,7 @@ def lean_retraining(
                     label_delay_days=data_label_delay_days,
                     excluded_columns=data_excluded_columns,
                     model_name=model_name,
+                    decision=decision.outputs["decision"],
                     ledger_uri=state_ledger_uri,
                     run_id=run_id,
                     step_name="ingest_training_data",
@@ -211,6 +212,7 @@ def lean_retraining(
                     metric=evaluation_metric,
                     margin=evaluation_margin,
                     policy_config=policy_config,
+                    decision=decision.outputs["decision"],
                     seed=training_seed,
                     ledger_uri=state_ledger_uri,
                     run_id=run_id,

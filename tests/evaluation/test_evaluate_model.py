@@ -98,6 +98,45 @@ def test_an_equal_challenger_is_rejected_unless_the_margin_allows_it(evaluate: C
     assert "no worse than the champion by more than the margin" in found["reasons"][0]
 
 
+@pytest.mark.parametrize(
+    ("decided", "settings", "promoted"),
+    [
+        (None, {}, False),
+        ({"champion_stale": False}, {}, False),
+        ({"champion_stale": True}, {}, True),
+        ({"champion_stale": True}, {"policy_config": "gate: {stale_champion: proven_better}"}, False),
+        ({"champion_stale": True}, {"margin": 0.2}, False),
+        ({"champion_stale": True}, {"floors": '{"accuracy": 0.99}'}, False),
+    ],
+    ids=["no decision", "not stale", "stale", "stale, proof asked for", "stale, below the margin", "stale, below a floor"],
+)
+def test_a_stale_champion_gives_way_to_a_higher_score(
+    *,
+    evaluate: Callable[..., Any],
+    make_model: Callable[..., Any],
+    make_events: Callable[..., pd.DataFrame],
+    new: Any,
+    tmp_path: Path,
+    decided: dict[str, Any] | None,
+    settings: dict[str, Any],
+    promoted: bool,
+) -> None:
+    rows = make_events(start="2020-06-01", days=60, seed=3)
+    like = make_model("like", make_events(days=60, seed=5), fit_end=CUT)
+    better, worse = (new, like) if evaluate(new, like, rows)[1]["difference"] > 0 else (like, new)
+    decision = None
+    if decided is not None:
+        (tmp_path / "decision.json").write_text(json.dumps(decided))
+        decision = dsl.Artifact(name="d", uri=str(tmp_path / "decision.json"), metadata={})
+    answer, found, _ = evaluate(better, worse, rows, decision=decision, **settings)
+    assert found["difference_lower"] <= 0 < found["difference"], "a difference that chance can explain"
+    assert (answer == "promote") is promoted
+    if promoted:
+        assert found["conclusion"] == "better than a stale champion"
+        assert "The policy found the champion stale, and the challenger scores higher on the same rows by" in found["reasons"][0]
+    assert evaluate(worse, better, rows, decision=decision, **settings)[0] == "reject"
+
+
 def test_worse_than_a_good_champion(
     evaluate: Callable[..., Any], make_model: Callable[..., Any], make_events: Callable[..., pd.DataFrame], new: Any, holdout: pd.DataFrame
 ) -> None:

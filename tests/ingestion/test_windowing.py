@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import subprocess
 import sys
 from datetime import timedelta
@@ -238,6 +239,29 @@ def test_the_component_describes_the_dataset_and_records_the_step(source: Path, 
     assert (record.step_name, record.state) == ("ingest_window", "succeeded")
     assert record.details["rows_without_time"] == 0
     assert record.details["fingerprint"] == manifest.fingerprint == dataset.metadata["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("decided", "options", "start"),
+    [
+        ({"training_since": "2024-01-03T00:00:00Z"}, {}, "2024-01-03T00:00:00Z"),
+        ({"training_since": "2024-01-03T12:00:00Z"}, {}, "2024-01-04T00:00:00Z"),
+        ({"training_since": "2024-01-03T00:00:00Z"}, {"label_delay_days": 2}, "2024-01-03T00:00:00Z"),
+        ({"training_since": "2024-01-03T00:00:00Z", "window_end": "2024-01-11T00:00:00Z"}, {"window_end": "latest"}, "2024-01-03T00:00:00Z"),
+        ({"training_since": "2024-01-09T00:00:00Z"}, {}, "2024-01-07T00:00:00Z"),
+        ({"training_since": ""}, {}, "2024-01-07T00:00:00Z"),
+        ({}, {}, "2024-01-07T00:00:00Z"),
+    ],
+    ids=["longer", "whole days", "label delay", "latest", "shorter is not", "no time", "an older decision"],
+)
+def test_a_decision_lengthens_the_window(source: Path, tmp_path: Path, decided: dict[str, str], options: dict[str, Any], start: str) -> None:
+    (tmp_path / "decision.json").write_text(json.dumps(decided))
+    dataset, decision = (kind(name="x", uri=str(tmp_path / name), metadata={}) for kind, name in ((dsl.Dataset, "dataset"), (dsl.Artifact, "decision.json")))
+    asked = {"window_end": "2024-01-11", "window_days": 4, **options}
+    ingest_data.python_func(dataset=dataset, source_uri=str(source), timestamp_column="time", decision=decision, **asked)
+    manifest = manifest_of(dataset)
+    assert manifest is not None
+    assert manifest.window["start"] == start
 
 
 def test_ingestion_does_not_import_pandas(source: Path, tmp_path: Path) -> None:

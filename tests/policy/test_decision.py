@@ -163,7 +163,7 @@ def test_what_moved_is_said(drift: str, performance: dict[str, Any], sentence: s
 
 def test_reasons_hold_numbers() -> None:
     made = decide(evidence(performance="degraded"), Policy(hysteresis=AT_ONCE))
-    assert made.reasons[0] == "Accuracy fell from 0.781 (0.76 to 0.8) to 0.552 (0.5 to 0.6), more than the margin of 0.02."
+    assert made.reasons[0] == "Accuracy fell from 0.781 (0.76 to 0.8) at the champion's promotion to 0.552 (0.5 to 0.6), more than the margin of 0.02."
     aged = decide(evidence(end="1981-02-01T00:00:00Z"), Policy(maximum_model_age_days=30))
     assert "31 days before the end of the window, more than the maximum of 30 days." in aged.reasons[0]
 

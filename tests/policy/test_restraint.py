@@ -69,13 +69,14 @@ def test_a_certain_drop_needs_no_second_window() -> None:
 
 def test_rejected_challengers_make_the_policy_wait() -> None:
     once = past(2, "performance", decision="retrain", rule="performance")
-    again = past(3, "performance", decision="retrain", rule="performance")
+    again, third = (past(month, "performance", decision="retrain", rule="performance") for month in (3, 4))
     assert decide(evidence("degraded", past(1, "performance"), once, past(3, "performance")), Policy()).rule == "performance"
-    waiting = decide(evidence("degraded", once, again, end="2020-04-01T00:00:00Z"), Policy())
+    assert decide(evidence("degraded", once, again, end="2020-04-01T00:00:00Z"), Policy()).rule == "performance"
+    waiting = decide(evidence("degraded", once, again, third, end="2020-05-01T00:00:00Z"), Policy())
     assert (waiting.decision, waiting.rule, waiting.alert) == ("keep", "back_off", True)
-    assert "2 challengers were not better than this champion, so the next is trained 2 windows after the last one; this is window 1." in waiting.reasons[-1]
-    assert decide(evidence("degraded", once, again, past(4, "performance")), Policy()).rule == "performance"
-    assert decide(evidence("degraded", once, again, end="2020-04-01T00:00:00Z"), read_policy("back_off: false")).rule == "performance"
+    assert "3 challengers were not better than this champion, so the next is trained 2 windows after the last one; this is window 1." in waiting.reasons[-1]
+    assert decide(evidence("degraded", once, again, third, past(5, "performance"), end="2020-06-01T00:00:00Z"), Policy()).rule == "performance"
+    assert decide(evidence("degraded", once, again, third, end="2020-05-01T00:00:00Z"), read_policy("back_off: false")).rule == "performance"
 
 
 def test_cooldown_and_budget() -> None:
@@ -151,8 +152,10 @@ def test_other_triggers() -> None:
 
 def test_a_promotion_for_degraded_performance_is_followed_up() -> None:
     promoted = past(1, "performance", decision="retrain", rule="performance")
-    assert decide(evidence("holds", promoted, past(2), past(3)), read_policy("follow_up_windows: 3")).rule == "follow_up"
-    assert decide(evidence("holds", promoted, past(2), past(3)), read_policy("follow_up_windows: 2")).rule == "all_quiet"
+    watched = (promoted, past(2), past(3), past(4))
+    rules = [decide(evidence("holds", *watched[:count], end=f"2020-{count + 1:02}-01T00:00:00Z"), Policy()).rule for count in (1, 2, 3, 4)]
+    assert rules == ["follow_up", "follow_up", "all_quiet", "follow_up"], "whenever the rows from after the change have doubled"
+    assert decide(evidence("holds", *watched), read_policy("follow_up_windows: 3")).rule == "all_quiet"
     rejected = past(2, "performance", decision="retrain", rule="performance")
     assert decide(evidence("holds", rejected, past(3)), Policy()).rule == "all_quiet", "the challenger did not become champion"
 

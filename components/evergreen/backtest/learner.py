@@ -10,6 +10,7 @@ from evergreen.evaluation.comparison import compare_models
 from evergreen.evaluation.gate import GateSettings
 from evergreen.evaluation.holdout_rows import comparison_rows, predictions_of
 from evergreen.models import FittedModel
+from evergreen.policy.history import days_between
 from evergreen.policy.policy_file import Policy
 from evergreen.scoring import ScoringError, resolve_metric
 from evergreen.training.challenger import fit_all, fit_before
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from evergreen.artifacts import ModelDescription
     from evergreen.backtest.timeline import Knowledge
     from evergreen.evaluation.result import Evaluation
+    from evergreen.policy.decision import Decision
     from evergreen.training.training_rows import TrainingRows
 
 
@@ -94,14 +96,19 @@ class Learner:
         challenger = self._challenger(rows, recipe, classes)
         return self._refitted(rows, recipe, classes, version=1, evaluation=self._judged(challenger, None, rows))
 
-    def challenge(self, knowledge: Knowledge, champion: Champion) -> Champion | None:
+    def challenge(self, knowledge: Knowledge, champion: Champion, decision: Decision) -> Champion | None:
         """Train a challenger and return it, fitted on all rows, when it passes the gate against the champion; else None.
+
+        Args:
+            knowledge: What is known.
+            champion: The model in use.
+            decision: Why a challenger is trained: says how far back it may learn, and whether the champion is stale.
 
         Raises:
             TrainingError: The rows do not allow it.
         """
-        rows, recipe, classes = self._prepare(knowledge, self.settings.training_window_days)
-        evaluation = self._judged(self._challenger(rows, recipe, classes), champion, rows)
+        rows, recipe, classes = self._prepare(knowledge, self._days(knowledge, decision))
+        evaluation = self._judged(self._challenger(rows, recipe, classes), champion, rows, stale=decision.champion_stale)
         if evaluation.verdict != "promote":
             return None
         return self._refitted(rows, recipe, classes, version=champion.version + 1, evaluation=evaluation)
@@ -125,6 +132,10 @@ class Learner:
         except ScoringError:
             return None
 
+    def _days(self, knowledge: Knowledge, decision: Decision) -> float:
+        least = self.settings.training_window_days
+        return max(least, days_between(decision.training_since, iso_time(knowledge.settled))) if decision.training_since else least
+
     def _prepare(self, knowledge: Knowledge, days: float) -> tuple[TrainingRows, Recipe, list[Any]]:
         window, most = knowledge.newest(days), self._policy.training.sample_rows
         if most is not None and most < len(window):
@@ -140,10 +151,10 @@ class Learner:
         fit, description = fit_before(start, rows, recipe, classes=classes, identifier=f"challenger of {iso_time(rows.window_end)}")
         return FittedModel(fit.pipeline, description)
 
-    def _judged(self, challenger: FittedModel, champion: Champion | None, rows: TrainingRows) -> Evaluation:
+    def _judged(self, challenger: FittedModel, champion: Champion | None, rows: TrainingRows, *, stale: bool = False) -> Evaluation:
         models = [challenger] if champion is None else [challenger, champion.model]
         held = comparison_rows(rows.frame[rows.times >= holdout_start(rows.times, self.settings.holdout_share)], models)
-        gate = GateSettings(margin=self.settings.margin, seed=self.settings.seed, config=self._policy.gate)
+        gate = GateSettings(margin=self.settings.margin, seed=self.settings.seed, config=self._policy.gate, champion_stale=stale)
         version = "none" if champion is None else str(champion.version)
         theirs = None if champion is None else champion.model
         return compare_models(challenger, theirs, held, metric=self.settings.metric, settings=gate, champion_version=version)[0]
@@ -157,7 +168,7 @@ class Learner:
 
 
 def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> dict[str, Any]:
-    baseline: dict[str, Any] = {"present": True, "version": str(version), "fit_end": description.fit_end}
+    baseline: dict[str, Any] = {"present": True, "version": str(version), "fit_start": description.fit_start, "fit_end": description.fit_end}
     if evaluation is not None:
         # Without a score of its own it can be watched for drift and age only.
         scores = {"score": evaluation.challenger_score, "lower": evaluation.challenger_lower, "upper": evaluation.challenger_upper}

@@ -167,21 +167,18 @@ def replay(timeline: Timeline, policy: Policy | str, *, name: str, setting: Sett
             rows = timeline.outcome(window)
             score = learner.score(champion, rows)
             knowledge = timeline.at(window.end)
-            retrain, rule, reason = _decided(policy, watch, champion, knowledge)
-            challenger = None
-            if retrain:
-                challenger = learner.renew(knowledge, champion) if policy == ALWAYS else learner.challenge(knowledge, champion)
+            if isinstance(policy, str):
+                retrain, rule, reason = policy == ALWAYS, policy, ""
+                challenger = learner.renew(knowledge, champion) if retrain else None
+            else:
+                decision = watch.decide(policy, champion, knowledge)
+                retrain, rule, reason = decision.decision == "retrain", decision.rule, next(iter(decision.reasons), "")
+                challenger = learner.challenge(knowledge, champion, decision) if retrain else None
+                watch.remember(decision, promoted=challenger is not None)
             champion = challenger or champion
             results.append(_result(window, rows, score, retrained=retrain, promoted=challenger is not None, rule=rule, reason=reason))
             progress()
     return Replay(name, results, time.process_time() - started, metric)
-
-
-def _decided(policy: Policy | str, watch: _Watch, champion: Champion, knowledge: Knowledge) -> tuple[bool, str, str]:
-    if isinstance(policy, str):
-        return policy == ALWAYS, policy, ""
-    decision = watch.decide(policy, champion, knowledge)
-    return decision.decision == "retrain", decision.rule, decision.reasons[0] if decision.reasons else ""
 
 
 def _result(window: HistoryWindow, rows: pd.DataFrame, score: float | None, *, retrained: bool, promoted: bool, rule: str, reason: str) -> WindowResult:
@@ -201,10 +198,13 @@ class _Watch:
         end = iso_time(knowledge.settled)
         performance = self._performance(champion, window, end, policy.performance)
         evidence = Evidence(self._drift(champion, window), performance, champion.baseline, "auto", end, history=tuple(self._history))
-        decision = decide(evidence, policy)
+        return decide(evidence, policy)
+
+    def remember(self, decision: Decision, *, promoted: bool) -> None:
         fired = tuple(trigger.name for trigger in decision.triggers if trigger.verdict == "fired")
-        self._history.append(PastDecision(end, decision.decision, fired, len(window), decision.rule))
-        return decision
+        self._history.append(
+            PastDecision(decision.window_end, decision.decision, fired, decision.rows, decision.rule, promoted=promoted, measured=decision.measured)
+        )
 
     def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings) -> dict[str, Any]:
         if champion.baseline.get("score") is None:

@@ -57,16 +57,21 @@ def verdict(replays: Sequence[Replay]) -> str:
 
 
 def windows_to_recover(made: Replay) -> int | None:
-    """Return how many windows the longest slump lasted.
+    """Return how many windows the longest slump lasted; None when there was none."""
+    return max((length for _, length in slumps(made)), default=None)
+
+
+def slumps(made: Replay) -> list[tuple[str, int]]:
+    """Return the start of the first window of each slump, ISO, UTC, and how many windows it lasted.
 
     A slump begins when the score falls by more than twice its usual change from window to window (the median over the replay) below the mean of the five
-    windows before, and ends when half of the fall is made good. None when there was no slump.
+    windows before, and ends when half of the fall is made good.
     """
     scores = [window.metric for window in made.scored if window.metric is not None]
     if len(scores) <= BEFORE_WINDOWS:
-        return None
+        return []
     usual = float(np.median(np.abs(np.diff(scores))))
-    longest, index = 0, BEFORE_WINDOWS
+    found, index = [], BEFORE_WINDOWS
     while index < len(scores):
         level = float(np.mean(scores[index - BEFORE_WINDOWS : index]))
         fall = level - scores[index]
@@ -75,8 +80,9 @@ def windows_to_recover(made: Replay) -> int | None:
             continue
         floor = level - RECOVERED_SHARE * fall
         length = next((number for number, score in enumerate(scores[index:]) if score >= floor), len(scores) - index)
-        longest, index = max(longest, length), index + max(length, 1)
-    return longest or None
+        found.append((made.scored[index].start, length))
+        index += max(length, 1)
+    return found
 
 
 def _table(replays: Sequence[Replay]) -> Table:

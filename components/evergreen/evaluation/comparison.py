@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_CHECK_ROWS = 200
 FEWEST_ROWS = 2
-UNSURE = ("better", "not better", "no champion", "cannot tell")
+UNSURE = ("better", "better than a stale champion", "not better", "no champion", "cannot tell")
 """Conclusions that nobody can be sure of when there are too few rows."""
 OTHER_METRICS = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", "neg_log_loss", "roc_auc"),

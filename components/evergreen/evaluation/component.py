@@ -25,6 +25,7 @@ def evaluate_model(
     seed: int = 7,
     floors: str = "{}",
     policy_config: str = "default",
+    decision: Input[Artifact] = None,
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "evaluate_model",
@@ -44,6 +45,7 @@ def evaluate_model(
         floors: JSON object of the least score for each scorer.
         policy_config: default, or the policy as YAML or JSON, in line or as the path or gs:// URI of a file; its section gate holds further
             demands: slices, fairness and others.
+        decision: The decision of decide_retraining, which says whether the champion is stale; without it the champion is not.
         ledger_uri: Folder or bucket where the step reports; none for nowhere.
         run_id: The pipeline run's id.
         step_name: The step's name within the run.
@@ -60,13 +62,21 @@ def evaluate_model(
     from evergreen.run_log import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.artifacts import is_present, read_json
         from evergreen.evaluation.comparison import compare
         from evergreen.evaluation.gate import parse_settings
         from evergreen.evaluation.model_card import write_model_card
         from evergreen.evaluation.report import write_outputs
 
         settings = parse_settings(
-            margin=margin, minimum_rows=minimum_rows, confidence=confidence, resamples=resamples, seed=seed, floors=floors, policy_config=policy_config
+            margin=margin,
+            minimum_rows=minimum_rows,
+            confidence=confidence,
+            resamples=resamples,
+            seed=seed,
+            floors=floors,
+            policy_config=policy_config,
+            champion_stale=is_present(decision) and bool(read_json(decision.path).get("champion_stale")),
         )
         found, scored = compare(challenger, champion, holdout_data, metric=metric, settings=settings)
         write_model_card(found, challenger, card_artifact=model_card, page_artifact=model_card_page)

@@ -28,6 +28,7 @@ class GateSettings:
         seed: Seed of the resamples.
         floors: Least score of the challenger, by scorer name, beside those of the policy and before them.
         config: Further demands, the policy's.
+        champion_stale: Whether the policy found the champion stale.
     """
 
     margin: float = 0.0
@@ -37,6 +38,7 @@ class GateSettings:
     seed: int = 7
     floors: dict[str, float] = field(default_factory=dict)
     config: GateConfig = field(default_factory=GateConfig)
+    champion_stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Ruling:
 
 
 def parse_settings(
-    *, margin: float, minimum_rows: int, confidence: float, resamples: int, seed: int, floors: str, policy_config: str = "default"
+    *, margin: float, minimum_rows: int, confidence: float, resamples: int, seed: int, floors: str, policy_config: str = "default", champion_stale: bool = False
 ) -> GateSettings:
     """Check the gate's settings.
 
@@ -74,7 +76,7 @@ def parse_settings(
     ):
         raise EvaluationError(f'floors {floors[:200]!r}: expected a number for each scorer. Write an object such as {{"accuracy": 0.7}}.')
     given = {str(name): float(value) for name, value in parsed.items()}
-    return GateSettings(margin, minimum_rows, confidence, resamples, seed, given, read_policy(policy_config).gate)
+    return GateSettings(margin, minimum_rows, confidence, resamples, seed, given, read_policy(policy_config).gate, champion_stale)
 
 
 def missed_floors(settings: GateSettings, challenger: Predictions, task: str) -> list[str]:
@@ -142,6 +144,9 @@ def rule_against_champion(
         return Ruling("promote", "better", [f"The challenger is {how}: {span}, above the margin of {settings.margin:.4g}."])
     if difference.upper < min(0.0, settings.margin):
         return Ruling("reject", "worse", [f"The challenger is worse than the champion: {span}."])
+    if settings.champion_stale and settings.config.stale_champion == "higher_score" and difference.score > max(0.0, settings.margin):
+        ahead = f"the challenger scores higher on the same rows by {difference.score:.4g}"
+        return Ruling("promote", "better than a stale champion", [f"The policy found the champion stale, and {ahead}, which is enough then; {span}."])
     return Ruling(
         "reject",
         "not better",

@@ -84,6 +84,9 @@ class GateConfig(_Strict):
         golden: Rows with required answers.
         serving: Limits for the model in a fresh process.
         when_unclear: What becomes of a comparison that cannot tell: ``reject``, or ``promote``.
+        stale_champion: What a challenger has to show against a champion that the policy found stale (its performance is degraded or was until lately,
+            or it is too old): ``higher_score`` on the same rows, as the evidence against the champion is there already, or
+            ``proven_better``, an interval of the difference above the margin, as against any other champion.
         allow_unscorable_champion: Whether a champion that can no longer be scored on the data may be replaced by a
             challenger that beats a constant.
     """
@@ -100,4 +103,5 @@ class GateConfig(_Strict):
     golden: list[Golden] = Field(default_factory=list)
     serving: Serving = Field(default_factory=Serving)
     when_unclear: Literal["reject", "promote"] = "reject"
+    stale_champion: Literal["higher_score", "proven_better"] = "higher_score"
     allow_unscorable_champion: bool = False

@@ -1,7 +1,7 @@
 """The component ingest_data."""
 
 from kfp import dsl
-from kfp.dsl import Dataset, Output
+from kfp.dsl import Artifact, Dataset, Input, Output
 
 from evergreen.images import BASE_IMAGE
 
@@ -17,6 +17,7 @@ def ingest_data(  # KFP reads the descriptions of outputs under Returns, not und
     excluded_columns: str = "none",
     model_name: str = "none",
     catch_up: bool = False,
+    decision: Input[Artifact] = None,
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "ingest_data",
@@ -36,6 +37,7 @@ def ingest_data(  # KFP reads the descriptions of outputs under Returns, not und
         excluded_columns: Columns to leave out, separated by commas; "none" for none.
         model_name: The model for which the window is remembered below the ledger, to count late rows and report gaps; "none" remembers nothing.
         catch_up: Whether the window starts where the model's newest earlier one ended, so that a missed schedule loses nothing and reads nothing twice.
+        decision: The decision of decide_retraining: the window starts earlier where it says that older rows still teach; without it, it does not.
         ledger_uri: Folder or bucket of the run records; "none" records nothing.
         run_id: The pipeline run's id.
         step_name: Name of this step in the run's records.
@@ -59,6 +61,7 @@ def ingest_data(  # KFP reads the descriptions of outputs under Returns, not und
             excluded_columns=excluded_columns,
             model_name=model_name,
             catch_up=catch_up,
+            decision=decision,
             ledger_uri=ledger_uri,
             run_id=run_id,
             step_name=step_name,

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import describe_dataset
+from evergreen.artifacts import describe_dataset, is_present, read_json
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.window import Window, parse_window_end
+from evergreen.ingestion.window import MICROSECONDS_PER_DAY, Window, parse_window_end
 from evergreen.ingestion.windowing import ingest_window
 from evergreen.state import is_nothing
 
@@ -31,6 +31,7 @@ def run_ingestion_step(
     excluded_columns: str,
     model_name: str,
     catch_up: bool,
+    decision: Any = None,
     ledger_uri: str,
     run_id: str,
     step_name: str,
@@ -47,6 +48,7 @@ def run_ingestion_step(
         excluded_columns: Columns to leave out.
         model_name: The model whose windows are remembered, or ``none``.
         catch_up: Whether the window starts where the newest earlier one ended.
+        decision: Artifact of decide_retraining, which may ask for a longer window.
         ledger_uri: Where they are remembered, or ``none``.
         run_id: The run.
         step_name: The step.
@@ -67,7 +69,7 @@ def run_ingestion_step(
         "source_uri": source_uri,
         "timestamp_column": timestamp_column,
         "window_end": window_end,
-        "window_days": window_days,
+        "window_days": max(window_days, _days_since_change(decision, window_end, label_delay_days)),
         "label_delay_days": label_delay_days,
         "excluded_columns": excluded_columns,
     }
@@ -92,6 +94,18 @@ def run_ingestion_step(
     details = {**ingested.details(), **compare_windows(window, records, counted=counted, rows_counted=ingested.rows_counted)}
     details["seen_before"] = not history.add(ingested.manifest, run_id=run_id)
     return ingested, details
+
+
+def _days_since_change(decision: Any, window_end: str, label_delay_days: int) -> int:
+    """Return the whole days from the time that a decision names to the end of the window; 0 when it names none."""
+    decided = read_json(decision.path) if is_present(decision) else {}
+    since = decided.get("training_since")
+    if not since:
+        return 0
+    # The newest event of all is not known yet; the decision was made about it.
+    end = parse_window_end(window_end) or parse_window_end(decided["window_end"])
+    start = parse_window_end(since)
+    return 0 if end is None or start is None else (end - start) // MICROSECONDS_PER_DAY - label_delay_days
 
 
 def _history(model_name: str, ledger_uri: str, step_name: str) -> WindowHistory | None:

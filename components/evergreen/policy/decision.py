@@ -10,6 +10,8 @@ from evergreen.policy.change import what_moved
 from evergreen.policy.errors import PolicyError
 from evergreen.policy.feedback import feedback
 from evergreen.policy.restraint import held_back
+from evergreen.policy.track_record import measured, with_track_record
+from evergreen.policy.training_window import training_since
 
 if TYPE_CHECKING:
     from evergreen.policy.policy_file import Policy
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 # In the order in which they decide. The last ones count only while performance cannot be told.
 DECIDING = ("no_champion", "explicit_request", "external_event", "performance", "follow_up", "feedback", "model_age", "new_data")
 DECIDING_WITHOUT_LABELS = ("input_drift", "prediction_drift")
+AGAINST_CHAMPION = ("performance", "follow_up", "model_age")
+"""What speaks against the champion itself, before any challenger was trained."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Decision:
         window_end: End of the watched window, ISO, UTC, or ``latest``.
         rows: Rows of the watched window.
         change: What moved, the inputs or their relation to the label, in a sentence; empty when neither can be told.
+        measured: The champion's metric, score and interval in this window, for later decisions; empty when it was not measured.
+        training_since: Since when rows tell of one and the same relation, so that a challenger may learn from them although they are older than
+            the training window, ISO, UTC; empty when it learns from the training window only.
+        champion_stale: Whether something is known against the champion beside its challenger: degraded performance, or its age.
     """
 
     decision: str
@@ -49,6 +57,9 @@ class Decision:
     window_end: str = "latest"
     rows: int = 0
     change: str = ""
+    measured: dict[str, Any] = field(default_factory=dict)
+    training_since: str = ""
+    champion_stale: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the decision as plain JSON values."""
@@ -58,6 +69,7 @@ class Decision:
 def decide(evidence: Evidence, policy: Policy) -> Decision:
     """Decide whether to retrain. The same evidence gives the same decision.
 
+    Performance is compared with the champion's track record: its score at promotion and in the windows since that it did not degrade in.
     In this order: no champion, an explicit request, an external event, degraded performance, complaints of users, a champion that is too
     old, enough new rows, and, while performance cannot be told, severe drift of the inputs or the predictions. Drift while
     labels show that performance holds does not retrain: it alerts. A trigger that fired may be held back by hysteresis, a veto,
@@ -72,6 +84,8 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
     """
     if evidence.mode not in triggers.MODES:
         raise PolicyError(f"policy_mode {evidence.mode!r}: expected one of {', '.join(triggers.MODES)}. Correct the parameter.")
+    scored = measured(evidence.performance)
+    evidence = with_track_record(evidence)
     said = {trigger.name: trigger for trigger in _all_triggers(evidence, policy)}
     rule, against = "", ("", "")
     for name in _asking(said, evidence, policy):
@@ -98,6 +112,9 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
         evidence.window_end,
         rows,
         what_moved(evidence.drift, evidence.performance),
+        scored,
+        training_since(evidence, policy) if rule else "",
+        rule in AGAINST_CHAMPION or (bool(rule) and said["performance"].verdict == "fired"),
     )
 
 
@@ -112,7 +129,7 @@ def _all_triggers(evidence: Evidence, policy: Policy) -> tuple[Trigger, ...]:
         triggers.prediction_drift(evidence, retrain_on=policy.retrain_on_drift_severity),
         feedback(evidence, policy.feedback),
         triggers.new_data(evidence, minimum_rows=policy.minimum_new_rows),
-        triggers.model_age(evidence, maximum_days=policy.maximum_model_age_days),
+        triggers.model_age(evidence, maximum_days=policy.maximum_model_age_days, maximum_spans=policy.maximum_model_age_spans),
     )
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from evergreen.policy.errors import PolicyError
-from evergreen.registry.record import PROMOTION, REJECTION, WAITING
+from evergreen.registry.record import PROMOTION, REJECTION, RETRAINING, ROLLBACK, WAITING
 
 if TYPE_CHECKING:
     from evergreen.policy.triggers import Evidence
     from evergreen.registry.ledger import Ledger
+    from evergreen.registry.record import LedgerRecord
 
-DECISION_KINDS = ("kept", "retraining")
+DECISION_KINDS = ("kept", RETRAINING)
 COMPLETES_A_RETRAINING = (PROMOTION, REJECTION, WAITING)
 MOST_RECORDS = 1000
 
@@ -30,6 +31,8 @@ class PastDecision:
         rows: Rows of the window.
         rule: What decided.
         completed: Whether the decision came to its end; False for a retraining that failed or was a dry run, so that no challenger was judged.
+        promoted: Whether its challenger became champion and was not rolled back.
+        measured: The champion's metric, score and interval in the window; empty when it was not measured.
     """
 
     window_end: str
@@ -38,6 +41,8 @@ class PastDecision:
     rows: int = 0
     rule: str = ""
     completed: bool = True
+    promoted: bool = False
+    measured: dict[str, Any] = field(default_factory=dict)
 
     @property
     def retrained(self) -> bool:
@@ -59,7 +64,9 @@ def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, .
         return ()
     found: dict[str, PastDecision] = {}
     completed: set[str] = set()
-    for record in itertools.islice(ledger.newest_first(), MOST_RECORDS):
+    records = list(itertools.islice(ledger.newest_first(), MOST_RECORDS))
+    promoting = _promoting_runs(records)
+    for record in records:
         evidence = record.evidence
         if record.kind in COMPLETES_A_RETRAINING:
             completed.add(record.run_id)
@@ -67,11 +74,35 @@ def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, .
             # The newest record of a window counts: a window that was decided again was decided otherwise for a reason.
             # A component that is used by itself has no run, and nothing says how its retraining ended.
             known = record.run_id == "none" or record.run_id in completed
-            found.setdefault(str(evidence["window_end"]), _past(evidence, completed=known or evidence.get("decision") != "retrain"))
+            ended = known or evidence.get("decision") != "retrain"
+            promoted = record.kind == RETRAINING and record.run_id in promoting
+            found.setdefault(str(evidence["window_end"]), _past(evidence, completed=ended, promoted=promoted))
     return tuple(found.values())
 
 
-def _past(evidence: dict[str, Any], *, completed: bool) -> PastDecision:
+def _promoting_runs(records: list[LedgerRecord]) -> set[str]:
+    """Return the runs whose challenger became champion and was not rolled back.
+
+    Args:
+        records: Records of the ledger, newest first.
+    """
+    runs: set[str] = set()
+    challengers: set[str] = set()
+    back_to = ""
+    for record in records:
+        if record.kind == ROLLBACK and not back_to:
+            back_to = record.version_after
+        elif record.kind == PROMOTION and back_to in ("", record.version_after):
+            back_to = ""
+            runs.add(record.run_id)
+            challengers.add(record.challenger_id)
+        elif record.kind == WAITING and record.challenger_id in challengers:
+            # Another run promoted it, once a person had approved.
+            runs.add(record.run_id)
+    return runs - {"none"}
+
+
+def _past(evidence: dict[str, Any], *, completed: bool, promoted: bool) -> PastDecision:
     return PastDecision(
         window_end=str(evidence["window_end"]),
         decision=str(evidence.get("decision", "keep")),
@@ -79,6 +110,8 @@ def _past(evidence: dict[str, Any], *, completed: bool) -> PastDecision:
         rows=int(evidence.get("rows", 0)),
         rule=str(evidence.get("rule", "")),
         completed=completed,
+        promoted=promoted,
+        measured=dict(evidence.get("measured") or {}),
     )
 
 
@@ -96,22 +129,47 @@ def since_champion(evidence: Evidence) -> list[PastDecision]:
     fit_end = evidence.baseline.get("fit_end")
     if not fit_end:
         return []
-    start = moment(str(fit_end), "fit_end")
-    return [past for past in before(evidence) if moment(past.window_end, "window_end") > start]
+    earlier = before(evidence)
+    # Labels come late: a champion has seen nothing of the last days of the window that it was trained after, and was not watched in it.
+    first = max((number for number, past in enumerate(earlier, start=1) if _led_to_champion(past, str(fit_end))), default=0)
+    return [past for past in earlier[first:] if moment(past.window_end, "window_end") > moment(str(fit_end), "fit_end")]
 
 
 def windows_since_recovery(evidence: Evidence) -> int | None:
     """Return in which window after a promotion that answered degraded performance the present one is, 1 for the first; None when there was none."""
-    fit_end = evidence.baseline.get("fit_end")
     earlier = before(evidence)
-    answered = [number for number, past in enumerate(earlier) if past.retrained and past.rule == "performance"]
-    if not fit_end or not answered:
+    number = _last_recovery(evidence, earlier)
+    return None if number is None else len(earlier) - number
+
+
+def last_change(evidence: Evidence) -> str | None:
+    """Return when performance last changed: the start of the first window of those that a promotion answered; None when there was none.
+
+    The start of a window is the end of the one before it; of the first window that is known only its end is.
+    """
+    earlier = before(evidence)
+    number = _last_recovery(evidence, earlier)
+    if number is None:
         return None
-    last = earlier[answered[-1]]
-    # A champion that is older than that decision outlived the challenger.
-    if moment(last.window_end, "window_end") > moment(str(fit_end), "fit_end"):
+    while number > 0 and "performance" in earlier[number].fired:
+        number -= 1
+    return earlier[number].window_end
+
+
+def _last_recovery(evidence: Evidence, earlier: list[PastDecision]) -> int | None:
+    """Return the position of the newest decision that answered degraded performance with a promotion."""
+    fit_end = evidence.baseline.get("fit_end")
+    if not fit_end:
         return None
-    return len(earlier) - answered[-1]
+    return max((number for number, past in enumerate(earlier) if past.rule == "performance" and _led_to_champion(past, str(fit_end))), default=None)
+
+
+def _led_to_champion(past: PastDecision, fit_end: str) -> bool:
+    """Return whether the champion is the challenger of an earlier decision, or a later one.
+
+    Without a run nobody recorded what became of a challenger: then a champion that was fitted up to that window's end is it.
+    """
+    return past.promoted or (past.retrained and moment(past.window_end, "window_end") == moment(fit_end, "fit_end"))
 
 
 def days_between(start: str, end: str) -> float:

@@ -39,12 +39,13 @@ class Hysteresis(_Strict):
     Attributes:
         needed: In how many windows.
         windows: Of how many.
-        certain_standard_errors: A drop in performance of at least so many of its standard errors needs no second window.
+        certain_standard_errors: A drop in performance of at least so many of its standard errors needs no second window; chance alone brings
+            three about in one window of 700.
     """
 
     needed: Annotated[int, Field(ge=1)] = 2
     windows: Annotated[int, Field(ge=1)] = 2
-    certain_standard_errors: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 4.0
+    certain_standard_errors: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
 
     @model_validator(mode="after")
     def _check_order(self) -> Hysteresis:
@@ -73,13 +74,18 @@ class Policy(_Strict):
         triggers: The triggers that may cause a retraining; the others are still shown.
         retrain_on_drift_severity: Smallest severity of drift that retrains while performance cannot be told.
         maximum_model_age_days: Age of the champion's newest training row at which it is retrained; None is never.
+        maximum_model_age_spans: The same age, in lengths of the time that the champion learned from: at 2 a champion fitted on one year is retrained
+            after two more, when three years can teach. None is never; with both, the shorter one counts.
         minimum_new_rows: From so many rows since the champion was fitted on it is retrained; None is never.
-        follow_up_windows: In so many windows after a promotion that answered degraded performance it is retrained again, as the
-            training window fills with rows from after the change.
+        follow_up_windows: For so many windows after a promotion that answered degraded performance it is retrained again whenever the rows from
+            after the change have doubled: in the 1st, 2nd, 4th, ... window.
+        training_window: ``since_change``: a challenger learns from the training window, and beyond it from all rows since performance last changed
+            (since the champion's first row when it never did), as long as the champion's performance holds: rows of one and the same relation
+            teach more the more there are. ``fixed``: from the training window only.
         hysteresis: In how many of the last windows performance, drift or feedback has to speak. A request, an event, an age or a number of rows
             needs no second window.
-        back_off: Whether performance and drift wait 2 windows after the second challenger that they asked for was rejected, 4 after the third, and so on:
-            what two challengers could not better, a third one in the next window will not.
+        back_off: Whether performance and drift wait 2 windows after the third challenger that they asked for was rejected, 4 after the fourth, and so
+            on: what three challengers could not better, another one in the next window will not.
         cooldown_days: For so many days after a retraining there is no other; None is no such time.
         budget: Most retrainings in a period; None is any number.
         vetoes: What stands against a retraining: ``insufficient_data`` (neither drift nor performance can be told), ``contract_warnings`` (the
@@ -96,8 +102,10 @@ class Policy(_Strict):
     triggers: tuple[TriggerName, ...] = get_args(TriggerName)
     retrain_on_drift_severity: Literal["slight", "moderate", "severe"] = "severe"
     maximum_model_age_days: Days | None = None
+    maximum_model_age_spans: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 2.0
     minimum_new_rows: Annotated[int, Field(ge=1)] | None = None
     follow_up_windows: Annotated[int, Field(ge=0)] = 4
+    training_window: Literal["since_change", "fixed"] = "since_change"
     hysteresis: Hysteresis = Hysteresis()
     back_off: bool = True
     cooldown_days: Days | None = None

@@ -17,7 +17,6 @@ def decision_page(decision: Decision) -> str:
     rows = [
         (trigger.name.replace("_", " "), trigger.verdict, _text(trigger.value), _text(trigger.threshold), trigger.sentence) for trigger in decision.triggers
     ]
-    maximum = decision.policy.get("maximum_model_age_days")
     sections = [
         Section("Why", [decision.change] if decision.change else [], bullets=decision.reasons),
         Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "in words"], rows)),
@@ -26,7 +25,7 @@ def decision_page(decision: Decision) -> str:
             [
                 f"Mode {decision.mode}. Enabled triggers: {', '.join(str(name).replace('_', ' ') for name in decision.policy.get('triggers', []))}.",
                 f"Drift retrains from {decision.policy.get('retrain_on_drift_severity')} on, and only while performance cannot be told.",
-                "The champion's age alone never retrains." if maximum is None else f"A champion older than {maximum:g} days is retrained.",
+                _age(decision.policy),
                 *_restraints(decision.policy),
             ],
         ),
@@ -48,6 +47,13 @@ def _restraints(policy: dict[str, Any]) -> list[str]:
     if policy.get("vetoes"):
         said.append(f"What stands against a retraining: {', '.join(str(name).replace('_', ' ') for name in policy['vetoes'])}.")
     return said
+
+
+def _age(policy: dict[str, Any]) -> str:
+    days, spans = policy.get("maximum_model_age_days"), policy.get("maximum_model_age_spans")
+    limits = [f"{days:g} days"] if days is not None else []
+    limits += [f"{spans:g} times the time that it learned from"] if spans is not None else []
+    return f"A champion older than {' or '.join(limits)} is retrained." if limits else "The champion's age alone never retrains."
 
 
 def _text(value: float | str | None) -> str | None:

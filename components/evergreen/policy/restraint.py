@@ -73,7 +73,7 @@ def _just_rejected(evidence: Evidence) -> str:
     tried = [number for number, past in enumerate(watched) if past.retrained and past.rule not in (*NEVER_HELD_BACK, *WITHOUT_HYSTERESIS)]
     if not tried:
         return ""
-    waited, wait = len(watched) - tried[-1], 2 ** (len(tried) - 1)
+    waited, wait = len(watched) - tried[-1], 2 ** max(0, len(tried) - 2)
     if waited >= wait:
         return ""
     return (

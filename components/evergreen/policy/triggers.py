@@ -101,7 +101,7 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
         return Trigger("performance", score, margin, "fired", _degraded_sentence(result))
     if verdict == "holds":
         metric = metric_name(result.get("metric"))
-        words = f"{metric} holds: {_scored(result, '')}, against {_scored(result, 'baseline_')} at the champion's promotion."
+        words = f"{metric} holds: {_scored(result, '')}, against {_scored(result, 'baseline_')} {_since(result)}."
         return Trigger("performance", score, margin, "quiet", words)
     if verdict in ("cannot tell", "no champion"):
         why = str(result.get("sentence") or ("There is no champion." if verdict == "no champion" else "There are too few labelled rows."))
@@ -173,21 +173,22 @@ def prediction_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:
 
 
 def follow_up(evidence: Evidence, *, windows: int) -> Trigger:
-    """Fire in the first windows after a promotion that answered degraded performance.
+    """Fire after a promotion that answered degraded performance, whenever the rows from after the change have doubled.
 
-    Then the training window still holds rows from before the change, and each further window of rows from after it may teach a better model.
+    The first challenger after a change has seen few rows of what is new; the next one worth its cost has twice as many.
 
     Args:
         evidence: What is known.
-        windows: In how many windows; 0 is never.
+        windows: For how many windows; 0 is never.
     """
     number = windows_since_recovery(evidence)
     if number is None:
         return Trigger("follow_up", None, windows, "quiet", "The champion was not promoted for degraded performance.")
     words = f"This is window {number} after the promotion that answered degraded performance"
-    if number <= windows:
-        return Trigger("follow_up", number, windows, "fired", f"{words}, and the policy trains again in the first {windows}: more rows from after the change.")
-    return Trigger("follow_up", number, windows, "quiet", f"{words}; the policy trains again in the first {windows}.")
+    # A power of two: the rows from after the change have doubled since the last such window.
+    if number <= windows and number & (number - 1) == 0:
+        return Trigger("follow_up", number, windows, "fired", f"{words}, and the rows from after the change have doubled: they can teach a better model.")
+    return Trigger("follow_up", number, windows, "quiet", f"{words}; the policy trains again in the 1st, 2nd, 4th and so on of the first {windows}.")
 
 
 def new_data(evidence: Evidence, *, minimum_rows: int | None) -> Trigger:
@@ -210,13 +211,15 @@ def new_data(evidence: Evidence, *, minimum_rows: int | None) -> Trigger:
     return Trigger("new_data", rows, minimum_rows, "quiet", f"{words}; the policy retrains from {minimum_rows:,} on.")
 
 
-def model_age(evidence: Evidence, *, maximum_days: float | None) -> Trigger:
+def model_age(evidence: Evidence, *, maximum_days: float | None, maximum_spans: float | None = None) -> Trigger:
     """Fire when nothing newer was learned for longer than the policy allows.
 
     Args:
         evidence: What is known; the age is the end of the window minus ``fit_end`` of the baseline, or minus the window of a
             later challenger that was trained and did not pass: it has shown that newer rows teach nothing better.
         maximum_days: The largest age in days; None when any age will do.
+        maximum_spans: The largest age in lengths of the time that the champion was fitted on; twice as large after each challenger that did
+            not pass, as by then there is twice as much to learn from. With both, the shorter one counts.
     """
     fit_end = evidence.baseline.get("fit_end")
     if not fit_end or evidence.window_end == "latest":
@@ -228,11 +231,23 @@ def model_age(evidence: Evidence, *, maximum_days: float | None) -> Trigger:
     if tried:
         age = days_between(tried[-1], evidence.window_end)
         words += f", and {days_text(age)} days ago a challenger was trained on newer ones"
+    by_span = _days_by_span(evidence.baseline, maximum_spans, rejected=len(tried))
+    if by_span is not None and (maximum_days is None or by_span <= maximum_days):
+        limit = f"a champion that learned from so long a time is retrained from {days_text(by_span)} days on"
+        return Trigger("model_age", age, by_span, "fired" if age >= by_span else "quiet", f"{words}; {limit}.")
     if maximum_days is None:
         return Trigger("model_age", age, None, "quiet", f"{words}; the policy sets no maximum.")
     if age > maximum_days:
         return Trigger("model_age", age, maximum_days, "fired", f"{words}, more than the maximum of {maximum_days:g} days.")
     return Trigger("model_age", age, maximum_days, "quiet", f"{words}, within the maximum of {maximum_days:g} days.")
+
+
+def _days_by_span(baseline: dict[str, Any], spans: float | None, *, rejected: int) -> float | None:
+    """Return the largest age by the days between the champion's first and last row; None when they are not known, or the same."""
+    start, end = baseline.get("fit_start"), baseline.get("fit_end")
+    if spans is None or not start or not end:
+        return None
+    return spans * days_between(str(start), str(end)) * 2**rejected or None
 
 
 def metric_name(metric: Any) -> str:
@@ -245,7 +260,14 @@ def metric_name(metric: Any) -> str:
 def _degraded_sentence(result: dict[str, Any]) -> str:
     margin = result.get("margin") or 0.0
     beyond = f", more than the margin of {margin:.3g}" if margin else ", more than chance explains"
-    return f"{metric_name(result.get('metric'))} fell from {_scored(result, 'baseline_')} to {_scored(result, '')}{beyond}."
+    return f"{metric_name(result.get('metric'))} fell from {_scored(result, 'baseline_')} {_since(result)} to {_scored(result, '')}{beyond}."
+
+
+def _since(result: dict[str, Any]) -> str:
+    windows = int(result.get("baseline_windows") or 0)
+    if not windows:
+        return "at the champion's promotion"
+    return f"at the champion's promotion and in {'the window' if windows == 1 else f'{windows} windows'} since"
 
 
 def _scored(result: dict[str, Any], prefix: str) -> str:

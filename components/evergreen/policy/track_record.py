@@ -1,0 +1,93 @@
+"""The champion's track record: its score at promotion together with its scores in the windows since."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evergreen.intervals import NORMAL_QUANTILE
+from evergreen.policy.history import since_champion
+
+if TYPE_CHECKING:
+    from evergreen.policy.triggers import Evidence
+
+
+def with_track_record(evidence: Evidence) -> Evidence:
+    """Return the evidence with performance compared with the champion's whole track record.
+
+    A champion was promoted because it scored high on its holdout, and the highest of several scores is high by chance, too: alone it is a
+    baseline that the model falls short of ever after. The windows in which the champion did not degrade tell how good it is. Score at promotion and in
+    these windows are weighed as studies in a meta-analysis with random effects (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), and the
+    new window is compared with the prediction interval (Higgins, Thompson and Spiegelhalter, Journal of the Royal Statistical Society A 172,
+    2009): if windows differed by more than chance before, the new one may, too.
+
+    Args:
+        evidence: What is known. Nothing changes where performance was not measured, or no score or interval is known to compare it with.
+    """
+    result = evidence.performance
+    now, promotion = _estimate(result, ""), _estimate(result, "baseline_")
+    if now is None or promotion is None or result.get("verdict") not in ("holds", "degraded"):
+        return evidence
+    known = [_estimate(past.measured, "") for past in since_champion(evidence) if _comparable(past.measured, result) and "performance" not in past.fired]
+    windows = [estimate for estimate in known if estimate is not None]
+    if not windows:
+        return evidence
+    record = _pooled([promotion, *windows])
+    mean, error = record.mean, record.error
+    # Some windows are harder than others: a new one may lie as far from the mean as earlier ones did.
+    drop, drop_error = mean - now[0], math.sqrt(error**2 + record.between + now[1] ** 2)
+    lower = drop - NORMAL_QUANTILE * drop_error
+    compared = {
+        "verdict": "degraded" if lower > 0 and drop > float(result.get("margin") or 0.0) else "holds",
+        "baseline_score": mean,
+        "baseline_lower": mean - NORMAL_QUANTILE * error,
+        "baseline_upper": mean + NORMAL_QUANTILE * error,
+        "baseline_windows": len(windows),
+        "drop": drop,
+        "drop_lower": lower,
+        "drop_upper": drop + NORMAL_QUANTILE * drop_error,
+    }
+    return replace(evidence, performance={**result, **compared})
+
+
+def measured(performance: dict[str, Any]) -> dict[str, Any]:
+    """Return of a result of monitor_performance what later decisions compare with: metric, score and interval; empty when nothing was measured."""
+    if performance.get("verdict") not in ("holds", "degraded") or _estimate(performance, "") is None:
+        return {}
+    return {name: performance[name] for name in ("metric", "score", "lower", "upper") if name in performance}
+
+
+@dataclass(frozen=True)
+class _Pooled:
+    """The mean of several estimates, its standard error, and the variance between what they estimate."""
+
+    mean: float
+    error: float
+    between: float
+
+
+def _pooled(estimates: list[tuple[float, float]]) -> _Pooled:
+    alone = [error**-2 for _, error in estimates]
+    mean = _mean(alone, estimates)
+    spread = sum(weight * (score - mean) ** 2 for weight, (score, _) in zip(alone, estimates, strict=True))
+    scale = sum(alone) - sum(weight**2 for weight in alone) / sum(alone)
+    between = max(0.0, (spread - (len(estimates) - 1)) / scale)
+    weights = [1 / (error**2 + between) for _, error in estimates]
+    return _Pooled(_mean(weights, estimates), sum(weights) ** -0.5, between)
+
+
+def _mean(weights: list[float], estimates: list[tuple[float, float]]) -> float:
+    return sum(weight * score for weight, (score, _) in zip(weights, estimates, strict=True)) / sum(weights)
+
+
+def _comparable(past: dict[str, Any], result: dict[str, Any]) -> bool:
+    return bool(past) and past.get("metric") == result.get("metric")
+
+
+def _estimate(values: dict[str, Any], prefix: str) -> tuple[float, float] | None:
+    """Return a score and its standard error; None where there is no interval, or one without width, which tells nothing of the error."""
+    score, lower, upper = (values.get(f"{prefix}{name}") for name in ("score", "lower", "upper"))
+    if score is None or lower is None or upper is None or not upper > lower:
+        return None
+    return float(score), (float(upper) - float(lower)) / (2 * NORMAL_QUANTILE)
