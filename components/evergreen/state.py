@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from evergreen.errors import StateError
@@ -19,6 +20,12 @@ def is_nothing(value: str) -> bool:
 def runs_in_a_pod() -> bool:
     """Return whether this process runs in a Kubernetes pod."""
     return "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+def without_password(uri: str) -> str:
+    """Return a server's address without the user and password that it may hold."""
+    # The host begins behind the last @ before a slash: a password may hold one, too. A URI that is none is shown as it is.
+    return re.sub(r"://[^/?#]*@", "://", uri)
 
 
 def check_ledger_uri(ledger_uri: str) -> str:
