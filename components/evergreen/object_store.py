@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from evergreen.bucket_uri import bucket_and_path
 from evergreen.errors import StateError
+from evergreen.state import DECIDED_BY_MLFLOW
 
 
 class ObjectStore(Protocol):
@@ -49,10 +50,10 @@ def open_store(uri: str) -> ObjectStore:
     Raises:
         StateError: The scheme is not one of these.
     """
-    if uri.startswith("mlflow+"):
+    if uri.startswith(DECIDED_BY_MLFLOW):
         from evergreen.claimed_store import ClaimedStore
 
-        return ClaimedStore(open_store(uri.removeprefix("mlflow+")))
+        return ClaimedStore(open_store(uri.removeprefix(DECIDED_BY_MLFLOW)))
     if uri.startswith("gs://"):
         return GoogleCloudStore(uri)
     if uri.startswith("s3://"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from evergreen.errors import StateError
 from evergreen.object_store import bucket_and_prefix, checked_name
+from evergreen.state import DECIDED_BY_MLFLOW
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
 CONFLICT, EXISTS, NOT_IMPLEMENTED = 409, 412, 501
@@ -97,7 +98,7 @@ class S3Store:
     def _no_condition(self, reason: str) -> StateError:
         return StateError(
             f"ledger URI {self.uri!r}: this store does not create an object only if it is absent (If-None-Match): {reason}. "
-            f"Records could be overwritten. Write mlflow+{self.uri} and set MLFLOW_TRACKING_URI, so that MLflow decides, or use another store."
+            f"Records could be overwritten. Write {DECIDED_BY_MLFLOW}{self.uri} and set MLFLOW_TRACKING_URI, so that MLflow decides, or use another store."
         )
 
     @contextmanager
