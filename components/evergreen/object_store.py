@@ -259,7 +259,7 @@ class GoogleCloudStore:
             listed = self._bucket.client.list_blobs(self._bucket, prefix=self._prefix + prefix)
             return sorted(blob.name.removeprefix(self._prefix) for blob in listed)
 
-    def _blob(self, name: str):  # type: ignore[no-untyped-def]  # google-cloud-storage ships no types
+    def _blob(self, name: str) -> Any:
         return self._bucket.blob(self._prefix + checked_name(name))
 
     def _errors(self) -> AbstractContextManager[None]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from evergreen.drift.config import DriftConfig, SecondDetector
     from evergreen.models import FittedModel
 
@@ -200,7 +203,15 @@ def look_together(reference: DatasetProfile, current: DatasetProfile, config: Dr
     return result
 
 
-def _classify(result: TogetherResult, reference: DatasetProfile, matrices, config: DriftConfig, *, second: SecondDetector, seed: int) -> None:  # type: ignore[no-untyped-def]  # numpy arrays, which this module does not import
+def _classify(
+    result: TogetherResult,
+    reference: DatasetProfile,
+    matrices: tuple[NDArray[np.float64], NDArray[np.float64]],
+    config: DriftConfig,
+    *,
+    second: SecondDetector,
+    seed: int,
+) -> None:
     from evergreen.drift.classifier_test import TOP_FEATURES, balanced_rows, classifier_test
 
     before, now = balanced_rows(*matrices, seed=seed)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.hive_partitions import with_hive_partitions
 from evergreen.ingestion.progress import reported_progress
-from evergreen.ingestion.retrying import RetryPolicy, with_retries
+from evergreen.ingestion.retrying import Result, RetryPolicy, with_retries
 from evergreen.ingestion.source import FetchedFiles, SourceRequest
 from evergreen.ingestion.sources import DATA_SUFFIXES, counts_as_data, describe_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _GLOB_MARK = re.compile(r"[*?\[]")
@@ -122,7 +123,7 @@ class BucketSource:
         if target.stat().st_size != listed.size:
             raise IngestionError(f"{self._bucket.uri}/{listed.name}: {target.stat().st_size:,} of {listed.size:,} bytes arrived. Run the step again.")
 
-    def _call(self, action, doing: str):  # type: ignore[no-untyped-def]  # returns what the action returns
+    def _call(self, action: Callable[[], Result], doing: str) -> Result:
         try:
             return with_retries(action, may_pass=self._bucket.may_pass, what=f"source {self._source_uri!r}: {doing}", policy=self._policy)
         except ObjectChangedError as error:
