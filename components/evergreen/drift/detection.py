@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evergreen.drift.accumulators import CategoryCounts
 from evergreen.drift.batches import Source
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from evergreen.drift.alibi_detectors import KernelDetector
     from evergreen.drift.config import DriftConfig, SecondDetector
     from evergreen.models import FittedModel
 
-KERNEL_DETECTORS = {"mmd": "MMDDrift", "lsdd": "LSDDDrift"}
+KERNEL_DETECTORS: dict[SecondDetector, KernelDetector] = {"mmd": "MMDDrift", "lsdd": "LSDDDrift"}
 
 NO_CHAMPION = DriftResult("no champion", "none", "There is no champion yet, so there is no reference to compare with.")
 
@@ -226,8 +227,8 @@ def _classify(
         from evergreen.drift.alibi_detectors import kernel_drift
 
         # The classifier above still says how large the change is, and where.
-        result.method, result.library = f"rank correlations and {KERNEL_DETECTORS[second]}", "alibi-detect"
-        detector: Any = second
+        detector = KERNEL_DETECTORS[second]
+        result.method, result.library = f"rank correlations and {detector}", "alibi-detect"
         result.p_value, result.distance = kernel_drift(before, now, detector=detector, categories=categories, significance=config.significance, seed=seed)
     if second == "alibi":
         from evergreen.drift.alibi_detectors import classifier_drift, tabular_drift
