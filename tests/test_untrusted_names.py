@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from evergreen.errors import StateError
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.source import SourceRequest, open_bucket_source
+from evergreen.ingestion.source import open_bucket_source
 from evergreen.ingestion.sql_source import SqlSource
 from evergreen.ingestion.window_history import WindowHistory
 from evergreen.object_store import LocalStore, open_bucket
@@ -28,6 +28,7 @@ from evergreen.submission.connection import connect
 from evergreen.submission.server_pipelines import equals, find_pipeline, require_pipeline
 from evergreen.trigger.events import Event
 from evergreen.trigger.launching import run_name
+from ingestion.conftest import ONE_DAY
 from submission.kfp_server import KfpServer
 
 HOSTILE = [
@@ -133,9 +134,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(names.filter(lambda name: name.lower() not in {"events", "other", "main.events", "main.other", ".events", ".other"}))
 def test_a_table_of_any_name_is_looked_up_and_never_run(database: Path, name: str) -> None:
     before = database.read_bytes()
-    request = SourceRequest(timestamp_column="time", excluded_columns=(), window_end=None, window_days=1, label_delay_days=0, now=0)
     with tempfile.TemporaryDirectory() as folder, pytest.raises(IngestionError):
-        SqlSource(f"sqlite:///{database}#{name}").fetch(request, Path(folder))
+        SqlSource(f"sqlite:///{database}#{name}").fetch(ONE_DAY, Path(folder))
     assert database.read_bytes() == before
 
 
