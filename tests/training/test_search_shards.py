@@ -47,16 +47,16 @@ class Steps:
 
     def planned(self, search: Any, *, shards: int = 3, **given: Any) -> list[int]:
         settings = {"estimator": TREE, "shards": shards, "search": search if isinstance(search, str) else json.dumps(search), **COLUMNS, **given}
-        numbers: list[int] = plan_search.python_func(training_data=self.data, plan=self.plan, **settings)  # type: ignore[attr-defined]  # a KFP component
+        numbers: list[int] = plan_search.python_func(training_data=self.data, plan=self.plan, **settings)
         return numbers
 
     def scored(self, shard: int, **given: Any) -> dsl.Artifact:
         scores = self.artifact(f"scores-{shard}")
-        score_candidates.python_func(training_data=self.data, plan=self.plan, candidate_scores=scores, shard=shard, **given)  # type: ignore[attr-defined]  # a KFP component
+        score_candidates.python_func(training_data=self.data, plan=self.plan, candidate_scores=scores, shard=shard, **given)
         return scores
 
     def chosen(self, scores: list[dsl.Artifact]) -> Any:
-        return json.loads(choose_candidate.python_func(plan=self.plan, candidate_scores=scores, trials=self.trials))  # type: ignore[attr-defined]  # a KFP component
+        return json.loads(choose_candidate.python_func(plan=self.plan, candidate_scores=scores, trials=self.trials))
 
     def listed(self) -> list[dict[str, Any]]:
         trials: list[dict[str, Any]] = json.loads(Path(self.trials.path).read_text(encoding="utf-8"))["trials"]
