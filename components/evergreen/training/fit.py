@@ -13,6 +13,7 @@ import pandas as pd
 from evergreen.columns import prepare_features, prepare_labels
 from evergreen.function_path import is_function_path
 from evergreen.threads import fitting_threads
+from evergreen.training.class_weights import weigh_classes
 from evergreen.training.custom_trainer import fit_custom
 from evergreen.training.errors import TrainingError
 from evergreen.training.preprocessing import build_pipeline, many_valued
@@ -75,7 +76,7 @@ def prepare_rows(
         return build_pipeline(features, estimator, target_encoded=encoded, target_type=target_type, seed=recipe.seed)
 
     settings = {} if weights is None else {"model__sample_weight": weights}
-    return PreparedRows(SearchRows(prepared, labels, settings, _groups(recipe, rows)), pipeline_with)
+    return PreparedRows(SearchRows(prepared, labels, settings, _groups(recipe, rows), classes), pipeline_with)
 
 
 def check_recipe(recipe: Recipe, *, weighted: bool) -> None:
@@ -130,6 +131,7 @@ def fit_recipe(
     chosen = replace(recipe, hyperparameters=found)
     searched = time.monotonic()
     pipeline = pipeline_with(build_estimator(chosen))
+    weigh_classes(pipeline, labels, classes)
     try:
         with warnings.catch_warnings():
             # What an estimator says about convergence is advice to whoever tunes it; the holdout decides.
