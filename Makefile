@@ -38,7 +38,7 @@ TORCH ?= torch==2.13.0+cpu
 NEURAL := safetensors "keras>=3.5,<4" "numpy<2" "ml-dtypes<0.6"
 
 test-neural: $(INSTALLED) ## Train PyTorch and Keras models (installs both)
-	@$(BIN)/python -c 'import keras, safetensors, torch' 2>/dev/null || $(BIN)/python -m pip install --quiet $(TORCH) $(NEURAL) || $(BIN)/python -m pip install --quiet torch $(NEURAL)
+	@KERAS_BACKEND=torch $(BIN)/python -c 'import keras, safetensors, torch' 2>/dev/null || $(BIN)/python -m pip install --quiet $(TORCH) $(NEURAL) || $(BIN)/python -m pip install --quiet torch $(NEURAL)
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/neural
 
 test-services: $(INSTALLED) ## Run the tests that need a browser or PostgreSQL (installs them, as root)

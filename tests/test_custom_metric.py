@@ -118,7 +118,7 @@ def test_resamples_on_which_it_is_not_defined_are_left_out(named: str) -> None:
 def test_what_cannot_be_found_is_named(named: str) -> None:
     with pytest.raises(ScoringError, match=r"metric 'no_such_module:f': module 'no_such_module' cannot be imported: .* install the package in the image"):
         resolve_metric("no_such_module:f", "classification")
-    with pytest.raises(ScoringError, match=rf"module '{named}' has no 'loss'. Write module:function"):
+    with pytest.raises(ScoringError, match=rf"module '{named}' has no function 'loss'. Write module:function"):
         resolve_metric(f"{named}:loss", "classification")
     with pytest.raises(ScoringError, match=rf"module '{named}' holds a int, not a function, as 'RATE'"):
         resolve_metric(f"{named}:RATE", "regression")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from evergreen.errors import StateError
-from evergreen.state import check_ledger_uri, check_tracking_uri, is_nothing, runs_in_a_pod
+from evergreen.state import check_ledger_uri, check_tracking_uri, is_nothing, runs_in_a_pod, without_password
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,22 @@ def in_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("value", "nothing"), [("", True), ("  ", True), ("none", True), (" None ", True), ("nonexistent", False), ("0", False)])
 def test_only_emptiness_and_the_word_none_stand_for_nothing(value: str, nothing: bool) -> None:
     assert is_nothing(value) is nothing
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://user:hunter2@mlflow:5000/x", "https://mlflow:5000/x"),
+        ("https://user:p@ss@mlflow:5000", "https://mlflow:5000"),
+        ("postgresql+psycopg://user@db/mlflow?sslmode=require", "postgresql+psycopg://db/mlflow?sslmode=require"),
+        ("http://mlflow:5000/a@b", "http://mlflow:5000/a@b"),
+        ("sqlite:////data/mlflow@home.db", "sqlite:////data/mlflow@home.db"),
+        ("http://user:hunter2@[no-address", "http://[no-address"),
+        ("none", "none"),
+    ],
+)
+def test_a_password_is_not_shown(uri: str, shown: str) -> None:
+    assert without_password(uri) == shown
 
 
 def test_a_pod_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import StateError
-from evergreen.ingestion.bucket_source import bucket_and_path
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.source import SourceRequest
+from evergreen.ingestion.source import open_bucket_source
 from evergreen.ingestion.sql_source import SqlSource
 from evergreen.ingestion.window_history import WindowHistory
 from evergreen.object_store import LocalStore, open_bucket
@@ -29,6 +28,7 @@ from evergreen.submission.connection import connect
 from evergreen.submission.server_pipelines import equals, find_pipeline, require_pipeline
 from evergreen.trigger.events import Event
 from evergreen.trigger.launching import run_name
+from ingestion.conftest import ONE_DAY
 from submission.kfp_server import KfpServer
 
 HOSTILE = [
@@ -100,7 +100,7 @@ def test_an_object_of_any_name_lies_inside_its_store_or_is_refused(name: str) ->
 def test_a_bucket_of_any_name_is_one_part_of_an_address_or_is_refused(name: str) -> None:
     bucket = name.partition("/")[0]
     plain = re.fullmatch(r"[A-Za-z0-9._-]+", bucket) is not None and ".." not in bucket
-    for open_it, error in ((open_bucket, StateError), (S3Store, StateError), (bucket_and_path, IngestionError)):
+    for open_it, error in ((open_bucket, StateError), (S3Store, StateError), (open_bucket_source, IngestionError)):
         uri = f"{'s3' if open_it is S3Store else 'gs'}://{name}"
         with patch.dict(os.environ, {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9", "AWS_DEFAULT_REGION": "us-east-1"}):
             try:
@@ -134,9 +134,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(names.filter(lambda name: name.lower() not in {"events", "other", "main.events", "main.other", ".events", ".other"}))
 def test_a_table_of_any_name_is_looked_up_and_never_run(database: Path, name: str) -> None:
     before = database.read_bytes()
-    request = SourceRequest(timestamp_column="time", excluded_columns=(), window_end=None, window_days=1, label_delay_days=0, now=0)
     with tempfile.TemporaryDirectory() as folder, pytest.raises(IngestionError):
-        SqlSource(f"sqlite:///{database}#{name}").fetch(request, Path(folder))
+        SqlSource(f"sqlite:///{database}#{name}").fetch(ONE_DAY, Path(folder))
     assert database.read_bytes() == before
 
 

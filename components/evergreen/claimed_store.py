@@ -15,6 +15,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from evergreen.errors import StateError
+from evergreen.state import DECIDED_BY_MLFLOW
 from evergreen.tracking import open_client, unusable_server
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from evergreen.object_store import ObjectStore
 
-PREFIX = "mlflow+"
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 CLAIM_PREFIX = "evergreen-claim-"
 CONTENT_TAG = "evergreen.content."
@@ -43,7 +43,7 @@ class ClaimedStore:
             StateError: The environment names no MLflow server.
         """
         self._inner = inner
-        self.uri = f"{PREFIX}{inner.uri}"
+        self.uri = f"{DECIDED_BY_MLFLOW}{inner.uri}"
         self._tracking_uri = os.environ.get(TRACKING_VARIABLE, "")
         if not self._tracking_uri:
             raise StateError(

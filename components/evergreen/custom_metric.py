@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from numbers import Real
 from typing import Any
 
 from evergreen.errors import EvergreenError
+from evergreen.function_path import import_function
 
 
 class CustomMetricError(EvergreenError):
@@ -53,11 +53,6 @@ class CustomScorer:
         return float(found)
 
 
-def is_custom(name: str) -> bool:
-    """Return whether a metric's name is that of a function, ``module:function``."""
-    return ":" in name
-
-
 def custom_scorer(path: str) -> CustomScorer:
     """Import a metric's function.
 
@@ -67,16 +62,4 @@ def custom_scorer(path: str) -> CustomScorer:
     Raises:
         CustomMetricError: The module cannot be imported, or it has no such function.
     """
-    module_name, _, name = path.partition(":")
-    try:
-        module = import_module(module_name)
-    # Importing runs the module's code, which may fail in any way.
-    except Exception as error:
-        raise CustomMetricError(
-            f"metric {path!r}: module {module_name!r} cannot be imported: {error}. Check the path, or install the package in the image."
-        ) from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        what = "has no" if function is None else f"holds a {type(function).__name__}, not a function, as"
-        raise CustomMetricError(f"metric {path!r}: module {module_name!r} {what} {name!r}. Write module:function.")
-    return CustomScorer(path, function)
+    return CustomScorer(path, import_function(path, thing="metric", error_class=CustomMetricError))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class FittedNetwork(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class FittedNetwork(ABC, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A network that is the last step of a scikit-learn pipeline, fitted already; the network itself, ``_made``, is not saved but made again."""
 
     packages: tuple[str, ...] = ()
@@ -45,9 +46,10 @@ class FittedNetwork(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         chosen: np.ndarray[Any, Any] = self.classes_[self.predict_proba(features).argmax(axis=1)]
         return chosen
 
+    @abstractmethod
     def predict_proba(self, features: Any) -> np.ndarray[Any, Any]:
         """Return the probability of each class, shape (rows, classes)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _outputs(self, features: Any) -> np.ndarray[Any, Any]:
-        raise NotImplementedError
+        """Return what the network gives for each row."""

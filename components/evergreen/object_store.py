@@ -8,14 +8,15 @@ has not, such as one that speaks S3's protocol and ignores If-None-Match, ``mlfl
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from evergreen.bucket_uri import bucket_and_path
 from evergreen.errors import StateError
+from evergreen.state import DECIDED_BY_MLFLOW
 
 
 class ObjectStore(Protocol):
@@ -49,10 +50,10 @@ def open_store(uri: str) -> ObjectStore:
     Raises:
         StateError: The scheme is not one of these.
     """
-    if uri.startswith("mlflow+"):
+    if uri.startswith(DECIDED_BY_MLFLOW):
         from evergreen.claimed_store import ClaimedStore
 
-        return ClaimedStore(open_store(uri.removeprefix("mlflow+")))
+        return ClaimedStore(open_store(uri.removeprefix(DECIDED_BY_MLFLOW)))
     if uri.startswith("gs://"):
         return GoogleCloudStore(uri)
     if uri.startswith("s3://"):
@@ -162,13 +163,15 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
-"""What Google and Amazon allow, capital letters of old buckets among it. Google's client puts the name into its addresses as it is."""
+def bucket_and_prefix(uri: str, scheme: str, purpose: str = "ledger URI") -> tuple[str, str]:
+    """Return the bucket's name of ``scheme://bucket/prefix`` and the prefix, with ``/`` at its end unless it is empty.
 
-
-def is_bucket_name(name: str) -> bool:
-    """Return whether a bucket may have this name; any other could make a request mean something else."""
-    return BUCKET_NAME.fullmatch(name) is not None and ".." not in name
+    Raises:
+        StateError: The bucket's name is missing, or no bucket can have it.
+    """
+    bucket, path = bucket_and_path(uri, scheme, thing=purpose, parameter="the URI", error_class=StateError)
+    prefix = path.strip("/")
+    return bucket, f"{prefix}/" if prefix else ""
 
 
 def open_bucket(uri: str, purpose: str = "ledger URI") -> tuple[Any, str]:
@@ -183,17 +186,13 @@ def open_bucket(uri: str, purpose: str = "ledger URI") -> tuple[Any, str]:
     from google.auth.exceptions import GoogleAuthError
     from google.cloud import storage
 
-    bucket, _, prefix = uri.removeprefix("gs://").partition("/")
-    if not bucket:
-        raise StateError(f"{purpose} {uri!r}: expected gs://bucket/prefix; the bucket's name is missing.")
-    if not is_bucket_name(bucket):
-        raise StateError(f"{purpose} {uri!r}: {bucket!r} is no bucket's name; expected letters, digits, '.', '-' and '_'. Correct the URI.")
+    bucket, prefix = bucket_and_prefix(uri, "gs", purpose)
     emulated = bool(os.environ.get("STORAGE_EMULATOR_HOST"))
     try:
         client = storage.Client(project="emulator", credentials=AnonymousCredentials()) if emulated else storage.Client()
     except GoogleAuthError as error:
         raise StateError(f"{purpose} {uri!r}: there are no credentials for Google Cloud Storage: {error}") from error
-    return client.bucket(bucket), f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+    return client.bucket(bucket), prefix
 
 
 @contextmanager
@@ -260,7 +259,7 @@ class GoogleCloudStore:
             listed = self._bucket.client.list_blobs(self._bucket, prefix=self._prefix + prefix)
             return sorted(blob.name.removeprefix(self._prefix) for blob in listed)
 
-    def _blob(self, name: str):  # type: ignore[no-untyped-def]  # google-cloud-storage ships no types
+    def _blob(self, name: str) -> Any:
         return self._bucket.blob(self._prefix + checked_name(name))
 
     def _errors(self) -> AbstractContextManager[None]:

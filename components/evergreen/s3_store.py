@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from evergreen.errors import StateError
-from evergreen.object_store import checked_name, is_bucket_name
+from evergreen.object_store import bucket_and_prefix, checked_name
+from evergreen.state import DECIDED_BY_MLFLOW
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
 CONFLICT, EXISTS, NOT_IMPLEMENTED = 409, 412, 501
@@ -24,12 +25,7 @@ class S3Store:
             StateError: The bucket's name is missing, boto3 is not installed, or a setting of AWS is wrong.
         """
         self.uri = uri.rstrip("/")
-        self._bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        if not self._bucket:
-            raise StateError(f"ledger URI {uri!r}: expected s3://bucket/prefix; the bucket's name is missing.")
-        if not is_bucket_name(self._bucket):
-            raise StateError(f"ledger URI {uri!r}: {self._bucket!r} is no bucket's name; expected letters, digits, '.', '-' and '_'. Correct the URI.")
+        self._bucket, self._prefix = bucket_and_prefix(uri, "s3")
         try:
             import boto3
             from botocore.config import Config
@@ -102,7 +98,7 @@ class S3Store:
     def _no_condition(self, reason: str) -> StateError:
         return StateError(
             f"ledger URI {self.uri!r}: this store does not create an object only if it is absent (If-None-Match): {reason}. "
-            f"Records could be overwritten. Write mlflow+{self.uri} and set MLFLOW_TRACKING_URI, so that MLflow decides, or use another store."
+            f"Records could be overwritten. Write {DECIDED_BY_MLFLOW}{self.uri} and set MLFLOW_TRACKING_URI, so that MLflow decides, or use another store."
         )
 
     @contextmanager

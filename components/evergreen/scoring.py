@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.custom_metric import CustomMetricError, custom_scorer, is_custom
+from evergreen.custom_metric import CustomMetricError, custom_scorer
 from evergreen.errors import EvergreenError
+from evergreen.function_path import is_function_path
 from evergreen.resampling import resample
 from evergreen.row_statistics import Statistics, row_statistics, score_once
 
@@ -149,7 +150,7 @@ def resolve_metric(name: str, task: str) -> Metric:
     if task not in DEFAULT_METRIC:
         raise ScoringError(f"task {task!r}: expected classification or regression.")
     resolved = DEFAULT_METRIC[task] if name.strip() == "auto" else name.strip()
-    if is_custom(resolved):
+    if is_function_path(resolved):
         try:
             return Metric(name=resolved, task=task, scorer=custom_scorer(resolved))
         except CustomMetricError as error:

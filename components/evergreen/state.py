@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from evergreen.errors import StateError
 
 NOTHING = "none"
 """The word that stands for "nothing" in parameters, because older KFP run forms refuse empty values."""
+
+DECIDED_BY_MLFLOW = "mlflow+"
+"""What stands before a ledger's URI when MLflow decides who writes a record, because the store cannot."""
 
 
 def is_nothing(value: str) -> bool:
@@ -19,6 +23,12 @@ def is_nothing(value: str) -> bool:
 def runs_in_a_pod() -> bool:
     """Return whether this process runs in a Kubernetes pod."""
     return "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+def without_password(uri: str) -> str:
+    """Return a server's address without the user and password that it may hold."""
+    # The host begins behind the last @ before a slash: a password may hold one, too. A URI that is none is shown as it is.
+    return re.sub(r"://[^/?#]*@", "://", uri)
 
 
 def check_ledger_uri(ledger_uri: str) -> str:
@@ -38,7 +48,7 @@ def check_ledger_uri(ledger_uri: str) -> str:
             f"state_ledger_uri is {ledger_uri!r}: expected the folder or bucket that holds the ledger, such as gs://my-bucket/evergreen. "
             "Fill in state_ledger_uri; only `evergreen run` has a local default."
         )
-    place = ledger_uri.removeprefix("mlflow+")
+    place = ledger_uri.removeprefix(DECIDED_BY_MLFLOW)
     if runs_in_a_pod() and not place.startswith(("gs://", "s3://")) and not Path(place.removeprefix("file://")).is_absolute():
         raise StateError(
             f"state_ledger_uri {ledger_uri!r} is a relative path: on a cluster each pod would keep a ledger of its own and lose it. "

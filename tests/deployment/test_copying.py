@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evergreen.cli import app
-from evergreen.deployment.copying import CopiedVersion, CopyRequest, Place, copy_version, without_password
+from evergreen.deployment.copying import CopiedVersion, CopyRequest, Place, copy_version
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.models import load_model
@@ -152,11 +152,6 @@ def test_a_registry_is_not_copied_onto_itself(here: World) -> None:
     with pytest.raises(DeploymentError, match=r"both registries are sqlite:.*; expected two. Name the other server"):
         copied(here, here)
     assert (here.state(), ledger_bytes(here)) == before
-
-
-def test_a_password_is_not_kept() -> None:
-    assert without_password("https://user:hunter2@mlflow:5000/x") == "https://mlflow:5000/x"
-    assert without_password("sqlite:////data/mlflow.db") == "sqlite:////data/mlflow.db"
 
 
 def test_the_command_says_what_it_did(here: World, there: World) -> None:

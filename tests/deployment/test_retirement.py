@@ -37,7 +37,8 @@ def five(world: World) -> World:
 
 
 def go(world: World, keep: int = 0, older_than: float = 0.0, *, apply: bool = True) -> Retirement:
-    return retire("rain", RetirementPolicy(keep, older_than), "registry", "Ada", world.tracking_uri, world.ledger_uri, apply=apply)
+    policy = RetirementPolicy(keep, older_than)
+    return retire("rain", policy, targets="registry", actor="Ada", tracking_uri=world.tracking_uri, ledger_uri=world.ledger_uri, apply=apply)
 
 
 def retired(result: Retirement) -> list[str]:

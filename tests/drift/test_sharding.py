@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,6 @@ from evergreen.drift.errors import DriftError
 from evergreen.drift.profile_file import read_profile, write_profile
 from evergreen.drift.sharding import merged, plan_for
 from evergreen.drift.sharding import profile_shard as profile_part
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 IGNORED = ["y", "t"]
 
@@ -141,11 +138,11 @@ def test_a_number_of_shards_that_cannot_be_is_named(tmp_path: Path, shards: int)
         run(plan_shards, tmp_path, reference_data=dsl.Dataset(uri=str(tmp_path / "r"), metadata={}), plan="plan", shards=shards)
 
 
-def run(component: Callable[..., Any], folder: Path, **given: Any) -> Any:
+def run(component: Any, folder: Path, **given: Any) -> Any:
     """Run a component; an output is given by its name."""
     outputs = {name: dsl.Artifact(name=name, uri=str(folder / value), metadata={}) for name, value in given.items() if isinstance(value, str)}
     columns = {} if component is merge_profiles else {"target_column": "y", "timestamp_column": "t"}
-    return component.python_func(**{**given, **outputs, **columns}), outputs  # type: ignore[attr-defined]  # a KFP component
+    return component.python_func(**{**given, **outputs, **columns}), outputs
 
 
 @pytest.mark.usefixtures("small_pieces")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from evergreen.ingestion.source import SourceRequest
 from evergreen.ingestion.windowing import IngestedWindow, ingest_window
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+ONE_DAY = SourceRequest(timestamp_column="time", excluded_columns=(), window_end=None, window_days=1, label_delay_days=0, now=0)
 
 
 def daily_table(days: int = 10, *, start: datetime = START, **columns: pa.Array) -> pa.Table:

@@ -23,7 +23,7 @@ from evergreen.ingestion.google_bucket import GoogleBucket
 from evergreen.ingestion.retrying import RetryPolicy, with_retries
 from evergreen.ingestion.s3_bucket import S3Bucket
 from evergreen.ingestion.windowing import ingest_window
-from ingestion.conftest import START, daily_table
+from ingestion.conftest import ONE_DAY, START, daily_table
 from ingestion.servers import Proxy, google_storage, simple_storage
 
 
@@ -119,7 +119,7 @@ def uri(cloud: Any, path: str) -> str:
 def fetch(cloud: Any, path: str, folder: Path, *, bucket: str = "", seconds: float = 5) -> list[bytes]:
     folder.mkdir(exist_ok=True)
     source = BucketSource(uri(cloud, path), cloud.bucket(bucket or cloud.name), path, RetryPolicy(total_seconds=seconds, first_pause_seconds=0.05))
-    fetched = source.fetch(None, folder)  # type: ignore[arg-type]  # a bucket's objects are fetched whole, whatever is asked
+    fetched = source.fetch(ONE_DAY, folder)
     source.check_unchanged(fetched)
     return [file.path.read_bytes() for file in fetched.files]
 

@@ -12,6 +12,7 @@ import pytest
 
 from evergreen.ingestion.dvc_source import TrackedPlace, parse_place
 from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.local_copy import local_copy
 from ingestion.conftest import daily_table
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ def test_a_file_is_read_in_its_revision_and_the_commit_recorded(commits: Any, in
         place = f"dvc+file://{repository.path}#data/one.parquet"
         assert [(item["uri"], item["version"]) for item in ingested.manifest.objects] == [(place, commit)]
         assert ingested.manifest.source_uri == f"dvc+file://{repository.path}{revision}#data/one.parquet"
+
+
+def test_a_command_reads_a_tracked_file_as_it_lies_there(commits: Any) -> None:
+    repository, _ = commits
+    with local_copy(f"dvc+file://{repository.path}@v1#data/one.parquet") as path:
+        assert pq.read_table(path).equals(daily_table(3))
+    assert not path.exists()
 
 
 def test_a_folder_is_read_with_the_columns_of_its_folders_names(commits: Any, ingest: Callable[..., Any]) -> None:

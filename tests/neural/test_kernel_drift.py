@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,9 @@ import pytest
 
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
+
+if TYPE_CHECKING:
+    from evergreen.drift.config import Detectors
 
 
 def frame(rows: int, seed: int, *, correlated: bool = False, shift: float = 0.0) -> pd.DataFrame:
@@ -26,15 +29,15 @@ def frame(rows: int, seed: int, *, correlated: bool = False, shift: float = 0.0)
     )
 
 
-def together(folder: Path, detectors: str, current: pd.DataFrame) -> Any:
+def together(folder: Path, detectors: Detectors, current: pd.DataFrame) -> Any:
     frame(3000, 1).to_parquet(folder / "reference")
     current.to_parquet(folder / "current")
-    config = DriftConfig(detectors=detectors)  # type: ignore[arg-type]  # each of the two names
+    config = DriftConfig(detectors=detectors)
     return detect(folder / "reference", folder / "current", config=config).result.together
 
 
 @pytest.mark.parametrize(("detectors", "method"), [("profile,mmd", "MMDDrift"), ("profile,lsdd", "LSDDDrift")])
-def test_a_relation_that_changed_is_found_and_equal_data_is_quiet(tmp_path: Path, detectors: str, method: str) -> None:
+def test_a_relation_that_changed_is_found_and_equal_data_is_quiet(tmp_path: Path, detectors: Detectors, method: str) -> None:
     changed = together(tmp_path, detectors, frame(3000, 2, correlated=True))
     assert (changed.verdict, changed.library) == ("drift", "alibi-detect")
     assert changed.method == f"rank correlations and {method}"

@@ -47,16 +47,16 @@ class Steps:
 
     def planned(self, search: Any, *, shards: int = 3, **given: Any) -> list[int]:
         settings = {"estimator": TREE, "shards": shards, "search": search if isinstance(search, str) else json.dumps(search), **COLUMNS, **given}
-        numbers: list[int] = plan_search.python_func(training_data=self.data, plan=self.plan, **settings)  # type: ignore[attr-defined]  # a KFP component
+        numbers: list[int] = plan_search.python_func(training_data=self.data, plan=self.plan, **settings)
         return numbers
 
     def scored(self, shard: int, **given: Any) -> dsl.Artifact:
         scores = self.artifact(f"scores-{shard}")
-        score_candidates.python_func(training_data=self.data, plan=self.plan, candidate_scores=scores, shard=shard, **given)  # type: ignore[attr-defined]  # a KFP component
+        score_candidates.python_func(training_data=self.data, plan=self.plan, candidate_scores=scores, shard=shard, **given)
         return scores
 
     def chosen(self, scores: list[dsl.Artifact]) -> Any:
-        return json.loads(choose_candidate.python_func(plan=self.plan, candidate_scores=scores, trials=self.trials))  # type: ignore[attr-defined]  # a KFP component
+        return json.loads(choose_candidate.python_func(plan=self.plan, candidate_scores=scores, trials=self.trials))
 
     def listed(self) -> list[dict[str, Any]]:
         trials: list[dict[str, Any]] = json.loads(Path(self.trials.path).read_text(encoding="utf-8"))["trials"]
@@ -89,6 +89,7 @@ def scored_in_one_step(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, 
         {"search": SEARCH, "hyperparameters": '{"min_samples_leaf": 2}'},
         # All values: the whole grid; equal scores abound, and the first of them counts.
         {"search": {"n_iter": 50, "space": {"max_depth": [1.0, 2, 3], "splitter": ["best", "best"]}, "splits": "stratified"}, "seed": 3},
+        {"search": {"n_iter": 3, "space": {"class_weight": [None, "balanced", {"0": 1, "1": 9}]}, "splits": "stratified"}},
         {"search": {**SEARCH, "n_iter": 4}, "policy_config": "training: {recency_half_life_days: 20, sample_rows: 200}", "holdout_share": 0.3},
         {"search": {"n_iter": 5, "space": {"max_iter": [5, 10], "learning_rate": {"low": 0.01, "high": 1, "log": True}}}, "estimator": "auto"},
     ],
@@ -151,7 +152,7 @@ def test_a_shard_that_was_killed_goes_on_where_it_stood(steps: Steps, tracking_u
         ({**SEARCH, "method": "optuna"}, {}, "method 'optuna': what it tries next depends on the scores before"),
         ({**SEARCH, "patience": 2}, {}, "patience 2: it counts candidates one after another.* Leave it out"),
         ("none", {}, "training_search none: there is nothing to divide among parallel steps. Write a search such as"),
-        ("{n_iter: 2, space: {class_weight: [{0: 1.0, 1: 2.0}]}}", {}, r"the candidate .*would reach a parallel step as .* JSON has no such values"),
+        ("{n_iter: 2, space: {min_impurity_decrease: [.inf]}}", {}, r"the candidate .*would reach a parallel step as .* JSON has no such values"),
         (SEARCH, {"shards": 0}, "shards 0: expected 1 to 500 parts"),
         (SEARCH, {"shards": 501}, "shards 501: expected 1 to 500 parts"),
         (SEARCH, {"estimator": "my_package:train"}, r"a trainer of your own \(my_package:train\) searches itself"),

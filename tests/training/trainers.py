@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+RATE = 0.5
+
 
 def logistic(features: Any, labels: Any, *, hyperparameters: dict[str, Any], seed: int, task: str, sample_weight: Any = None) -> Any:
     assert task == "classification"

@@ -110,8 +110,15 @@ def retire(  # noqa: PLR0917  # every option of a command is a parameter
     from evergreen.local_run import LocalHome
 
     local = LocalHome(home)
-    state = (tracking_uri or local.tracking_uri, ledger_uri or local.ledger_uri)
-    result = archive(model, RetirementPolicy(keep, older_than), targets, person(), *state, apply=apply)
+    result = archive(
+        model,
+        RetirementPolicy(keep, older_than),
+        targets=targets,
+        actor=person(),
+        tracking_uri=tracking_uri or local.tracking_uri,
+        ledger_uri=ledger_uri or local.ledger_uri,
+        apply=apply,
+    )
     if as_json:
         typer.echo(json.dumps(asdict(result), ensure_ascii=False))
         return

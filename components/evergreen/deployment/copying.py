@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.published_model import manifest_of_files
@@ -22,7 +21,7 @@ from evergreen.registry.ledger import Entry, Ledger
 from evergreen.registry.record import PROMOTION, LedgerRecord
 from evergreen.registry.semantic_version import SEMANTIC_VERSION, next_semantic_version
 from evergreen.registry.versions import CHALLENGER_TAG, ModelRegistry
-from evergreen.state import is_nothing
+from evergreen.state import is_nothing, without_password
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,9 +224,3 @@ class _Copy:
 def _content(files: Path) -> tuple[int, str]:
     manifest = manifest_of_files(files, model_name="", version="")
     return len(manifest.files), manifest.digest
-
-
-def without_password(uri: str) -> str:
-    """Return a server's address without the user and password that it may hold."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri

@@ -85,9 +85,7 @@ class Retirement:
     ledger_record: int | None = None
 
 
-def retire(  # noqa: PLR0917  # what is to be done, by whom and where
-    model_name: str, policy: RetirementPolicy, targets: str, actor: str, tracking_uri: str, ledger_uri: str, *, apply: bool
-) -> Retirement:
+def retire(model_name: str, policy: RetirementPolicy, *, targets: str, actor: str, tracking_uri: str, ledger_uri: str, apply: bool) -> Retirement:
     """Archive the versions that a policy lets go.
 
     Args:
@@ -116,7 +114,7 @@ def retire(  # noqa: PLR0917  # what is to be done, by whom and where
     verdicts = judge(registry.all_versions(), records, policy, alias=registry.alias_version())
     result = Retirement(model_name, apply, verdicts)
     if apply:
-        result.ledger_record = _archive(registry, ledger, records, verdicts, policy, targets, actor)
+        result.ledger_record = _archive(registry, ledger, records, verdicts, policy=policy, targets=targets, actor=actor)
     return result
 
 
@@ -154,8 +152,8 @@ def judge(versions: list[ModelVersion], records: list[LedgerRecord], policy: Ret
     return verdicts
 
 
-def _archive(  # noqa: PLR0917  # the parts of `retire`
-    registry: ModelRegistry, ledger: Ledger, records: list[LedgerRecord], verdicts: list[Verdict], policy: RetirementPolicy, targets: str, actor: str
+def _archive(
+    registry: ModelRegistry, ledger: Ledger, records: list[LedgerRecord], verdicts: list[Verdict], *, policy: RetirementPolicy, targets: str, actor: str
 ) -> int | None:
     opened = open_targets(targets_named(targets, ledger), registry)
     going = [verdict.version for verdict in verdicts if verdict.retire]

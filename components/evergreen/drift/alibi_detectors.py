@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from evergreen.drift.classifier_test import FOLDS, new_classifier, usable_columns
 
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Any
 
     from numpy.typing import NDArray
 
+KernelDetector = Literal["MMDDrift", "LSDDDrift"]
 KERNEL_ROWS = 1000
 PERMUTATIONS = 500
 """The smallest p-value that permutations can give is 1 / 501, well below the default significance of 0.01."""
@@ -49,7 +50,7 @@ def classifier_drift(reference: NDArray[np.float64], current: NDArray[np.float64
 
 
 def kernel_drift(
-    reference: NDArray[np.float64], current: NDArray[np.float64], *, detector: Literal["mmd", "lsdd"], categories: list[bool], significance: float, seed: int
+    reference: NDArray[np.float64], current: NDArray[np.float64], *, detector: KernelDetector, categories: list[bool], significance: float, seed: int
 ) -> tuple[float, float]:
     """Return the p-value and the distance of ``MMDDrift`` (Gretton et al., 2012) or ``LSDDDrift`` (Bu et al., 2016) by permutations, with PyTorch.
 
@@ -59,7 +60,7 @@ def kernel_drift(
     Args:
         reference: Rows, shape (n, k); NaN for missing. At most 1,000 of them are taken, for the cost grows with their square.
         current: Rows, shape (m, k); likewise.
-        detector: Which of the two.
+        detector: Which of the two, by alibi-detect's name.
         categories: Whether each feature is a category.
         significance: The p-value below which alibi-detect itself would alarm.
         seed: Seed of everything random.
@@ -71,10 +72,7 @@ def kernel_drift(
     # The caller's own random state is left as it is.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        detectors = _detectors()
-        made = (detectors.MMDDrift if detector == "mmd" else detectors.LSDDDrift)(
-            before, backend="pytorch", p_val=significance, n_permutations=PERMUTATIONS, device="cpu"
-        )
+        made = getattr(_detectors(), detector)(before, backend="pytorch", p_val=significance, n_permutations=PERMUTATIONS, device="cpu")
         data = made.predict(now)["data"]
     return float(data["p_val"]), float(data["distance"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evergreen.artifacts import is_parquet
 from evergreen.drift.errors import DriftError
@@ -123,7 +123,7 @@ class Source:
             raise KeyError(f"it has no column {missing[0]!r}")
         yield from opened.iter_batches(batch_size=BATCH_ROWS, row_groups=row_groups, columns=columns)
 
-    def _opened(self, file: Path, texts: list[str]):  # type: ignore[no-untyped-def]  # pyarrow ships no types
+    def _opened(self, file: Path, texts: list[str]) -> Any:
         import pyarrow.parquet as pq
 
         # Without pre-buffering and with a small buffer even one giant row group is read piece by piece.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evergreen.drift.accumulators import CategoryCounts
 from evergreen.drift.batches import Source
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from evergreen.drift.alibi_detectors import KernelDetector
     from evergreen.drift.config import DriftConfig, SecondDetector
     from evergreen.models import FittedModel
 
-KERNEL_DETECTORS = {"mmd": "MMDDrift", "lsdd": "LSDDDrift"}
+KERNEL_DETECTORS: dict[SecondDetector, KernelDetector] = {"mmd": "MMDDrift", "lsdd": "LSDDDrift"}
 
 NO_CHAMPION = DriftResult("no champion", "none", "There is no champion yet, so there is no reference to compare with.")
 
@@ -200,7 +204,15 @@ def look_together(reference: DatasetProfile, current: DatasetProfile, config: Dr
     return result
 
 
-def _classify(result: TogetherResult, reference: DatasetProfile, matrices, config: DriftConfig, *, second: SecondDetector, seed: int) -> None:  # type: ignore[no-untyped-def]  # numpy arrays, which this module does not import
+def _classify(
+    result: TogetherResult,
+    reference: DatasetProfile,
+    matrices: tuple[NDArray[np.float64], NDArray[np.float64]],
+    config: DriftConfig,
+    *,
+    second: SecondDetector,
+    seed: int,
+) -> None:
     from evergreen.drift.classifier_test import TOP_FEATURES, balanced_rows, classifier_test
 
     before, now = balanced_rows(*matrices, seed=seed)
@@ -215,8 +227,8 @@ def _classify(result: TogetherResult, reference: DatasetProfile, matrices, confi
         from evergreen.drift.alibi_detectors import kernel_drift
 
         # The classifier above still says how large the change is, and where.
-        result.method, result.library = f"rank correlations and {KERNEL_DETECTORS[second]}", "alibi-detect"
-        detector: Any = second
+        detector = KERNEL_DETECTORS[second]
+        result.method, result.library = f"rank correlations and {detector}", "alibi-detect"
         result.p_value, result.distance = kernel_drift(before, now, detector=detector, categories=categories, significance=config.significance, seed=seed)
     if second == "alibi":
         from evergreen.drift.alibi_detectors import classifier_drift, tabular_drift

@@ -50,8 +50,7 @@ def _worst(model: FittedModel, rows: pd.DataFrame, usual: Any, way: str, names: 
         spoiled = rows.assign(**{name: _spoil(rows[name], way, model.description.features[name])})
         try:
             said = model.predict(spoiled)
-        # Whatever an estimator raises here, a served model would raise too: that is the finding.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  # whatever an estimator raises here, a served model would raise too: that is the finding
             return Check(f"stress: {way}", "failed", f"With {way} in {name!r} the model breaks: {type(error).__name__}: {str(error)[:200]}")
         if model.description.task == "regression" and not np.isfinite(said).all():
             return Check(f"stress: {way}", "failed", f"With {way} in {name!r} the model predicts numbers that are not finite.")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.hive_partitions import with_hive_partitions
 from evergreen.ingestion.progress import reported_progress
-from evergreen.ingestion.retrying import RetryPolicy, with_retries
+from evergreen.ingestion.retrying import Result, RetryPolicy, with_retries
 from evergreen.ingestion.source import FetchedFiles, SourceRequest
 from evergreen.ingestion.sources import DATA_SUFFIXES, counts_as_data, describe_file
-from evergreen.object_store import is_bucket_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _GLOB_MARK = re.compile(r"[*?\[]")
@@ -123,7 +123,7 @@ class BucketSource:
         if target.stat().st_size != listed.size:
             raise IngestionError(f"{self._bucket.uri}/{listed.name}: {target.stat().st_size:,} of {listed.size:,} bytes arrived. Run the step again.")
 
-    def _call(self, action, doing: str):  # type: ignore[no-untyped-def]  # returns what the action returns
+    def _call(self, action: Callable[[], Result], doing: str) -> Result:
         try:
             return with_retries(action, may_pass=self._bucket.may_pass, what=f"source {self._source_uri!r}: {doing}", policy=self._policy)
         except ObjectChangedError as error:
@@ -139,22 +139,6 @@ class BucketSource:
             f"source {self._source_uri!r}: {uri} was replaced or deleted while it was being read; expected objects that stay as they are. "
             "Run the step again; write changed rows under a new name."
         )
-
-
-def bucket_and_path(source_uri: str) -> tuple[str, str]:
-    """Return the two parts of a URI such as ``gs://bucket/path``.
-
-    Raises:
-        IngestionError: There is no bucket's name, or no bucket can have it.
-    """
-    bucket, _, path = source_uri.partition("://")[2].partition("/")
-    if not bucket:
-        raise IngestionError(
-            f"source {source_uri!r}: the bucket's name is missing; expected {source_uri.partition('://')[0]}://bucket/path. Correct source_uri."
-        )
-    if not is_bucket_name(bucket):
-        raise IngestionError(f"source {source_uri!r}: {bucket!r} is no bucket's name; expected letters, digits, '.', '-' and '_'. Correct source_uri.")
-    return bucket, path
 
 
 def glob_pattern(glob: str) -> re.Pattern[str]:

@@ -68,8 +68,16 @@ class DvcSource:
         """
         self._place, self._shown = parse_place(source_uri), without_password(source_uri)
 
-    def fetch(self, request: SourceRequest | None, folder: Path) -> FetchedFiles:  # noqa: ARG002  # a tracked file is fetched whole
+    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # a tracked file is fetched whole
         """Download the files; see :class:`evergreen.ingestion.source.Source`."""
+        return self.download(folder)
+
+    def download(self, folder: Path) -> FetchedFiles:
+        """Download the files, whatever rows they hold.
+
+        Raises:
+            IngestionError: There are none, or they cannot be read.
+        """
         with self._opened(folder / "dvc") as tracked:
             names = self._names(tracked)
             target = folder / "data"

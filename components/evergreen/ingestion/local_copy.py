@@ -49,7 +49,7 @@ def _files(data: str, scheme: str, folder: Path) -> list[Path]:
     if scheme.startswith("dvc+"):
         from evergreen.ingestion.dvc_source import DvcSource
 
-        return [file.path for file in DvcSource(data).fetch(None, folder).files]
+        return [file.path for file in DvcSource(data).download(folder).files]
     raise IngestionError(
         f"data {data!r}: expected a file, a folder or a glob, here or at gs://, s3:// or dvc+https://. Of a stream or a table, ingest a window first, "
         "and give its file."

@@ -131,10 +131,12 @@ def open_bucket_source(source_uri: str) -> BucketSource:
     Raises:
         IngestionError: There is no bucket's name, no credentials, or the library is not installed.
     """
-    from evergreen.ingestion.bucket_source import BucketSource, bucket_and_path
+    from evergreen.bucket_uri import bucket_and_path
+    from evergreen.ingestion.bucket_source import BucketSource
 
-    bucket, path = bucket_and_path(source_uri)
-    if source_uri.lower().startswith("gs://"):
+    scheme = source_uri.partition("://")[0]
+    bucket, path = bucket_and_path(source_uri, scheme, thing="source", parameter="source_uri", error_class=IngestionError)
+    if scheme.lower() == "gs":
         from evergreen.ingestion.google_bucket import GoogleBucket
 
         return BucketSource(source_uri, GoogleBucket(bucket), path)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evergreen.custom_metric import is_custom
+from evergreen.function_path import is_function_path
 
 FEWEST_CALIBRATION_ROWS = 100
 SMALLEST = 1e-6
@@ -52,7 +52,7 @@ def why_unavailable(*, task: str, metric: str, classes: int, probabilities: bool
     obstacles = (
         (task != "classification", "a regression model says no probabilities; its errors can only be known from labels"),
         (not probabilities, "the model gives no probabilities"),
-        (is_custom(metric), f"{metric} is a function of your own, which may look at more than labels and probabilities"),
+        (is_function_path(metric), f"{metric} is a function of your own, which may look at more than labels and probabilities"),
         (classes > 2 and metric not in TOP_CLASS_METRICS, f"for {classes} classes only {TOP_CLASS_METRICS[0]} can be estimated, not {metric}"),
         (curve is None, "the champion's baseline holds no calibration; a version that is promoted from now on does"),
         (total < FEWEST_CALIBRATION_ROWS, f"whether the model is calibrated was seen on {total} rows only; {FEWEST_CALIBRATION_ROWS} are needed"),

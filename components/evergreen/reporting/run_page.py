@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from evergreen.reporting.page import Link, Section, Table, Tone, format_number, render_page
 from evergreen.run_log import plain
+from evergreen.state import without_password
 
 if TYPE_CHECKING:
     from evergreen.reporting.summary import RunSummary
@@ -64,11 +64,6 @@ def verdict_of(summary: RunSummary) -> str:
         "rolled back": "Rolled back: a former version serves again.",
         "compared": "Compared: the policies were replayed, and nothing was changed.",
     }[summary.outcome]
-
-
-def without_password(uri: str) -> str:
-    """Return a URI without user and password."""
-    return re.sub(r"://[^/@]*@", "://", uri)
 
 
 def _decision_words(decision: str) -> str:

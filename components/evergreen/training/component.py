@@ -38,7 +38,7 @@ def train_model(
         tracking_uri: The MLflow server's address.
         task: auto, classification or regression.
         estimator: Import path of a scikit-learn estimator's class, or module:function of a trainer; auto is histogram gradient boosting.
-        hyperparameters: JSON object of the estimator's hyperparameters.
+        hyperparameters: JSON object of the estimator's hyperparameters; class_weight names classes by their text, as in {"0": 1, "1": 5}.
         search: none, or JSON or YAML (in line, or where it lies) such as {"n_iter": 10, "space": {"max_depth": [3, 6]}}; further entries are
             method (random, halving or optuna), splits (time, stratified or group), group_column, folds, seconds, patience and warm_start.
         seed: Seed of everything random.

@@ -22,26 +22,19 @@ again when the model is loaded, is trusted by that name (``EVERGREEN_TRUSTED_TYP
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.function_path import import_function
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from evergreen.training.recipe import Recipe
 
 TRIED_ROWS = 5
-
-
-def is_custom(estimator: str) -> bool:
-    """Return whether an estimator's name is that of a trainer, ``module:function``."""
-    return ":" in estimator
 
 
 def fit_custom(recipe: Recipe, pipeline: Any, prepared: pd.DataFrame, labels: np.ndarray[Any, Any], *, weights: np.ndarray[Any, Any] | None) -> Any:
@@ -57,7 +50,7 @@ def fit_custom(recipe: Recipe, pipeline: Any, prepared: pd.DataFrame, labels: np
     Raises:
         TrainingError: There is no such function, it failed, or what it returned is no model for the task.
     """
-    trainer = _import_trainer(recipe.estimator)
+    trainer = import_function(recipe.estimator, thing="trainer", error_class=TrainingError)
     features = pipeline.named_steps["preprocessing"].fit_transform(prepared, labels)
     settings = {} if weights is None else {"sample_weight": weights}
     try:
@@ -75,21 +68,6 @@ def fit_custom(recipe: Recipe, pipeline: Any, prepared: pd.DataFrame, labels: np
             "Let its class derive from sklearn.base.BaseEstimator, and have a fit."
         ) from error
     return pipeline
-
-
-def _import_trainer(path: str) -> Callable[..., Any]:
-    module_name, _, name = path.partition(":")
-    try:
-        module = import_module(module_name)
-    except (ImportError, ValueError) as error:
-        raise TrainingError(
-            f"trainer {path!r}: module {module_name!r} cannot be imported: {error}. Check the path, or install the package in the image."
-        ) from error
-    trainer = getattr(module, name, None)
-    if not callable(trainer):
-        raise TrainingError(f"trainer {path!r}: module {module_name!r} has no function {name!r}. Write module:function.")
-    found: Callable[..., Any] = trainer
-    return found
 
 
 def _check_model(model: Any, recipe: Recipe, features: Any, labels: np.ndarray[Any, Any]) -> None:

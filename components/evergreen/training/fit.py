@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from evergreen.columns import prepare_features, prepare_labels
+from evergreen.function_path import is_function_path
 from evergreen.threads import fitting_threads
-from evergreen.training.custom_trainer import fit_custom, is_custom
+from evergreen.training.class_weights import weigh_classes
+from evergreen.training.custom_trainer import fit_custom
 from evergreen.training.errors import TrainingError
 from evergreen.training.preprocessing import build_pipeline, many_valued
 from evergreen.training.recipe import Recipe, build_estimator
@@ -74,7 +76,7 @@ def prepare_rows(
         return build_pipeline(features, estimator, target_encoded=encoded, target_type=target_type, seed=recipe.seed)
 
     settings = {} if weights is None else {"model__sample_weight": weights}
-    return PreparedRows(SearchRows(prepared, labels, settings, _groups(recipe, rows)), pipeline_with)
+    return PreparedRows(SearchRows(prepared, labels, settings, _groups(recipe, rows), classes), pipeline_with)
 
 
 def check_recipe(recipe: Recipe, *, weighted: bool) -> None:
@@ -83,7 +85,7 @@ def check_recipe(recipe: Recipe, *, weighted: bool) -> None:
     Raises:
         TrainingError: It does not, or it is a trainer of the user's own that is to be searched.
     """
-    if is_custom(recipe.estimator):
+    if is_function_path(recipe.estimator):
         if recipe.search:
             raise TrainingError(f"training_search: a trainer of your own ({recipe.estimator}) searches itself. Set training_search to none.")
         return
@@ -121,7 +123,7 @@ def fit_recipe(
     prepared, labels, settings, pipeline_with = made.rows.features, made.rows.labels, made.rows.fit_settings, made.pipeline_with
     check_recipe(recipe, weighted=weights is not None)
     prepared_at = time.monotonic()
-    if is_custom(recipe.estimator):
+    if is_function_path(recipe.estimator):
         pipeline = fit_custom(recipe, pipeline_with("passthrough"), prepared, labels, weights=weights)
         return Fit(pipeline=pipeline, recipe=recipe, durations={"prepare": _since(started, prepared_at), "fit": _since(prepared_at)})
     with fitting_threads(*prepared.shape):
@@ -129,6 +131,7 @@ def fit_recipe(
     chosen = replace(recipe, hyperparameters=found)
     searched = time.monotonic()
     pipeline = pipeline_with(build_estimator(chosen))
+    weigh_classes(pipeline, labels, classes)
     try:
         with warnings.catch_warnings():
             # What an estimator says about convergence is advice to whoever tunes it; the holdout decides.

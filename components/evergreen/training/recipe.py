@@ -69,7 +69,10 @@ def parse_hyperparameters(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise TrainingError(f'training_hyperparameters {text[:200]!r}: is not JSON: {error}. Write an object such as {{"max_iter": 200}}.') from error
+        raise TrainingError(
+            f'training_hyperparameters {text[:200]!r}: is not JSON: {error}. Write an object such as {{"max_iter": 200}}, with every key in double quotes: '
+            'a class that is a number, too, as in {"class_weight": {"0": 1, "1": 5}}.'
+        ) from error
     if not isinstance(content, dict):
         raise TrainingError(
             f'training_hyperparameters {text[:200]!r}: expected a JSON object, found {type(content).__name__}. Write one such as {{"max_iter": 200}}.'

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.run_log import plain
 from evergreen.scoring import DEFAULT_METRIC
 from evergreen.training.candidates import Trial, trials_of
+from evergreen.training.class_weights import weigh_classes
 from evergreen.training.errors import TrainingError
 from evergreen.training.recipe import Recipe, check_names, whole_where_needed
 from evergreen.training.search_settings import SearchSettings, ValueRange
@@ -37,18 +38,21 @@ class SearchRows:
         labels: One label a row.
         fit_settings: Passed to the pipeline's ``fit``; arrays with one value a row.
         groups: Group of each row, or None.
+        classes: All classes, those that no row here is of among them; empty for regression.
     """
 
     features: pd.DataFrame
     labels: np.ndarray[Any, Any]
     fit_settings: dict[str, Any] = field(default_factory=dict)
     groups: np.ndarray[Any, Any] | None = None
+    classes: Sequence[Any] = ()
 
     def newest(self, share: float) -> SearchRows:
         """Return the newest share of the rows."""
         rows = slice(int(len(self.labels) * (1 - share)), None)
         settings = {name: values[rows] for name, values in self.fit_settings.items()}
-        return SearchRows(self.features.iloc[rows], self.labels[rows], settings, None if self.groups is None else self.groups[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, features=self.features.iloc[rows], labels=self.labels[rows], fit_settings=settings, groups=groups)
 
 
 def search_hyperparameters(pipeline: Any, recipe: Recipe, rows: SearchRows, *, memory: SearchMemory | None = None) -> dict[str, Any]:
@@ -112,7 +116,9 @@ def searched_space(settings: SearchSettings, estimator: Any, path: str) -> dict[
 
 def nothing_fitted(settings: SearchSettings, rows: int, trouble: str) -> TrainingError:
     """Return the error that says that no candidate of a search could be fitted, and why."""
-    return TrainingError(f"training_search: no candidate could be fitted on {settings.folds} folds of {rows} rows: {trouble[:500]}. Correct the space.")
+    return TrainingError(
+        f"training_search: no candidate could be fitted on {settings.folds} folds of {rows} rows: {trouble[:500].rstrip('.')}. Correct the space."
+    )
 
 
 @dataclass(frozen=True)
@@ -193,6 +199,7 @@ class _Search:
                 warnings.simplefilter("ignore")
                 for fitted, judged in self._folds(rows):
                     model = clone(self.pipeline).set_params(**{f"{STEP}{name}": value for name, value in trial.hyperparameters.items()})
+                    weigh_classes(model, rows.labels[fitted], rows.classes)
                     model.fit(rows.features.iloc[fitted], rows.labels[fitted], **{name: values[fitted] for name, values in rows.fit_settings.items()})
                     scores.append(float(scorer(model, rows.features.iloc[judged], rows.labels[judged])))
         except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evergreen.settings import read_settings
 from evergreen.state import is_nothing
+from evergreen.training.class_weights import with_text_keys
 from evergreen.training.errors import TrainingError
 
 MOST_CANDIDATES = 500
@@ -81,7 +82,7 @@ def parse_search(text: str) -> dict[str, Any]:
     """Read a search: ``none``, or JSON or YAML in line or at a path or URI, such as ``{"n_iter": 10, "space": {"max_depth": [3, 6]}}``.
 
     Returns:
-        The entries of `SearchSettings` that were given, as plain values; empty when there is no search.
+        The entries of `SearchSettings` that were given, as JSON would hold them, keys of mappings as text; empty when there is no search.
 
     Raises:
         TrainingError: The text is no such object; the message names each wrong entry.
@@ -90,4 +91,5 @@ def parse_search(text: str) -> dict[str, Any]:
         return {}
     if text.strip() == "default":
         raise TrainingError("training_search 'default': a search has no default. Write none, or an object such as {n_iter: 10, space: {max_depth: [3, 6]}}.")
-    return read_settings(text, SearchSettings, parameter="training_search", error=TrainingError).model_dump(exclude_unset=True)
+    given: dict[str, Any] = with_text_keys(read_settings(text, SearchSettings, parameter="training_search", error=TrainingError).model_dump(exclude_unset=True))
+    return given
