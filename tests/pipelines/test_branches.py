@@ -146,6 +146,7 @@ def test_a_window_that_is_profiled_in_shards_drifts_as_it_does_in_one_step(lapto
     }
     sharded = run_locally(pipeline, arguments_for(pipeline, given), laptop.home, lambda _: None)
     assert not sharded.failure, sharded.log_file.read_text()[-3000:]
+    assert next(record.outcome for record in sharded.records if record.step_name == "record_run") == "drift measured"
     details = [next(record.details for record in run.records if record.step_name == "detect_drift") for run in (single, sharded)]
     assert details[1]["verdict"] == details[0]["verdict"]
     assert details[1]["rows"] == details[0]["rows"]

@@ -136,20 +136,20 @@ def test_a_challenger_learns_from_all_rows_since_performance_changed(result: dic
     assert decide(replace(forced, baseline={"present": False}), Policy()).training_since == ""
 
 
-def test_a_champion_is_too_old_after_twice_the_time_that_it_learned_from() -> None:
-    young, old = (decide(evidence(HOLDS, end=f"{end}T00:00:00Z"), Policy()) for end in ("2021-12-30", "2021-12-31"))
+def test_a_champion_is_too_old_after_three_times_the_time_that_it_learned_from() -> None:
+    young, old = (decide(evidence(HOLDS, end=f"{end}T00:00:00Z"), Policy()) for end in ("2022-12-30", "2022-12-31"))
     assert (young.rule, old.rule) == ("all_quiet", "model_age")
     assert old.champion_stale
-    assert "a champion that learned from so long a time is retrained from 730 days on." in old.reasons[0]
-    tried = PastDecision("2021-12-31T00:00:00Z", "retrain", rule="model_age")
-    again = [decide(evidence(HOLDS, tried, end=f"{end}T00:00:00Z"), Policy()).rule for end in ("2023-12-31", "2025-12-29", "2025-12-30")]
+    assert "a champion that learned from so long a time is retrained from 1,095 days on." in old.reasons[0]
+    tried = PastDecision("2022-12-31T00:00:00Z", "retrain", rule="model_age")
+    again = [decide(evidence(HOLDS, tried, end=f"{end}T00:00:00Z"), Policy()).rule for end in ("2025-12-31", "2028-12-28", "2028-12-29")]
     assert again == ["all_quiet", "all_quiet", "model_age"], "twice as long after a challenger that did not pass"
 
 
 def test_the_shorter_age_counts_and_an_unknown_one_does_not() -> None:
     given = evidence(HOLDS, end="2020-03-01T00:00:00Z")
     assert model_age(given, maximum_days=30, maximum_spans=2).threshold == 30
-    assert model_age(given, maximum_days=1000, maximum_spans=2).threshold == 730
+    assert model_age(given, maximum_days=2000, maximum_spans=3).threshold == 1095
     assert model_age(given, maximum_days=None, maximum_spans=None).verdict == "quiet"
     for unknown in ({"fit_start": None}, {"fit_start": BASELINE["fit_end"]}):
         assert model_age(evidence(HOLDS, end="2090-01-01T00:00:00Z", **unknown), maximum_days=None, maximum_spans=2).verdict == "quiet"
@@ -159,7 +159,7 @@ def test_the_shorter_age_counts_and_an_unknown_one_does_not() -> None:
     ("given", "stale"),
     [
         (evidence(performance(0.7)), True),
-        (evidence(HOLDS, end="2022-06-01T00:00:00Z"), True),
+        (evidence(HOLDS, end="2023-06-01T00:00:00Z"), True),
         (evidence(HOLDS, recovered(11)), True),
         (replace(evidence(HOLDS), mode="force"), False),
         (replace(evidence(performance(0.7)), mode="force"), True),

@@ -40,6 +40,11 @@ DEPLOYED = step("deploy_model", "promoted", second=20, details={"outcome": "prom
         ([LOADED, step("train_challenger", state="failed", error="TrainingError: no rows")], "failed", "3"),
         ([LOADED, RETRAIN, PASSED, DEPLOYED, step("later", state="failed", error="X: y")], "failed", "4"),
         ([LOADED, step("train_challenger", state="running")], "failed", "3"),
+        ([LOADED, step("choose_candidate"), step("train_challenger")], "searched", "3"),
+        ([LOADED, step("choose_candidate")], "failed", "3"),
+        ([LOADED, step("merge_profiles"), step("detect_drift", "drift")], "drift measured", "3"),
+        ([LOADED, step("merge_profiles")], "failed", "3"),
+        ([step("roll_back_model")], "rolled back", "none"),
         ([], "failed", "none"),
     ],
 )

@@ -221,6 +221,7 @@ def test_the_pipeline_fans_out_and_trains_with_the_best(
     finished = run_locally(pipeline, arguments_for(pipeline, given), LocalHome(home), lambda _: None)
     assert not finished.failure, finished.log_file.read_text()[-3000:]
     details = {record.step_name: record.details for record in finished.records}
+    assert next(record.outcome for record in finished.records if record.step_name == "record_run") == "searched"
     (ingested,) = (home / "artifacts").rglob("dataset")
     _, artifacts = run_training(read_frame(ingested), estimator=TREE, search=search)
     found = read_description(artifacts["model"].path).hyperparameters

@@ -74,8 +74,8 @@ class Policy(_Strict):
         triggers: The triggers that may cause a retraining; the others are still shown.
         retrain_on_drift_severity: Smallest severity of drift that retrains while performance cannot be told.
         maximum_model_age_days: Age of the champion's newest training row at which it is retrained; None is never.
-        maximum_model_age_spans: The same age, in lengths of the time that the champion learned from: at 2 a champion fitted on one year is retrained
-            after two more, when three years can teach. None is never; with both, the shorter one counts.
+        maximum_model_age_spans: The same age, in lengths of the time that the champion learned from: at 3 a champion fitted on one year is retrained
+            after three more, when four years can teach. None is never; with both, the shorter one counts.
         minimum_new_rows: From so many rows since the champion was fitted on it is retrained; None is never.
         follow_up_windows: For so many windows after a promotion that answered degraded performance it is retrained again whenever the rows from
             after the change have doubled: in the 1st, 2nd, 4th, ... window.
@@ -102,7 +102,7 @@ class Policy(_Strict):
     triggers: tuple[TriggerName, ...] = get_args(TriggerName)
     retrain_on_drift_severity: Literal["slight", "moderate", "severe"] = "severe"
     maximum_model_age_days: Days | None = None
-    maximum_model_age_spans: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 2.0
+    maximum_model_age_spans: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 3.0
     minimum_new_rows: Annotated[int, Field(ge=1)] | None = None
     follow_up_windows: Annotated[int, Field(ge=0)] = 4
     training_window: Literal["since_change", "fixed"] = "since_change"

@@ -63,6 +63,8 @@ def verdict_of(summary: RunSummary) -> str:
         "rejected": f"Rejected: the challenger did not pass. {champion}",
         "rolled back": "Rolled back: a former version serves again.",
         "compared": "Compared: the policies were replayed, and nothing was changed.",
+        "searched": f"Searched: hyperparameters were chosen and a challenger was trained with them. {champion}",
+        "drift measured": f"Drift measured, and nothing was changed. {champion}",
     }[summary.outcome]
 
 

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     from evergreen.run_log import StepRecord
 
 DEPLOYED = ("promoted", "already champion", "waiting for approval", "dry run")
-LAST_STEPS = {"roll_back_model": "rolled back", "report_backtest": "compared"}
-"""What other pipelines than the retraining loop come to, by their last step."""
 """Outcomes that deploy_model may report."""
 
-OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected", *LAST_STEPS.values())
+OTHER_PIPELINES = {
+    ("roll_back_model",): "rolled back",
+    ("report_backtest",): "compared",
+    ("choose_candidate", "train_challenger"): "searched",
+    ("merge_profiles", "detect_drift"): "drift measured",
+}
+"""What other pipelines than the retraining loop come to, by the steps that such a run has when it is through."""
+
+OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected", *OTHER_PIPELINES.values())
 
 
 @dataclass
@@ -137,8 +143,8 @@ def _reached(steps: dict[str, StepRecord]) -> str:
     deployment, evaluation, decision = (steps.get(name) for name in ("deploy_model", "evaluate_challenger", "decide_retraining"))
     if deployment:
         return deployment.outcome if deployment.outcome in DEPLOYED else ""
-    for name, reached in LAST_STEPS.items():
-        if name in steps:
+    for names, reached in OTHER_PIPELINES.items():
+        if all(name in steps for name in names):
             return reached
     if "reject_challenger" in steps or (evaluation and evaluation.outcome == "reject"):
         return "rejected"
