@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.artifacts import PRESENT
 from evergreen.models import read_description
 from evergreen.reporting.page import Section, Table, Tone, format_cell, render_page
+from evergreen.version import installed_version
 
 if TYPE_CHECKING:
     from evergreen.artifacts import ModelDescription
@@ -108,9 +109,7 @@ def _limits(evaluation: Evaluation, description: ModelDescription) -> list[str]:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that a model's predictions depend on."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("kfp-evergreen", "numpy", "pandas", "scikit-learn", "skops")}
+    return {name: installed_version(name) for name in ("kfp-evergreen", "numpy", "pandas", "scikit-learn", "skops")}
 
 
 def _markdown(title: str, verdict: str, sections: list[Section]) -> str:
