@@ -107,6 +107,9 @@ def event_times(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
     """
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}. Name the column that holds the event time.")
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        in_utc: pd.Series[pd.Timestamp] = column.dt.tz_convert("UTC")
+        return in_utc
     try:
         try:
             # Texts with and without fractions of a second may stand in one column, as clients write them.

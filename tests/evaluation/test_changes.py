@@ -124,3 +124,22 @@ def test_a_failed_check_stands_on_top(make_model: Callable[..., Any], make_event
     ours, theirs = (make_model(name, make_events(days=60, seed=seed), fit_end=CUT) for name, seed in (("ours", 2), ("theirs", 4)))
     _, page, _ = compared(ours, theirs, holdout, "gate: {calibration_error: 0.9, stress_change: 0.0001}")
     assert page.index("stress: missing values: failed") < page.index("calibration: passed")
+
+
+def test_an_estimator_without_predict_proba(make_model: Callable[..., Any], make_events: Callable[..., pd.DataFrame], holdout: pd.DataFrame) -> None:
+    ours, theirs = (
+        make_model(name, make_events(days=120, seed=2), fit_end=CUT, estimator=f"sklearn.{name}") for name in ("svm.LinearSVC", "dummy.DummyClassifier")
+    )
+    evaluation, page, _ = compared(ours, theirs, holdout)
+    assert (evaluation.verdict, evaluation.conclusion) == ("promote", "better")
+    assert "neg_log_loss" not in evaluation.scores
+    assert "<h2>Confusion matrix</h2>" in page
+    assert "<h2>Calibration</h2>" not in page
+    limited, _, _ = compared(ours, theirs, holdout, "gate: {calibration_error: 0.1}")
+    assert (limited.verdict, limited.conclusion) == ("reject", "cannot tell")
+    assert limited.reasons[0] == "The challenger gives no probabilities, so that its calibration is not known."
+    loaded = [load_model(artifact.path) for artifact in (ours, theirs)]
+    rows = comparison_rows(holdout, loaded)
+    evaluation, _ = compare_models(*loaded, rows, metric="roc_auc", settings=settings(), champion_version="3")
+    assert (evaluation.verdict, evaluation.conclusion) == ("reject", "cannot tell")
+    assert "metric 'roc_auc': not defined on these 400 rows for classification" in evaluation.reasons[0]

@@ -138,7 +138,8 @@ def feature_kinds(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
 
 
 def _kind(column: pd.Series[Any]) -> str:
-    if column.isna().all():
+    # The first value mostly answers it; looking for gaps in a long text column costs more than all else here.
+    if pd.isna(column.iloc[:1]).all() and column.isna().all():
         raise TrainingError(
             f"feature {column.name!r}: holds no value in any of {len(column)} rows. Repair it at the source or add it to data_excluded_columns."
         )
