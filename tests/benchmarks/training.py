@@ -97,8 +97,8 @@ def main() -> int:
     os.environ.pop("MLFLOW_RUN_ID", None)
     automatic = estimator_path("auto", "classification")
     forest = "sklearn.ensemble.RandomForestClassifier"
-    settings = {"n_estimators": 50, "n_jobs": 2}
-    cases = [("auto (it stops early)", automatic, "{}", {}), ("random forest, 50 trees", forest, json.dumps(settings), settings)]
+    settings = {"n_estimators": 20, "n_jobs": 2}
+    cases = [("auto (it stops early)", automatic, "{}", {}), ("random forest, 20 trees", forest, json.dumps(settings), settings)]
     fine = True
     with tempfile.TemporaryDirectory() as name:
         folder, frame = Path(name), make_rows()
