@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -89,19 +88,14 @@ def train_challenger(
     identifier = job.challenger_id
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, identifier, model.path)
-    # A fit seldom keeps every processor busy: what needs nothing of it is done meanwhile.
-    with ThreadPoolExecutor(max_workers=1) as meanwhile:
-        written = meanwhile.submit(_write_holdout, holdout_data, held_out, start=start, end=rows.window_end)
-        if logged is not None:
-            written.result()
-            return _reuse(logged, model, rows)
-        features = feature_kinds(to_fit, rows.feature_names)
-        looked = meanwhile.submit(look_at_rows, to_fit, held_out, target_column=target_column, features=features, classes=classes)
-        memory = SearchMemory(tracking, identifier) if recipe.search else None
-        fit, description = fit_before(start, rows, recipe, classes=classes, identifier=identifier, features=features, memory=memory)
-        written.result()
+    _write_holdout(holdout_data, held_out, start=start, end=rows.window_end)
+    if logged is not None:
+        return _reuse(logged, model, rows)
+    memory = SearchMemory(tracking, identifier) if recipe.search else None
+    fit, description = fit_before(start, rows, recipe, classes=classes, identifier=identifier, memory=memory)
+    found = look_at_rows(to_fit, held_out, target_column=target_column, features=description.features, classes=classes)
     described = replace(description, training_data_uri=str(training_data.uri))
-    return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=looked.result(), data=training_data)
+    return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=training_data)
 
 
 def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> Trained:
@@ -144,7 +138,6 @@ def fit_before(
     *,
     classes: list[Any],
     identifier: str,
-    features: dict[str, str] | None = None,
     memory: SearchMemory | None = None,
 ) -> tuple[Fit, ModelDescription]:
     """Fit a recipe on the rows before the holdout, and measure on the holdout what the model leans on.
@@ -155,15 +148,13 @@ def fit_before(
         recipe: How the model is made.
         classes: The classes; empty for regression.
         identifier: The challenger's id.
-        features: Kind of each feature; found out when None.
         memory: Where a search keeps its scores.
 
     Raises:
         TrainingError: The rows or the recipe do not allow it.
     """
     to_fit, held_out = rows.parted(start)
-    if features is None:
-        features = feature_kinds(to_fit, rows.feature_names)
+    features = feature_kinds(to_fit, rows.feature_names)
     weights = row_weights(recipe, rows.times.iloc[: len(to_fit)])
     fit = fit_recipe(recipe, to_fit, target_column=rows.target_column, features=features, classes=classes, weights=weights, memory=memory)
     importances = measure_importances(fit, held_out, target_column=rows.target_column, features=features, classes=classes)
