@@ -151,7 +151,7 @@ def test_the_short_way_for_regression(name: str) -> None:
 
 
 def score_on(statistics: Statistics, draw: np.ndarray, rows: int) -> float:
-    counts = np.bincount(draw, minlength=rows).astype(float)
+    counts = np.bincount(draw, minlength=rows)
     if isinstance(statistics, CellStatistics):
         cells = np.bincount(statistics.codes[draw], minlength=statistics.classes**2).reshape(1, statistics.classes, -1).astype(float)
         return float(statistics.finish(cells)[0])

@@ -28,7 +28,7 @@ def prepare_features(frame: pd.DataFrame, features: Mapping[str, str]) -> pd.Dat
 
     Returns:
         One row a row. Numbers, booleans (0 and 1) and dates (days since 1970-01-01, UTC) are float64, and NaN when missing
-        or infinite; categories are text, and None when missing.
+        or infinite; categories are text, and None when missing. Columns may share their memory with the given rows: do not change them in place.
 
     Raises:
         ArtifactError: A column is absent, or holds values that are not of its kind.
@@ -39,7 +39,7 @@ def prepare_features(frame: pd.DataFrame, features: Mapping[str, str]) -> pd.Dat
             f"columns {', '.join(missing)}: absent; the table has {', '.join(map(str, frame.columns))}. Add the columns the model was fitted on."
         )
     prepared = {name: _prepare(frame[name], kind) for name, kind in features.items()}
-    return pd.DataFrame(prepared, index=frame.index, columns=list(features))
+    return pd.DataFrame(prepared, index=frame.index, columns=list(features), copy=False)
 
 
 def _prepare(column: pd.Series[Any], kind: str) -> Any:
@@ -59,7 +59,9 @@ def _prepare(column: pd.Series[Any], kind: str) -> Any:
         raise ArtifactError(
             f"column {column.name!r}: holds {column.dtype} values where the model expects a {kind}: {error}. Give it the type it had at training."
         ) from error
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    # Fresh memory costs more than looking: what is finite already is handed on as it is.
+    finite = np.isfinite(numbers)
+    return numbers if finite.all() else np.where(finite, numbers, np.nan)
 
 
 def _category_text(value: Any) -> str:
@@ -105,6 +107,9 @@ def event_times(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
     """
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}. Name the column that holds the event time.")
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        in_utc: pd.Series[pd.Timestamp] = column.dt.tz_convert("UTC")
+        return in_utc
     try:
         try:
             # Texts with and without fractions of a second may stand in one column, as clients write them.

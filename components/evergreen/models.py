@@ -7,6 +7,7 @@ from the model's directory, so an attacker who writes the model writes the list.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.artifacts import ModelDescription, read_json, write_json
 from evergreen.errors import EvergreenError
 from evergreen.threads import fitting_threads
+from evergreen.version import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -162,30 +164,48 @@ def save_model(
     from evergreen.columns import prepare_features
     from evergreen.recorded_predictions import record_predictions, write_record
 
-    try:
-        found = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
-    except Exception as error:
-        raise ModelError(f"model {description.estimator}: skops cannot save it: {error}. Use an estimator defined in an installed package.") from error
-    check_trust(f"model {description.estimator}", found)
+    directory = Path(path)
+    if directory.is_file() or (directory.is_dir() and any(directory.iterdir())):
+        raise ModelError(f"model directory {path}: is in use. Name one that does not exist yet.")
     check_parts(pipeline)
-    stored = replace(description, trusted_types=[name for name in found if name not in REVIEWED_TYPES])
     try:
+        # MLflow dumps the pipeline and reads it back, trusting only these: a dump of our own, to look at first, would cost as much again.
         mlflow.sklearn.save_model(
             pipeline,
             str(path),
             serialization_format="skops",
-            skops_trusted_types=found,
-            signature=_signature(stored),
+            skops_trusted_types=[*REVIEWED_TYPES, *user_trusted_types()],
+            signature=_signature(description),
             mlflow_model=mlflow_model,
-            input_example=None if rows is None else prepare_features(rows.head(EXAMPLE_ROWS), stored.features),
-            pip_requirements=_requirements(stored.estimator, pipeline),
+            input_example=None if rows is None else prepare_features(rows.head(EXAMPLE_ROWS), description.features),
+            pip_requirements=_requirements(description.estimator, pipeline),
         )
     except MlflowException as error:
-        raise ModelError(f"model directory {path}: MLflow cannot write it: {error}.") from error
-    write_json(Path(path) / DESCRIPTION_FILE, stored)
+        raise _unsaved(directory, description.estimator, error) from error
+    found = skops.io.get_untrusted_types(file=directory / MODEL_FILE) if user_trusted_types() else []
+    stored = replace(description, trusted_types=[name for name in found if name not in REVIEWED_TYPES])
+    write_json(directory / DESCRIPTION_FILE, stored)
     if rows is not None:
         write_record(path, record_predictions(FittedModel(pipeline, stored), rows))
     return stored
+
+
+def _unsaved(directory: Path, estimator: str, error: Exception) -> ModelError:
+    """Take away what was written of a model that MLflow refused, and return the error that says why."""
+    import shutil
+
+    import skops.io
+
+    found: list[str] = []
+    # There is a file when it could be written and not be read back.
+    with contextlib.suppress(Exception):
+        found = skops.io.get_untrusted_types(file=directory / MODEL_FILE)
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        check_trust(f"model {estimator}", found)
+    except ModelError as untrusted:
+        return untrusted
+    return ModelError(f"model {estimator}: skops cannot save it: {error.__cause__ or error}. Use an estimator defined in an installed package.")
 
 
 def load_model(path: str | Path, *, trusted_types: Iterable[str] = ()) -> FittedModel:
@@ -304,7 +324,7 @@ def _signature(description: ModelDescription) -> Any:
 
 def _requirements(estimator: str, pipeline: Any) -> list[str]:
     """Return pinned packages that serve the model. Named here because MLflow's own inference loads the model in a second process."""
-    from importlib.metadata import packages_distributions, version
+    from importlib.metadata import packages_distributions
 
     packages = {"mlflow", "scikit-learn", "skops", "numpy", "pandas"}
     if needed := getattr(_last_step(pipeline), "packages", ()):
@@ -312,4 +332,4 @@ def _requirements(estimator: str, pipeline: Any) -> list[str]:
     # Finding a package's distribution looks through all that is installed: only for estimators from elsewhere.
     if not estimator.startswith("sklearn."):
         packages.update(packages_distributions().get(estimator.partition(":")[0].split(".", maxsplit=1)[0], [])[:1])
-    return sorted(f"{name}=={version(name)}" for name in packages)
+    return sorted(f"{name}=={installed_version(name)}" for name in packages)

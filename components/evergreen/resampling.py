@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from evergreen.row_statistics import CellStatistics, MeanStatistics, RankStatistics, Statistics, auc_of_counts
+from evergreen.threads import one_thread
 
 Array = np.ndarray[Any, Any]
 
 CELLS_IN_MEMORY = 2_000_000
+ROWS_WORTH_THREADS = 20_000
+MOST_WORKERS = 4
 
 
 def resample(models: Sequence[Sequence[Statistics]], *, rows: int, resamples: int, seed: int) -> list[list[Array]]:
@@ -68,33 +73,45 @@ def _membership(codes: Array, cells: int) -> Array:
 
 
 def _resample_rows(models: list[list[Any]], scores: list[list[Array]], rows: int, seed: int) -> None:
-    columns = [np.concatenate([item.columns for item in model if isinstance(item, MeanStatistics)] or [np.empty((rows, 0))], axis=1) for model in models]
-    together = np.concatenate(columns, axis=1)
-    start = 0
-    for counts in _drawn_counts(rows, len(scores[0][0]), seed):
-        stop = start + len(counts)
-        means = counts @ together / rows
+    """Draw rows and count them, once for all models and metrics."""
+    means_of = [item.columns for model in models for item in model if isinstance(item, MeanStatistics)]
+    columns = np.concatenate([*means_of, np.empty((rows, 0))], axis=1)
+
+    def fill(batch: tuple[int, int], own_seed: np.random.SeedSequence) -> None:
+        start, stop = batch
+        counts = _drawn_counts(rows, stop - start, own_seed)
+        means = counts.astype(np.float64) @ columns / rows if columns.shape[1] else np.empty((len(counts), 0))
         offset = 0
         for model, target in zip(models, scores, strict=True):
-            for statistics, values in zip(model, target, strict=True):
-                if isinstance(statistics, RankStatistics):
-                    values[start:stop] = auc_of_counts(statistics, counts)
+            for item, values in zip(model, target, strict=True):
+                if isinstance(item, RankStatistics):
+                    values[start:stop] = auc_of_counts(item, counts)
                 else:
-                    width = statistics.columns.shape[1]
-                    values[start:stop] = statistics.finish(means[:, offset : offset + width])
+                    width = item.columns.shape[1]
+                    values[start:stop] = item.finish(means[:, offset : offset + width])
                     offset += width
-        start = stop
+
+    batches = list(_batches(len(scores[0][0]), rows))
+    # A seed for each batch: the draws are the same, whichever thread takes a batch.
+    seeds = np.random.SeedSequence(seed).spawn(len(batches))
+    # NumPy lets go of the interpreter while it works on long arrays; BLAS would bring threads of its own to each of ours.
+    with one_thread(), ThreadPoolExecutor(max_workers=_workers(rows)) as pool:
+        for _ in pool.map(fill, batches, seeds):
+            pass
 
 
-def _drawn_counts(rows: int, resamples: int, seed: int) -> Iterator[Array]:
-    """Yield how often each row was drawn, in batches of shape (draws, rows)."""
-    generator = np.random.default_rng(seed)
-    for start, stop in _batches(resamples, rows):
-        draws = stop - start
-        counts = np.empty((draws, rows))
-        for index in range(draws):
-            counts[index] = np.bincount(generator.integers(0, rows, size=rows, dtype=np.int32), minlength=rows)
-        yield counts
+def _drawn_counts(rows: int, draws: int, seed: np.random.SeedSequence) -> Array:
+    """Return how often each row was drawn, shape (draws, rows)."""
+    # Numbers of eight bytes: counting others copies them first, and takes three times as long. Drawn at once and counted in their own place: memory that is
+    # given back and asked for again at each draw takes longer than the counting.
+    counts: Array = np.random.default_rng(seed).integers(0, rows, size=(draws, rows))
+    for drawn in counts:
+        drawn[:] = np.bincount(drawn, minlength=rows)
+    return counts
+
+
+def _workers(rows: int) -> int:
+    return min(MOST_WORKERS, os.cpu_count() or 1) if rows >= ROWS_WORTH_THREADS else 1
 
 
 def _batches(count: int, width: int) -> Iterator[tuple[int, int]]:

@@ -1,11 +1,18 @@
 """What training costs beside the fit itself, on 200,000 rows with 30 columns.
 
-Run it with ``python tests/benchmarks/training.py``; some five minutes, or one with ``--only auto``. The share is taken within each
-training: the seconds of the whole step, from the Parquet file to the model that is saved and logged to MLflow, over the seconds of the fit inside it,
-so that a busy machine slows both. The same fit by scikit-learn alone is shown beside it. Imports and MLflow's database come before the clock.
+Run it with ``python tests/benchmarks/training.py``; some five minutes, or one with ``--only auto``. The whole step, from the Parquet file to the model
+that is saved and logged to MLflow, is compared with scikit-learn alone: the same pipeline fitted on the same rows, already in memory and prepared,
+with as many threads as scikit-learn takes by itself; they sleep while they wait, as in the images. Both take turns, and medians are compared. What the
+step adds to the fit inside it is shown as well, for on a busy machine two fits of the same rows differ by more than the bar. Imports and MLflow's database
+come before the clock.
 """
 
 from __future__ import annotations
+
+# ruff: noqa: E402  # the threads' settings come before the first numeric library, as in the images and in `evergreen run`
+from evergreen.threads import wait_passively
+
+wait_passively()
 
 import argparse
 import json
@@ -27,7 +34,7 @@ from evergreen.training.preprocessing import build_pipeline
 from evergreen.training.recipe import Recipe, build_estimator, estimator_path
 from evergreen.training.training_rows import feature_kinds
 
-ROWS, NUMBERS, TURNS, BAR = 200_000, 28, 3, 0.10
+ROWS, NUMBERS, TURNS, BAR = 200_000, 28, 5, 0.10
 HOLDOUT_SHARE = 0.2
 
 
@@ -90,8 +97,8 @@ def main() -> int:
     os.environ.pop("MLFLOW_RUN_ID", None)
     automatic = estimator_path("auto", "classification")
     forest = "sklearn.ensemble.RandomForestClassifier"
-    settings = {"n_estimators": 50, "n_jobs": 2}
-    cases = [("auto (it stops early)", automatic, "{}", {}), ("random forest, 50 trees", forest, json.dumps(settings), settings)]
+    settings = {"n_estimators": 20, "n_jobs": 2}
+    cases = [("auto (it stops early)", automatic, "{}", {}), ("random forest, 20 trees", forest, json.dumps(settings), settings)]
     fine = True
     with tempfile.TemporaryDirectory() as name:
         folder, frame = Path(name), make_rows()
@@ -105,11 +112,10 @@ def main() -> int:
                 seconds, phases = train(folder, folder / "rows.parquet", f"{turn}-{len(given)}", path, text)
                 whole.append(seconds)
                 fits.append(phases["fit"])
-            added = statistics.median(seconds / fit - 1 for seconds, fit in zip(whole, fits, strict=True))
-            times = (
-                f"training {statistics.median(whole):.2f} s, the fit in it {statistics.median(fits):.2f} s, scikit-learn alone {statistics.median(alone):.2f} s"
-            )
-            print(f"{title}: {times}: {added:+.1%} (bar {BAR:+.0%})", flush=True)
+            added = statistics.median(whole) / statistics.median(alone) - 1
+            inside = statistics.median(seconds - fit for seconds, fit in zip(whole, fits, strict=True))
+            times = f"training {statistics.median(whole):.2f} s, scikit-learn alone {statistics.median(alone):.2f} s: {added:+.1%} (bar {BAR:+.0%})"
+            print(f"{title}: {times}; beside the fit in it {inside:.2f} s, {inside / statistics.median(fits):.1%} of that fit", flush=True)
             fine &= added <= BAR
     print("The bar holds." if fine else "The bar is missed.")
     return 0 if fine else 1

@@ -87,7 +87,7 @@ def test_numbers_are_cut_at_quartiles_and_the_interval_is_corrected(check: Calla
     four = check("slices: [{column: temperature}]", theirs=always_right).slices
     assert [item.rows for item in four] == [150, 150, 150, 150]
     member = four[0].name
-    bounds = member.removeprefix("temperature = (").removesuffix("]").split(", ")
+    bounds = member.removeprefix("temperature ").split(" to ")
     alone = check(f"slices: [{{where: temperature > {bounds[0]} and temperature <= {bounds[1]}}}]", theirs=always_right).slices[0]
     assert alone.rows == pytest.approx(150, abs=2)
     assert four[0].upper is not None

@@ -216,6 +216,20 @@ def test_duplicates_constants_and_one_sided_classes_are_named(make_events: Calla
     assert "the holdout lacks classes that the rows to fit on have: 3" in found
 
 
+def test_duplicates_are_found_where_values_are_missing_and_where_there_is_no_fraction(make_events: Callable[..., pd.DataFrame]) -> None:
+    frame = make_events(days=100)
+    frame.loc[200:229, [*FEATURES, "rain"]] = frame.loc[0:29, [*FEATURES, "rain"]].to_numpy()
+    frame = frame.astype({"temperature": float, "pressure": float, "humidity": float, "rain": int})
+    frame.loc[[*range(10), *range(200, 210), 390], "temperature"] = np.nan
+    assert "30 of 200 holdout rows (15.0%) also stand among the rows to fit on" in look(frame, FEATURES)
+    # The same fraction twice is no duplicate as long as another column differs.
+    frame.loc[200:229, "city"] = "Atlantis"
+    assert "also stand among" not in look(frame, FEATURES)
+    whole = pd.DataFrame({"count": range(400), "word": "a", "rain": [0, 1] * 200})
+    whole.loc[300:302, "count"] = [0, 2, 3]
+    assert "1 of 200 holdout rows (0.5%) also stand among" in look(whole, {"count": "number", "word": "category"})
+
+
 def test_what_looks_wrong_and_what_it_takes_to_do_it_again_are_logged(
     run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], tracking_uri: str, tmp_path: Path
 ) -> None:

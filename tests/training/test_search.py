@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +22,6 @@ from evergreen.training.search_settings import SearchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
 TREE = "sklearn.tree.DecisionTreeClassifier"
@@ -169,6 +171,41 @@ def test_a_killed_search_goes_on_where_it_stood(  # noqa: PLR0917 - pytest passe
     searches = [run for run in runs if run.info.run_name.startswith("search-")]
     assert [run.info.status for run in searches] == ["FINISHED"]
     assert len([name for name in searches[0].data.metrics if name.startswith("search.")]) >= 1
+
+
+def test_a_search_whose_process_is_killed_ends_as_one_that_was_left_alone(
+    run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], capfd: pytest.CaptureFixture[str], *, tracking_uri: str, tmp_path: Path
+) -> None:
+    frame = xor_events(make_events)
+    space = {"n_estimators": list(range(20, 140, 10)), "max_depth": [1, 4]}
+    forest = {"estimator": "sklearn.ensemble.RandomForestClassifier", "search": json.dumps({"n_iter": 8, "space": space})}
+    columns = {"target_column": "rain", "timestamp_column": "time", "model_name": tmp_path.name, "tracking_uri": tracking_uri}
+    frame.to_parquet(tmp_path / "m.parquet", index=False)
+    settings = json.dumps({"folder": str(tmp_path), **columns, **forest})
+    program = [sys.executable, str(Path(__file__).with_name("killed_search.py")), settings]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        seen = []
+        for line in process.stderr:
+            seen += [line.strip()] if line.startswith("search: candidate ") else []
+            if len(seen) == 3:
+                process.kill()
+                break
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed-model").exists()
+    capfd.readouterr()
+    _, artifacts = run_training(frame, **forest)
+    after = lines(capfd)
+    known = [line.endswith(", known from an earlier attempt") for line in after]
+    # The killed process may have scored another one before the signal came.
+    assert 3 <= sum(known) < 8
+    assert known == sorted(known, reverse=True)
+    assert [line.removesuffix(", known from an earlier attempt") for line in after[:3]] == seen
+    _, alone = run_training(frame, name="alone", model_name=f"{tmp_path.name}-alone", **forest)
+    assert [line.removesuffix(", known from an earlier attempt") for line in after] == lines(capfd)
+    found, expected = (read_description(made["model"].path) for made in (artifacts, alone))
+    assert found.hyperparameters == expected.hyperparameters
+    assert found.challenger_id == expected.challenger_id
 
 
 def test_the_champions_hyperparameters_come_first(

@@ -23,6 +23,12 @@ class Check:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def gravest_first(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return checks, as plain values, with those on top that the reader has to act on."""
+    gravity = {"failed": 0, "cannot tell": 1}
+    return sorted(checks, key=lambda check: gravity.get(check["verdict"], len(gravity)))
+
+
 def within(name: str, value: float, limit: float | None, *, what: str, unit: str = "", details: dict[str, Any] | None = None) -> Check:
     """Return the check of a number against the most it may be; without a limit it is only measured.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import read_frame
 from evergreen.errors import ArtifactError
+from evergreen.evaluation.changes import describe_changes
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.gate import GateSettings, Ruling, missed_floors, rule_against_champion, rule_without_champion
 from evergreen.evaluation.gate_checks import apply_checks, run_checks
@@ -110,6 +111,7 @@ def compare_models(
         reasons=[],
         holdout_window={"start": rows.start, "end": rows.end},
         importances=dict(ours.description.importances),
+        changes=describe_changes(ours.description, theirs.description) if theirs else [],
         serving=settings.config.serving.model_dump(),
     )
     scored = _fill(evaluation, rows, ours, theirs, metric=measure, settings=settings)
@@ -191,7 +193,8 @@ def _unscorable(trouble: str, alone: Ruling, settings: GateSettings) -> Ruling:
 
 
 def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, metric: Metric, settings: GateSettings, missed: list[str]) -> Ruling:
-    evaluation.champion_score = metric.score_rows(theirs)
+    interval = bootstrap_interval(metric, theirs, confidence=settings.confidence, resamples=settings.resamples, seed=settings.seed)
+    evaluation.champion_score, evaluation.champion_lower, evaluation.champion_upper = interval.score, interval.lower, interval.upper
     evaluation.champion_scores = _other_scores(theirs, evaluation.task)
     difference = _difference(metric, ours, theirs, settings)
     test = analytic_test(metric, ours, theirs, confidence=settings.confidence)

@@ -1,4 +1,4 @@
-"""The report's figures: slices as a forest plot, ROC and precision-recall curves, reliability, residuals, importances."""
+"""The report's parts that show where the verdict comes from: slices as a forest plot, importances, residuals, and those of `class_evidence` and `changes`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.evaluation.changes import changes_section
+from evergreen.evaluation.class_evidence import calibration_section, confusion_section, curves_section, groups_section
 from evergreen.reporting.figures import FIRST, INK, SECOND, bar_chart, legend, readable, stacked, svg_figure
 from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
     from evergreen.evaluation.comparison import Scored
     from evergreen.evaluation.result import Evaluation
-    from evergreen.scoring import Predictions
 
 MOST_BARS = 15
-MOST_POINTS = 200
+MOST_DOTS = 300
 BINS = 30
 
 
@@ -26,9 +27,9 @@ def evidence_sections(evaluation: Evaluation, scored: Scored | None) -> list[Sec
         evaluation: What was found.
         scored: Both models' predictions.
     """
-    sections = [_slices(evaluation), _importances(evaluation)]
+    sections = [changes_section(evaluation, scored), _slices(evaluation), groups_section(evaluation), _importances(evaluation)]
     if scored is not None:
-        sections += [_curves(scored), _calibration(evaluation), _residuals(scored)]
+        sections += [curves_section(scored), confusion_section(scored), calibration_section(evaluation), _residuals(scored)]
     return [section for section in sections if section is not None]
 
 
@@ -63,72 +64,8 @@ def _importances(evaluation: Evaluation) -> Section | None:
     if not evaluation.importances:
         return None
     ordered = sorted(evaluation.importances.items(), key=lambda item: -item[1])[:MOST_BARS]
-    figure = bar_chart([name for name, _ in ordered], [value for _, value in ordered], axis_label="fall of the score when the feature is shuffled")
+    figure = bar_chart([name for name, _ in ordered], [value for _, value in ordered], axis_label="fall of the score when shuffled")
     return Section("What the challenger leans on", figure_svg=figure)
-
-
-def _curves(scored: Scored) -> Section | None:
-    from sklearn.metrics import precision_recall_curve, roc_curve
-
-    drawable = [(name, model) for name, model in (("challenger", scored.challenger), ("champion", scored.champion)) if model is not None and _two(model)]
-    if not drawable:
-        return None
-
-    def receiver(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
-        for (name, model), colour in zip(drawable, (FIRST, SECOND), strict=False):
-            false_positive, true_positive, _ = roc_curve(_truth(model), _sure(model))
-            axes.plot(*_thinned(false_positive, true_positive), color=colour, label=name)
-        axes.set_xlabel("false positive rate")
-        axes.set_ylabel("true positive rate")
-        legend(axes)
-
-    def precision(axes: Any) -> None:
-        for (name, model), colour in zip(drawable, (FIRST, SECOND), strict=False):
-            exact, found, _ = precision_recall_curve(_truth(model), _sure(model))
-            axes.plot(*_thinned(found, exact), color=colour, label=name)
-        axes.set_xlabel("recall")
-        axes.set_ylabel("precision")
-        legend(axes)
-
-    positive = drawable[0][1].classes[-1]
-    figures = stacked([svg_figure(receiver, height_in=3.2), svg_figure(precision, height_in=3.2)])
-    return Section("ROC and precision-recall curves", paragraphs=[f"The positive class is {positive}."], figure_svg=figures)
-
-
-def _two(model: Predictions) -> bool:
-    return (
-        len(model.classes) == 2 and model.probabilities is not None and len(np.unique(model.labels)) == 2 and bool(np.isin(model.labels, model.classes).all())
-    )
-
-
-def _truth(model: Predictions) -> Any:
-    return model.labels == model.classes[-1]
-
-
-def _sure(model: Predictions) -> Any:
-    probabilities: Any = model.probabilities
-    return probabilities[:, -1]
-
-
-def _thinned(across: Any, up: Any) -> tuple[Any, Any]:
-    kept = np.unique(np.linspace(0, len(across) - 1, min(MOST_POINTS, len(across))).astype(int))
-    return across[kept], up[kept]
-
-
-def _calibration(evaluation: Evaluation) -> Section | None:
-    found = evaluation.calibration
-    if found is None:
-        return None
-
-    def draw(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
-        axes.plot(found["predicted"], found["observed"], "o-", color=FIRST)
-        axes.set_xlabel("predicted probability")
-        axes.set_ylabel("share that came true")
-
-    words = f"Expected calibration error {found['error']:.4f}, in {len(found['rows'])} bins of equally many rows. On the dotted line 0.7 means seven in ten."
-    return Section("Calibration", paragraphs=[words], figure_svg=svg_figure(draw, height_in=3.2))
 
 
 def _residuals(scored: Scored) -> Section | None:
@@ -147,4 +84,15 @@ def _residuals(scored: Scored) -> Section | None:
         axes.set_ylabel("rows")
         legend(axes)
 
-    return Section("Errors", figure_svg=svg_figure(draw, height_in=2.6))
+    def scatter(axes: Any) -> None:
+        kept = np.unique(np.linspace(0, len(mine) - 1, min(MOST_DOTS, len(mine))).astype(int))
+        axes.axhline(0.0, color=INK, linewidth=0.8)
+        axes.plot(ours.predicted[kept], mine[kept], "o", color=FIRST, markersize=3, alpha=0.6)
+        axes.set_xlabel("predicted by the challenger")
+        axes.set_ylabel("predicted minus true")
+
+    words = (
+        f"Above: how many rows are how far off. Below: the challenger's errors by what it predicts, for {min(MOST_DOTS, len(mine)):,} of {len(mine):,} rows."
+    )
+    figures = stacked([svg_figure(draw, height_in=2.6), svg_figure(scatter, height_in=3.2)])
+    return Section("Errors", paragraphs=[words], figure_svg=figures)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT
+from evergreen.evaluation.checks import gravest_first
 from evergreen.models import read_description
 from evergreen.reporting.page import Section, Table, Tone, format_cell, render_page
+from evergreen.version import installed_version
 
 if TYPE_CHECKING:
     from evergreen.artifacts import ModelDescription
@@ -61,12 +63,13 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
         ("Software", ", ".join(f"{name} {version}" for name, version in sorted(library_versions().items()))),
     ]
     # Two columns, so that the finding can be read on a telephone without scrolling.
-    checks = [(f"{check['name']}: {check['verdict']}", check["sentence"]) for check in evaluation.checks]
+    checks = [(f"{check['name']}: {check['verdict']}", check["sentence"]) for check in gravest_first(evaluation.checks)]
     important = sorted(description.importances.items(), key=lambda item: -item[1])[:MOST_IMPORTANCES]
     return [
         Section("What it does", paragraphs=[f"It predicts {description.target_column!r} from {len(description.features)} features and answers {answers}."]),
         Section("How it was made", table=Table(["What", "Value"], made)),
         Section("How it did", table=_scores(evaluation, description)),
+        Section("How it did on parts of the rows", table=_parts(evaluation)),
         Section("What was checked", table=Table(["Check", "Finding"], checks) if checks else None),
         Section(
             "What it leans on", table=Table(["Feature", "Importance"], important, note="Fall of the score when the feature is shuffled.") if important else None
@@ -85,6 +88,11 @@ def _scores(evaluation: Evaluation, description: ModelDescription) -> Table | No
     ]
     columns = ["Metric", "This model", *(["Champion"] if compared else [])]
     return Table(columns, rows, note=_rows_note(evaluation, description, "that both models" if compared else "that it"))
+
+
+def _parts(evaluation: Evaluation) -> Table | None:
+    rows = [(item["name"], item["rows"], item["score"]) for item in evaluation.slices if item["score"] is not None]
+    return Table(["Part", "Rows", evaluation.metric], rows) if rows else None
 
 
 def _rows_note(evaluation: Evaluation, description: ModelDescription, unseen_by: str) -> str:
@@ -108,9 +116,7 @@ def _limits(evaluation: Evaluation, description: ModelDescription) -> list[str]:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that a model's predictions depend on."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("kfp-evergreen", "numpy", "pandas", "scikit-learn", "skops")}
+    return {name: installed_version(name) for name in ("kfp-evergreen", "numpy", "pandas", "scikit-learn", "skops")}
 
 
 def _markdown(title: str, verdict: str, sections: list[Section]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT, write_json
+from evergreen.evaluation.checks import gravest_first
 from evergreen.evaluation.evidence import evidence_sections
 from evergreen.reporting.page import Section, Table, render_page
 
@@ -66,7 +67,7 @@ def evaluation_page(evaluation: Evaluation, scored: Scored | None = None) -> str
     sections = [Section("Why", bullets=evaluation.reasons), _scores_section(evaluation)]
     if evaluation.checks:
         # Two columns, so that the finding can be read on a telephone without scrolling.
-        rows = [(f"{check['name']}: {check['verdict']}", check["sentence"]) for check in evaluation.checks]
+        rows = [(f"{check['name']}: {check['verdict']}", check["sentence"]) for check in gravest_first(evaluation.checks)]
         sections.append(Section("What was checked besides", table=Table(["Check", "Finding"], rows)))
     sections.extend(evidence_sections(evaluation, scored))
     if evaluation.scores:
@@ -89,7 +90,7 @@ def evaluation_page(evaluation: Evaluation, scored: Scored | None = None) -> str
 def _scores_section(evaluation: Evaluation) -> Section:
     rows: list[list[str | float | None]] = [
         ["Challenger", evaluation.challenger_score, evaluation.challenger_lower, evaluation.challenger_upper],
-        ["Champion", evaluation.champion_score, None, None],
+        ["Champion", evaluation.champion_score, evaluation.champion_lower, evaluation.champion_upper],
         ["Difference", evaluation.difference, evaluation.difference_lower, evaluation.difference_upper],
         ["A constant", evaluation.naive_score, None, None],
     ]
@@ -110,13 +111,8 @@ def _figure(evaluation: Evaluation) -> str | None:
     score, lower, upper = evaluation.difference, evaluation.difference_lower, evaluation.difference_upper
     if score is None or lower is None or upper is None:
         return None
-    return interval_chart(
-        ["Challenger minus champion", "Margin"],
-        [score, evaluation.margin],
-        [lower, evaluation.margin],
-        [upper, evaluation.margin],
-        axis_label=evaluation.metric,
-    )
+    label = f"difference in {evaluation.metric}; dashed: the margin"
+    return interval_chart(["Challenger minus champion"], [score], [lower], [upper], axis_label=label, threshold=evaluation.margin)
 
 
 def _numbers(evaluation: Evaluation) -> dict[str, float]:

@@ -34,6 +34,8 @@ class Evaluation:
     challenger_lower: float | None = None
     challenger_upper: float | None = None
     champion_score: float | None = None
+    champion_lower: float | None = None
+    champion_upper: float | None = None
     difference: float | None = None
     difference_lower: float | None = None
     difference_upper: float | None = None
@@ -46,6 +48,7 @@ class Evaluation:
     errors: dict[str, Any] | None = None
     paired_test: dict[str, Any] | None = None
     importances: dict[str, float] = field(default_factory=dict)
+    changes: list[dict[str, str]] = field(default_factory=list)
     serving: dict[str, Any] = field(default_factory=dict)
     check_rows: list[dict[str, Any]] = field(default_factory=list)
     check_predictions: list[Any] = field(default_factory=list)

@@ -86,7 +86,11 @@ def _by_column(frame: pd.DataFrame, name: str) -> Iterator[tuple[str, np.ndarray
         raise EvaluationError(f"column {name!r}: there is no such column; the columns are {', '.join(map(str, frame.columns))}.")
     column = frame[name]
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype) and column.nunique() > MOST_VALUES:
-        column = pd.qcut(column, QUANTILES, duplicates="drop")
+        for part in (cut := pd.qcut(column, QUANTILES, duplicates="drop")).cat.categories:
+            yield f"{name} {part.left} to {part.right}", (cut == part).to_numpy()
+        if column.isna().any():
+            yield f"{name} = missing", column.isna().to_numpy()
+        return
     values = column.astype(str).where(column.notna(), "missing")
     for value in values.value_counts().index[:MOST_VALUES]:
         yield f"{name} = {value}", (values == value).to_numpy()

@@ -23,7 +23,9 @@ WIDTH_IN = 6.0
 """Width of a figure in inches; the page scales it to the column."""
 
 
-def interval_chart(names: Sequence[str], scores: Sequence[float], lower: Sequence[float], upper: Sequence[float], *, axis_label: str) -> str:
+def interval_chart(
+    names: Sequence[str], scores: Sequence[float], lower: Sequence[float], upper: Sequence[float], *, axis_label: str, threshold: float | None = None
+) -> str:
     """Draw scores with their intervals, one line for each name, the first on top.
 
     Args:
@@ -32,6 +34,7 @@ def interval_chart(names: Sequence[str], scores: Sequence[float], lower: Sequenc
         lower: Lower ends of the intervals, in the score's unit.
         upper: Upper ends of the intervals, in the score's unit.
         axis_label: What the score is.
+        threshold: Where a dashed line is drawn; none when None.
 
     Returns:
         An ``<svg>`` element.
@@ -46,7 +49,9 @@ def interval_chart(names: Sequence[str], scores: Sequence[float], lower: Sequenc
             axes.annotate(f"{scores[index]:.3f}", (scores[index], position), (0, 9), textcoords="offset points", ha="center", color=INK)
         axes.set_yticks(positions, [readable(name) for name in names])
         axes.set_ylim(-0.6, len(names) - 0.3)
-        axes.set_xlabel(readable(axis_label))
+        axes.set_xlabel(readable(axis_label, 60))
+        if threshold is not None:
+            axes.axvline(threshold, color=SECOND, linewidth=1.5, linestyle="--")
 
     return svg_figure(draw, height_in=0.9 + 0.6 * len(names))
 

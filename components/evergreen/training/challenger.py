@@ -84,19 +84,18 @@ def train_challenger(
         champion=champion,
     )
     rows, recipe, classes, start = job.rows, job.recipe, job.classes, job.holdout_start
-    to_fit, held_out = rows.frame[rows.times < start], rows.frame[rows.times >= start]
-    _write_holdout(holdout_data, held_out, start=start, end=rows.window_end)
-
+    to_fit, held_out = rows.parted(start)
     identifier = job.challenger_id
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, identifier, model.path)
-    if logged is None:
-        memory = SearchMemory(tracking, identifier) if recipe.search else None
-        fit, description = fit_before(start, rows, recipe, classes=classes, identifier=identifier, memory=memory)
-        found = look_at_rows(to_fit, held_out, target_column=target_column, features=description.features, classes=classes)
-        described = replace(description, training_data_uri=str(training_data.uri))
-        return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=training_data)
-    return _reuse(logged, model, rows)
+    _write_holdout(holdout_data, held_out, start=start, end=rows.window_end)
+    if logged is not None:
+        return _reuse(logged, model, rows)
+    memory = SearchMemory(tracking, identifier) if recipe.search else None
+    fit, description = fit_before(start, rows, recipe, classes=classes, identifier=identifier, memory=memory)
+    found = look_at_rows(to_fit, held_out, target_column=target_column, features=description.features, classes=classes)
+    described = replace(description, training_data_uri=str(training_data.uri))
+    return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=training_data)
 
 
 def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> Trained:
@@ -133,7 +132,13 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
 
 
 def fit_before(
-    start: pd.Timestamp, rows: TrainingRows, recipe: Recipe, *, classes: list[Any], identifier: str, memory: SearchMemory | None = None
+    start: pd.Timestamp,
+    rows: TrainingRows,
+    recipe: Recipe,
+    *,
+    classes: list[Any],
+    identifier: str,
+    memory: SearchMemory | None = None,
 ) -> tuple[Fit, ModelDescription]:
     """Fit a recipe on the rows before the holdout, and measure on the holdout what the model leans on.
 
@@ -148,13 +153,11 @@ def fit_before(
     Raises:
         TrainingError: The rows or the recipe do not allow it.
     """
-    held = rows.times >= start
-    to_fit = rows.frame[~held]
+    to_fit, held_out = rows.parted(start)
     features = feature_kinds(to_fit, rows.feature_names)
-    fit = fit_recipe(
-        recipe, to_fit, target_column=rows.target_column, features=features, classes=classes, weights=row_weights(recipe, rows.times[~held]), memory=memory
-    )
-    importances = measure_importances(fit, rows.frame[held], target_column=rows.target_column, features=features, classes=classes)
+    weights = row_weights(recipe, rows.times.iloc[: len(to_fit)])
+    fit = fit_recipe(recipe, to_fit, target_column=rows.target_column, features=features, classes=classes, weights=weights, memory=memory)
+    importances = measure_importances(fit, held_out, target_column=rows.target_column, features=features, classes=classes)
     return fit, replace(_describe(fit, rows, features=features, fit_end=start, count=len(to_fit), identifier=identifier), importances=importances)
 
 
@@ -179,8 +182,12 @@ def fit_all(rows: TrainingRows, recipe: Recipe, *, features: dict[str, str], cla
 def _write_holdout(artifact: Any, rows: pd.DataFrame, *, start: pd.Timestamp, end: pd.Timestamp) -> None:
     from pathlib import Path
 
+    import pandas as pd
+
     Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
-    rows.to_parquet(artifact.path, index=False)
+    # A dictionary of numbers that hardly repeat is built and thrown away.
+    repeated = [str(name) for name, kind in rows.dtypes.items() if not pd.api.types.is_float_dtype(kind)]
+    rows.to_parquet(artifact.path, index=False, use_dictionary=repeated)
     artifact.metadata.update({PRESENT: True, "rows": len(rows), "window_start": iso_time(start), "window_end": iso_time(end)})
 
 

@@ -193,7 +193,8 @@ def measure_importances(fit: Fit, rows: pd.DataFrame, *, target_column: str, fea
     random = np.random.default_rng(fit.recipe.seed)
     sample = rows if len(rows) <= MOST_IMPORTANCE_ROWS else rows.sample(MOST_IMPORTANCE_ROWS, random_state=fit.recipe.seed)
     prepared, labels = prepare_features(sample, features), prepare_labels(sample[target_column], classes)
-    usual = _right(fit.pipeline.predict(prepared), labels, classes)
+    with fitting_threads(*prepared.shape):
+        usual = _right(fit.pipeline.predict(prepared), labels, classes)
     repeats = min(MOST_REPEATS, max(1, MOST_SHUFFLED_ROWS // max(1, len(features) * len(sample))))
     orders = [random.permutation(len(sample)) for _ in range(repeats)]
     falls: dict[str, float] = {}
@@ -202,13 +203,25 @@ def measure_importances(fit: Fit, rows: pd.DataFrame, *, target_column: str, fea
     names = list(features)
     for start in range(0, len(names), together):
         part = names[start : start + together]
-        copies = [prepared.assign(**{name: prepared[name].to_numpy()[order]}) for name in part for order in orders]
-        shuffled = pd.concat(copies, ignore_index=True)
+        shuffled = _shuffled(prepared, part, orders)
         with fitting_threads(*shuffled.shape):
             said = fit.pipeline.predict(shuffled).reshape(len(part), -1)
         for name, answers in zip(part, said, strict=True):
             falls[name] = round(float(usual - _right(answers, np.tile(labels, repeats), classes)), 6)
     return falls
+
+
+def _shuffled(rows: pd.DataFrame, names: Sequence[str], orders: Sequence[np.ndarray[Any, Any]]) -> pd.DataFrame:
+    """Return one copy of the rows for each name and order, the named column in that order, one copy below the other."""
+    columns = {}
+    for name in rows.columns:
+        values = rows[name].to_numpy()
+        copies = np.tile(values, (len(names) * len(orders), 1))
+        if name in names:
+            first = list(names).index(name) * len(orders)
+            copies[first : first + len(orders)] = values[np.array(orders)]
+        columns[name] = copies.ravel()
+    return pd.DataFrame(columns, copy=False)
 
 
 def _right(predicted: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], classes: Sequence[Any]) -> float:

@@ -11,6 +11,8 @@ from evergreen.training.errors import TrainingError
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow
+    import pyarrow.dataset
 
 COPIES = 4
 """The rows as read, in time order, as prepared features, and as the estimator's own matrix."""
@@ -33,10 +35,12 @@ def read_within_memory(path: str | Path, *, sample_rows: int | None, seed: int, 
         TrainingError: The rows need more memory than there is; the message says how many would fit.
         ArtifactError: The dataset cannot be read.
     """
+    import pandas as pd
+
     table = open_table(path)
     rows = table.count_rows()
     wanted = rows if sample_rows is None else min(rows, sample_rows)
-    each = _bytes_a_row(table.head(FIRST_ROWS).to_pandas())
+    each = _bytes_a_row(table)
     free = memory_available() if available_bytes is None else available_bytes
     if free is not None and wanted * each * COPIES > free:
         fitting = int(free / (each * COPIES))
@@ -44,11 +48,11 @@ def read_within_memory(path: str | Path, *, sample_rows: int | None, seed: int, 
             f"training data {path}: {wanted:,} rows need some {wanted * each * COPIES / 2**20:,.0f} MB to train on and {free / 2**20:,.0f} MB are free. "
             f"Set training.sample_rows in policy_config to at most {fitting:,}, shorten training_window_days, or give the step more memory."
         )
-    if wanted == rows:
-        frame: pd.DataFrame = table.to_table().to_pandas().reset_index(drop=True)
-        return frame
-    sample: pd.DataFrame = table.take(sample_positions(rows, wanted, seed)).to_pandas().reset_index(drop=True)
-    return sample
+    read = table.to_table() if wanted == rows else table.take(sample_positions(rows, wanted, seed))
+    frame: pd.DataFrame = read.to_pandas()
+    # An index that was stored with the rows is dropped; reset_index would copy them all.
+    frame.index = pd.RangeIndex(len(frame))
+    return frame
 
 
 def sample_positions(rows: int, wanted: int, seed: int) -> np.ndarray[Any, Any]:
@@ -65,8 +69,19 @@ def sample_positions(rows: int, wanted: int, seed: int) -> np.ndarray[Any, Any]:
     return chosen
 
 
-def _bytes_a_row(head: pd.DataFrame) -> float:
-    return float(head.memory_usage(deep=True, index=False).sum() / len(head)) if len(head) else 0.0
+def _bytes_a_row(table: pyarrow.dataset.Dataset) -> float:
+    """Return the bytes of a row in pandas: of a number or a time its width, and of anything else what the first rows take."""
+    fixed = {field.name: field.type.bit_width / 8 for field in table.schema if _is_fixed(field.type)}
+    looked_at = [name for name in table.schema.names if name not in fixed]
+    head = table.head(FIRST_ROWS, columns=looked_at).to_pandas() if looked_at else None
+    measured = 0.0 if head is None or head.empty else float(head.memory_usage(deep=True, index=False).sum() / len(head))
+    return measured + float(sum(fixed.values()))
+
+
+def _is_fixed(kind: pyarrow.DataType) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_timestamp(kind))
 
 
 def memory_available() -> int | None:

@@ -8,7 +8,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
-from evergreen.version import __version__
+from evergreen.version import __version__, installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,9 +41,7 @@ def surroundings(metadata: Mapping[str, Any], *, data_uri: str, warnings: list[s
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that a model depends on."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in LIBRARIES}
+    return {name: installed_version(name) for name in LIBRARIES}
 
 
 def peak_memory_megabytes() -> float:

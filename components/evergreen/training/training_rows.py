@@ -46,6 +46,11 @@ class TrainingRows:
         """The columns a model may learn from."""
         return feature_columns(list(self.frame.columns), target_column=self.target_column, timestamp_column=self.timestamp_column)
 
+    def parted(self, start: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the rows before an event time and those from it on; both share their memory with ``frame``."""
+        before = int(self.times.searchsorted(start))
+        return self.frame.iloc[:before], self.frame.iloc[before:]
+
 
 def read_training_rows(
     path: str | Path, metadata: Mapping[str, Any], *, target_column: str, timestamp_column: str, sample_rows: int | None = None, seed: int = 7
@@ -133,7 +138,8 @@ def feature_kinds(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
 
 
 def _kind(column: pd.Series[Any]) -> str:
-    if column.isna().all():
+    # The first value mostly answers it; looking for gaps in a long text column costs more than all else here.
+    if pd.isna(column.iloc[:1]).all() and column.isna().all():
         raise TrainingError(
             f"feature {column.name!r}: holds no value in any of {len(column)} rows. Repair it at the source or add it to data_excluded_columns."
         )
@@ -180,7 +186,8 @@ def label_classes(labels: pd.Series[Any], task: str) -> tuple[str, list[Any]]:
         raise TrainingError(
             f"target {labels.name!r}: classification needs classes, found fractions such as {labels[labels % 1 != 0].iloc[0]}. Set model_task to regression."
         )
-    classes = sorted({bool(value) for value in labels} if truth else {int(value) for value in labels} if whole else {str(value) for value in labels})
+    distinct = labels.unique()
+    classes = sorted({bool(value) for value in distinct} if truth else {int(value) for value in distinct} if whole else {str(value) for value in distinct})
     if len(classes) < 2:
         raise TrainingError(
             f"target {labels.name!r}: all {len(labels)} labelled rows are of class {classes[0]!r}; expected at least two. Widen training_window_days."

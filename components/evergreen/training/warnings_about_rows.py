@@ -89,7 +89,13 @@ def _is_constant(column: pd.Series[Any]) -> bool:
 
 
 def _duplicates(fitted_on: pd.DataFrame, held_out: pd.DataFrame, names: list[str]) -> list[str]:
-    hashes = [_hashes(part, names) for part in (fitted_on, held_out)]
+    # Fractions seldom repeat: by the first such column alone nearly all rows are ruled out, and few are hashed whole.
+    first = next((name for name in names if pd.api.types.is_float_dtype(fitted_on[name].dtype)), None)
+    parts = [fitted_on, held_out]
+    if first is not None:
+        again = held_out[held_out[first].isin(fitted_on[first])]
+        parts = [fitted_on[fitted_on[first].isin(again[first])], again]
+    hashes = [_hashes(part, names) for part in parts]
     both = int(hashes[1].isin(hashes[0]).sum())
     if both == 0:
         return []
@@ -99,12 +105,12 @@ def _duplicates(fitted_on: pd.DataFrame, held_out: pd.DataFrame, names: list[str
 
 def _hashes(rows: pd.DataFrame, names: list[str]) -> pd.Series[Any]:
     # Dates and decimals are objects, too: as text every one of them can be hashed.
-    as_text = {name: str for name in names if rows[name].dtype == object}
-    return pd.util.hash_pandas_object(rows[names].astype(as_text), index=False)
+    as_text = {name: rows[name].astype(str) for name in names if rows[name].dtype == object}
+    return pd.util.hash_pandas_object(rows[names].assign(**as_text), index=False)
 
 
 def _classes(fitted_on: pd.Series[Any], held_out: pd.Series[Any], target: str) -> list[str]:
-    before, after = set(fitted_on.astype(str)), set(held_out.astype(str))
+    before, after = ({str(value) for value in part.unique()} for part in (fitted_on, held_out))
     sentences = []
     if after - before:
         sentences.append(f"target {target!r}: the holdout has classes that the rows to fit on lack: {_named(sorted(after - before))}.")

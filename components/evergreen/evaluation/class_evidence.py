@@ -1,0 +1,118 @@
+"""The report's parts about a classifier's answers: ROC and precision-recall curves, the confusion matrix, calibration and groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.reporting.figures import FIRST, INK, SECOND, legend, stacked, svg_figure
+from evergreen.reporting.page import Section, Table
+
+if TYPE_CHECKING:
+    from evergreen.evaluation.comparison import Scored
+    from evergreen.evaluation.result import Evaluation
+    from evergreen.scoring import Predictions
+
+MOST_POINTS = 200
+MOST_MATRIX_CLASSES = 12
+
+
+def curves_section(scored: Scored) -> Section | None:
+    """Return both models' curves; for more than two classes the micro-average, each row and class a case of its own."""
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    drawable = [
+        (name, *cases) for name, model in (("challenger", scored.challenger), ("champion", scored.champion)) if model is not None and (cases := _cases(model))
+    ]
+    if not drawable:
+        return None
+
+    def receiver(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+        for (name, truth, sure), colour in zip(drawable, (FIRST, SECOND), strict=False):
+            false_positive, true_positive, _ = roc_curve(truth, sure)
+            axes.plot(*_thinned(false_positive, true_positive), color=colour, label=name)
+        axes.set_xlabel("false positive rate")
+        axes.set_ylabel("true positive rate")
+        legend(axes)
+
+    def precision(axes: Any) -> None:
+        for (name, truth, sure), colour in zip(drawable, (FIRST, SECOND), strict=False):
+            exact, found, _ = precision_recall_curve(truth, sure)
+            axes.plot(*_thinned(found, exact), color=colour, label=name)
+        axes.set_xlabel("recall")
+        axes.set_ylabel("precision")
+        legend(axes)
+
+    classes = scored.challenger.classes
+    words = f"The positive class is {classes[-1]}." if len(classes) == 2 else f"Micro-average over {len(classes)} classes: each row counts once for each class."
+    figures = stacked([svg_figure(receiver, height_in=3.2), svg_figure(precision, height_in=3.2)])
+    return Section("ROC and precision-recall curves", paragraphs=[words], figure_svg=figures)
+
+
+def _cases(model: Predictions) -> tuple[Any, Any] | None:
+    """Return whether each case came true and its probability; None where there are no curves."""
+    known = np.isin(model.labels, model.classes) if len(model.classes) else np.zeros(0, dtype=bool)
+    if model.probabilities is None or not known.size or not known.all():
+        return None
+    if len(model.classes) == 2:
+        truth = model.labels == model.classes[-1]
+        return None if truth.all() or not truth.any() else (truth, model.probabilities[:, -1])
+    classes = np.asarray(model.classes, dtype=model.labels.dtype)
+    return (model.labels[:, None] == classes[None, :]).ravel(), model.probabilities.ravel()
+
+
+def _thinned(across: Any, up: Any) -> tuple[Any, Any]:
+    kept = np.unique(np.linspace(0, len(across) - 1, min(MOST_POINTS, len(across))).astype(int))
+    return across[kept], up[kept]
+
+
+def confusion_section(scored: Scored) -> Section | None:
+    """Return the challenger's confusion matrix as a table; None above 12 classes, where nobody can read it, and for regression."""
+    from sklearn.metrics import confusion_matrix
+
+    ours = scored.challenger
+    if not len(ours.classes):
+        return None
+    classes = sorted({*ours.classes, *(value.item() if hasattr(value, "item") else value for value in np.unique(ours.labels))})
+    if len(classes) > MOST_MATRIX_CLASSES:
+        return None
+    counts = confusion_matrix(ours.labels, ours.predicted, labels=np.asarray(classes, dtype=ours.labels.dtype))
+    rows: list[tuple[str | int, ...]] = [
+        (f"truly {name}", *map(int, row), f"{row[place] / row.sum():.1%}" if row.sum() else "")
+        for place, (name, row) in enumerate(zip(classes, counts, strict=True))
+    ]
+    table = Table(["", *(f"said {name}" for name in classes), "Right"], rows, note="Rows of the holdout, by what they are and what the challenger says.")
+    return Section("Confusion matrix", table=table)
+
+
+def calibration_section(evaluation: Evaluation) -> Section | None:
+    """Return the reliability curve; None where there are no probabilities."""
+    found = evaluation.calibration
+    if found is None:
+        return None
+
+    def draw(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+        axes.plot(found["predicted"], found["observed"], "o-", color=FIRST)
+        axes.set_xlabel("predicted probability")
+        axes.set_ylabel("share that came true")
+
+    words = f"Expected calibration error {found['error']:.4f}, in {len(found['rows'])} bins of equally many rows. On the dotted line 0.7 means seven in ten."
+    return Section("Calibration", paragraphs=[words], figure_svg=svg_figure(draw, height_in=3.2))
+
+
+def groups_section(evaluation: Evaluation) -> Section | None:
+    """Return the rates that the fairness gaps are taken from, by group; None where no groups are named."""
+    rows: list[list[str | float | None]] = []
+    for check in evaluation.checks:
+        rates = check["details"].get("rates")
+        if rates and len(rates) == 1:
+            name = check["name"].removeprefix("demographic parity by ")
+            odds = next((other["details"].get("rates") for other in evaluation.checks if other["name"] == f"equalised odds by {name}"), None) or [{}, {}]
+            rows += [[f"{name} = {group}", share, odds[0].get(group), odds[1].get(group)] for group, share in rates[0].items()]
+    if not rows:
+        return None
+    note = "Shares of the favourable prediction: of all rows, of those that deserve it, and of those that do not."
+    return Section("Groups", table=Table(["Group", "Favourable", "True positives", "False positives"], rows, note=note))
