@@ -195,7 +195,7 @@ def test_a_metric_of_the_users_own(
     answer, found, _ = evaluate(new, old, holdout, metric="umbrella_shop:profit", floors='{"umbrella_shop:profit": 0.5}', resamples=300)
     assert (answer, found["metric"]) == ("promote", "umbrella_shop:profit")
     assert found["difference_lower"] > 0
-    with pytest.raises(EvaluationError, match="evaluation_metric 'umbrella_shop:loss': module 'umbrella_shop' has no 'loss'"):
+    with pytest.raises(EvaluationError, match="evaluation_metric 'umbrella_shop:loss': module 'umbrella_shop' has no function 'loss'"):
         evaluate(new, old, holdout, metric="umbrella_shop:loss")
 
 
