@@ -16,7 +16,7 @@ from typer.main import get_group
 
 from evergreen.command_options import DEFAULT_HOME, AsJson, Digests, Home, ImageRegistry, PipelineFile, PlatformFile
 from evergreen.errors import EvergreenError
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 from evergreen.version import __version__
 
 if TYPE_CHECKING:

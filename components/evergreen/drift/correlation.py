@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evergreen.drift.accumulators import NumberCounts
-from evergreen.drift.scan import float_values_or_nan
+from evergreen.drift.arrow_values import float_values_or_nan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,8 +27,8 @@ def rank_correlations(sample: pa.Table | None, profile: DatasetProfile) -> tuple
     A missing value takes the middle rank of its column, which weakens a correlation and never makes one up.
 
     Args:
-        sample: The sampled rows.
-        profile: Says which columns are numbers.
+        sample: The rows of the profile's sample.
+        profile: Says which columns are numbers, and holds their correlations when they were measured before.
 
     Returns:
         The columns' names and their matrix, shape (k, k); NaN for a constant column.
@@ -36,6 +36,8 @@ def rank_correlations(sample: pa.Table | None, profile: DatasetProfile) -> tuple
     names = [name for name, counts in profile.columns.items() if isinstance(counts, NumberCounts)]
     if sample is None or not names:
         return [], np.zeros((0, 0))
+    if profile.sample.correlations is not None and profile.sample.correlations[0] == names:
+        return profile.sample.correlations
     # The sample is random, so every k-th row of it is too.
     thinned = slice(None, None, -(-sample.num_rows // MOST_ROWS))
     ranks = np.stack([_centred_ranks(float_values_or_nan(sample.column(name).combine_chunks())[thinned]) for name in names])

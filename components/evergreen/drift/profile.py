@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.arrow_values import take_rows
 from evergreen.drift.errors import DriftError
 
 if TYPE_CHECKING:
@@ -21,19 +22,15 @@ CURRENT_SAMPLE_ROWS = 5000
 """Rows of the current data that are looked at together; no detector takes more."""
 
 
-def arrow_positions(positions: NDArray[np.int64]) -> pa.Array:
-    """Return row numbers as an Arrow array; ``pa.array`` would import pandas to see whether it was given a series."""
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(pa.int64(), len(positions), [None, pa.py_buffer(np.ascontiguousarray(positions, dtype=np.int64))])
-
-
 class RowSample:
     """A uniform random sample of at most 20,000 rows of a stream.
 
     Every row draws a number and the rows with the smallest numbers stay. Samples of shards merge to a sample of the whole
     (Efraimidis and Spirakis, 2006, with equal weights). What a row draws depends on the seed and its place in the dataset
     alone, so that the sample is the same however the dataset was divided.
+
+    Attributes:
+        correlations: The rank correlations of these rows, when they were read with them: the names of the numbers, and their matrix.
     """
 
     def __init__(self, seed: int, size: int = SAMPLE_ROWS) -> None:
@@ -48,6 +45,7 @@ class RowSample:
         self._tables: list[pa.Table] = []
         self._keys: list[NDArray[np.float64]] = []
         self._limit = 1.0
+        self.correlations: tuple[list[str], NDArray[np.float64]] | None = None
 
     @property
     def size(self) -> int:
@@ -64,14 +62,20 @@ class RowSample:
         import pyarrow as pa
 
         keys = np.random.default_rng([self._seed, *place]).random(batch.num_rows)
-        limit = min(self._limit, float(np.partition(keys, self._size)[self._size])) if len(keys) > self._size else self._limit
-        chosen = np.flatnonzero(keys < limit)
+        chosen = np.flatnonzero(keys < self._limit)
+        if len(chosen) > self._size:
+            chosen = chosen[keys[chosen] < np.partition(keys[chosen], self._size)[self._size]]
         if not len(chosen):
             return
-        kept = batch if len(chosen) == batch.num_rows else batch.take(arrow_positions(chosen))
+        kept = batch if len(chosen) == batch.num_rows else take_rows(batch, chosen)
         self._tables.append(pa.Table.from_batches([kept]))
         self._keys.append(keys[chosen])
-        if sum(map(len, self._keys)) > 2 * self._size:
+        self.correlations = None
+        known = np.concatenate(self._keys)
+        if len(known) >= self._size:
+            # What cannot stay is not picked out of the next batch either.
+            self._limit = min(self._limit, float(np.partition(known, self._size - 1)[self._size - 1]))
+        if len(known) > 2 * self._size:
             self._compact()
 
     def _compact(self) -> None:
@@ -81,12 +85,13 @@ class RowSample:
         table = pa.concat_tables(self._tables, promote_options="permissive")
         if len(keys) > self._size:
             chosen = np.sort(np.argpartition(keys, self._size)[: self._size])
-            keys, table = keys[chosen], table.take(arrow_positions(chosen))
+            keys, table = keys[chosen], _taken(table, chosen)
             self._limit = float(keys.max())
         self._tables, self._keys = [table], [keys]
 
     def merge(self, other: RowSample) -> None:
         """Take over the rows of another sample that drew smaller numbers."""
+        self.correlations = None
         self._tables += other._tables
         self._keys += other._keys
         if self._tables:
@@ -100,16 +105,28 @@ class RowSample:
         keys = self._keys[0]
         if (np.diff(keys) < 0).any():
             order = np.argsort(keys)
-            self._tables, self._keys = [self._tables[0].take(arrow_positions(order))], [keys[order]]
+            self._tables, self._keys = [_taken(self._tables[0], order)], [keys[order]]
         return self._tables[0], self._keys[0]
 
     @classmethod
-    def restored(cls, table: pa.Table | None, keys: NDArray[np.float64], size: int = SAMPLE_ROWS) -> RowSample:
+    def restored(
+        cls,
+        table: pa.Table | None,
+        keys: NDArray[np.float64],
+        size: int = SAMPLE_ROWS,
+        correlations: tuple[list[str], NDArray[np.float64]] | None = None,
+    ) -> RowSample:
         """Return a sample from its state, to be merged with others."""
         sample = cls(seed=0, size=size)
         if table is not None:
-            sample._tables, sample._keys = [table], [keys]
+            sample._tables, sample._keys, sample.correlations = [table], [keys], correlations
         return sample
+
+
+def _taken(table: pa.Table, positions: NDArray[np.int64]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([take_rows(rows, positions) for rows in table.combine_chunks().to_batches()], table.schema)
 
 
 @dataclass

@@ -5,8 +5,8 @@
 1970, or absent) and ``columns``: for a number ``edges``, ``counts``, ``rows``, ``missing``, ``infinite``, ``mean``,
 ``squares``, ``minimum`` and ``maximum``; for a category ``counts`` by name, ``rows``, ``missing`` and ``remainder``. Numbers
 are written so that they read back bit for bit. ``correlations`` holds the rank correlations of the numbers in the sample,
-for people; it is not read back. ``sample.parquet`` holds the sampled rows; its last column ``__key__`` is the number that
-each row drew.
+``columns`` by ``matrix`` with null for a constant column; where it is absent they are measured again. ``sample.parquet`` holds
+the sampled rows; its last column ``__key__`` is the number that each row drew.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import math
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from evergreen.drift.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.correlation import rank_correlations
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile import SAMPLE_ROWS, DatasetProfile, RowSample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FORMAT, VERSION = "evergreen-drift-profile", 1
 KEY_COLUMN = "__key__"
@@ -82,6 +85,7 @@ def read_profile(path: str | Path) -> DatasetProfile:
             columns = {str(name): _column(values) for name, values in content["columns"].items()}
             rows, left_out, importances = int(content["rows"]), dict(content["left_out"]), dict(content["importances"])
             sample_rows = int(content.get("sample_rows", SAMPLE_ROWS))
+            correlations = _correlations(content.get("correlations"))
             period = (int(content["period"][0]), int(content["period"][1])) if content.get("period") else None
     except (zipfile.BadZipFile, pa.ArrowException, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
         raise DriftError(f"profile {path}: is damaged or cut short: {error!r}. Make it again from the reference data.") from error
@@ -90,7 +94,7 @@ def read_profile(path: str | Path) -> DatasetProfile:
         chunks = sample.column(KEY_COLUMN).combine_chunks()
         keys = np.frombuffer(chunks.buffers()[1], dtype=np.float64, count=len(chunks), offset=chunks.offset * 8)
         sample = sample.drop_columns([KEY_COLUMN])
-    return DatasetProfile(columns, left_out, rows, RowSample.restored(sample, keys, sample_rows), importances, period)
+    return DatasetProfile(columns, left_out, rows, RowSample.restored(sample, keys, sample_rows, correlations), importances, period)
 
 
 def _check_version(content: Any, path: str | Path) -> None:
@@ -100,6 +104,15 @@ def _check_version(content: Any, path: str | Path) -> None:
         raise DriftError(
             f"profile {path}: has version {content.get('version')!r}, and this Evergreen reads version {VERSION}. Upgrade Evergreen, or make the profile again."
         )
+
+
+def _correlations(values: dict[str, Any] | None) -> tuple[list[str], NDArray[np.float64]] | None:
+    if values is None:
+        return None
+    names = [str(name) for name in values["columns"]]
+    # None becomes NaN: a constant column correlates with nothing.
+    matrix = np.array(values["matrix"], dtype=np.float64).reshape(len(names), len(names))
+    return names, matrix
 
 
 def _column_json(counts: NumberCounts | CategoryCounts) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.arrow_values import category_counts, float_values
 from evergreen.drift.columns import matched_kinds, profiled_columns
 from evergreen.drift.edges import choose_edges
 from evergreen.drift.errors import DriftError
-from evergreen.drift.profile import SAMPLE_ROWS, DatasetProfile, RowSample, arrow_positions
+from evergreen.drift.profile import SAMPLE_ROWS, DatasetProfile, RowSample
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -126,60 +127,7 @@ def _count(counts: NumberCounts | CategoryCounts, column: pa.Array, name: str) -
             values, nulls = float_values(column)
             counts.add(values, nulls=nulls)
         else:
-            names, numbers, nulls = _categories(column)
+            names, numbers, nulls = category_counts(column)
             counts.add(names, numbers, nulls=nulls)
     except (pa.ArrowException, ValueError) as error:
         raise DriftError(f"column {name!r}: its values changed their type within the data: {error}. Write all files with one schema.") from error
-
-
-def float_values(column: pa.Array) -> tuple[NDArray[np.float64], int]:
-    """Return the values of a column that are not null, as float64, and the number of nulls.
-
-    The values are a view where that is possible; pyarrow's own conversion would import pandas.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    nulls = int(column.null_count)
-    present = pc.drop_null(column) if nulls else column
-    if pa.types.is_null(present.type):
-        return np.zeros(0), nulls
-    if present.type != pa.float64():
-        present = pc.cast(present, pa.float64(), safe=False)
-    if not len(present):
-        return np.zeros(0), nulls
-    return np.frombuffer(present.buffers()[1], dtype=np.float64, count=len(present), offset=present.offset * 8), nulls
-
-
-def float_values_or_nan(column: pa.Array) -> NDArray[np.float64]:
-    """Return all values of a column as float64, NaN where there is none, shape (rows,)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_null(column.type):
-        return np.full(len(column), np.nan)
-    numbers = column if column.type == pa.float64() else pc.cast(column, pa.float64(), safe=False)
-    if not len(numbers):
-        return np.zeros(0)
-    values = np.frombuffer(numbers.buffers()[1], dtype=np.float64, count=len(numbers), offset=numbers.offset * 8).copy()
-    if numbers.null_count:
-        gaps = pc.cast(pc.is_null(numbers), pa.uint8())
-        values[np.frombuffer(gaps.buffers()[1], dtype=np.bool_, count=len(gaps), offset=gaps.offset)] = np.nan
-    return values
-
-
-def _categories(column: pa.Array) -> tuple[list[str], NDArray[np.int64], int]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    nulls = int(column.null_count)
-    if pa.types.is_null(column.type):
-        return [], np.zeros(0, dtype=np.int64), nulls
-    if not pa.types.is_dictionary(column.type):
-        column = pc.dictionary_encode(column if pa.types.is_string(column.type) else pc.cast(column, pa.string()))
-    codes = pc.cast(pc.drop_null(column.indices) if nulls else column.indices, pa.int64())
-    names = column.dictionary if pa.types.is_string(column.dictionary.type) else pc.cast(column.dictionary, pa.string())
-    numbers = np.frombuffer(codes.buffers()[1], dtype=np.int64, count=len(codes), offset=codes.offset * 8) if len(codes) else np.zeros(0, dtype=np.int64)
-    used = np.bincount(numbers, minlength=len(names)).astype(np.int64)
-    seen = np.flatnonzero(used)
-    return names.take(arrow_positions(seen)).to_pylist(), used[seen], nulls

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.arrow_values import float_values_or_nan
 from evergreen.drift.correlation import MOST_ROWS, changed_correlation, rank_correlations
-from evergreen.drift.scan import float_values_or_nan
 from evergreen.drift.statistics import corrected_p_values
 
 if TYPE_CHECKING:
