@@ -12,10 +12,13 @@ from evergreen.drift.arrow_values import take_rows
 from evergreen.drift.errors import DriftError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    SampledRows = tuple[pa.Table, NDArray[np.float64]]
+    Correlations = tuple[list[str], NDArray[np.float64]]
 
 SAMPLE_ROWS = 20_000
 CURRENT_SAMPLE_ROWS = 5000
@@ -45,12 +48,18 @@ class RowSample:
         self._tables: list[pa.Table] = []
         self._keys: list[NDArray[np.float64]] = []
         self._limit = 1.0
-        self.correlations: tuple[list[str], NDArray[np.float64]] | None = None
+        self._unread: tuple[int, Callable[[], SampledRows]] | None = None
+        self.correlations: Correlations | None = None
 
     @property
     def size(self) -> int:
         """Most rows that are kept."""
         return self._size
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that are kept."""
+        return min(self._size, self._unread[0] if self._unread is not None else sum(map(len, self._keys)))
 
     def add(self, batch: pa.RecordBatch, place: Sequence[int]) -> None:
         """Let the rows of a batch draw.
@@ -61,6 +70,9 @@ class RowSample:
         """
         import pyarrow as pa
 
+        if not batch.num_columns:
+            return
+        self._read()
         keys = np.random.default_rng([self._seed, *place]).random(batch.num_rows)
         chosen = np.flatnonzero(keys < self._limit)
         if len(chosen) > self._size:
@@ -91,6 +103,8 @@ class RowSample:
 
     def merge(self, other: RowSample) -> None:
         """Take over the rows of another sample that drew smaller numbers."""
+        self._read()
+        other._read()
         self.correlations = None
         self._tables += other._tables
         self._keys += other._keys
@@ -99,6 +113,7 @@ class RowSample:
 
     def state(self) -> tuple[pa.Table | None, NDArray[np.float64]]:
         """Return the sampled rows, by the number that each drew, and these numbers."""
+        self._read()
         if not self._tables:
             return None, np.zeros(0)
         self._compact()
@@ -108,18 +123,23 @@ class RowSample:
             self._tables, self._keys = [_taken(self._tables[0], order)], [keys[order]]
         return self._tables[0], self._keys[0]
 
+    def _read(self) -> None:
+        if self._unread is not None:
+            table, keys = self._unread[1]()
+            self._tables, self._keys, self._unread = [table], [keys], None
+
     @classmethod
-    def restored(
-        cls,
-        table: pa.Table | None,
-        keys: NDArray[np.float64],
-        size: int = SAMPLE_ROWS,
-        correlations: tuple[list[str], NDArray[np.float64]] | None = None,
-    ) -> RowSample:
-        """Return a sample from its state, to be merged with others."""
+    def restored(cls, rows: int, read: Callable[[], SampledRows], size: int, correlations: Correlations | None) -> RowSample:
+        """Return a sample from its state, to be merged with others.
+
+        Args:
+            rows: Number of its rows.
+            read: Gives the rows and the number that each drew; called when they are asked for, which correlations that are known spare.
+            size: Most rows to keep.
+            correlations: The rank correlations of the rows, when they are known.
+        """
         sample = cls(seed=0, size=size)
-        if table is not None:
-            sample._tables, sample._keys, sample.correlations = [table], [keys], correlations
+        sample._unread, sample.correlations = (rows, read), correlations
         return sample
 
 
