@@ -138,6 +138,13 @@ def test_stored_correlations_are_read_back_bit_for_bit_and_not_measured_again(tm
         assert not (rank_correlations(changed)[1] == 0.25).all()
 
 
+def test_a_dataset_without_a_column_to_compare_has_a_profile_too(tmp_path: Path) -> None:
+    profile = profile_dataset(written(tmp_path, "dates", pa.table({"day": pa.array([date(2024, 1, day) for day in range(1, 31)])})))
+    write_profile(profile, tmp_path / "dates.profile")
+    restored = read_profile(tmp_path / "dates.profile")
+    assert (restored.rows, restored.columns, restored.sample.rows, list(restored.left_out)) == (30, {}, 0, ["day"])
+
+
 def test_a_sample_that_cannot_be_read_is_named_when_it_is_asked_for(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.profile", tmp_path / "bad.profile"
     write_profile(profile_dataset(written(tmp_path, "current", table(300, 2))), good)
@@ -263,11 +270,13 @@ def test_empty_files_and_single_rows_are_insufficient_and_damaged_ones_are_named
             detect(full, tmp_path / name, config=PROFILE_ONLY)
 
 
-def test_the_first_stage_loads_no_heavy_library(tmp_path: Path) -> None:
-    file = written(tmp_path, "file", table(500, 1))
-    heavy = ("pandas", "scipy", "sklearn", "alibi_detect", "kfp", "matplotlib", "pydantic", "yaml", "rich")
+@pytest.mark.parametrize(("columns", "more"), [(["x", "count", "city", "flag"], ()), (["x", "count", "city"], ("pyarrow.compute",))])
+def test_the_first_stage_loads_no_heavy_library(tmp_path: Path, columns: list[str], more: tuple[str, ...]) -> None:
+    file, profile = written(tmp_path, "file", table(500, 1).select(columns)), tmp_path / "reference.profile"
+    write_profile(profile_dataset(file), profile)
+    heavy = ("pandas", "scipy", "sklearn", "alibi_detect", "kfp", "matplotlib", "pydantic", "annotated_types", "yaml", "rich", "pyarrow.csv", *more)
     code = (
-        f"import sys; sys.argv = ['evergreen', 'drift', {str(file)!r}, {str(file)!r}, '--detectors', 'profile', '--json']\n"
+        f"import sys; sys.argv = ['evergreen', 'drift', {str(profile)!r}, {str(file)!r}, '--detectors', 'profile', '--json']\n"
         "from evergreen.cli import main\n"
         "try: main()\n"
         f"except SystemExit as end: print(end.code, [name for name in {heavy} if name in sys.modules])"

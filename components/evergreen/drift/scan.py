@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from evergreen.drift.profile import SAMPLE_ROWS, DatasetProfile, RowSample
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from concurrent.futures import Future
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 THREADS = 2
 """Sorting releases the interpreter's lock; more threads than this only help where nobody else uses the cores."""
+BATCHES_AHEAD = 2
+"""Batches that may wait to be counted: with one, the reader and a quick thread would wait for the slow one at every batch."""
 
 
 def plan_profile(source: Source, *, ignored_columns: Collection[str] = (), seed: int = 0) -> DatasetProfile:
@@ -98,20 +103,27 @@ def fill(profile: DatasetProfile, batches: Iterable[PlacedBatch]) -> DatasetProf
     Raises:
         DriftError: A column holds values that are not of its kind.
     """
-    # One task a thread: a task a column would cost more in handing over than some columns cost in counting.
+    # One task a thread: a task a column would cost more in handing over than some columns cost in counting. Each thread keeps
+    # to its columns, so that moments are merged in the order of the rows however far the other one is.
     shares = [list(profile.columns)[start::THREADS] for start in range(THREADS)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        waiting: list[Any] = []
+    with ExitStack() as stack:
+        pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in shares]
+        waiting: deque[list[Future[None]]] = deque()
         for place, batch in batches:
-            # One batch is counted while the next is read: memory stays at two batches.
-            for future in waiting:
-                future.result()
-            waiting = [pool.submit(_count_columns, profile, batch, names) for names in shares]
+            # Memory stays at so many batches and the one that is read meanwhile.
+            if len(waiting) == BATCHES_AHEAD:
+                _finish(waiting.popleft())
+            waiting.append([pool.submit(_count_columns, profile, batch, names) for pool, names in zip(pools, shares, strict=True)])
             profile.rows += batch.num_rows
             profile.sample.add(batch.select(list(profile.columns)), place)
-        for future in waiting:
-            future.result()
+        for counted in waiting:
+            _finish(counted)
     return profile
+
+
+def _finish(counted: list[Future[None]]) -> None:
+    for future in counted:
+        future.result()
 
 
 def _count_columns(profile: DatasetProfile, batch: pa.RecordBatch, names: list[str]) -> None:
