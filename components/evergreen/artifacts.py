@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import ArtifactError
-from evergreen.run_log import plain, to_json
+from evergreen.json_values import plain, to_json
 
 if TYPE_CHECKING:
     import pandas

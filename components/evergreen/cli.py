@@ -16,7 +16,7 @@ from typer.main import get_group
 
 from evergreen.command_options import DEFAULT_HOME, AsJson, Digests, Home, ImageRegistry, PipelineFile, PlatformFile
 from evergreen.errors import EvergreenError
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ ROOMS_WITH_COMMANDS = {
     "submission": ("submit", "schedule"),
 }
 ROOM_OF_COMMAND = {command: room for room, commands in ROOMS_WITH_COMMANDS.items() for command in commands}
+
+NEW_OBJECTS = 50_000
+"""So many objects more than before make the interpreter look for garbage; its own 700 are a fraction of what a library brings."""
 
 
 class CommandsOfRooms(TyperGroup):
@@ -129,6 +132,8 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    # Modules are no garbage, and by default they are looked through for it dozens of times while they load.
+    gc.set_threshold(NEW_OBJECTS)
     try:
         app()
     except EvergreenError as error:

@@ -8,7 +8,6 @@ and again when it ends: a step that was killed leaves the state ``running``.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import time
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from evergreen.errors import StateError
+from evergreen.json_values import plain as plain  # noqa: PLC0414 - mypy takes the alias as leave to import it from here
+from evergreen.json_values import to_json as to_json  # noqa: PLC0414 - likewise
 from evergreen.object_store import ObjectStore, open_store
 from evergreen.state import check_ledger_uri, is_nothing
 
@@ -142,21 +143,3 @@ def _parsed(content: bytes, place: str) -> StepRecord:
         return StepRecord(**json.loads(content))
     except (ValueError, TypeError) as error:
         raise StateError(f"run record {place}: is damaged: {error}. Remove it; only the display of that run misses it.") from error
-
-
-def to_json(value: Any) -> bytes:
-    """Return a value as indented JSON with sorted keys; numbers that are not finite become null."""
-    return (json.dumps(plain(value), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def plain(value: Any) -> Any:
-    """Return a value made of plain Python only: numpy values unwrapped, numbers that are not finite as None, anything else as its text."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (str, int, float)) else str(value)

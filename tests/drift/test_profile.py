@@ -18,6 +18,7 @@ import pytest
 from evergreen.drift.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.batches import Source
 from evergreen.drift.config import DriftConfig
+from evergreen.drift.correlation import rank_correlations
 from evergreen.drift.detection import detect, profile_dataset
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile import RowSample
@@ -110,6 +111,52 @@ def test_a_profile_reads_back_bit_for_bit_and_gives_the_same_result(tmp_path: Pa
     assert again.result.as_json() == compared.result.as_json()
 
 
+def test_stored_correlations_are_read_back_bit_for_bit_and_not_measured_again(tmp_path: Path) -> None:
+    profile = profile_dataset(written(tmp_path, "reference", table(5000, 1).append_column("same", pa.array(np.full(5000, 2.5)))))
+    names, measured = rank_correlations(profile)
+    stored, old, known = (tmp_path / name for name in ("stored.profile", "old.profile", "known.profile"))
+    write_profile(profile, stored)
+    with zipfile.ZipFile(stored) as archive:
+        content, sample = json.loads(archive.read("profile.json")), archive.read("sample.parquet")
+    correlations = content.pop("correlations")
+    with zipfile.ZipFile(old, "w") as archive:
+        archive.writestr("profile.json", json.dumps(content))
+        archive.writestr("sample.parquet", sample)
+    with zipfile.ZipFile(known, "w") as archive:
+        archive.writestr("profile.json", json.dumps({**content, "correlations": {**correlations, "matrix": np.full_like(measured, 0.25).tolist()}}))
+        archive.writestr("sample.parquet", sample)
+    for file in (stored, old):
+        assert rank_correlations(read_profile(file))[0] == names
+        assert np.array_equal(rank_correlations(read_profile(file))[1], measured, equal_nan=True)
+    assert np.isnan(measured[names.index("same")]).all()
+    # What the file says is believed, until the sample or the columns are no longer those of the file.
+    assert (rank_correlations(read_profile(known))[1] == 0.25).all()
+    fewer, merged = read_profile(known), read_profile(known)
+    del fewer.columns["x"]
+    merged.merge(read_profile(known))
+    for changed in (fewer, merged):
+        assert not (rank_correlations(changed)[1] == 0.25).all()
+
+
+def test_a_dataset_without_a_column_to_compare_has_a_profile_too(tmp_path: Path) -> None:
+    profile = profile_dataset(written(tmp_path, "dates", pa.table({"day": pa.array([date(2024, 1, day) for day in range(1, 31)])})))
+    write_profile(profile, tmp_path / "dates.profile")
+    restored = read_profile(tmp_path / "dates.profile")
+    assert (restored.rows, restored.columns, restored.sample.rows, list(restored.left_out)) == (30, {}, 0, ["day"])
+
+
+def test_a_sample_that_cannot_be_read_is_named_when_it_is_asked_for(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.profile", tmp_path / "bad.profile"
+    write_profile(profile_dataset(written(tmp_path, "current", table(300, 2))), good)
+    with zipfile.ZipFile(good) as archive, zipfile.ZipFile(bad, "w") as changed:
+        changed.writestr("profile.json", archive.read("profile.json"))
+        sample = bytearray(archive.read("sample.parquet"))
+        sample[4:400] = bytes(396)
+        changed.writestr("sample.parquet", bytes(sample))
+    with pytest.raises(DriftError, match=r"bad\.profile: is damaged or cut short"):
+        read_profile(bad).sample.state()
+
+
 def test_profiles_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     current = written(tmp_path, "current", table(300, 2))
     good = tmp_path / "good.profile"
@@ -122,6 +169,7 @@ def test_profiles_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         ("newer", {"version": 99}, r"has version 99, and this Evergreen reads version 1\. Upgrade"),
         ("foreign", {"format": "other"}, "is no drift profile"),
         ("broken", {"columns": {"x": {"kind": "number"}}}, "is damaged or cut short"),
+        ("crooked", {"correlations": {"columns": ["x", "count"], "matrix": [[1.0, 0.5]]}}, "is damaged or cut short"),
     ):
         file = tmp_path / name
         with zipfile.ZipFile(good) as archive, zipfile.ZipFile(file, "w") as changed:
@@ -222,11 +270,13 @@ def test_empty_files_and_single_rows_are_insufficient_and_damaged_ones_are_named
             detect(full, tmp_path / name, config=PROFILE_ONLY)
 
 
-def test_the_first_stage_loads_no_heavy_library(tmp_path: Path) -> None:
-    file = written(tmp_path, "file", table(500, 1))
-    heavy = ("pandas", "scipy", "sklearn", "alibi_detect", "kfp", "matplotlib", "pydantic", "yaml", "rich")
+@pytest.mark.parametrize(("columns", "more"), [(["x", "count", "city", "flag"], ()), (["x", "count", "city"], ("pyarrow.compute",))])
+def test_the_first_stage_loads_no_heavy_library(tmp_path: Path, columns: list[str], more: tuple[str, ...]) -> None:
+    file, profile = written(tmp_path, "file", table(500, 1).select(columns)), tmp_path / "reference.profile"
+    write_profile(profile_dataset(file), profile)
+    heavy = ("pandas", "scipy", "sklearn", "alibi_detect", "kfp", "matplotlib", "pydantic", "annotated_types", "yaml", "rich", "pyarrow.csv", *more)
     code = (
-        f"import sys; sys.argv = ['evergreen', 'drift', {str(file)!r}, {str(file)!r}, '--detectors', 'profile', '--json']\n"
+        f"import sys; sys.argv = ['evergreen', 'drift', {str(profile)!r}, {str(file)!r}, '--detectors', 'profile', '--json']\n"
         "from evergreen.cli import main\n"
         "try: main()\n"
         f"except SystemExit as end: print(end.code, [name for name in {heavy} if name in sys.modules])"

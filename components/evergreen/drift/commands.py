@@ -11,7 +11,7 @@ import typer
 
 from evergreen.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
 from evergreen.drift.config import Detectors  # noqa: TC001 - Typer reads it at run time
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 
 NO_VALUE = "-"
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
-
+from evergreen.bounds import Bounds
 from evergreen.errors import MissingExtraError
 
-Share = Annotated[float, Gt(0), Le(1)]
-Positive = Annotated[float, Gt(0), Lt(math.inf)]
-Multiple = Annotated[float, Ge(1), Lt(math.inf)]
+Share = Annotated[float, Bounds(gt=0, le=1)]
+Positive = Annotated[float, Bounds(gt=0, lt=math.inf)]
+Multiple = Annotated[float, Bounds(ge=1, lt=math.inf)]
 Detectors = Literal["auto", "profile", "profile,classifier", "profile,alibi", "profile,mmd", "profile,lsdd"]
 SecondDetector = Literal["none", "classifier", "alibi", "mmd", "lsdd"]
 
@@ -53,7 +52,7 @@ class DriftConfig:
     detectors: Detectors = "auto"
     second_stage: Literal["always", "when-quiet"] = "always"
     reference_season: Literal["none", "same-period"] = "none"
-    significance: Annotated[float, Gt(0), Lt(1)] = 0.01
+    significance: Annotated[float, Bounds(gt=0, lt=1)] = 0.01
     jensen_shannon_distance: Share = 0.1
     standardised_mean_difference: Positive = 0.2
     spread_change: Positive = 0.06
@@ -61,14 +60,14 @@ class DriftConfig:
     missing_share_change: Share = 0.03
     new_category_share: Share = 0.02
     correlation_change: Share = 0.2
-    classifier_auc: Annotated[float, Gt(0.5), Lt(1)] = 0.55
-    minimum_rows: Annotated[int, Ge(2)] = 30
-    minimum_rows_together: Annotated[int, Ge(50)] = 200
-    maximum_categories: Annotated[int, Ge(2)] = 100
+    classifier_auc: Annotated[float, Bounds(gt=0.5, lt=1)] = 0.55
+    minimum_rows: Annotated[int, Bounds(ge=2)] = 30
+    minimum_rows_together: Annotated[int, Bounds(ge=50)] = 200
+    maximum_categories: Annotated[int, Bounds(ge=2)] = 100
     moderate_multiple: Multiple = 2.0
     severe_multiple: Multiple = 4.0
-    moderate_share_drifted: Annotated[float, Ge(0), Le(1)] = 0.1
-    severe_share_drifted: Annotated[float, Ge(0), Le(1)] = 0.25
+    moderate_share_drifted: Annotated[float, Bounds(ge=0, le=1)] = 0.1
+    severe_share_drifted: Annotated[float, Bounds(ge=0, le=1)] = 0.25
 
     def floors(self) -> dict[str, float]:
         """Return the floor of each effect of a feature by the effect's name."""

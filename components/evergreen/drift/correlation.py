@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evergreen.drift.accumulators import NumberCounts
-from evergreen.drift.scan import float_values_or_nan
+from evergreen.drift.arrow_values import float_values_or_nan
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from evergreen.drift.profile import DatasetProfile
@@ -21,19 +20,21 @@ MOST_ROWS = 5000
 """Rows that correlations are measured on; the error of one is then about 0.014."""
 
 
-def rank_correlations(sample: pa.Table | None, profile: DatasetProfile) -> tuple[list[str], NDArray[np.float64]]:
+def rank_correlations(profile: DatasetProfile) -> tuple[list[str], NDArray[np.float64]]:
     """Return Spearman's correlations between the profile's numbers, on the rows of its sample.
 
     A missing value takes the middle rank of its column, which weakens a correlation and never makes one up.
 
     Args:
-        sample: The sampled rows.
-        profile: Says which columns are numbers.
+        profile: The columns and the sample; it may hold their correlations, measured when it was stored.
 
     Returns:
         The columns' names and their matrix, shape (k, k); NaN for a constant column.
     """
     names = [name for name, counts in profile.columns.items() if isinstance(counts, NumberCounts)]
+    if profile.sample.correlations is not None and profile.sample.correlations[0] == names:
+        return profile.sample.correlations
+    sample = profile.sample.state()[0]
     if sample is None or not names:
         return [], np.zeros((0, 0))
     # The sample is random, so every k-th row of it is too.

@@ -187,16 +187,16 @@ def look_together(reference: DatasetProfile, current: DatasetProfile, config: Dr
         second: ``none`` (rank correlations only), ``classifier``, ``alibi``, ``mmd`` or ``lsdd``.
         seed: Seed of everything random.
     """
-    tables = reference.sample.state()[0], current.sample.state()[0]
-    if tables[0] is None or tables[1] is None or min(tables[0].num_rows, tables[1].num_rows) < config.minimum_rows_together:
-        rows = [0 if table is None else table.num_rows for table in tables]
+    rows = reference.sample.rows, current.sample.rows
+    if min(rows) < config.minimum_rows_together:
         return TogetherResult(
             "insufficient",
             sentence=f"{rows[0]:,} and {rows[1]:,} rows are too few to look at all features together; {config.minimum_rows_together} are needed.",
         )
-    result = TogetherResult("no drift", "rank correlations", "evergreen", rows=tables[0].num_rows + tables[1].num_rows)
+    result = TogetherResult("no drift", "rank correlations", "evergreen", rows=sum(rows))
     result.correlations = changed_correlations(reference, current, config)
     if second != "none" and reference.columns:
+        tables = reference.sample.state()[0], current.sample.state()[0]
         _classify(result, reference, (feature_matrix(tables[0], reference), feature_matrix(tables[1], reference)), config, second=second, seed=seed)
     found = bool(result.correlations) or (result.p_value is not None and result.p_value < config.significance and (result.auc or 0) >= config.classifier_auc)
     result.verdict = "drift" if found else "no drift"

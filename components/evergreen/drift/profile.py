@@ -8,24 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.arrow_values import take_rows
 from evergreen.drift.errors import DriftError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    SampledRows = tuple[pa.Table, NDArray[np.float64]]
+    Correlations = tuple[list[str], NDArray[np.float64]]
+
 SAMPLE_ROWS = 20_000
 CURRENT_SAMPLE_ROWS = 5000
 """Rows of the current data that are looked at together; no detector takes more."""
-
-
-def arrow_positions(positions: NDArray[np.int64]) -> pa.Array:
-    """Return row numbers as an Arrow array; ``pa.array`` would import pandas to see whether it was given a series."""
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(pa.int64(), len(positions), [None, pa.py_buffer(np.ascontiguousarray(positions, dtype=np.int64))])
 
 
 class RowSample:
@@ -34,6 +31,9 @@ class RowSample:
     Every row draws a number and the rows with the smallest numbers stay. Samples of shards merge to a sample of the whole
     (Efraimidis and Spirakis, 2006, with equal weights). What a row draws depends on the seed and its place in the dataset
     alone, so that the sample is the same however the dataset was divided.
+
+    Attributes:
+        correlations: The rank correlations of these rows, when they were read with them: the names of the numbers, and their matrix.
     """
 
     def __init__(self, seed: int, size: int = SAMPLE_ROWS) -> None:
@@ -48,11 +48,18 @@ class RowSample:
         self._tables: list[pa.Table] = []
         self._keys: list[NDArray[np.float64]] = []
         self._limit = 1.0
+        self._unread: tuple[int, Callable[[], SampledRows]] | None = None
+        self.correlations: Correlations | None = None
 
     @property
     def size(self) -> int:
         """Most rows that are kept."""
         return self._size
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that are kept."""
+        return min(self._size, self._unread[0] if self._unread is not None else sum(map(len, self._keys)))
 
     def add(self, batch: pa.RecordBatch, place: Sequence[int]) -> None:
         """Let the rows of a batch draw.
@@ -63,15 +70,24 @@ class RowSample:
         """
         import pyarrow as pa
 
+        if not batch.num_columns:
+            return
+        self._read()
         keys = np.random.default_rng([self._seed, *place]).random(batch.num_rows)
-        limit = min(self._limit, float(np.partition(keys, self._size)[self._size])) if len(keys) > self._size else self._limit
-        chosen = np.flatnonzero(keys < limit)
+        chosen = np.flatnonzero(keys < self._limit)
+        if len(chosen) > self._size:
+            chosen = chosen[keys[chosen] < np.partition(keys[chosen], self._size)[self._size]]
         if not len(chosen):
             return
-        kept = batch if len(chosen) == batch.num_rows else batch.take(arrow_positions(chosen))
+        kept = batch if len(chosen) == batch.num_rows else take_rows(batch, chosen)
         self._tables.append(pa.Table.from_batches([kept]))
         self._keys.append(keys[chosen])
-        if sum(map(len, self._keys)) > 2 * self._size:
+        self.correlations = None
+        known = np.concatenate(self._keys)
+        if len(known) >= self._size:
+            # What cannot stay is not picked out of the next batch either.
+            self._limit = min(self._limit, float(np.partition(known, self._size - 1)[self._size - 1]))
+        if len(known) > 2 * self._size:
             self._compact()
 
     def _compact(self) -> None:
@@ -81,12 +97,15 @@ class RowSample:
         table = pa.concat_tables(self._tables, promote_options="permissive")
         if len(keys) > self._size:
             chosen = np.sort(np.argpartition(keys, self._size)[: self._size])
-            keys, table = keys[chosen], table.take(arrow_positions(chosen))
+            keys, table = keys[chosen], _taken(table, chosen)
             self._limit = float(keys.max())
         self._tables, self._keys = [table], [keys]
 
     def merge(self, other: RowSample) -> None:
         """Take over the rows of another sample that drew smaller numbers."""
+        self._read()
+        other._read()
+        self.correlations = None
         self._tables += other._tables
         self._keys += other._keys
         if self._tables:
@@ -94,22 +113,40 @@ class RowSample:
 
     def state(self) -> tuple[pa.Table | None, NDArray[np.float64]]:
         """Return the sampled rows, by the number that each drew, and these numbers."""
+        self._read()
         if not self._tables:
             return None, np.zeros(0)
         self._compact()
         keys = self._keys[0]
         if (np.diff(keys) < 0).any():
             order = np.argsort(keys)
-            self._tables, self._keys = [self._tables[0].take(arrow_positions(order))], [keys[order]]
+            self._tables, self._keys = [_taken(self._tables[0], order)], [keys[order]]
         return self._tables[0], self._keys[0]
 
+    def _read(self) -> None:
+        if self._unread is not None:
+            table, keys = self._unread[1]()
+            self._tables, self._keys, self._unread = [table], [keys], None
+
     @classmethod
-    def restored(cls, table: pa.Table | None, keys: NDArray[np.float64], size: int = SAMPLE_ROWS) -> RowSample:
-        """Return a sample from its state, to be merged with others."""
+    def restored(cls, rows: int, read: Callable[[], SampledRows], size: int, correlations: Correlations | None) -> RowSample:
+        """Return a sample from its state, to be merged with others.
+
+        Args:
+            rows: Number of its rows.
+            read: Gives the rows and the number that each drew; called when they are asked for, which correlations that are known spare.
+            size: Most rows to keep.
+            correlations: The rank correlations of the rows, when they are known.
+        """
         sample = cls(seed=0, size=size)
-        if table is not None:
-            sample._tables, sample._keys = [table], [keys]
+        sample._unread, sample.correlations = (rows, read), correlations
         return sample
+
+
+def _taken(table: pa.Table, positions: NDArray[np.int64]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([take_rows(rows, positions) for rows in table.combine_chunks().to_batches()], table.schema)
 
 
 @dataclass

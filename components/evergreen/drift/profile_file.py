@@ -5,8 +5,8 @@
 1970, or absent) and ``columns``: for a number ``edges``, ``counts``, ``rows``, ``missing``, ``infinite``, ``mean``,
 ``squares``, ``minimum`` and ``maximum``; for a category ``counts`` by name, ``rows``, ``missing`` and ``remainder``. Numbers
 are written so that they read back bit for bit. ``correlations`` holds the rank correlations of the numbers in the sample,
-for people; it is not read back. ``sample.parquet`` holds the sampled rows; its last column ``__key__`` is the number that
-each row drew.
+``columns`` by ``matrix`` with null for a constant column; where it is absent they are measured again. ``sample.parquet`` holds
+the sampled rows; its last column ``__key__`` is the number that each row drew.
 """
 
 from __future__ import annotations
@@ -16,15 +16,22 @@ import json
 import math
 import zipfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.arrow_values import float_values
 from evergreen.drift.correlation import rank_correlations
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile import SAMPLE_ROWS, DatasetProfile, RowSample
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from numpy.typing import NDArray
 
 FORMAT, VERSION = "evergreen-drift-profile", 1
 KEY_COLUMN = "__key__"
@@ -43,7 +50,7 @@ def write_profile(profile: DatasetProfile, path: str | Path) -> None:
     import pyarrow.parquet as pq
 
     table, keys = profile.sample.state()
-    names, matrix = rank_correlations(table, profile)
+    names, matrix = rank_correlations(profile)
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -78,19 +85,32 @@ def read_profile(path: str | Path) -> DatasetProfile:
         with zipfile.ZipFile(path) as archive:
             content = json.loads(archive.read("profile.json"))
             _check_version(content, path)
-            sample = pq.ParquetFile(io.BytesIO(archive.read("sample.parquet"))).read() if "sample.parquet" in archive.namelist() else None
+            sample = pq.ParquetFile(io.BytesIO(archive.read("sample.parquet"))) if "sample.parquet" in archive.namelist() else None
             columns = {str(name): _column(values) for name, values in content["columns"].items()}
             rows, left_out, importances = int(content["rows"]), dict(content["left_out"]), dict(content["importances"])
             sample_rows = int(content.get("sample_rows", SAMPLE_ROWS))
+            correlations = _correlations(content.get("correlations"))
             period = (int(content["period"][0]), int(content["period"][1])) if content.get("period") else None
     except (zipfile.BadZipFile, pa.ArrowException, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
-        raise DriftError(f"profile {path}: is damaged or cut short: {error!r}. Make it again from the reference data.") from error
-    keys = np.zeros(0)
+        raise _damaged(path, error) from error
+    restored = RowSample(seed=0, size=sample_rows)
     if sample is not None:
-        chunks = sample.column(KEY_COLUMN).combine_chunks()
-        keys = np.frombuffer(chunks.buffers()[1], dtype=np.float64, count=len(chunks), offset=chunks.offset * 8)
-        sample = sample.drop_columns([KEY_COLUMN])
-    return DatasetProfile(columns, left_out, rows, RowSample.restored(sample, keys, sample_rows), importances, period)
+        restored = RowSample.restored(sample.metadata.num_rows, partial(_sampled_rows, sample, path), sample_rows, correlations)
+    return DatasetProfile(columns, left_out, rows, restored, importances, period)
+
+
+def _sampled_rows(sample: pq.ParquetFile, path: str | Path) -> tuple[pa.Table, NDArray[np.float64]]:
+    import pyarrow as pa
+
+    try:
+        table = sample.read()
+        return table.drop_columns([KEY_COLUMN]), float_values(table.column(KEY_COLUMN).combine_chunks())[0]
+    except (pa.ArrowException, OSError, LookupError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: str | Path, error: Exception) -> DriftError:
+    return DriftError(f"profile {path}: is damaged or cut short: {error!r}. Make it again from the reference data.")
 
 
 def _check_version(content: Any, path: str | Path) -> None:
@@ -100,6 +120,15 @@ def _check_version(content: Any, path: str | Path) -> None:
         raise DriftError(
             f"profile {path}: has version {content.get('version')!r}, and this Evergreen reads version {VERSION}. Upgrade Evergreen, or make the profile again."
         )
+
+
+def _correlations(values: dict[str, Any] | None) -> tuple[list[str], NDArray[np.float64]] | None:
+    if values is None:
+        return None
+    names = [str(name) for name in values["columns"]]
+    # None becomes NaN: a constant column correlates with nothing.
+    matrix = np.array(values["matrix"], dtype=np.float64).reshape(len(names), len(names))
+    return names, matrix
 
 
 def _column_json(counts: NumberCounts | CategoryCounts) -> dict[str, Any]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.arrow_values import category_counts, float_values
 from evergreen.drift.columns import matched_kinds, profiled_columns
 from evergreen.drift.edges import choose_edges
 from evergreen.drift.errors import DriftError
-from evergreen.drift.profile import SAMPLE_ROWS, DatasetProfile, RowSample, arrow_positions
+from evergreen.drift.profile import SAMPLE_ROWS, DatasetProfile, RowSample
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from concurrent.futures import Future
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 THREADS = 2
 """Sorting releases the interpreter's lock; more threads than this only help where nobody else uses the cores."""
+BATCHES_AHEAD = 2
+"""Batches that may wait to be counted: with one, the reader and a quick thread would wait for the slow one at every batch."""
 
 
 def plan_profile(source: Source, *, ignored_columns: Collection[str] = (), seed: int = 0) -> DatasetProfile:
@@ -97,20 +103,27 @@ def fill(profile: DatasetProfile, batches: Iterable[PlacedBatch]) -> DatasetProf
     Raises:
         DriftError: A column holds values that are not of its kind.
     """
-    # One task a thread: a task a column would cost more in handing over than some columns cost in counting.
+    # One task a thread: a task a column would cost more in handing over than some columns cost in counting. Each thread keeps
+    # to its columns, so that moments are merged in the order of the rows however far the other one is.
     shares = [list(profile.columns)[start::THREADS] for start in range(THREADS)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        waiting: list[Any] = []
+    with ExitStack() as stack:
+        pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in shares]
+        waiting: deque[list[Future[None]]] = deque()
         for place, batch in batches:
-            # One batch is counted while the next is read: memory stays at two batches.
-            for future in waiting:
-                future.result()
-            waiting = [pool.submit(_count_columns, profile, batch, names) for names in shares]
+            # Memory stays at so many batches and the one that is read meanwhile.
+            if len(waiting) == BATCHES_AHEAD:
+                _finish(waiting.popleft())
+            waiting.append([pool.submit(_count_columns, profile, batch, names) for pool, names in zip(pools, shares, strict=True)])
             profile.rows += batch.num_rows
             profile.sample.add(batch.select(list(profile.columns)), place)
-        for future in waiting:
-            future.result()
+        for counted in waiting:
+            _finish(counted)
     return profile
+
+
+def _finish(counted: list[Future[None]]) -> None:
+    for future in counted:
+        future.result()
 
 
 def _count_columns(profile: DatasetProfile, batch: pa.RecordBatch, names: list[str]) -> None:
@@ -126,60 +139,7 @@ def _count(counts: NumberCounts | CategoryCounts, column: pa.Array, name: str) -
             values, nulls = float_values(column)
             counts.add(values, nulls=nulls)
         else:
-            names, numbers, nulls = _categories(column)
+            names, numbers, nulls = category_counts(column)
             counts.add(names, numbers, nulls=nulls)
     except (pa.ArrowException, ValueError) as error:
         raise DriftError(f"column {name!r}: its values changed their type within the data: {error}. Write all files with one schema.") from error
-
-
-def float_values(column: pa.Array) -> tuple[NDArray[np.float64], int]:
-    """Return the values of a column that are not null, as float64, and the number of nulls.
-
-    The values are a view where that is possible; pyarrow's own conversion would import pandas.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    nulls = int(column.null_count)
-    present = pc.drop_null(column) if nulls else column
-    if pa.types.is_null(present.type):
-        return np.zeros(0), nulls
-    if present.type != pa.float64():
-        present = pc.cast(present, pa.float64(), safe=False)
-    if not len(present):
-        return np.zeros(0), nulls
-    return np.frombuffer(present.buffers()[1], dtype=np.float64, count=len(present), offset=present.offset * 8), nulls
-
-
-def float_values_or_nan(column: pa.Array) -> NDArray[np.float64]:
-    """Return all values of a column as float64, NaN where there is none, shape (rows,)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_null(column.type):
-        return np.full(len(column), np.nan)
-    numbers = column if column.type == pa.float64() else pc.cast(column, pa.float64(), safe=False)
-    if not len(numbers):
-        return np.zeros(0)
-    values = np.frombuffer(numbers.buffers()[1], dtype=np.float64, count=len(numbers), offset=numbers.offset * 8).copy()
-    if numbers.null_count:
-        gaps = pc.cast(pc.is_null(numbers), pa.uint8())
-        values[np.frombuffer(gaps.buffers()[1], dtype=np.bool_, count=len(gaps), offset=gaps.offset)] = np.nan
-    return values
-
-
-def _categories(column: pa.Array) -> tuple[list[str], NDArray[np.int64], int]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    nulls = int(column.null_count)
-    if pa.types.is_null(column.type):
-        return [], np.zeros(0, dtype=np.int64), nulls
-    if not pa.types.is_dictionary(column.type):
-        column = pc.dictionary_encode(column if pa.types.is_string(column.type) else pc.cast(column, pa.string()))
-    codes = pc.cast(pc.drop_null(column.indices) if nulls else column.indices, pa.int64())
-    names = column.dictionary if pa.types.is_string(column.dictionary.type) else pc.cast(column.dictionary, pa.string())
-    numbers = np.frombuffer(codes.buffers()[1], dtype=np.int64, count=len(codes), offset=codes.offset * 8) if len(codes) else np.zeros(0, dtype=np.int64)
-    used = np.bincount(numbers, minlength=len(names)).astype(np.int64)
-    seen = np.flatnonzero(used)
-    return names.take(arrow_positions(seen)).to_pylist(), used[seen], nulls

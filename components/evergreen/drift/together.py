@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.arrow_values import float_values_or_nan
 from evergreen.drift.correlation import MOST_ROWS, changed_correlation, rank_correlations
-from evergreen.drift.scan import float_values_or_nan
 from evergreen.drift.statistics import corrected_p_values
 
 if TYPE_CHECKING:
@@ -85,14 +85,13 @@ def changed_correlations(reference: DatasetProfile, current: DatasetProfile, con
         current: Profile of the current data, of the same columns.
         config: Significance and floor.
     """
-    tables = reference.sample.state()[0], current.sample.state()[0]
-    if any(table is None or table.num_rows < config.minimum_rows_together for table in tables):
+    if min(reference.sample.rows, current.sample.rows) < config.minimum_rows_together:
         return []
-    names, before = rank_correlations(tables[0], reference)
+    names, before = rank_correlations(reference)
     if names != [name for name, counts in current.columns.items() if isinstance(counts, NumberCounts)]:
         return []
-    _, now = rank_correlations(tables[1], current)
-    rows = [0 if table is None else min(table.num_rows, MOST_ROWS) for table in tables]
+    _, now = rank_correlations(current)
+    rows = [min(profile.sample.rows, MOST_ROWS) for profile in (reference, current)]
     pairs = [(one, other) for one in range(len(names)) for other in range(one) if not np.isnan(before[one, other] + now[one, other])]
     corrected = corrected_p_values([changed_correlation(before[pair], rows[0], now[pair], rows[1]) for pair in pairs])
     found = [

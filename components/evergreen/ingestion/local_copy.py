@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +33,8 @@ def local_copy(data: str) -> Iterator[Path]:
         if path.exists() or not any(mark in data for mark in GLOB_MARKS):
             yield path
             return
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="evergreen-data-") as folder:
         files = _files(data, scheme, Path(folder))
         yield files[0] if len(files) == 1 else _together(files, Path(folder) / "together")

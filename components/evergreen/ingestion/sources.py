@@ -11,7 +11,6 @@ from urllib.parse import unquote, urlsplit
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.file_format import SAMPLE_BYTES, recognise_format
-from evergreen.ingestion.hive_partitions import with_hive_partitions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +62,8 @@ def find_files(source_uri: str) -> list[SourceFile]:
     Raises:
         IngestionError: Nothing is there, or a file is empty or neither Parquet, CSV nor JSON Lines.
     """
+    from evergreen.ingestion.hive_partitions import with_hive_partitions
+
     location = local_path(source_uri)
     path = Path(location)
     if path.is_dir():

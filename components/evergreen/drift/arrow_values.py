@@ -1,0 +1,128 @@
+"""The values of Arrow columns as numpy arrays, and rows picked out of them.
+
+Done on Arrow's buffers where a type is a number of fixed width or a dictionary of texts, which is nearly all of a dataset: for the rest
+``pyarrow.compute`` is loaded, which takes as long as counting a hundred thousand rows. Pyarrow's own conversions would import pandas.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+NUMPY_TYPES = {
+    **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "halffloat": np.dtype(np.float16),
+    "float": np.dtype(np.float32),
+    "double": np.dtype(np.float64),
+}
+"""Numpy's types of numbers by the names that Arrow gives them."""
+
+FEW_NAMES = 1000
+"""Entries of a dictionary of texts up to which all are turned into Python's, whether a chunk uses them or not."""
+
+
+def arrow_array(values: NDArray[Any], arrow_type: pa.DataType, present: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Return numbers as an Arrow array of a type of the same width; null where ``present`` says so. ``pa.array`` would import pandas.
+
+    Args:
+        values: The numbers, shape (rows,).
+        arrow_type: The type of the array.
+        present: Whether a row has a value, shape (rows,); all have one when None.
+    """
+    import pyarrow as pa
+
+    validity = None if present is None else pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(arrow_type, len(values), [validity, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def present_rows(column: pa.Array) -> NDArray[np.bool_] | None:
+    """Return whether each row of a column that is not of the type null has a value, shape (rows,); None when all have one."""
+    if not column.null_count:
+        return None
+    bits = np.frombuffer(column.buffers()[0], dtype=np.uint8)
+    return np.unpackbits(bits, count=column.offset + len(column), bitorder="little")[column.offset :].view(np.bool_)
+
+
+def _numbers(column: pa.Array) -> NDArray[Any]:
+    """Return the values of a column of one of numpy's types, whatever stands where there is none, shape (rows,)."""
+    numpy_type = NUMPY_TYPES[str(column.type)]
+    if not len(column):
+        return np.zeros(0, dtype=numpy_type)
+    return np.frombuffer(column.buffers()[1], dtype=numpy_type, count=len(column), offset=column.offset * numpy_type.itemsize)
+
+
+def _as_numbers(column: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    return column if str(column.type) in NUMPY_TYPES else column.cast(pa.float64(), safe=False)
+
+
+def float_values(column: pa.Array) -> tuple[NDArray[np.float64], int]:
+    """Return the values of a column that are not null, as float64, and the number of nulls.
+
+    The values are a view where that is possible.
+    """
+    nulls = int(column.null_count)
+    if nulls == len(column):
+        return np.zeros(0), nulls
+    numbers = _as_numbers(column)
+    present = present_rows(numbers)
+    values = _numbers(numbers)
+    return (values if present is None else values[present]).astype(np.float64, copy=False), nulls
+
+
+def float_values_or_nan(column: pa.Array) -> NDArray[np.float64]:
+    """Return all values of a column as float64, NaN where there is none, shape (rows,)."""
+    if column.null_count == len(column):
+        return np.full(len(column), np.nan)
+    numbers = _as_numbers(column)
+    values = _numbers(numbers).astype(np.float64)
+    present = present_rows(numbers)
+    if present is not None:
+        values[~present] = np.nan
+    return values
+
+
+def category_counts(column: pa.Array) -> tuple[list[str], NDArray[np.int64], int]:
+    """Return the categories of a column, the number of rows of each, and the number of nulls."""
+    import pyarrow as pa
+
+    nulls = int(column.null_count)
+    if pa.types.is_null(column.type):
+        return [], np.zeros(0, dtype=np.int64), nulls
+    if not pa.types.is_dictionary(column.type):
+        column = (column if pa.types.is_string(column.type) else column.cast(pa.string())).dictionary_encode()
+    names = column.dictionary if pa.types.is_string(column.dictionary.type) else column.dictionary.cast(pa.string())
+    present = present_rows(column.indices)
+    codes = _numbers(column.indices)
+    used = np.bincount(codes if present is None else codes[present], minlength=len(names)).astype(np.int64)
+    seen = np.flatnonzero(used)
+    if len(names) <= FEW_NAMES:
+        texts = names.to_pylist()
+        return [texts[code] for code in seen.tolist()], used[seen], nulls
+    return names.take(arrow_array(seen, pa.int64())).to_pylist(), used[seen], nulls
+
+
+def take_rows(rows: pa.RecordBatch, positions: NDArray[np.int64]) -> pa.RecordBatch:
+    """Return the rows at some positions, in that order."""
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_arrays([_taken(column, positions) for column in rows.columns], schema=rows.schema)
+
+
+def _taken(column: pa.Array, positions: NDArray[np.int64]) -> pa.Array:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(_taken(column.indices, positions), column.dictionary, ordered=column.type.ordered, safe=False)
+    if str(column.type) not in NUMPY_TYPES:
+        return column.take(arrow_array(positions, pa.int64()))
+    present = present_rows(column)
+    return arrow_array(_numbers(column)[positions], column.type, None if present is None else present[positions])
