@@ -13,6 +13,7 @@ from evergreen.object_store import open_store
 from evergreen.policy.decision import decide
 from evergreen.policy.history import PastDecision, read_history
 from evergreen.policy.policy_file import Policy, read_policy
+from evergreen.policy.report import decision_page
 from evergreen.policy.track_record import measured, with_track_record
 from evergreen.policy.triggers import Evidence, model_age
 from evergreen.registry.ledger import Entry, Ledger
@@ -170,6 +171,20 @@ def test_the_shorter_age_counts_and_an_unknown_one_does_not() -> None:
 )
 def test_what_is_known_against_the_champion_makes_it_stale(given: Evidence, stale: bool) -> None:
     assert decide(given, AT_ONCE).champion_stale is stale
+
+
+def test_the_page_says_what_the_decision_means_for_the_challenger() -> None:
+    aged = evidence(HOLDS, end="2023-06-01T00:00:00Z")
+    page = decision_page(decide(aged, Policy()))
+    assert "The challenger learns from all rows since 2019-01-01T00:00:00Z where that is more than the training window." in page
+    assert "the gate asks for a higher score on the same rows" in page
+    assert "A champion older than 3 times the time that it learned from is retrained." in page
+    strict = read_policy("{training_window: fixed, maximum_model_age_spans: null, maximum_model_age_days: 30, gate: {stale_champion: proven_better}}")
+    page = decision_page(decide(aged, strict))
+    assert "A challenger learns from the training window only." in page
+    assert "A champion older than 30 days is retrained." in page
+    assert "The challenger learns from all rows" not in page
+    assert "the gate asks" not in page
 
 
 def entry(kind: str, run: str, **more: Any) -> Entry:

@@ -18,7 +18,7 @@ def decision_page(decision: Decision) -> str:
         (trigger.name.replace("_", " "), trigger.verdict, _text(trigger.value), _text(trigger.threshold), trigger.sentence) for trigger in decision.triggers
     ]
     sections = [
-        Section("Why", [decision.change] if decision.change else [], bullets=decision.reasons),
+        Section("Why", [decision.change] if decision.change else [], bullets=[*decision.reasons, *_consequences(decision)]),
         Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "in words"], rows)),
         Section(
             "Policy",
@@ -26,6 +26,7 @@ def decision_page(decision: Decision) -> str:
                 f"Mode {decision.mode}. Enabled triggers: {', '.join(str(name).replace('_', ' ') for name in decision.policy.get('triggers', []))}.",
                 f"Drift retrains from {decision.policy.get('retrain_on_drift_severity')} on, and only while performance cannot be told.",
                 _age(decision.policy),
+                _training_window(decision.policy),
                 *_restraints(decision.policy),
             ],
         ),
@@ -47,6 +48,22 @@ def _restraints(policy: dict[str, Any]) -> list[str]:
     if policy.get("vetoes"):
         said.append(f"What stands against a retraining: {', '.join(str(name).replace('_', ' ') for name in policy['vetoes'])}.")
     return said
+
+
+def _consequences(decision: Decision) -> list[str]:
+    """Return what the decision means for the challenger."""
+    said = []
+    if decision.training_since:
+        said.append(f"The challenger learns from all rows since {decision.training_since} where that is more than the training window.")
+    if decision.champion_stale and decision.policy.get("gate", {}).get("stale_champion") == "higher_score":
+        said.append("This speaks against the champion itself, so the gate asks for a higher score on the same rows and for no proof by an interval.")
+    return said
+
+
+def _training_window(policy: dict[str, Any]) -> str:
+    if policy.get("training_window") == "fixed":
+        return "A challenger learns from the training window only."
+    return "While performance holds, a challenger learns beyond the training window from all rows since performance last changed."
 
 
 def _age(policy: dict[str, Any]) -> str:
