@@ -216,6 +216,15 @@ def test_booleans_decimals_dates_and_nested_columns_have_a_defined_answer(tmp_pa
     assert sorted(profile.left_out) == ["day", "tags"]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+def test_texts_of_any_arrow_type_are_counted_and_sampled(tmp_path: Path, kind: pa.DataType) -> None:
+    city = pa.array(["Oslo", "Berlin", None] * 10_000)
+    file = written(tmp_path, "texts", pa.table({"city": city.cast(kind)}))
+    assert detect(file, file, config=PROFILE_ONLY).result.verdict == "no drift"
+    counts = profile_dataset(file).columns["city"]
+    assert counts == CategoryCounts({"Oslo": 10_000, "Berlin": 10_000}, rows=30_000, missing=10_000)
+
+
 def test_a_hundred_thousand_distinct_texts_are_left_out_and_counted_honestly(tmp_path: Path) -> None:
     content = pa.table({"key": [f"k{number}" for number in range(100_000)], "x": np.arange(100_000.0)})
     file = written(tmp_path, "keys", content)

@@ -183,4 +183,4 @@ def _first(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def _is_text(arrow_type: pa.DataType) -> bool:
     from pyarrow import types
 
-    return bool(types.is_string(arrow_type) or types.is_large_string(arrow_type))
+    return bool(types.is_string(arrow_type) or types.is_large_string(arrow_type) or types.is_string_view(arrow_type))
