@@ -247,3 +247,25 @@ def test_an_absent_baseline_retrains(tmp_path: Path) -> None:
     absent = dsl.Artifact(name="baseline", uri=str(tmp_path / "baseline"), metadata={"present": False})
     report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
     assert decide_retraining.python_func(**artifacts, baseline=absent, decision_report=report) == "retrain"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({}, ""),
+        ({"policy_config": "event: the sensor was repaired"}, "An event asks for a retraining: the sensor was repaired."),
+        ({"policy_config": "event: the sensor was repaired", "event": "a new product"}, "An event asks for a retraining: a new product."),
+    ],
+    ids=["none", "of the policy", "of the component"],
+)
+def test_an_event_comes_with_the_policy_or_with_the_component(tmp_path: Path, options: dict[str, str], reason: str) -> None:
+    given = {"drift_result": {"verdict": "no drift"}, "performance_result": {"verdict": "holds", "metric": "accuracy", "score": 0.8}, "baseline": BASELINE}
+    artifacts: dict[str, Any] = {}
+    for name, content in given.items():
+        (tmp_path / name).write_text(json.dumps(content))
+        artifacts[name] = dsl.Artifact(name=name, uri=str(tmp_path / name), metadata={"present": True})
+    artifacts["decision"] = dsl.Artifact(name="decision", uri=str(tmp_path / "decision"), metadata={})
+    report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
+    answer = decide_retraining.python_func(**artifacts, decision_report=report, window_end="1981-02-01T00:00:00Z", **options)
+    assert answer == ("retrain" if reason else "keep")
+    assert not reason or json.loads((tmp_path / "decision").read_text())["reasons"][0] == reason

@@ -35,7 +35,7 @@ def decide_retraining(
         window_end: End of the watched window as ingest_data returned it; "latest" when it is not known.
         model_name: Name of the registered model, whose ledger holds earlier decisions for hysteresis, cool-down and budget; "none" decides without them.
         validation: What validate_data answered, for the veto contract_warnings.
-        event: What happened elsewhere and asks for a retraining, in a few words; "none" when nothing did.
+        event: What happened elsewhere and asks for a retraining, in a few words; "none" takes the policy's.
         feedback: What read_feedback counted; without it feedback is read from where the policy's section feedback says, if it names a place.
         ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
         run_id: The pipeline run's id.

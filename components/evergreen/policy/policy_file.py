@@ -88,6 +88,8 @@ class Policy(_Strict):
             on: what three challengers could not better, another one in the next window will not.
         cooldown_days: For so many days after a retraining there is no other; None is no such time.
         budget: Most retrainings in a period; None is any number.
+        event: What happened elsewhere and asks for a retraining, in a few words, for a run that is started because of it; ``none`` in a schedule's policy,
+            or every run retrains.
         vetoes: What stands against a retraining: ``insufficient_data`` (neither drift nor performance can be told), ``contract_warnings`` (the
             data passed with warnings), ``rollout_under_way`` (a version waits for approval or is being rolled out).
         retrain_on_estimate: Whether a score that is estimated without labels may retrain where there is no measured one and the inputs do
@@ -110,6 +112,7 @@ class Policy(_Strict):
     back_off: bool = True
     cooldown_days: Days | None = None
     budget: Budget | None = None
+    event: Annotated[str, Field(min_length=1)] = "none"
     vetoes: tuple[VetoName, ...] = ()
     retrain_on_estimate: bool = False
     performance: PerformanceSettings = PerformanceSettings()

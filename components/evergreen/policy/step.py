@@ -55,7 +55,7 @@ def run_decision_step(
         window_end: End of the watched window, ISO, or ``latest``.
         model_name: Name of the registered model, whose ledger holds earlier decisions; ``none`` decides without them.
         validation: What validate_data answered.
-        event: An event that asks for a retraining, or ``none``.
+        event: An event that asks for a retraining; ``none`` takes the policy's.
         feedback: Artifact of read_feedback; without it feedback is read from where the policy says, if it names a place.
         ledger_uri: Folder or bucket of the ledger, or ``none``.
         run_id: The pipeline run.
@@ -82,7 +82,7 @@ def run_decision_step(
         window_end,
         history=read_history(ledger, run_id=run_id),
         validation=validation,
-        event=event,
+        event=policy.event if is_nothing(event) else event,
         rollout_under_way=_rollout_under_way(ledger),
         feedback=_feedback(feedback, policy.feedback, window_end),
     )

@@ -61,7 +61,7 @@ def watch_model(
         seed: Seed of everything random.
         model_name: Name of the registered model, whose ledger holds earlier decisions; "none" decides without them.
         validation: What validate_data answered.
-        event: What happened elsewhere and asks for a retraining, in a few words; "none" when nothing did.
+        event: What happened elsewhere and asks for a retraining, in a few words; "none" takes the policy's.
         feedback: The feedback of decide_retraining.
         ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
         run_id: The pipeline run's id.
