@@ -10,6 +10,8 @@ from evergreen.reporting.figures import FIRST, INK, SECOND, legend, stacked, svg
 from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evergreen.evaluation.comparison import Scored
     from evergreen.evaluation.result import Evaluation
     from evergreen.scoring import Predictions
@@ -28,22 +30,19 @@ def curves_section(scored: Scored) -> Section | None:
     if not drawable:
         return None
 
-    def receiver(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+    def curves(axes: Any, points: Callable[[Any, Any], tuple[Any, Any]], across: str, up: str) -> None:
         for (name, truth, sure), colour in zip(drawable, (FIRST, SECOND), strict=False):
-            false_positive, true_positive, _ = roc_curve(truth, sure)
-            axes.plot(*_thinned(false_positive, true_positive), color=colour, label=name)
-        axes.set_xlabel("false positive rate")
-        axes.set_ylabel("true positive rate")
+            axes.plot(*_thinned(*points(truth, sure)), color=colour, label=name)
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
         legend(axes)
 
+    def receiver(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+        curves(axes, lambda truth, sure: roc_curve(truth, sure)[:2], "false positive rate", "true positive rate")
+
     def precision(axes: Any) -> None:
-        for (name, truth, sure), colour in zip(drawable, (FIRST, SECOND), strict=False):
-            exact, found, _ = precision_recall_curve(truth, sure)
-            axes.plot(*_thinned(found, exact), color=colour, label=name)
-        axes.set_xlabel("recall")
-        axes.set_ylabel("precision")
-        legend(axes)
+        curves(axes, lambda truth, sure: precision_recall_curve(truth, sure)[1::-1], "recall", "precision")
 
     classes = scored.challenger.classes
     words = f"The positive class is {classes[-1]}." if len(classes) == 2 else f"Micro-average over {len(classes)} classes: each row counts once for each class."
