@@ -283,7 +283,7 @@ def test_a_store_that_ignores_the_condition_is_refused_before_anything_is_overwr
 def test_mlflow_decides_for_a_store_that_ignores_the_condition(s3_bucket: str, decided_by_mlflow: str) -> None:
     assert decided_by_mlflow.startswith("mlflow+")
     store = open_store(f"mlflow+s3://{s3_bucket}/decided")
-    ignore_conditions(store._inner)  # type: ignore[attr-defined]  # the bucket beneath
+    ignore_conditions(store._inner)
     ledgers = [Ledger(store, "rain") for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda pair: pair[1].append(Entry("kept", run_id=f"run-{pair[0]}", step_name="keep")), enumerate(ledgers)))

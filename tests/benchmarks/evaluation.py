@@ -55,7 +55,7 @@ def pair(random: np.random.Generator, rows: int, *, gain: float, disagreement: f
     differ = random.random(rows) < disagreement
     ours_right = np.where(differ, random.random(rows) < 0.5 + gain / (2 * disagreement), random.random(rows) < 0.8)
     theirs_right = np.where(differ, ~ours_right, ours_right)
-    return tuple(_model(labels, right, random) for right in (ours_right, theirs_right))  # type: ignore[return-value]  # a generator of two
+    return tuple(_model(labels, right, random) for right in (ours_right, theirs_right))
 
 
 def _model(labels: np.ndarray, right: np.ndarray, random: np.random.Generator) -> Predictions:

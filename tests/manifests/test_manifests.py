@@ -129,7 +129,7 @@ def test_the_schedule_of_gitops_is_a_command_that_exists() -> None:
     from evergreen.cli import app
 
     (job,) = [found for found in built("pipelines") if found["kind"] == "Job"]
-    (container,) = pod_of(job)["containers"]  # type: ignore[index]  # a job has a pod
+    (container,) = pod_of(job)["containers"]
     command: Any = get_group(app)
     for word in container["command"][1:3]:
         command = command.get_command(typer.Context(command), word)

@@ -19,7 +19,7 @@ from evergreen.registry.ledger import Entry, Ledger, folder_name
 
 
 def promotion(version: str, run: str = "none", **more: object) -> Entry:
-    return Entry("promotion", version_after=version, run_id=run, step_name="deploy_model", **more)  # type: ignore[arg-type]  # any further field
+    return Entry("promotion", version_after=version, run_id=run, step_name="deploy_model", **more)
 
 
 def file_of(folder: Path, number: int) -> Path:

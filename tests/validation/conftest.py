@@ -55,7 +55,7 @@ def validate(tmp_path: Path) -> Callable[..., Artifacts]:
             dsl.Artifact(name="contract", uri=str(tmp_path / "out" / "contract"), metadata={}),
             dsl.HTML(name="report", uri=str(tmp_path / "out" / "report"), metadata={}),
         )
-        run.last = made  # type: ignore[attr-defined]  # a function may carry what it made
+        run.last = made
         arguments = {"target_column": "rain", "timestamp_column": "time", **options}
         made.outcome = validate_data.python_func(
             dataset=made.dataset,
