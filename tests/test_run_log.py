@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from evergreen.errors import StateError
+from evergreen.json_values import plain, to_json
 from evergreen.object_store import LocalStore, open_store
-from evergreen.run_log import checked_id, local_path, plain, read_run, reported_step, to_json
+from evergreen.run_log import checked_id, local_path, read_run, reported_step
 
 
 @pytest.fixture(autouse=True)

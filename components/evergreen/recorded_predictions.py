@@ -11,7 +11,7 @@ import numpy as np
 
 from evergreen.artifacts import read_json
 from evergreen.errors import ArtifactError
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from evergreen.errors import StateError
-from evergreen.json_values import plain as plain  # noqa: PLC0414 - mypy takes the alias as leave to import it from here
-from evergreen.json_values import to_json as to_json  # noqa: PLC0414 - likewise
+from evergreen.json_values import to_json
 from evergreen.object_store import ObjectStore, open_store
 from evergreen.state import check_ledger_uri, is_nothing
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evergreen.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import manifest_of, open_table, read_json, write_json
 from evergreen.deployment.errors import DeploymentError
+from evergreen.json_values import to_json
 from evergreen.registry.champion import BASELINE_FILE, CARD_FILE, CARD_PAGE_FILE, CONTRACT_FILE, REFERENCE_FILE
-from evergreen.run_log import to_json
 
 if TYPE_CHECKING:
     from evergreen.artifacts import ModelDescription

@@ -21,8 +21,8 @@ from typing import Any
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.errors import StateError
+from evergreen.json_values import to_json
 from evergreen.object_store import checked_name
-from evergreen.run_log import to_json
 
 KEY_VARIABLE = "EVERGREEN_PUBLISHING_KEY"
 POINTER = "current.json"

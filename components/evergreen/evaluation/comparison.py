@@ -17,10 +17,10 @@ from evergreen.evaluation.naive import naive_predictions
 from evergreen.evaluation.paired_tests import analytic_test
 from evergreen.evaluation.result import Evaluation
 from evergreen.evaluation.servability import check_servability
+from evergreen.json_values import plain
 from evergreen.models import FittedModel, ModelError
 from evergreen.prediction_errors import summarise_errors
 from evergreen.recorded_predictions import as_requests
-from evergreen.run_log import plain
 from evergreen.scoring import Interval, Metric, Predictions, ScoringError, bootstrap_interval, paired_bootstrap, resolve_metric
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 
 
 @dataclass

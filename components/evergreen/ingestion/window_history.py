@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import iso_time, parse_iso_time
 from evergreen.ingestion.window import MICROSECONDS_PER_DAY, Window
+from evergreen.json_values import plain, to_json
 from evergreen.registry.ledger import folder_name
-from evergreen.run_log import plain, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import open_table
 from evergreen.errors import ArtifactError
+from evergreen.json_values import plain
 from evergreen.performance.errors import PerformanceError
-from evergreen.run_log import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

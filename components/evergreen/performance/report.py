@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT, write_json
+from evergreen.json_values import plain
 from evergreen.performance.slice_scores import SCORED
 from evergreen.performance.watched_rows import LOG
 from evergreen.reporting.figures import interval_chart, overlaid_histograms
 from evergreen.reporting.page import Section, Table, render_page
-from evergreen.run_log import plain
 
 if TYPE_CHECKING:
     from evergreen.performance.monitoring import Performance

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evergreen.json_values import to_json
 from evergreen.registry.audit import Audit, audit
 from evergreen.registry.champion import BASELINE_FILE, CARD_FILE, CARD_PAGE_FILE
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.versions import CHALLENGER_TAG, EVIDENCE_FOLDER, copy_model_directory
-from evergreen.run_log import now, to_json
+from evergreen.run_log import now
 from evergreen.version import __version__
 
 if TYPE_CHECKING:

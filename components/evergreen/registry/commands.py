@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from evergreen.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, TrackingUri, ledger_store
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 
 
 def register(app: typer.Typer) -> None:

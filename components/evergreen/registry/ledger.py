@@ -14,10 +14,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from evergreen.json_values import plain
 from evergreen.registry.errors import LedgerError, RolledBackError, SupersededError
 from evergreen.registry.record import FIRST_PREVIOUS_HASH, KINDS, NO_CHAMPION, PROMOTION, ROLLBACK, WAITING, Entry, LedgerRecord
 from evergreen.registry.verification import RECORD_NAME, chain_problems, tail_problems
-from evergreen.run_log import now, plain
+from evergreen.run_log import now
 from evergreen.version import __version__
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evergreen.json_values import plain
 from evergreen.registry.record import PROMOTION
-from evergreen.run_log import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evergreen.json_values import plain
 from evergreen.reporting.page import Link, Section, Table, Tone, format_number, render_page
-from evergreen.run_log import plain
 from evergreen.state import without_password
 
 if TYPE_CHECKING:

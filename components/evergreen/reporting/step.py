@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from evergreen.json_values import to_json
 from evergreen.object_store import open_store
 from evergreen.reporting.run_page import run_page
 from evergreen.reporting.run_records import read_records
 from evergreen.reporting.summary import RunSummary, summarise_run
-from evergreen.run_log import checked_id, to_json
+from evergreen.run_log import checked_id
 from evergreen.state import check_ledger_uri, is_nothing
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evergreen.json_values import to_json
 from evergreen.models import DESCRIPTION_FILE, save_model
-from evergreen.run_log import to_json
 from evergreen.tracking import open_client, sqlite_file, unusable_server
 from evergreen.training.errors import TrainingError
 

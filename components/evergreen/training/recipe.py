@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from evergreen.errors import MissingExtraError
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 from evergreen.training.errors import TrainingError
 from evergreen.version import __version__
 

@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 from evergreen.scoring import DEFAULT_METRIC
 from evergreen.training.candidates import Trial, trials_of
 from evergreen.training.class_weights import weigh_classes

@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 from evergreen.tracking import unusable_server
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import PRESENT, read_json, write_json
-from evergreen.run_log import plain
+from evergreen.json_values import plain
 from evergreen.training.candidates import trials_of
 from evergreen.training.errors import TrainingError
 from evergreen.training.fit import PreparedRows, check_recipe, prepare_rows
