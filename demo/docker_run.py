@@ -19,19 +19,21 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
-from docker.types import Mount
-from kfp import local
 from rich.console import Console
 from rich.table import Table
 
 from evergreen.compilation import image_replacements
 from evergreen.images import IMAGES
 from evergreen.local_run import LocalHome, run_locally
+from evergreen.pipeline.local_steps import filled_in
 from evergreen.pipeline_file import arguments_for, load_pipeline
 from evergreen.reporting.summary import summarise_run
 from evergreen.run_display import LiveSteps, print_summary
+
+if TYPE_CHECKING:
+    from evergreen.pipeline.local_dag import Launch, Step
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".evergreen" / "demo-docker"
@@ -74,25 +76,29 @@ def main() -> int:
             "state_ledger_uri": home.ledger_uri,
         }
         with LiveSteps(console) as steps:
-            finished = run_locally(pipeline, arguments_for(pipeline, given), home, steps.show, make_runner=strict_containers)
-    # KFP's Docker runner takes a container that is gone before it looks for a success: what the steps reported is what counts.
+            finished = run_locally(pipeline, arguments_for(pipeline, given), home, steps.show, make_launch=strict_containers)
     summary = summarise_run(finished.records, run_id=finished.run_id, model_name="rain")
     print_summary(console, summary, finished)
     _print_start_times(console, registry)
     return 0 if not finished.failure and summary.outcome == "promoted" else 1
 
 
-def strict_containers(environment: dict[str, str]) -> Any:
-    """Return KFP's runner of containers, as strict as a cluster would be."""
+def strict_containers(log: IO[str]) -> Launch:
+    """Return what starts a step in a container as strict as a cluster's; all that it prints goes to the log."""
     folder = str(HOME.absolute())
-    return local.DockerRunner(
-        network_mode="host",
-        user=USER,
-        read_only=True,
-        tmpfs={"/tmp": "mode=1777"},  # noqa: S108  # the container's own
-        environment=environment,
-        mounts=[Mount(folder, folder, type="bind")],
-    )
+
+    def launch(step: Step) -> int:
+        for path in (step.folder, *step.folder.parents):
+            if path == HOME:
+                break
+            path.chmod(0o777)  # the container runs as a user that this machine does not know
+        variables = [f"--env={name}={value}" for name, value in step.environment.items()]
+        command = ["docker", "run", "--rm", "--read-only", "--tmpfs=/tmp:mode=1777", f"--user={USER}", "--network=host", f"--volume={folder}:{folder}"]
+        log.write(f"\n=== {step.task_name}\n")
+        log.flush()
+        return subprocess.run([*command, *variables, step.image, *filled_in(step)], stdout=log, stderr=log, check=False).returncode
+
+    return launch
 
 
 @contextmanager

@@ -1,20 +1,20 @@
-"""Run a pipeline on this machine: KFP's local runner, MLflow on SQLite, folders instead of buckets."""
+"""Run a pipeline on this machine: processes instead of pods, MLflow on SQLite, folders instead of buckets."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from evergreen.object_store import ObjectStore, open_store
-from evergreen.run_log import LAUNCHER_VARIABLE, StepRecord, read_run
+from evergreen.pipeline.local_dag import Launch, LocalDag, LocalRunError, RunIdentity
+from evergreen.pipeline.local_steps import StepProcesses
+from evergreen.run_log import StepRecord, read_run
 from evergreen.threads import wait_passively
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class LocalHome:
 
     @property
     def artifact_folder(self) -> Path:
-        """Where KFP puts the artifacts of local runs."""
+        """Where the artifacts of local runs lie."""
         return self.folder.absolute() / "artifacts"
 
     def new_log_file(self) -> Path:
@@ -60,9 +60,9 @@ class LocalRun:
     """What happened in a local run.
 
     Attributes:
-        run_id: KFP's id of the run; empty when no step reported.
+        run_id: The run's id.
         records: What each step reported, in the order of their start.
-        failure: What KFP's runner raised; empty when the run succeeded.
+        failure: Which step failed, and how; empty when the run succeeded.
         duration_s: Seconds of wall time.
         log_file: All that the steps printed.
         ledger_uri: The ledger that the run used.
@@ -88,7 +88,7 @@ def run_locally(
     arguments: dict[str, Any],
     home: LocalHome,
     on_change: Callable[[list[StepRecord]], None],
-    make_runner: Callable[[dict[str, str]], Any] | None = None,
+    make_launch: Callable[[IO[str]], Launch] = StepProcesses,
 ) -> LocalRun:
     """Run a pipeline on this machine, one step after the other.
 
@@ -97,32 +97,28 @@ def run_locally(
         arguments: Its arguments, as `arguments_for` makes them.
         home: Where artifacts, logs and the default state go.
         on_change: Called from another thread with all step records whenever one was added or changed.
-        make_runner: Makes KFP's runner out of the environment variables that its steps have to see; steps are subprocesses when not given.
+        make_launch: Makes what starts a step, given the file that gets all that the steps print; steps are processes when not given.
 
     Returns:
         What happened; a failed step is reported there and not raised.
     """
-    from kfp import local
+    from google.protobuf.json_format import MessageToDict
 
-    _forget_retries(pipeline)
     wait_passively()
     complete = local_arguments(pipeline, arguments, home)
     ledger_uri = str(complete.get("state_ledger_uri", home.ledger_uri))
     log_file = home.new_log_file()
+    run = RunIdentity.new(str(pipeline.name), home.artifact_folder)
     failure = ""
     started = time.monotonic()
-    with _launcher_token() as token, _watched(RunFollower(open_store(ledger_uri), token), on_change) as follower:
-        runner = make_runner({LAUNCHER_VARIABLE: token}) if make_runner else local.SubprocessRunner(use_venv=False)
-        local.init(runner=runner, pipeline_root=str(home.artifact_folder))
+    with log_file.open("w", encoding="utf-8") as log, _watched(RunFollower(open_store(ledger_uri), run.run_id), on_change) as follower:
         try:
-            with log_file.open("w", encoding="utf-8") as log, contextlib.redirect_stdout(log), warnings.catch_warnings():
-                # KFP warns, for every step, of images and resources that do not matter on one machine.
-                warnings.filterwarnings("ignore", module=r"kfp\.local\..*")
-                pipeline(**complete)
-        except RuntimeError as error:
+            LocalDag(MessageToDict(pipeline.pipeline_spec), run, make_launch(log)).run(complete)
+        except LocalRunError as error:
             failure = str(error)
+            log.write(f"\n{failure}\n")
     return LocalRun(
-        run_id=follower.run_id,
+        run_id=run.run_id,
         records=follower.records(),
         failure=failure,
         duration_s=round(time.monotonic() - started, 2),
@@ -131,51 +127,17 @@ def run_locally(
     )
 
 
-def _forget_retries(pipeline: GraphComponent) -> None:
-    # KFP's local runner waits out the back-off of a cluster's retries; on one machine a failed step fails again.
-    spec = pipeline.pipeline_spec
-    for dag in (spec.root.dag, *(component.dag for component in spec.components.values())):
-        for task in dag.tasks.values():
-            task.ClearField("retry_policy")
-
-
 class RunFollower:
-    """Finds the run that this process launched, and reads what its steps report."""
+    """Reads what the steps of a run report."""
 
-    def __init__(self, store: ObjectStore, token: str) -> None:
-        """Remember which runs were there before."""
+    def __init__(self, store: ObjectStore, run_id: str) -> None:
+        """Remember whose records to read."""
         self._store = store
-        self._token = token
-        self._other_runs = {_run_of(name) for name in store.names("runs/")}
-        self.run_id = ""
+        self._run_id = run_id
 
     def records(self) -> list[StepRecord]:
         """Return the step records written so far."""
-        if not self.run_id:
-            self._find_run()
-        return read_run(self._store, self.run_id) if self.run_id else []
-
-    def _find_run(self) -> None:
-        for run_id in sorted({_run_of(name) for name in self._store.names("runs/")} - self._other_runs):
-            records = read_run(self._store, run_id)
-            if records and records[0].launcher == self._token:
-                self.run_id = run_id
-            elif records:
-                self._other_runs.add(run_id)
-
-
-def _run_of(object_name: str) -> str:
-    return object_name.split("/")[1].removesuffix(".json").removesuffix(".html")
-
-
-@contextlib.contextmanager
-def _launcher_token() -> Iterator[str]:
-    token = uuid.uuid4().hex
-    os.environ[LAUNCHER_VARIABLE] = token
-    try:
-        yield token
-    finally:
-        del os.environ[LAUNCHER_VARIABLE]
+        return read_run(self._store, self._run_id)
 
 
 @contextlib.contextmanager

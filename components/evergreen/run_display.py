@@ -72,7 +72,7 @@ def _first_line(record: StepRecord) -> str:
 
 def print_summary(console: Console, summary: RunSummary, run: LocalRun) -> None:
     """Print the table of a finished run: decision, evaluation, champion, reports, and what failed."""
-    table = Table(title=f"Run {summary.run_id or '(no step reported)'}", show_header=False, title_justify="left", expand=False)
+    table = Table(title=f"Run {summary.run_id}", show_header=False, title_justify="left", expand=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("status", f"[{'green' if summary.status == 'succeeded' else 'red'}]{summary.status}[/] in {run.duration_s:.1f} s: {escape(summary.outcome)}")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
-from kfp import dsl, local
+from kfp import dsl
 
 from evergreen import batch_predict, decide_retraining, join_labels, monitor_performance, read_feedback
+from support.local_runs import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,6 @@ def test_logged_predictions_labels_and_feedback_reach_the_decision(
     (tmp_path / "baseline").write_text(json.dumps({"present": True, "version": "3", "metric": "accuracy", "score": 0.88, "lower": 0.85, "upper": 0.91}))
     (tmp_path / "drift").write_text(json.dumps({"verdict": "no drift", "rows": {"current": 120}}))
     ledger, folder, columns = str(tmp_path / "ledger"), str(tmp_path), {"target_column": "rain", "timestamp_column": "time"}
-    local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=True)
 
     @dsl.pipeline(name="late-labels")
     def late_labels():
@@ -66,7 +66,7 @@ def test_logged_predictions_labels_and_feedback_reach_the_decision(
                 **reports,
             )
 
-    late_labels()
+    run_here(late_labels, tmp_path / "root")
     records = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "ledger" / "runs" / "run-1").glob("*.json")}
     outcomes = {name: record["outcome"] for name, record in records.items()}
     assert outcomes == {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from kfp import dsl, local
+from kfp import dsl
 
 from evergreen import validate_data
 from evergreen.artifacts import DataManifest, describe_dataset, is_present, manifest_of, write_absent
@@ -15,6 +15,7 @@ from evergreen.object_store import open_store
 from evergreen.run_log import read_run
 from evergreen.validation.contract import Contract
 from evergreen.validation.errors import ContractError
+from support.local_runs import run_here
 from validation.conftest import good_frame
 
 if TYPE_CHECKING:
@@ -204,7 +205,6 @@ def test_outliers_are_reported_and_pass_under_an_inferred_contract(validate: Cal
 
 
 def test_the_champions_contract_is_optional_in_a_pipeline(tmp_path: Path) -> None:
-    local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=True)
     good_frame(30).to_parquet(tmp_path / "data", index=False)
     (tmp_path / "contract").write_text(GIVEN)
     data, contract = str(tmp_path / "data"), str(tmp_path / "contract")
@@ -216,9 +216,9 @@ def test_the_champions_contract_is_optional_in_a_pipeline(tmp_path: Path) -> Non
         validate_data(dataset=rows.output, target_column="rain", timestamp_column="time")
         validate_data(dataset=rows.output, champion_contract=champion.output, target_column="rain", timestamp_column="time")
 
-    with_and_without()
+    folder = run_here(with_and_without, tmp_path / "root")
     origins = set()
-    for path in (tmp_path / "root").rglob("executor_output.json"):
+    for path in folder.rglob("output_metadata.json"):
         artifacts = json.loads(path.read_text()).get("artifacts", {})
         if "contract_used" in artifacts:
             origins.add(artifacts["contract_used"]["artifacts"][0]["metadata"]["origin"])

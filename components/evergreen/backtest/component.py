@@ -1,12 +1,12 @@
 """The components that replay policies: `replay_policy` and `report_backtest`."""
 
-from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Output
 
 from evergreen.images import BASE_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def replay_policy(
     history: Input[Dataset],
     replay: Output[Artifact],
@@ -73,7 +73,7 @@ def replay_policy(
         return made.name
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def report_backtest(
     replays: Input[list[Artifact]],
     backtest_report: Output[HTML],

@@ -1,12 +1,12 @@
 """The component `deploy_model`."""
 
-from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Model, Output
 
 from evergreen.images import BASE_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def deploy_model(
     model: Input[Model],
     evaluation: Input[Artifact],
@@ -66,7 +66,7 @@ def deploy_model(
         return result.outcome
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def roll_back_model(
     rollback: Output[Artifact],
     model_name: str,

@@ -1,14 +1,12 @@
 """The components that compare data with a reference: detect_drift, and for large data plan_shards, profile_shard and merge_profiles."""
 
-from typing import Optional
-
-from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 from evergreen.images import BASE_IMAGE, DRIFT_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=DRIFT_IMAGE, install_kfp_package=False)
+@component(image=DRIFT_IMAGE)
 def detect_drift(
     reference_data: Input[Dataset],
     current_data: Input[Dataset],
@@ -17,7 +15,7 @@ def detect_drift(
     metrics: Output[Metrics],
     target_column: str,
     timestamp_column: str,
-    model: Optional[Input[Model]] = None,
+    model: Input[Model] = None,
     config: str = "default",
     seed: int = 7,
     ledger_uri: str = "none",
@@ -70,7 +68,7 @@ def detect_drift(
         return result.verdict
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def plan_shards(
     reference_data: Input[Dataset],
     plan: Output[Artifact],
@@ -110,7 +108,7 @@ def plan_shards(
         return numbers
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def profile_shard(
     dataset: Input[Dataset],
     plan: Input[Artifact],
@@ -161,7 +159,7 @@ def profile_shard(
         return rows
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def merge_profiles(
     shard_profiles: Input[list[Artifact]],
     profile: Output[Dataset],

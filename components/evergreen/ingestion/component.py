@@ -1,12 +1,12 @@
 """The component ingest_data."""
 
-from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Output
 
 from evergreen.images import BASE_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def ingest_data(  # KFP reads the descriptions of outputs under Returns, not under Args
     dataset: Output[Dataset],
     source_uri: str,

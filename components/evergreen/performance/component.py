@@ -1,12 +1,12 @@
 """The components that watch the champion: `monitor_performance`, and what it needs where labels come late."""
 
-from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 from evergreen.images import BASE_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def monitor_performance(
     model: Input[Model],
     baseline: Input[Artifact],
@@ -69,7 +69,7 @@ def monitor_performance(
         return write_outputs(performance, record, result_artifact=performance_result, report_artifact=performance_report, metrics_artifact=metrics)
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def batch_predict(
     model: Input[Model],
     data: Input[Dataset],
@@ -124,7 +124,7 @@ def batch_predict(
         return found.outcome
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def join_labels(
     prediction_log: Input[Dataset],
     labels: Input[Dataset],
@@ -194,7 +194,7 @@ def join_labels(
         return result.verdict
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def read_feedback(
     feedback: Output[Artifact],
     corrections: Output[Dataset],

@@ -1,12 +1,12 @@
 """The component decide_retraining."""
 
-from kfp import dsl
 from kfp.dsl import HTML, Artifact, Input, Output
 
 from evergreen.images import BASE_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def decide_retraining(
     drift_result: Input[Artifact],
     performance_result: Input[Artifact],

@@ -1,12 +1,12 @@
 """The components `load_champion` and `keep_champion`."""
 
-from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Model, Output
 
 from evergreen.images import BASE_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def load_champion(
     model: Output[Model],
     reference_data: Output[Dataset],
@@ -62,7 +62,7 @@ def load_champion(
         return champion.version
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def keep_champion(
     evidence: Input[Artifact],
     reason: str,

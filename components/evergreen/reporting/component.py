@@ -4,9 +4,10 @@ from kfp import dsl
 from kfp.dsl import HTML, Output
 
 from evergreen.images import BASE_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def record_run(
     run_report: Output[HTML],
     status: dsl.PipelineTaskFinalStatus,

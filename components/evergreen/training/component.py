@@ -1,12 +1,12 @@
 """The components that make models: `train_model` and `refit_model`, and for a search in parallel `plan_search`, `score_candidates` and `choose_candidate`."""
 
-from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
 
 from evergreen.images import BASE_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def train_model(
     training_data: Input[Dataset],
     model: Output[Model],
@@ -82,7 +82,7 @@ def train_model(
         return report(trained, record, metrics)
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def refit_model(
     challenger: Input[Model],
     training_data: Input[Dataset],
@@ -118,7 +118,7 @@ def refit_model(
         return report(trained, record)
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def plan_search(
     training_data: Input[Dataset],
     plan: Output[Artifact],
@@ -186,7 +186,7 @@ def plan_search(
         return numbers
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def score_candidates(
     training_data: Input[Dataset],
     plan: Input[Artifact],
@@ -226,7 +226,7 @@ def score_candidates(
         return tried
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def choose_candidate(
     plan: Input[Artifact],
     candidate_scores: Input[list[Artifact]],

@@ -1,14 +1,12 @@
 """The component validate_data."""
 
-from typing import Optional
-
-from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Output
 
 from evergreen.images import BASE_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+@component(image=BASE_IMAGE)
 def validate_data(  # KFP reads the descriptions of outputs under Returns, not under Args
     dataset: Input[Dataset],
     validated_data: Output[Dataset],
@@ -17,7 +15,7 @@ def validate_data(  # KFP reads the descriptions of outputs under Returns, not u
     validation_report: Output[HTML],
     target_column: str,
     timestamp_column: str,
-    champion_contract: Optional[Input[Artifact]] = None,
+    champion_contract: Input[Artifact] = None,
     contract: str = "inferred",
     task: str = "auto",
     check_target_classes: bool = True,

@@ -1,14 +1,12 @@
 """The component watch_model."""
 
-from typing import Optional
-
-from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 from evergreen.images import DRIFT_IMAGE
+from evergreen.pipeline.component import component
 
 
-@dsl.component(base_image=DRIFT_IMAGE, install_kfp_package=False)
+@component(image=DRIFT_IMAGE)
 def watch_model(
     reference_data: Input[Dataset],
     current_data: Input[Dataset],
@@ -23,7 +21,7 @@ def watch_model(
     decision_report: Output[HTML],
     target_column: str,
     timestamp_column: str,
-    model: Optional[Input[Model]] = None,
+    model: Input[Model] = None,
     drift_config: str = "default",
     policy_config: str = "default",
     mode: str = "auto",
@@ -35,7 +33,7 @@ def watch_model(
     model_name: str = "none",
     validation: str = "passed",
     event: str = "none",
-    feedback: Optional[Input[Artifact]] = None,
+    feedback: Input[Artifact] = None,
     ledger_uri: str = "none",
     run_id: str = "none",
 ) -> str:

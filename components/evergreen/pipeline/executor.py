@@ -1,0 +1,55 @@
+"""What an image runs for a step: the component's function, by KFP's own executor.
+
+``python3 -m evergreen.pipeline.executor ROOM.FUNCTION --executor_input JSON``. Besides what ``kfp.dsl.executor_main`` does, it reads the
+keys of the mounted secret before any library looks for them, and keeps their values out of everything the step prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import traceback
+from typing import Any
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one step.
+
+    Args:
+        arguments: The component as ``ROOM.FUNCTION``, and ``--executor_input`` with the JSON that KFP's driver hands over.
+
+    Returns:
+        The exit status: 0, or 1 when the step failed. The last line that is printed then says why.
+    """
+    parser = argparse.ArgumentParser(prog="evergreen.pipeline.executor", description="Run one step of a pipeline.")
+    parser.add_argument("component", metavar="ROOM.FUNCTION")
+    parser.add_argument("--executor_input", required=True)
+    given = parser.parse_args(arguments)
+    # KFP's packages load only what a running step needs, and components stay plain functions.
+    os.environ["_KFP_RUNTIME"] = "true"
+    try:
+        _execute(load_function(given.component), json.loads(given.executor_input))
+    except Exception as error:  # noqa: BLE001  # whatever a step raises is told in its last line
+        traceback.print_exc()
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  # the step's log is standard error
+        return 1
+    return 0
+
+
+def load_function(component: str) -> Any:
+    """Return a component's function by its room and name, such as ``drift.detect_drift``."""
+    room, _, name = component.rpartition(".")
+    return getattr(importlib.import_module(f"evergreen.{room}.component"), name)
+
+
+def _execute(function: Any, executor_input: dict[str, Any]) -> None:
+    from kfp.dsl.executor import Executor
+
+    Executor(executor_input=executor_input, function_to_execute=function).execute()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

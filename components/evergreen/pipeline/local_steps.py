@@ -1,0 +1,59 @@
+"""Start a step of a pipeline as a process of its own on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from evergreen.pipeline.component import EXECUTOR_MODULE
+from evergreen.pipeline.local_dag import LocalRunError, Step
+
+KFP_EXECUTOR_MODULE = "kfp.dsl.executor_main"
+
+
+class StepProcesses:
+    """Starts steps as processes with this interpreter and this environment."""
+
+    def __init__(self, log: IO[str]) -> None:
+        """Remember the file that gets all that the steps print."""
+        self._log = log
+
+    def __call__(self, step: Step) -> int:
+        """Run a step and return its exit status.
+
+        Raises:
+            LocalRunError: The step is no Python component: its command belongs into its image.
+        """
+        check_python_component(step)
+        self._log.write(f"\n=== {step.task_name}\n")
+        self._log.flush()
+        command = [sys.executable if part == "python3" else part for part in filled_in(step)]
+        return subprocess.run(command, stdout=self._log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=_environment(step), check=False).returncode  # noqa: S603  # what a step runs is what the pipeline file says
+
+
+def check_python_component(step: Step) -> None:
+    """Refuse a component that is not written in Python.
+
+    Raises:
+        LocalRunError: Its command is neither Evergreen's nor KFP's executor.
+    """
+    if not any(module in part for part in step.command for module in (EXECUTOR_MODULE, KFP_EXECUTOR_MODULE)):
+        raise LocalRunError(
+            f"step {step.task_name!r} runs a command of its image {step.image}: only Python components run on this machine. "
+            "Run the pipeline on a cluster, or put the command into a Python component."
+        )
+
+
+def filled_in(step: Step) -> list[str]:
+    """Return a step's command with the executor input in its place."""
+    return [part.replace("{{$}}", json.dumps(step.executor_input)) for part in step.command]
+
+
+def _environment(step: Step) -> dict[str, Any]:
+    # KFP's lightweight components look for "python3" themselves, through a shell.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, **step.environment}
