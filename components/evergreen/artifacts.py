@@ -1,7 +1,7 @@
 """How datasets, models and reports lie on disk, whatever runs the step.
 
 A dataset is one Parquet file, or a folder of them; artifact paths have no suffix, so readers look at the content. Its
-manifest travels in the artifact's metadata. Anything that may be absent (there is no champion on the first run) is
+manifest travels in the artifact's metadata, long lists in it with the rows. Anything that may be absent (there is no champion on the first run) is
 written all the same, with ``metadata["present"]`` false: KFP passes over outputs that were not written in silence.
 """
 
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 PRESENT = "present"
 """Key of the metadata entry that tells whether an artifact holds anything."""
+
+ADDED_BY_LAUNCHER = ("display_name", "store_session_info")
+"""Metadata that KFP adds to every artifact by itself."""
+
+MOST_TRAVELLING_OBJECTS = 5
+MOST_TRAVELLING_COLUMNS = 20
+OBJECTS_IN_FILE = "evergreen.objects"
 
 ABSENT_MARKER = {"present": False, "meaning": "There is nothing here on purpose; see metadata['present']."}
 
@@ -134,7 +141,16 @@ def is_present(artifact: Any) -> bool:
 
 
 def describe_dataset(artifact: Any, manifest: DataManifest) -> None:
-    """Put a dataset's manifest into the metadata of its artifact, with the numbers that a person looks for on top."""
+    """Put a dataset's manifest into the metadata of its artifact, with the numbers that a person looks for on top.
+
+    Every step that gets the artifact gets its metadata, and a run's Workflow repeats it six times for each. Long lists of files and
+    columns therefore stay with the rows, in the Parquet file: `stored_objects` gives what to write there, and `manifest_of` reads it back.
+    """
+    travels = plain(asdict(manifest))
+    if len(manifest.objects) > MOST_TRAVELLING_OBJECTS:
+        del travels["objects"]
+    if len(manifest.schema) > MOST_TRAVELLING_COLUMNS:
+        del travels["schema"]
     artifact.metadata.update(
         {
             PRESENT: True,
@@ -143,15 +159,46 @@ def describe_dataset(artifact: Any, manifest: DataManifest) -> None:
             "window_end": manifest.window["end"],
             "fingerprint": manifest.fingerprint,
             # KFP turns integers inside nested metadata into floats; text survives every backend unchanged.
-            "manifest": json.dumps(plain(asdict(manifest)), sort_keys=True),
+            "manifest": json.dumps(travels, sort_keys=True),
         }
     )
 
 
+def stored_objects(objects: list[dict[str, Any]]) -> dict[str, str]:
+    """Return what to write into a dataset's Parquet file, as metadata of the file; nothing where the list is short enough to travel."""
+    return {OBJECTS_IN_FILE: json.dumps(plain(objects), sort_keys=True)} if len(objects) > MOST_TRAVELLING_OBJECTS else {}
+
+
+def inherited_metadata(dataset: Any) -> dict[str, Any]:
+    """Return the metadata of a dataset that its successor keeps: all but what KFP's launcher added about this very artifact."""
+    return {name: value for name, value in dataset.metadata.items() if name not in ADDED_BY_LAUNCHER}
+
+
 def manifest_of(artifact: Any) -> DataManifest | None:
-    """Return the manifest of a dataset artifact, or None when it was not made by Evergreen."""
+    """Return the manifest of a dataset artifact, or None when it was not made by Evergreen.
+
+    Raises:
+        ArtifactError: Part of the manifest lies in the dataset's file, and the file has lost it.
+    """
     text = artifact.metadata.get("manifest")
-    return DataManifest(**json.loads(text)) if text else None
+    if not text:
+        return None
+    content = json.loads(text)
+    if "objects" not in content or "schema" not in content:
+        content = {**_manifest_in_file(artifact.path), **content}
+    return DataManifest(**content)
+
+
+def _manifest_in_file(path: str) -> dict[str, Any]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        described = pyarrow.parquet.read_metadata(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ArtifactError(f"dataset {path}: its list of source files cannot be read: {error}. Run the step that wrote it again.") from error
+    objects = (described.metadata or {}).get(OBJECTS_IN_FILE.encode(), b"[]")
+    return {"objects": json.loads(objects), "schema": {field.name: str(field.type) for field in described.schema.to_arrow_schema()}}
 
 
 def open_table(path: str | Path) -> pyarrow.dataset.Dataset:

@@ -53,14 +53,15 @@ def run_drift_step(
     """
     settings = read_settings(config, DriftConfig, parameter="drift_config", error=DriftError)
     if is_present(reference_data):
+        champion = _champion(model)
         compared = detect(
             reference_data.path,
             current_data.path,
             config=settings,
             ignored_columns=[target_column],
             timestamp_column=timestamp_column,
-            importances=reference_data.metadata.get("importances"),
-            model=_champion(model),
+            importances=champion.description.importances if champion else None,
+            model=champion,
             seed=seed,
         )
         result = compared.result

@@ -6,11 +6,11 @@ import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet
 
-from evergreen.artifacts import DataManifest
+from evergreen.artifacts import DataManifest, stored_objects
 from evergreen.ingestion.columns import parse_excluded_columns
 from evergreen.ingestion.errors import IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_time
@@ -120,7 +120,7 @@ def ingest_window(
         written = _write_window(target, window, scan, request, source_uri=shown, when_complete=lambda: source.check_unchanged(fetched))
     manifest = DataManifest(
         source_uri=shown,
-        objects=[{"uri": file.uri, "version": file.version, "bytes": file.size} for file in written.files],
+        objects=[_as_object(file) for file in written.files],
         window={"start": iso_time(window.start), "end": iso_time(window.end)},
         rows=written.rows,
         schema={field.name: str(field.type) for field in scan.schema},
@@ -180,6 +180,10 @@ def _end_of(request: SourceRequest, times: EventTimes, source_uri: str) -> int:
     return end_after_newest(times.newest_possible, ALIGNMENTS[times.alignment])
 
 
+def _as_object(file: SourceFile) -> dict[str, Any]:
+    return {"uri": file.uri, "version": file.version, "bytes": file.size}
+
+
 @dataclass(frozen=True)
 class _WrittenWindow:
     rows: int
@@ -210,5 +214,6 @@ def _write_window(
                 f"window {window}: holds no rows of {source_uri!r}, whose event times in {request.timestamp_column!r} "
                 f"range from {iso_time(scan.times.oldest)} to {iso_time(scan.times.newest)}. Change window_end or window_days, or check that new data arrives."
             )
+        writer.add_key_value_metadata(stored_objects([_as_object(file) for file in read.values()]))
         when_complete()
     return _WrittenWindow(rows, fingerprint.hexdigest(), list(read.values()))

@@ -114,7 +114,6 @@ def write_champion(*, tracking_uri: str, ledger_uri: str, model_name: str, model
     write_json(baseline.path, known)
     for output in outputs:
         output.metadata.update({PRESENT: True, "model_name": model_name, "version": version})
-    reference_data.metadata["importances"] = known.get("importances", {})
     return LoadedChampion(version, str(known["fit_end"]), repaired)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, ModelDescription, is_present
+from evergreen.artifacts import PRESENT, ModelDescription, is_present, manifest_of
 from evergreen.columns import iso_time
 from evergreen.models import read_description
 from evergreen.training.errors import TrainingError
@@ -228,7 +228,7 @@ def _log(
     data: Any,
 ) -> Trained:
     numbers = _numbers(description, rows)
-    facts = surroundings(data.metadata, data_uri=description.training_data_uri, warnings=warnings)
+    facts = surroundings(manifest_of(data), data_uri=description.training_data_uri, warnings=warnings)
     logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, rows=fitted_on, facts=facts)
     _mark(model, description, logged)
     return Trained(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from evergreen.version import __version__, installed_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from evergreen.artifacts import DataManifest
 
 LIBRARIES = ("kfp-evergreen", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
 IMAGE_VARIABLES = ("EVERGREEN_IMAGE", "EVERGREEN_IMAGE_DIGEST")
 
 
-def surroundings(metadata: Mapping[str, Any], *, data_uri: str, warnings: list[str]) -> dict[str, Any]:
+def surroundings(manifest: DataManifest | None, *, data_uri: str, warnings: list[str]) -> dict[str, Any]:
     """Return what is logged beside the model: the data's manifest, versions, image, machine and warnings.
 
     Args:
-        metadata: The training data's metadata; its manifest is kept when there is one.
+        manifest: Where the training data came from; None where Evergreen did not ingest it.
         data_uri: Where the rows lay.
         warnings: What looks wrong about the rows.
     """
     return {
         "data_uri": data_uri,
-        "data_manifest": json.loads(metadata["manifest"]) if metadata.get("manifest") else None,
+        "data_manifest": asdict(manifest) if manifest else None,
         "evergreen_version": __version__,
         "python_version": platform.python_version(),
         "platform": platform.platform(),

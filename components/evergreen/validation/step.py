@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet
 
-from evergreen.artifacts import PRESENT, describe_dataset, manifest_of, write_absent
+from evergreen.artifacts import PRESENT, describe_dataset, inherited_metadata, manifest_of, stored_objects, write_absent
 from evergreen.ingestion.fingerprint import fingerprint_table
 from evergreen.ingestion.step import EARLIER_ROWS
 from evergreen.validation.checks import check_values
@@ -24,7 +24,7 @@ from evergreen.validation.structure import TASKS, check_structure
 from evergreen.validation.volume_and_age import check_age, check_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -170,17 +170,17 @@ def check_data(
     return refuse_if_nothing_is_left(findings, len(data.frame))
 
 
-def write_table(path: str | Path, table: pa.Table) -> None:
-    """Write rows as one Parquet file."""
+def write_table(path: str | Path, table: pa.Table, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Write rows as one Parquet file, with nothing in its own metadata but what is given."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    pyarrow.parquet.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+    pyarrow.parquet.write_table(table.replace_schema_metadata(metadata or None), path, compression="zstd")
 
 
 def _write_data(dataset: Any, validated_data: Any, table: pa.Table, kept: list[str], *, changed: bool) -> None:
     taken = table.select(kept).replace_schema_metadata(None)
-    write_table(validated_data.path, taken)
-    validated_data.metadata.update({**dataset.metadata, PRESENT: True})
     manifest = manifest_of(dataset)
+    write_table(validated_data.path, taken, metadata=stored_objects(manifest.objects) if manifest else None)
+    validated_data.metadata.update({**inherited_metadata(dataset), PRESENT: True})
     if manifest is not None and (changed or len(kept) < len(table.column_names)):
         # Other rows or columns are other content: a model's identity hangs on the fingerprint.
         schema = {field.name: str(field.type) for field in taken.schema}
