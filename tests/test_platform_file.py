@@ -8,6 +8,7 @@ import yaml
 
 from evergreen.compilation import compile_pipeline
 from evergreen.pipeline_file import PipelineFileError
+from evergreen.platform_file import quantity
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINE = ROOT / "pipelines" / "continuous_retraining.py"
@@ -45,6 +46,29 @@ def test_two_steps_of_one_component_are_told_apart(tmp_path: Path) -> None:
     assert sorted(given) == ["512Mi", "7Gi"]
 
 
+@pytest.mark.parametrize(
+    ("platform", "request_and_limit"),
+    [
+        ("", ("2Gi", "8Gi")),
+        ("every_step: {memory_request: 12Gi}", ("12Gi", "12Gi")),
+        ("every_step: {memory_limit: 1Gi}", ("1Gi", "1Gi")),
+        ("every_step: {memory_limit: 16G}", ("2Gi", "16G")),
+        ("every_step: {memory_limit: 4Gi}\nsteps: {train_challenger: {memory_request: 6Gi}}", ("6Gi", "6Gi")),
+        ("every_step: {memory_request: 6Gi}\nsteps: {train_challenger: {memory_limit: 4Gi}}", ("4Gi", "4Gi")),
+        ("steps: {train_challenger: {memory_request: 9000Mi, memory_limit: 20Gi}}", ("9000Mi", "20Gi")),
+    ],
+)
+def test_no_request_is_above_its_limit(tmp_path: Path, platform: str, request_and_limit: tuple[str, str]) -> None:
+    containers, _ = compile_on(tmp_path, f"version: 1\n{platform}")
+    resources = containers["exec-train-model"]["resources"]
+    assert (resources["resourceMemoryRequest"], resources["resourceMemoryLimit"]) == request_and_limit
+    for name, container in containers.items():
+        for kind in ("Memory", "Cpu"):
+            limit = container["resources"].get(f"resource{kind}Limit")
+            assert kind == "Cpu" or limit is not None, name
+            assert limit is None or quantity(container["resources"][f"resource{kind}Request"]) <= quantity(limit), name
+
+
 def test_without_a_platform_nothing_is_selected(tmp_path: Path) -> None:
     _, kubernetes = compile_on(tmp_path, "version: 1")
     assert not any({"nodeSelector", "tolerations", "pvcMount"} & set(settings) for settings in kubernetes.values())
@@ -59,6 +83,8 @@ def test_without_a_platform_nothing_is_selected(tmp_path: Path) -> None:
         ("version: 1\nevery_step: {memory_limit: plenty}", "every_step.memory_limit is 'plenty'"),
         ("version: 1\nevery_step: {volumes: [{claim: a, path: relative}]}", "path is 'relative'"),
         ("version: 1\nevery_step: {run_as_user: 0}", "run_as_user is 0"),
+        ("version: 1\nevery_step: {memory_request: 4Gi, memory_limit: 2Gi}", "memory_limit 2Gi is below memory_request 4Gi"),
+        ("version: 1\nevery_step: {cpu_request: 2, cpu_limit: 500m}", "cpu_limit 500m is below cpu_request 2"),
         ("version: [", "is not YAML"),
         ("", "the whole file is None"),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evergreen.pipeline_file import PipelineFileError
 
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$", strict=False)]
+
+
+_SUFFIXES = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+_SUFFIXES |= {f"{letter}i": 2.0 ** (10 * power) for power, letter in enumerate("KMGTPE", start=1)}
+
+
+def quantity(text: str) -> float:
+    """Return the number that a Kubernetes quantity stands for, such as 536870912 for ``512Mi``."""
+    number = text.rstrip("".join(_SUFFIXES))
+    return float(number) * _SUFFIXES[text[len(number) :]]
 
 
 class _Settings(BaseModel):
@@ -52,6 +62,8 @@ class Volume(_Settings):
 class StepPlatform(_Settings):
     """What one step gets from its cluster; what is left out stays as the pipeline has it.
 
+    A request above a step's own limit raises the limit with it, and a limit below a step's own request lowers the request.
+
     Attributes:
         node_selector: Labels that a node must have.
         tolerations: Taints that do not keep the step away.
@@ -82,6 +94,16 @@ class StepPlatform(_Settings):
     image_pull_secret: str | None = None
     volumes: list[Volume] = []
 
+    @model_validator(mode="after")
+    def _limits_are_no_smaller(self) -> StepPlatform:
+        for name in ("cpu", "memory"):
+            request, limit = getattr(self, f"{name}_request"), getattr(self, f"{name}_limit")
+            if request is not None and limit is not None and quantity(limit) < quantity(request):
+                raise ValueError(
+                    f"{name}_limit {limit} is below {name}_request {request}, and Kubernetes refuses such a pod: raise the limit, or lower the request"
+                )
+        return self
+
 
 class Platform(_Settings):
     """A whole platform file.
@@ -99,7 +121,16 @@ class Platform(_Settings):
     def of_step(self, name: str) -> StepPlatform:
         """Return the settings of one step: its own over those of every step."""
         own = self.steps.get(name)
-        return self.every_step if own is None else self.every_step.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
+        if own is None:
+            return self.every_step
+        merged = {**self.every_step.model_dump(exclude_unset=True), **own.model_dump(exclude_unset=True)}
+        for kind in ("cpu", "memory"):
+            # What is said for the step itself wins over a bound that stands for all.
+            given = own.model_fields_set & {f"{kind}_request", f"{kind}_limit"}
+            request, limit = merged.get(f"{kind}_request"), merged.get(f"{kind}_limit")
+            if len(given) == 1 and request is not None and limit is not None and quantity(limit) < quantity(request):
+                merged[f"{kind}_limit"] = merged[f"{kind}_request"] = request if given == {f"{kind}_request"} else limit
+        return StepPlatform(**merged)
 
     def check_steps(self, known: Iterable[str], path: Path) -> None:
         """Refuse a step that the pipeline does not have.

@@ -14,25 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from kfp import dsl, kubernetes
 
+from evergreen.platform_file import quantity
+
 if TYPE_CHECKING:
     from evergreen.platform_file import Platform, StepPlatform
 
-SECRET_KEYS = (
-    "MLFLOW_TRACKING_USERNAME",
-    "MLFLOW_TRACKING_PASSWORD",
-    "MLFLOW_TRACKING_TOKEN",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_ENDPOINT_URL",
-    "EVERGREEN_DATABASE_URL",
-    "EVERGREEN_APPROVAL_KEY",
-    "EVERGREEN_PUBLISHING_KEY",
-)
-"""Keys that a step reads from the secret ``secret_name``, each into the environment variable of the same name.
+SECRET_FOLDER = "/var/run/secrets/evergreen"  # noqa: S105  # a folder
+"""Where a step finds the secret ``secret_name``: one file a key. An environment variable could be read through a parameter, because
+Kubernetes expands ``$(NAME)`` in a container's arguments, and KFP's launcher would take keys such as ``AWS_ACCESS_KEY_ID`` for its own."""
 
-KFP fixes the keys when a pipeline is compiled; a key that the secret does not hold is passed over.
-"""
+LOST_POD_RETRIES = 2
+"""How often KFP starts a step again whose pod was lost. What may pass by itself, such as a server that is away, is waited for inside the step."""
+
+MEMORY_LIMIT = "8Gi"
+"""Of every step whose platform file says nothing else. A limit stands beside each request: the default limit of somebody's LimitRange may be
+smaller than the request, and Kubernetes refuses such a pod."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class StepSize:
     Attributes:
         cpu_request: Kubernetes quantity.
         memory_request: Kubernetes quantity.
-        timeout_s: Seconds after which the pod is stopped.
+        timeout_s: Seconds after which an attempt is stopped. They count from the pod's start, so pulling the image on a new node is among them.
     """
 
     cpu_request: str
@@ -50,10 +46,10 @@ class StepSize:
     timeout_s: int
 
 
-SMALL = StepSize(cpu_request="250m", memory_request="512Mi", timeout_s=1800)
-"""Steps that read a window, compare numbers or write records."""
+SMALL = StepSize(cpu_request="250m", memory_request="512Mi", timeout_s=3600)
+"""Steps that read a window, compare numbers or write records. They take seconds; the hour is for a slow pull and for servers that are away."""
 
-LARGE = StepSize(cpu_request="1", memory_request="2Gi", timeout_s=4 * 3600)
+LARGE = StepSize(cpu_request="1", memory_request="2Gi", timeout_s=5 * 3600)
 """Steps that read the training window or fit a model."""
 
 
@@ -89,7 +85,7 @@ def step(task: dsl.PipelineTask, display_name: str, *, secret_name: Any, size: S
     Args:
         task: The task, as the component returned it.
         display_name: What the graph in the KFP UI shows.
-        secret_name: Kubernetes secret whose keys become environment variables; a name or a pipeline parameter.
+        secret_name: Kubernetes secret whose keys the step reads from files; a name or a pipeline parameter.
         size: Requests and timeout.
 
     Returns:
@@ -98,15 +94,16 @@ def step(task: dsl.PipelineTask, display_name: str, *, secret_name: Any, size: S
     task.set_display_name(display_name)
     # A step's cache key does not see the package or the data behind a URI: a cached step would return stale results.
     task.set_caching_options(False)
-    task.set_cpu_request(size.cpu_request).set_memory_request(size.memory_request)
-    task.set_retry(num_retries=2, backoff_duration="15s", backoff_factor=2.0, backoff_max_duration="120s")
-    kubernetes.set_timeout(task, size.timeout_s)
-    kubernetes.use_secret_as_env(task, secret_name=secret_name, secret_key_to_env={key: key for key in SECRET_KEYS}, optional=True)
+    task.set_cpu_request(size.cpu_request).set_memory_request(size.memory_request).set_memory_limit(MEMORY_LIMIT)
+    _set_timeout(task, size.timeout_s)
+    # The standard "restricted" of Kubernetes' Pod Security refuses a pod that does not say so.
+    kubernetes.set_security_context(task, run_as_non_root=True)
+    kubernetes.use_secret_as_volume(task, secret_name=secret_name, mount_path=SECRET_FOLDER, optional=True)
     applied = _applied.get()
     if applied is not None:
         name = step_name(task)
         applied.steps.add(name)
-        _put_on(task, applied.platform.of_step(name))
+        _put_on(task, applied.platform.of_step(name), size)
     return task
 
 
@@ -116,21 +113,24 @@ def step_name(task: dsl.PipelineTask) -> str:
     return given if isinstance(given, str) else str(task.component_spec.name).replace("-", "_")
 
 
-def _put_on(task: dsl.PipelineTask, platform: StepPlatform) -> None:
+def _set_timeout(task: dsl.PipelineTask, seconds: int) -> None:
+    """Bound every attempt of a step, and all of them together.
+
+    Argo counts the bound of the whole from the start of the first attempt, and kills an attempt that is running when it is reached: it has to be
+    longer than all attempts can take, waiting for a node included.
+    """
+    kubernetes.set_timeout(task, seconds)
+    longest = 2 * (LOST_POD_RETRIES + 1) * seconds
+    task.set_retry(num_retries=LOST_POD_RETRIES, backoff_duration="15s", backoff_factor=2.0, backoff_max_duration=f"{longest}s")
+
+
+def _put_on(task: dsl.PipelineTask, platform: StepPlatform, size: StepSize) -> None:
     """Apply a platform's settings to a task."""
-    setters = {
-        "cpu_request": task.set_cpu_request,
-        "cpu_limit": task.set_cpu_limit,
-        "memory_request": task.set_memory_request,
-        "memory_limit": task.set_memory_limit,
-    }
-    for name, setter in setters.items():
-        if getattr(platform, name) is not None:
-            setter(getattr(platform, name))
+    _set_resources(task, platform, size)
     if platform.accelerator is not None:
         task.set_accelerator_type(platform.accelerator.type).set_accelerator_limit(platform.accelerator.limit)
     if platform.timeout_seconds is not None:
-        kubernetes.set_timeout(task, platform.timeout_seconds)
+        _set_timeout(task, platform.timeout_seconds)
     for key, value in platform.node_selector.items():
         kubernetes.add_node_selector(task, key, value)
     for toleration in platform.tolerations:
@@ -140,5 +140,16 @@ def _put_on(task: dsl.PipelineTask, platform: StepPlatform) -> None:
     if platform.image_pull_secret is not None:
         kubernetes.set_image_pull_secrets(task, [platform.image_pull_secret])
     identity = {name: getattr(platform, name) for name in ("run_as_user", "run_as_group", "run_as_non_root") if getattr(platform, name) is not None}
-    if identity:
-        kubernetes.set_security_context(task, **identity)
+    kubernetes.set_security_context(task, **{"run_as_non_root": True, **identity})
+
+
+def _set_resources(task: dsl.PipelineTask, platform: StepPlatform, size: StepSize) -> None:
+    """Apply requests and limits; of a pair of which the platform gives one, the other follows where Kubernetes would refuse them."""
+    cpu_request = platform.cpu_request or size.cpu_request
+    memory_request, memory_limit = platform.memory_request or size.memory_request, platform.memory_limit
+    if platform.cpu_limit is not None:
+        task.set_cpu_limit(platform.cpu_limit)
+        cpu_request = min(cpu_request, platform.cpu_limit, key=quantity)
+    if memory_limit is None:
+        memory_limit = max(memory_request, MEMORY_LIMIT, key=quantity)
+    task.set_cpu_request(cpu_request).set_memory_limit(memory_limit).set_memory_request(min(memory_request, memory_limit, key=quantity))

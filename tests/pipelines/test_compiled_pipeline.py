@@ -58,11 +58,17 @@ def test_every_step_has_requests_retries_a_timeout_and_a_readable_name(compiled:
     for name, executor in executors.items():
         assert executor["container"]["resources"]["resourceCpuRequest"], name
         assert executor["container"]["resources"]["resourceMemoryRequest"], name
+        assert executor["container"]["resources"]["resourceMemoryLimit"], name
+        assert platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][name]["securityContext"]["runAsNonRoot"] is True, name
+        assert "secretAsEnv" not in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][name], name
         assert platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][name]["activeDeadlineSeconds"], name
     for name, task in tasks_of(spec).items():
         if task["componentRef"]["name"].startswith(("comp-condition", "comp-exit-handler")):
             continue
         assert task["retryPolicy"]["maxRetryCount"] == 2, name
+        # Argo counts this bound from the first attempt's start and kills what runs when it is reached.
+        timeout = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{name}"]["activeDeadlineSeconds"]
+        assert int(task["retryPolicy"]["backoffMaxDuration"].removesuffix("s")) >= 3 * int(timeout), name
         assert task["taskInfo"]["name"][0].isupper(), name
 
 
