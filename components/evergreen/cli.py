@@ -120,8 +120,8 @@ def compile_command(
 
     target = output or pipeline_file.with_suffix(".yaml")
     objects = KubernetesObjects(namespace) if as_objects else None
-    pods = compile_pipeline(pipeline_file, target, image_registry=image_registry, digests=digests, platform_file=platform_file, objects=objects)
-    typer.echo(f"Wrote {target}: {pods}")
+    cost = compile_pipeline(pipeline_file, target, image_registry=image_registry, digests=digests, platform_file=platform_file, objects=objects)
+    typer.echo(f"Wrote {target}: {cost}")
 
 
 @app.command()

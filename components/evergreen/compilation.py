@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.images import IMAGES, REPOSITORY
+from evergreen.pipeline.workflow_size import WorkflowSize, estimate_workflow
 from evergreen.pipeline_file import PipelineFileError, load_pipeline
 from evergreen.platform_file import read_platform_file
-from evergreen.pod_count import count_pods
+from evergreen.pod_count import PodCount, count_pods
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from kfp.compiler.compiler_utils import KubernetesManifestOptions
     from kfp.dsl.graph_component import GraphComponent
-
-    from evergreen.pod_count import PodCount
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,24 @@ class KubernetesObjects:
     namespace: str | None = None
 
 
+@dataclass(frozen=True)
+class RunCost:
+    """What a run of a compiled pipeline costs.
+
+    Attributes:
+        pods: On a quiet day, and when every branch is the long one.
+        workflow: How large its Workflow grows.
+    """
+
+    pods: PodCount
+    workflow: WorkflowSize
+
+    def __str__(self) -> str:
+        """Say it in two lines, or in three where there is something to warn of."""
+        lines = [str(self.pods), f"Estimated size of the longest run's Workflow: {self.workflow}", self.workflow.warning]
+        return "\n".join(filter(None, lines))
+
+
 def compile_pipeline(
     pipeline_file: Path,
     output: Path,
@@ -41,7 +58,7 @@ def compile_pipeline(
     digests: Path | None = None,
     platform_file: Path | None = None,
     objects: KubernetesObjects | None = None,
-) -> PodCount:
+) -> RunCost:
     """Compile the pipeline of a Python file.
 
     Args:
@@ -53,7 +70,7 @@ def compile_pipeline(
         objects: Write Kubernetes objects, Pipeline and PipelineVersion.
 
     Returns:
-        How many pods a run costs.
+        How many pods a run costs, and how large its Workflow grows.
 
     Raises:
         PipelineFileError: The pipeline cannot be loaded, or the digests or the platform file cannot be used, or the output is no YAML file.
@@ -71,7 +88,9 @@ def compile_pipeline(
     options = None if objects is None else _object_names(pipeline.name, objects)
     compiler.Compiler().compile(pipeline, str(output), kubernetes_manifest_format=options is not None, kubernetes_manifest_options=options)
     replace_images(output, replacements)
-    return count_pods(MessageToDict(pipeline.pipeline_spec))
+    spec = MessageToDict(pipeline.pipeline_spec)
+    kubernetes = MessageToDict(pipeline.platform_spec).get("platforms", {}).get("kubernetes", {})
+    return RunCost(count_pods(spec), estimate_workflow(spec, kubernetes.get("deploymentSpec", {}).get("executors", {})))
 
 
 def _load_on_platform(pipeline_file: Path, platform_file: Path | None) -> GraphComponent:

@@ -141,7 +141,7 @@ def test_an_output_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
 
 
 def test_compiling_counts_the_pods_of_a_quiet_and_of_a_retraining_day(tmp_path: Path) -> None:
-    pods = compile_pipeline(PIPELINE, tmp_path / "pipeline.yaml")
+    pods = compile_pipeline(PIPELINE, tmp_path / "pipeline.yaml").pods
     # 8 steps x 2, and drivers of: the pipeline, the exit handler, the decision, its two branches.
     assert (pods.fewest_steps, pods.fewest) == (8, 8 * 2 + 5)
     # 13 steps x 2, and drivers of the same and of: the evaluation's condition, its two branches.
