@@ -14,6 +14,9 @@ import sys
 import traceback
 from typing import Any
 
+from evergreen.errors import EvergreenError
+from evergreen.version import __version__
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one step.
@@ -30,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     # KFP's packages load only what a running step needs, and components stay plain functions.
     os.environ["_KFP_RUNTIME"] = "true"
+    print(f"Evergreen {__version__}: {given.component}", file=sys.stderr)  # noqa: T201  # the step's log is standard error
     try:
         _execute(load_function(given.component), json.loads(given.executor_input))
     except Exception as error:  # noqa: BLE001  # whatever a step raises is told in its last line
@@ -39,10 +43,27 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+class UnknownComponentError(EvergreenError):
+    """The image holds no such component."""
+
+
 def load_function(component: str) -> Any:
-    """Return a component's function by its room and name, such as ``drift.detect_drift``."""
+    """Return a component's function by its room and name, such as ``drift.detect_drift``.
+
+    Raises:
+        UnknownComponentError: The pipeline was compiled for another version of the image.
+    """
     room, _, name = component.rpartition(".")
-    return getattr(importlib.import_module(f"evergreen.{room}.component"), name)
+    module = f"evergreen.{room}.component"
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name not in {module, f"evergreen.{room}"}:
+            raise
+        raise UnknownComponentError(
+            f"component {component!r}: Evergreen {__version__} in this image has no such component. The pipeline was compiled for another version: "
+            "compile it with the version of the image, or run it in the image of the version that compiled it."
+        ) from error
 
 
 def _execute(function: Any, executor_input: dict[str, Any]) -> None:
