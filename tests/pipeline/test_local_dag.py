@@ -133,6 +133,30 @@ def test_a_step_that_another_does_not_depend_on_runs_beside_one_that_fails(tmp_p
     assert returned["failure"]
 
 
+def test_a_pipeline_in_a_pipeline_has_its_own_defaults(tmp_path: Path) -> None:
+    @dsl.pipeline(name="inner")
+    def inner(word: str = "default", other: str = "kept") -> str:
+        return say(text=f"{word} {other}").output
+
+    @dsl.pipeline(name="outer")
+    def outer(word: str):
+        inner(word=word)
+        inner()
+
+    returned = run(outer, tmp_path, word="given")
+    assert sorted(word for name, words in returned.items() if name.startswith("say") for word in words) == ["default kept", "given kept"]
+
+
+def test_a_parameter_that_no_command_line_holds_is_refused(tmp_path: Path) -> None:
+    @dsl.pipeline(name="long")
+    def long(text: str):
+        say(text=text)
+
+    failure = run(long, tmp_path, text="x" * 200_000)["failure"]
+    assert failure.startswith("step 'say' gets 200,")
+    assert "Put a long text into a file" in failure
+
+
 def test_a_command_of_an_image_is_refused(tmp_path: Path) -> None:
     @dsl.pipeline(name="shell")
     def pipeline():

@@ -145,12 +145,13 @@ class LocalDag:
             LocalRunError: A step failed; exit handlers have run.
             ConditionError: A branch's condition cannot be evaluated.
         """
-        declared = self._root.get("inputDefinitions", {}).get("parameters", {})
-        defaults = {name: parameter["defaultValue"] for name, parameter in declared.items() if "defaultValue" in parameter}
-        self._run_group(self._root["dag"], {**defaults, **arguments}, {})
+        self._run_group(self._root, dict(arguments), {})
 
-    def _run_group(self, dag: Mapping[str, Any], parameters: dict[str, Any], artifacts: Artifacts) -> tuple[dict[str, Any], Artifacts]:
-        group = _Group(parameters, artifacts)
+    def _run_group(self, component: Mapping[str, Any], given: dict[str, Any], artifacts: Artifacts) -> tuple[dict[str, Any], Artifacts]:
+        declared = component.get("inputDefinitions", {}).get("parameters", {})
+        defaults = {name: parameter["defaultValue"] for name, parameter in declared.items() if "defaultValue" in parameter}
+        dag = component["dag"]
+        group = _Group({**defaults, **given}, artifacts)
         for name, task in _in_order(dag["tasks"]):
             whatever_happened = task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
             # What does not depend on a failed step has already started on a cluster, where it runs beside it.
@@ -178,9 +179,9 @@ class LocalDag:
         inside: Artifacts = {key: [one.seen_inside() for one in many] if isinstance(many, list) else many.seen_inside() for key, many in artifacts.items()}
         rounds = _rounds(task, parameters)
         if rounds is None:
-            group.outputs[name] = self._run_group(component["dag"], parameters, inside)
+            group.outputs[name] = self._run_group(component, parameters, inside)
             return
-        collected = [self._run_group(component["dag"], {**parameters, **item}, inside) for item in rounds]
+        collected = [self._run_group(component, {**parameters, **item}, inside) for item in rounds]
         group.outputs[name] = _collected(collected)
 
     def _inputs(self, group: _Group, name: str, task: Mapping[str, Any]) -> tuple[dict[str, Any], Artifacts]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -32,7 +33,16 @@ class StepProcesses:
         self._log.write(f"\n=== {step.task_name}\n")
         self._log.flush()
         command = [sys.executable if part == "python3" else part for part in filled_in(step)]
-        return subprocess.run(command, stdout=self._log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=_environment(step), check=False).returncode  # noqa: S603  # what a step runs is what the pipeline file says
+        try:
+            finished = subprocess.run(command, stdout=self._log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=_environment(step), check=False)  # noqa: S603  # what a step runs is what the pipeline file says
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            raise LocalRunError(
+                f"step {step.task_name!r} gets {max(map(len, command)):,} characters of parameters: no command line holds so many, here or on a cluster. "
+                "Put a long text into a file, and give its place."
+            ) from error
+        return finished.returncode
 
 
 def check_python_component(step: Step) -> None:
