@@ -157,6 +157,23 @@ def test_a_parameter_that_no_command_line_holds_is_refused(tmp_path: Path) -> No
     assert "Put a long text into a file" in failure
 
 
+def test_a_step_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
+    @dsl.component(install_kfp_package=False, base_image="python:3.11-slim")
+    def die() -> None:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @dsl.pipeline(name="killed")
+    def killed():
+        die()
+
+    failure = run(killed, tmp_path)["failure"]
+    # KFP's lightweight components run below a shell, which says it in its own way.
+    assert failure in {"Step die was killed by SIGKILL.", "Step die failed with exit status 137."}
+
+
 def test_a_command_of_an_image_is_refused(tmp_path: Path) -> None:
     @dsl.pipeline(name="shell")
     def pipeline():

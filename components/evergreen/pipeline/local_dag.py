@@ -6,9 +6,11 @@ backend does not; see :mod:`evergreen.pipeline.handover`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
+import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -245,7 +247,7 @@ class LocalDag:
         command = [*container.get("command", []), *container.get("args", [])]
         status = self._launch(Step(name, container["image"], command, environment, given, folder))
         if status != 0:
-            raise LocalRunError(f"Step {name} failed with exit status {status}.")
+            raise LocalRunError(f"Step {name} {_ended(status)}.")
         return read_outputs(component, given, folder / "output_metadata.json")
 
 
@@ -300,6 +302,14 @@ def _imported(importer: Mapping[str, Any], parameters: Mapping[str, Any]) -> Hel
     address = importer["artifactUri"]
     uri = address["constant"] if "constant" in address else parameters[address["runtimeParameter"]]
     return held(str(uri).removeprefix("file://"), kept_metadata(importer.get("metadata", {}), output_name="artifact"))
+
+
+def _ended(status: int) -> str:
+    if status >= 0:
+        return f"failed with exit status {status}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"was killed by signal {-status}"
 
 
 def _as_text(value: Any) -> str:
