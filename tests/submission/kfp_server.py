@@ -1,8 +1,8 @@
 """A Kubeflow Pipelines API that lives as long as a test.
 
 It is made of KFP's own description of its v2beta1 API, as ``kfp_server_api`` was generated from it: requests are refused unless every field is
-one of the described model and has its type, and answers are such models. The paths are checked against the generated client too. Runs
-go through the states that a test gives them.
+one of the described model and has its type. The paths are checked against the generated client too, and the shape of the answers against
+recordings of a real server. Runs do what a test's script says.
 """
 
 from __future__ import annotations
@@ -17,21 +17,16 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
 
 import kfp_server_api as api
 import yaml
 
+from submission.kfp_refusals import RefusedError, check_tags, no_pipeline, no_run, no_schedule
+from submission.kfp_runs import NEVER, Script, WorkflowNodes, text_of
+
 PREFIX = "/apis/v2beta1"
-
-
-class RefusedError(Exception):
-    """An answer that is no success."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+LOG_PATH = "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log"
 
 
 PLAIN: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
@@ -72,10 +67,10 @@ class KfpServer:
     Attributes:
         pipelines, versions, experiments, runs, schedules: Models by id.
         token: When set, requests without it are refused.
-        outcome: State in which the next runs end.
+        script: What the next runs do.
+        version: What the server says its version is.
         requests: Method and path of everything that was asked.
         failures: Path prefix and number of the next requests to it that answer 503.
-        tags: Tags of each version.
     """
 
     def __init__(self) -> None:
@@ -84,12 +79,12 @@ class KfpServer:
         self.experiments: dict[str, Any] = {}
         self.runs: dict[str, Any] = {}
         self.schedules: dict[str, Any] = {}
-        self.tags: dict[str, dict[str, str]] = {}
         self.token: str | None = None
-        self.outcome = "SUCCEEDED"
+        self.script = Script()
+        self.version = "2.17.0"
         self.requests: list[tuple[str, str]] = []
         self.failures: dict[str, int] = {}
-        self.run_changed = threading.Event()
+        self.workflows: dict[str, WorkflowNodes] = {}
         self._looks: dict[str, int] = {}
         self._lock = threading.Lock()
         self._clock = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -123,7 +118,7 @@ class KfpServer:
                     raise RefusedError(503, "the server is starting")
             if self.token is not None and authorization != f"Bearer {self.token}":
                 raise RefusedError(401, "no")
-            for wanted, pattern, action in ROUTES:
+            for wanted, pattern, action in [*ROUTES, *BY_HAND]:
                 found = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/:]+)", pattern), path)
                 if found and wanted == method:
                     return action(self, {name: unquote(value) for name, value in found.groupdict().items()}, query, body)
@@ -131,6 +126,8 @@ class KfpServer:
 
     def listed(self, entries: dict[str, Any], query: dict[str, str], field: str, answer: Any) -> Any:
         """Return a page of a list, filtered and sorted as the query says."""
+        for entry in entries.values():
+            _fill_in(entry)
         found = [entry for entry in entries.values() if _matches(entry, query.get("filter"))]
         if query.get("sort_by", "").startswith("created_at"):
             found.sort(key=lambda entry: entry.created_at, reverse=query["sort_by"].endswith("desc"))
@@ -141,35 +138,47 @@ class KfpServer:
     def run_from(self, wanted: Any) -> Any:
         """Make a run, or refuse one whose version is not there."""
         reference = wanted.pipeline_version_reference
-        if reference.pipeline_version_id and reference.pipeline_version_id not in self.versions:
+        version = self.versions.get(reference.pipeline_version_id or "")
+        if reference.pipeline_version_id and version is None:
             raise RefusedError(404, "Pipeline version not found")
         wanted.run_id, wanted.state, wanted.created_at = str(uuid.uuid4()), "PENDING", self.now()
+        wanted.service_account = wanted.service_account or "pipeline-runner"
         self.runs[wanted.run_id] = wanted
+        if version is not None:
+            spec = version.pipeline_spec.get("pipeline_spec", version.pipeline_spec)
+            name = f"{spec['pipelineInfo']['name']}-{wanted.run_id[:5]}"
+            self.workflows[wanted.run_id] = WorkflowNodes(name, spec, self.script, wanted.created_at)
         return wanted
 
     def look_at(self, run_id: str) -> Any:
         """Return a run; it goes on by one state each time that somebody looks."""
         run = self.runs.get(run_id)
         if run is None:
-            raise RefusedError(404, f"Run {run_id} not found")
+            raise no_run(run_id)
         looks = self._looks[run_id] = self._looks.get(run_id, 0) + 1
-        run.state = "RUNNING" if looks < 3 else self.outcome
-        run.run_details = api.V2beta1RunDetails(task_details=self._tasks(run, ended=looks >= 3))
-        if run.state == "FAILED":
-            run.error = api.GoogleRpcStatus(code=13, message="load-champion failed: the registry cannot be reached")
-        return run
+        ended = looks >= 3
+        states = ["PENDING", "RUNNING"]
+        if ended and self.script.outcome == "TERMINATED":
+            states += ["CANCELING"]
+        if ended:
+            states += ["FAILED" if self.script.outcome == "TERMINATED" else self.script.outcome]
+        # A run that failed has no error of its own: its steps have.
+        run.state = states[-1]
+        run.state_history = [api.V2beta1RuntimeStatus(update_time=run.created_at, state=state) for state in states]
+        run.finished_at = self._clock if ended else NEVER
+        _fill_in(run)
+        told = _told(run)
+        told["run_details"] = {"task_details": self.workflows[run_id].tasks(run_id, ended=ended)}
+        return told
 
-    def _tasks(self, run: Any, *, ended: bool) -> list[Any]:
-        start = self._clock
-        tasks = []
-        for name in ("example-x7k2p", "root-driver", "root", "load-champion-driver", "load-champion", "executor"):
-            state = "SUCCEEDED" if name.endswith("driver") or ended else "RUNNING"
-            state = self.outcome if ended and name == "load-champion" else state
-            end = start + timedelta(seconds=4) if state != "RUNNING" else None
-            tasks.append(
-                api.V2beta1PipelineTaskDetail(run_id=run.run_id, task_id=f"{run.run_id}-{name}", display_name=name, state=state, start_time=start, end_time=end)
-            )
-        return tasks
+    def log_of(self, run_id: str, pod: str) -> str:
+        """Return the log of a pod: that of the one that fails, while it is kept."""
+        workflow = self.workflows.get(run_id)
+        if workflow is None:
+            raise RefusedError(500, f"Failed to read run log: Run {run_id} not found", by_hand=True)
+        if self.script.log is None or pod != workflow.failing_pod:
+            raise RefusedError(500, f'Failed to read run log: pods "{pod}" not found', by_hand=True)
+        return self.script.log
 
 
 class _Body:
@@ -190,13 +199,34 @@ class _Body:
         return part.get_payload(decode=True).decode()
 
 
+def _fill_in(entry: Any) -> None:
+    """Give an entry the fields that a real server tells of it without being asked."""
+    if isinstance(entry, api.V2beta1Run):
+        entry.storage_state = entry.storage_state or "AVAILABLE"
+        entry.scheduled_at = entry.scheduled_at or entry.created_at
+        entry.finished_at = entry.finished_at or NEVER
+        entry.state_history = entry.state_history or [api.V2beta1RuntimeStatus(update_time=entry.created_at, state=entry.state)]
+    elif isinstance(entry, api.V2beta1Experiment):
+        entry.storage_state = entry.storage_state or "AVAILABLE"
+        entry.last_run_created_at = entry.last_run_created_at or NEVER
+    elif isinstance(entry, api.V2beta1RecurringRun):
+        entry.updated_at = entry.updated_at or entry.created_at
+        entry.namespace = entry.namespace or "kubeflow"
+        entry.mode = entry.status.removesuffix("D")
+    elif isinstance(entry, api.V2beta1Pipeline):
+        entry.name = entry.name or entry.display_name
+        entry.namespace = entry.namespace or "kubeflow"
+
+
 def _matches(entry: Any, filter_text: str | None) -> bool:
     if not filter_text:
         return True
-    for predicate in json.loads(filter_text)["predicates"]:
-        if predicate["operation"] != "EQUALS" or set(predicate) != {"operation", "key", "stringValue"}:
+    # A real server decodes a filter once more than other arguments.
+    for predicate in json.loads(unquote_plus(filter_text))["predicates"]:
+        if predicate["operation"] not in {"EQUALS", "IS_SUBSTRING"} or set(predicate) != {"operation", "key", "stringValue"}:
             raise RefusedError(400, f"predicate {predicate} is not understood")
-        if getattr(entry, predicate["key"]) != predicate["stringValue"]:
+        held, wanted = str(getattr(entry, predicate["key"]) or "").lower(), predicate["stringValue"].lower()
+        if not (held == wanted if predicate["operation"] == "EQUALS" else wanted in held):
             return False
     return True
 
@@ -212,7 +242,8 @@ def _create_pipeline(server: KfpServer, _names: dict[str, str], _query: dict[str
 def _upload_version(server: KfpServer, _names: dict[str, str], query: dict[str, str], body: _Body) -> Any:
     unknown = set(query) - {"name", "display_name", "pipelineid", "description", "tags"}
     if unknown or query["pipelineid"] not in server.pipelines:
-        raise RefusedError(400, f"bad upload: {query}")
+        raise RefusedError(400, "Failed to create a pipeline version", by_hand=True)
+    check_tags(json.loads(query.get("tags", "{}")))
     documents = list(yaml.safe_load_all(body.file()))
     spec = {"pipeline_spec": documents[0], "platform_spec": documents[1]} if len(documents) > 1 else documents[0]
     version = api.V2beta1PipelineVersion(
@@ -255,7 +286,7 @@ def _create_schedule(server: KfpServer, _names: dict[str, str], _query: dict[str
 def _switch(status: str) -> Callable[..., Any]:
     def switch(server: KfpServer, names: dict[str, str], _query: dict[str, str], _body: _Body) -> Any:
         if names["recurring_run_id"] not in server.schedules:
-            raise RefusedError(404, "Recurring run not found")
+            raise no_schedule(names["recurring_run_id"])
         server.schedules[names["recurring_run_id"]].status = status
         return {}
 
@@ -264,15 +295,32 @@ def _switch(status: str) -> Callable[..., Any]:
 
 def _delete_schedule(server: KfpServer, names: dict[str, str], _query: dict[str, str], _body: _Body) -> Any:
     if server.schedules.pop(names["recurring_run_id"], None) is None:
-        raise RefusedError(404, "Recurring run not found")
+        raise no_schedule(names["recurring_run_id"])
     return {}
 
 
+def _get(held: str, refusal: Callable[[str], RefusedError]) -> Callable[..., Any]:
+    def get(server: KfpServer, names: dict[str, str], _query: dict[str, str], _body: _Body) -> Any:
+        (wanted,) = names.values()
+        if wanted not in getattr(server, held):
+            raise refusal(wanted)
+        entry = getattr(server, held)[wanted]
+        _fill_in(entry)
+        return entry
+
+    return get
+
+
+def _health(server: KfpServer, _names: dict[str, str], _query: dict[str, str], _body: _Body) -> Any:
+    return {"commit_sha": "unknown", "tag_name": server.version, "multi_user": False, "pipeline_store": "database"}
+
+
 ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
-    ("GET", f"{PREFIX}/healthz", lambda *_: api.V2beta1GetHealthzResponse(multi_user=False)),
+    ("GET", f"{PREFIX}/healthz", _health),
     ("POST", f"{PREFIX}/pipelines", _create_pipeline),
     ("GET", f"{PREFIX}/pipelines", lambda server, _names, query, _body: server.listed(server.pipelines, query, "pipelines", api.V2beta1ListPipelinesResponse)),
     ("POST", f"{PREFIX}/pipelines/upload_version", _upload_version),
+    ("GET", f"{PREFIX}/pipelines/{{pipeline_id}}", _get("pipelines", no_pipeline)),
     ("GET", f"{PREFIX}/pipelines/{{pipeline_id}}/versions", _list_versions),
     ("POST", f"{PREFIX}/experiments", _create_experiment),
     (
@@ -289,10 +337,29 @@ ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
         f"{PREFIX}/recurringruns",
         lambda server, _names, query, _body: server.listed(server.schedules, query, "recurring_runs", api.V2beta1ListRecurringRunsResponse),
     ),
+    ("GET", f"{PREFIX}/recurringruns/{{recurring_run_id}}", _get("schedules", no_schedule)),
     ("POST", f"{PREFIX}/recurringruns/{{recurring_run_id}}:disable", _switch("DISABLED")),
     ("POST", f"{PREFIX}/recurringruns/{{recurring_run_id}}:enable", _switch("ENABLED")),
     ("DELETE", f"{PREFIX}/recurringruns/{{recurring_run_id}}", _delete_schedule),
 ]
+
+BY_HAND: list[tuple[str, str, Callable[..., Any]]] = [
+    ("GET", LOG_PATH, lambda server, names, _query, _body: server.log_of(names["run_id"], names["node_id"])),
+]
+"""Paths that the description does not know, and the server has all the same."""
+
+
+def _told(answered: Any) -> Any:
+    """Return an answer as a real server writes it: without fields that have no value, with times that end in Z."""
+    if isinstance(answered, dict):
+        return {name: _told(value) for name, value in answered.items() if value is not None}
+    if isinstance(answered, list):
+        return [_told(value) for value in answered]
+    if isinstance(answered, datetime):
+        return text_of(answered)
+    if hasattr(answered, "openapi_types"):
+        return _told({answered.attribute_map[name]: getattr(answered, name) for name in answered.openapi_types})
+    return answered
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -307,12 +374,13 @@ class _Handler(BaseHTTPRequestHandler):
             answered = self.kfp.answer(
                 self.command, parts.path, query, _Body(body, self.headers.get("Content-Type", "")), authorization=self.headers.get("Authorization")
             )
-            status, content = 200, api.ApiClient().sanitize_for_serialization(answered)
+            # A log is text.
+            kind = "text/plain" if isinstance(answered, str) else "application/json"
+            status, encoded = 200, answered.encode() if isinstance(answered, str) else json.dumps(_told(answered)).encode()
         except RefusedError as refused:
-            status, content = refused.status, {"code": 3, "message": refused.message}
-        encoded = json.dumps(content).encode()
+            kind, status, encoded = "application/json", refused.status, json.dumps(refused.body()).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(encoded)))
         self.end_headers()
         self.wfile.write(encoded)

@@ -71,7 +71,7 @@ class Connection:
             SubmissionError: It has no such path, refuses, or cannot be reached.
         """
         with self.speaking(purpose):
-            answered, _, _ = self.generated.call_api(
+            answered = self.generated.call_api(
                 path, "GET", dict(places), [], {}, auth_settings=["Bearer"], _preload_content=False, _request_timeout=REQUEST_TIMEOUT_S
             )
             end = bytearray()

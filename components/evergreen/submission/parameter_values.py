@@ -69,10 +69,11 @@ def check_text(what: str, text: str, *, expands_macros: bool = False) -> None:
     """
     variable = _VARIABLE.search(text)
     if variable:
+        name = _shown(variable[1]) or "of that name"
         raise ParameterValueError(
-            f"{what} holds {_shown(variable[0])}: Kubernetes replaces it by the value of the pod's environment variable {_shown(variable[1]) or 'of that name'}"
-            ", which may be a secret, and it would stand in logs, records and reports. $$(NAME) is no way around it. Remove it: a step reads its secrets itself, "
-            "from the Kubernetes secret that secret_name names."
+            f"{what} holds {_shown(variable[0])}: Kubernetes replaces it by the value of the pod's environment variable {name}, "
+            "which may be a secret, and it would stand in logs, records and reports ($$(NAME) is no way around that). "
+            "Remove it: a step reads its secrets itself, from the Kubernetes secret that secret_name names."
         )
     for macro in _MACRO.finditer(text):
         if not (expands_macros and _EXPANDED_UNDER_LATEST.fullmatch(macro[0])):

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from evergreen.command_options import AsJson
 from evergreen.submission.errors import SubmissionError
 from evergreen.submission.options import Assignments, Experiment, Host, Namespace, ParameterFile, ServiceAccount, given_parameters, to_console
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from evergreen.submission.connection import Connection
-    from evergreen.submission.schedules import Wanted
+from evergreen.submission.schedule_request import checked_cron, wanted_schedule, warn_of_old_server
 
 Name = Annotated[str, typer.Argument(help="Name of the schedule.", metavar="NAME")]
 CronText = Annotated[str, typer.Option("--cron", help="Five fields, or six with the second first; UTC.", metavar="'0 3 * * *'")]
@@ -70,9 +64,9 @@ def create(
     from evergreen.submission.schedules import create_schedule
 
     given = given_parameters(parameter_file, assignments)
-    checked = _checked(name, cron, given, track=track, version=version, catch_up=catch_up)
+    checked = checked_cron(name, cron, given, track=track, version=version, catch_up=catch_up)
     connection = connect(host, namespace)
-    wanted = _wanted(
+    wanted = wanted_schedule(
         connection,
         checked,
         pipeline=pipeline,
@@ -85,7 +79,7 @@ def create(
         max_concurrency=max_concurrency,
     )
     console = to_console(as_json=as_json)
-    _warn_of_old_server(connection, console, track)
+    warn_of_old_server(connection, console, track)
     schedule = create_schedule(connection, name, wanted, enabled=not paused)
     console.print(f"Schedule {name}{' (paused)' if paused else ''}: {connection.schedule_url(schedule.schedule_id)}", highlight=False, soft_wrap=True)
     print_firing(console, checked)
@@ -120,10 +114,10 @@ def replace(
     from evergreen.submission.schedules import difference, replace_schedule, require_schedule, schedules
 
     given = given_parameters(parameter_file, assignments)
-    checked = _checked(name, cron, given, track=track, version=version, catch_up=catch_up)
+    checked = checked_cron(name, cron, given, track=track, version=version, catch_up=catch_up)
     connection = connect(host, namespace)
     console = to_console(as_json=as_json)
-    wanted = _wanted(
+    wanted = wanted_schedule(
         connection,
         checked,
         pipeline=pipeline,
@@ -135,7 +129,7 @@ def replace(
         catch_up=catch_up,
         max_concurrency=max_concurrency,
     )
-    _warn_of_old_server(connection, console, track)
+    warn_of_old_server(connection, console, track)
     if not (or_create and not schedules(connection, name)):
         changes = difference(require_schedule(connection, name).wanted, wanted)
         for line in changes or ["Nothing changes."]:
@@ -218,74 +212,6 @@ def _switch(name: str, host: str | None, namespace: str | None, *, enabled: bool
     set_enabled(connection, schedule, enabled=enabled)
     schedule = require_schedule(connection, name)
     typer.echo(f"Schedule {name} fires next at {schedule.next_time()}." if enabled else f"Schedule {name} is paused.")
-
-
-def _checked(name: str, cron: str, given: dict[str, Any], *, track: str, version: str, catch_up: bool) -> str:
-    """Check what needs no server, before one is asked, and return the cron expression with six fields."""
-    from evergreen.submission.cron import parse_cron
-    from evergreen.submission.parameter_values import check_parameter_values, check_text
-    from evergreen.submission.scheduled_window import check_catch_up
-
-    if track not in {"latest", "pinned"}:
-        raise SubmissionError(f"--track {track!r}: expected latest or pinned.")
-    if track == "latest" and version != "latest":
-        raise SubmissionError(f"--version {version!r}: names one version, but --track latest takes the newest each time. Give --track pinned.")
-    check_catch_up(track=track, catch_up=catch_up)
-    # KFP calls the runs after the schedule.
-    check_text(f"schedule {name!r}", name)
-    check_parameter_values(given, expands_macros=track == "latest")
-    return parse_cron(cron).expression
-
-
-def _warn_of_old_server(connection: Connection, console: Console, track: str) -> None:
-    version = connection.version() if track == "latest" else ""
-    numbers = re.match(r"v?(\d+)\.(\d+)", version)
-    if numbers and (int(numbers[1]), int(numbers[2])) < (2, 17):
-        console.print(
-            f"Kubeflow Pipelines at {connection.host} is version {version}: before 2.17.0 the runs of a schedule that tracks the latest version have no owner "
-            "and no limit of concurrency. Update it, or give --track pinned.",
-            highlight=False, markup=False, soft_wrap=True, style="yellow",
-        )  # fmt: skip
-
-
-def _wanted(
-    connection: Connection,
-    cron: str,
-    *,
-    pipeline: str,
-    track: str,
-    version: str,
-    given: dict[str, Any],
-    experiment: str | None,
-    service_account: str | None,
-    catch_up: bool,
-    max_concurrency: int,
-) -> Wanted:
-    """Return the schedule that was asked for, its parameters checked against the version that it runs."""
-    from evergreen.pipeline_file import arguments_for
-    from evergreen.submission.parameter_values import check_parameter_values
-    from evergreen.submission.run_names import effective_parameters, experiment_name
-    from evergreen.submission.scheduled_window import scheduled_parameters
-    from evergreen.submission.schedules import Wanted
-    from evergreen.submission.server_pipelines import experiment_id, find_version, pipeline_of_version, require_pipeline
-
-    pipeline_id = require_pipeline(connection, pipeline)
-    found = find_version(connection, pipeline_id, version)
-    version_held = pipeline_of_version(found)
-    parameters = scheduled_parameters(version_held, arguments_for(version_held, given), track=track, cron=cron)
-    effective = effective_parameters(version_held, parameters)
-    check_parameter_values(effective, expands_macros=track == "latest")
-    return Wanted(
-        cron=cron,
-        pipeline_id=pipeline_id,
-        experiment_id=experiment_id(connection, experiment_name(experiment, effective)),
-        track="pinned" if track == "pinned" else "latest",
-        version_id=str(found.pipeline_version_id) if track == "pinned" else None,
-        catch_up=catch_up,
-        max_concurrency=max_concurrency,
-        parameters=parameters,
-        service_account=service_account,
-    )
 
 
 def _confirm(name: str) -> None:

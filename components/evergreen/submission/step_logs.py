@@ -23,7 +23,7 @@ _LOG_LINE = re.compile(
     r"^([IWEF]\d{4} \d\d:\d\d:\d\d|time=\"|\{\"|goroutine \d+|Error: exit status|\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d|(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b)"
 )
 _NAMED_ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout)(: |$)")
-_DRIVER_ERROR = re.compile(r"^[EF]\d{4} [\d:.]+\s+\d+ [\w./-]+\] (.*)")
+_DRIVER_ERROR = re.compile(r"^[EF]\d{4} [\d:.]+\s+\d+ [^\]]+\] (.*)")
 
 
 def read_log(connection: Connection, run_id: str, pods: Iterable[str]) -> tuple[str, str] | None:
