@@ -149,7 +149,7 @@ class WorkflowNodes:
             self._add(full, shown, children=[f"{full}(0)"]),
         ]
         for node in nodes:
-            node.state, node.history = state, ("FAILED",) if refused else ("PENDING", "RUNNING", state)
+            node.state, node.history = state, ("FAILED",) if refused else ("PENDING", "FAILED") if fails else ("PENDING", "RUNNING", state)
         for node in groups:
             node.state, node.history = state, ("RUNNING", state)
         above.children.append(full)
@@ -170,7 +170,7 @@ class WorkflowNodes:
         frozen = self._script.frozen_after
         if frozen is not None:
             started = started[:frozen]
-        at_work = {node.name for node in started if not ended or frozen is not None} - {node.name for node in started if node.shown.endswith("driver")}
+        at_work = {node.name for node in started if not ended or frozen is not None} - {node.name for node in started if "-driver" in node.shown}
         return [self._told(node, run_id, at_work=node.name in at_work and node.state is not None) for node in started]
 
     def _told(self, node: Node, run_id: str, *, at_work: bool) -> dict[str, Any]:

@@ -133,7 +133,8 @@ class KfpServer:
             found.sort(key=lambda entry: entry.created_at, reverse=query["sort_by"].endswith("desc"))
         start, size = int(query.get("page_token") or 0), int(query.get("page_size") or 10)
         following = str(start + size) if start + size < len(found) else None
-        return answer(**{field: found[start : start + size]}, total_size=len(found), next_page_token=following)
+        # What is empty or zero is left out.
+        return answer(**{field: found[start : start + size] or None}, total_size=len(found) or None, next_page_token=following)
 
     def run_from(self, wanted: Any) -> Any:
         """Make a run, or refuse one whose version is not there."""

@@ -47,7 +47,7 @@ def example(model_name: str = "rain", state_ledger_uri: str = "none"):
         rows = ingest_data(text=model_name, step_name="ingest_window").set_display_name("Ingest newest window").set_caching_options(False)
         train_model(text=rows.output).set_display_name("Train challenger").set_caching_options(False)
 """
-LOG = "start\nTraceback (most recent call last):\n  File 'x'\nevergreen.IngestionError: source '/x': no such file. Give a path.\nF1129 02:06:25.0 1 main.go:5] exit\n"
+LOG = "start\nTraceback (most recent call last):\n  File 'x'\nevergreen.IngestionError: source '/x': no such file. Give a path.\nF1129 02:06:25 1 m.go:5] x\n"
 ERROR = "evergreen.IngestionError: source '/x': no such file. Give a path."
 SPEC: dict[str, Any] = {
     "root": {"dag": {"tasks": {name: {"componentRef": {"name": "c"}, "taskInfo": {"name": name.capitalize()}} for name in ("ingest-data", "load-champion")}}},

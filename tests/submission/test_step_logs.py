@@ -47,7 +47,8 @@ def test_a_message_of_any_length_is_no_flood() -> None:
 
 
 def test_a_driver_and_a_killed_step_have_last_lines() -> None:
-    log = "I1129 02:06:20.000000 16 main.go:1] start\nF1129 02:06:25.000000      16 main.go:79] KFP driver: driver.Container failed: secret name is empty\ngoroutine 1"
+    start = "I1129 02:06:20.000000 16 main.go:1] start\n"
+    log = f"{start}F1129 02:06:25.000000      16 main.go:79] KFP driver: driver.Container failed: secret name is empty\ngoroutine 1"
     assert last_driver_error(log) == "KFP driver: driver.Container failed: secret name is empty"
     assert last_driver_error("killed") == "killed"
     assert last_line("Fitting 3 of 10\n\n" + LAUNCHER) == "Fitting 3 of 10"

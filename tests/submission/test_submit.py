@@ -80,6 +80,11 @@ def test_a_compiled_file_can_be_submitted_and_takes_no_options_of_compiling(kfp:
         ([], "parameter 'model_name' of pipeline"),
         (["-p", "model_name=rain", "-p", "days=soon"], "'days' is 'soon': expected a whole number"),
         (["-p", "model_name=rain", "--tag", "new"], "tag 'new': expected name=value"),
+        (["-p", "model_name=rain", "--tag", "a.b=1"], "tag 'a.b': KFP takes no dot in a tag's name. Write a-b=1"),
+        (["-p", "model_name=rain", "--tag", f"{'x' * 64}=1"], "its name has 64 characters, and KFP takes at most 63"),
+        (["-p", "model_name=rain", "--tag", f"a={'x' * 64}"], "tag 'a': its value has 64 characters, and KFP takes at most 63"),
+        (["-p", "model_name=rain", "--tag", "=1"], "tag '=1': has no name"),
+        (["-p", "model_name=rain", *(part for number in range(21) for part in ("--tag", f"a{number}=1"))], "21 tags were given: KFP keeps at most 20"),
         (["-p", "model_name=rain", "--host", "kubeflow.example"], "host 'kubeflow.example': expected an address"),
     ],
 )
