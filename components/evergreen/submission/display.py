@@ -86,7 +86,7 @@ def print_schedules(console: Console, found: list[Schedule]) -> None:
         wanted = schedule.wanted
         runs = f"{wanted.max_concurrency} run{'' if wanted.max_concurrency == 1 else 's'} at a time"
         words = f"{_fires(wanted)}; {_tracked(wanted)}; {runs}; {'catches up' if wanted.catch_up else 'no catch-up'}"
-        lines += textwrap.wrap(words, console.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+        lines += textwrap.wrap(words, max(console.width, 40), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
         for line in lines:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 

@@ -22,6 +22,7 @@ KILLED = "It may have run out of memory or time: give the step more of it (--pla
 REFUSED = "A quota, a LimitRange, a Pod Security standard or an image may be the reason; Kubernetes names it in: {command}"
 START_FAILED = "KFP's driver prepares a step's pod: check the run's parameters, above all secret_name, and the pipeline's platform settings."
 STOPPED = "Start the run again when it is wanted: what has been done is not done twice."
+NO_LOG = "Read what it wrote before its end, while the pod is there: {command}. If that is nothing, the pod may never have started: {describe}"
 READ_LOG = "Read what it wrote before its end, while the pod is there: {command}"
 
 
@@ -94,8 +95,8 @@ class _Failures:
         if record is not None and record.state == "failed":
             return self._from_record(record, step.shown)
         if self._never_started(task):
-            command = f"kubectl describe workflow {self._workflow.name or '<WORKFLOW>'} -n {self._namespace}"
-            return self._failure(step, "Kubernetes refused its pod, or the pod never started.", "pod refused", REFUSED.format(command=command))
+            said = "Kubernetes refused its pod, or the pod never started."
+            return self._failure(step, said, "pod refused", REFUSED.format(command=self._describe))
         log = read_log(self._connection, str(self._run.run_id), self._workflow.pods_of_step(task))
         error = last_error(log[1]) if log else ""
         if error:
@@ -110,7 +111,8 @@ class _Failures:
         if log:
             advice = f"{KILLED} {READ_LOG.format(command=self._logs_of(log[0]))}"
             return self._failure(step, f"It ended without an error of its own; its log ends with: {last_line(log[1])}", "killed", advice, source="log")
-        return self._failure(step, "It failed, and its log cannot be had from KFP.", "unknown", READ_LOG.format(command=self._logs_of(None)))
+        advice = NO_LOG.format(command=self._logs_of(None), describe=self._describe)
+        return self._failure(step, "It failed, and its log cannot be had from KFP.", "unknown", advice)
 
     def _of_driver(self, task: Any) -> StepFailure:
         step = self._prepared_by(task)
@@ -171,6 +173,10 @@ class _Failures:
     @property
     def _namespace(self) -> str:
         return self._connection.namespace or "kubeflow"
+
+    @property
+    def _describe(self) -> str:
+        return f"kubectl describe workflow {self._workflow.name or '<WORKFLOW>'} -n {self._namespace}"
 
     def _logs_of(self, pod: str | None) -> str:
         which = pod or f"-l workflows.argoproj.io/workflow={self._workflow.name or '<WORKFLOW>'} --prefix --tail=30"

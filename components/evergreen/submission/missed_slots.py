@@ -28,7 +28,7 @@ def missed_slot(connection: Connection, schedule: Schedule, *, now: datetime | N
         last_slot = parse_cron(schedule.wanted.cron).last_time(before=now or datetime.now(timezone.utc))
     except SubmissionError:
         return None
-    if last_slot is None or last_slot <= max([schedule.made_at, *_fired(connection, schedule.schedule_id)]):
+    if last_slot is None or last_slot <= max(schedule.made_at, _last_fired(connection, schedule.schedule_id) or schedule.made_at):
         return None
     return last_slot
 
@@ -46,8 +46,8 @@ def firing_on_resume(connection: Connection, schedule: Schedule, *, now: datetim
     )
 
 
-def _fired(connection: Connection, schedule_id: str) -> list[datetime]:
+def _last_fired(connection: Connection, schedule_id: str) -> datetime | None:
     from evergreen.submission.runs import runs_of_schedule
 
-    times = [known_time(run.scheduled_at) or known_time(run.created_at) for run in runs_of_schedule(connection, schedule_id)]
-    return [time for time in times if time is not None]
+    newest = next(runs_of_schedule(connection, schedule_id), None)
+    return None if newest is None else known_time(newest.scheduled_at) or known_time(newest.created_at)

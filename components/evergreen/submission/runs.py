@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -158,13 +158,15 @@ def _seconds(task: Any) -> float | None:
     return seconds_between(task.start_time, task.end_time) if task.state in ENDED else None
 
 
-def runs_of_schedule(connection: Connection, recurring_run_id: str) -> list[Any]:
-    """Return the runs that a schedule has started."""
+def runs_of_schedule(connection: Connection, recurring_run_id: str) -> Iterator[Any]:
+    """Yield the runs that a schedule has started, the newest first; no more are asked for than are taken."""
     from evergreen.submission.server_pipelines import equals, in_namespace, pages
 
+    wanted = {"filter": equals("recurring_run_id", recurring_run_id), "sort_by": "created_at desc", **in_namespace(connection)}
     with connection.speaking("looking for runs of the schedule"):
-        listed = pages(connection.runs.run_service_list_runs, "runs", filter=equals("recurring_run_id", recurring_run_id), **in_namespace(connection))
-        return [run for run in listed if run.recurring_run_id == recurring_run_id]
+        for run in pages(connection.runs.run_service_list_runs, "runs", **wanted):
+            if run.recurring_run_id == recurring_run_id:
+                yield run
 
 
 def runs_under_way(connection: Connection, recurring_run_id: str) -> int:
