@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from evergreen.trigger.events import Event
-from evergreen.trigger.launching import Launcher, run_name
+from evergreen.trigger.launching import Launcher, event_mark
 from evergreen.trigger.service import application
 from trigger.senders import ALERTMANAGER_TOKEN, alerts, from_mlflow, push, signed, tagged, webhook
 
@@ -146,8 +147,44 @@ def test_health_and_metrics_tell_what_happened(client: TestClient) -> None:
     assert "evergreen_trigger_last_start_timestamp_seconds 1." in text
 
 
-def test_an_outsiders_key_is_no_part_of_a_runs_name() -> None:
-    name = run_name("p", Event("webhook", "../../etc ${x} \ud800"))
-    assert name.startswith("p webhook ")
-    assert set(name.removeprefix("p webhook ")) <= set("0123456789abcdef")
-    assert run_name("p", Event("webhook", "a")) != run_name("p", Event("mlflow", "a"))
+def test_an_outsiders_key_is_no_part_of_a_runs_name(client: TestClient, kfp: KfpServer) -> None:
+    mark = event_mark(Event("webhook", "../../etc ${x} \ud800"))
+    assert re.fullmatch(r"webhook [0-9a-f]{24}", mark)
+    assert event_mark(Event("webhook", "a")) != event_mark(Event("mlflow", "a"))
+    send(client, webhook("../../etc"))
+    (run,) = kfp.runs.values()
+    assert run.display_name.endswith(f" {event_mark(Event('webhook', '../../etc'))}")
+    assert ".." not in run.display_name
+
+
+def test_a_run_is_named_after_its_model_and_listed_with_the_models_others(client: TestClient, kfp: KfpServer) -> None:
+    send(client, webhook())
+    (run,), (experiment,) = kfp.runs.values(), kfp.experiments.values()
+    assert re.match(r"rain \d{4}-\d\d-\d\d \d\d:\d\d webhook [0-9a-f]{24}$", run.display_name)
+    assert (experiment.display_name, run.experiment_id) == ("rain", experiment.experiment_id)
+
+
+def test_an_experiment_that_is_asked_for_is_taken(make_settings: Callable[..., TriggerSettings], kfp: KfpServer) -> None:
+    with TestClient(application(make_settings(experiment="evergreen"))) as client:
+        send(client, webhook())
+    assert [experiment.display_name for experiment in kfp.experiments.values()] == ["evergreen"]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("$(EVERGREEN_APPROVAL_KEY)", "environment variable EVERGREEN_APPROVAL_KEY"),
+        ("a $$(AWS_SECRET_ACCESS_KEY)", "environment variable AWS_SECRET_ACCESS_KEY"),
+        ('{"a": ["\\u0024(EVERGREEN_APPROVAL_KEY)"]}', "environment variable EVERGREEN_APPROVAL_KEY"),
+        ("[[ScheduledTime]]", "Write scheduled in data_window_end"),
+        ("[[CurrentTime]]", "Write scheduled in data_window_end"),
+    ],
+)
+def test_an_event_cannot_ask_for_a_secret_or_a_macro(make_settings: Callable[..., TriggerSettings], kfp: KfpServer, value: str, words: str) -> None:
+    kfp.requests.clear()
+    with TestClient(application(make_settings(parameters={}, parameters_from_events=["model_name"]))) as client:
+        answer = send(client, webhook("a", model_name=value))
+    assert answer.status_code == 422
+    assert "parameter 'model_name' holds" in answer.json()["detail"]
+    assert words in answer.json()["detail"]
+    assert kfp.requests == []

@@ -40,6 +40,10 @@ def test_the_configuration_of_the_manifests_can_be_read(tmp_path: Path) -> None:
         ({"pipelines": "p"}, "pipelines: Extra inputs"),
         ({"webhook_secret": "0123456789abcdef"}, "webhook_secret is in the file. Secrets are taken from the environment only"),
         ({"runs_per_hour": 0}, "runs_per_hour"),
+        ({"parameters": {"model_name": "$(EVERGREEN_APPROVAL_KEY)"}}, "environment variable EVERGREEN_APPROVAL_KEY"),
+        ({"parameters": {"policy_config": {"a": ["$(KEY)"]}}}, "parameter 'policy_config' holds $(KEY)"),
+        ({"parameters": {"secret_name": ""}}, "Write none, or the secret's name"),
+        ({"parameters": {"data_window_end": "[[ScheduledTime]]"}}, "Write scheduled in data_window_end"),
     ],
 )
 def test_a_wrong_configuration_is_refused_without_its_values(settings_file: Path, change: dict[str, object], message: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,8 +35,8 @@ def submit(
     assignments: Assignments = None,
     host: Host = None,
     namespace: Namespace = None,
-    experiment: Experiment = "evergreen",
-    run_name: Annotated[str | None, typer.Option("--run-name", help="Name of the run; pipeline and time when not given.")] = None,
+    experiment: Experiment = None,
+    run_name: Annotated[str | None, typer.Option("--run-name", help="Name of the run; model, window and time when not given.")] = None,
     version_name: Annotated[str | None, typer.Option("--version-name", help="Name of the version; release and content when not given.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Kept with the version, such as a commit.", metavar="NAME=VALUE")] = None,
     service_account: ServiceAccount = None,
@@ -51,12 +50,16 @@ def submit(
 ) -> None:
     """Upload a pipeline to Kubeflow as a new version, start a run and follow it.
 
-    A version that is there already is not uploaded again. Exit status: 0 when the run succeeded, 1 when it did not, 2 for bad input.
+    A version that is there already is not uploaded again. Of a run that failed, each failed step's error is printed, with what to do and where
+    the report is. Exit status: 0 when the run succeeded, 1 when it did not, 2 for bad input.
     """
     from evergreen.pipeline_file import arguments_for, parse_assignments
     from evergreen.submission.connection import connect
+    from evergreen.submission.parameter_values import check_parameter_values, check_text
+    from evergreen.submission.run_names import default_run_name, effective_parameters, experiment_name
     from evergreen.submission.server_pipelines import upload_version
     from evergreen.submission.server_pipelines import version_name as name_by_content
+    from evergreen.submission.tags import check_tags
 
     console = to_console(as_json=as_json)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,23 +67,29 @@ def submit(
         spec = next(yaml.safe_load_all(compiled.read_text(encoding="utf-8")))
         pipeline_name = str(spec["pipelineInfo"]["name"])
         given = given_parameters(parameter_file, assignments)
-        arguments = {} if upload_only and not given else arguments_for(_loaded(compiled), given)
+        check_parameter_values(given)
+        check_text("--run-name", run_name or "")
+        pipeline = _loaded(compiled)
+        arguments = {} if upload_only and not given else arguments_for(pipeline, given)
+        parameters = effective_parameters(pipeline, arguments)
+        if not upload_only:
+            check_parameter_values(parameters)
         tag_values = parse_assignments(tags or [], noun="tag", example="--tag commit=4f2c")
+        check_tags(tag_values)
         connection = connect(host, namespace)
         version = upload_version(connection, compiled, pipeline_name=pipeline_name, name=version_name or name_by_content(compiled), tags=tag_values)
     console.print(f"{'Uploaded' if version.uploaded else 'Already there:'} version {version.name} of {pipeline_name}", highlight=False)
     result: dict[str, Any] = {"pipeline": pipeline_name, "pipeline_id": version.pipeline_id, "version": version.name, "version_id": version.version_id}
     result["uploaded"] = version.uploaded
     if not upload_only:
-        name = run_name or f"{pipeline_name} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}"
         result |= _run(
             connection,
             version,
             console,
             spec=spec,
             arguments=arguments,
-            name=name,
-            experiment=experiment,
+            name=run_name or default_run_name(pipeline_name, parameters),
+            experiment=experiment_name(experiment, parameters),
             service_account=service_account,
             follow=follow,
             poll_seconds=poll_seconds,
@@ -105,28 +114,47 @@ def _run(
     poll_seconds: float,
 ) -> dict[str, Any]:
     from evergreen.submission.display import LiveStates
-    from evergreen.submission.runs import follow_run, start_run, step_names, step_states
+    from evergreen.submission.runs import follow_run, start_run, step_names
     from evergreen.submission.server_pipelines import experiment_id
 
     experiment_found = experiment_id(connection, experiment)
     run_id = start_run(connection, version, name=name, experiment=experiment_found, parameters=arguments, service_account=service_account)
     url = connection.run_url(run_id)
     console.print(f"Started run {run_id}\n{url}", highlight=False, soft_wrap=True)
-    result: dict[str, Any] = {"run_id": run_id, "run_url": url}
+    result: dict[str, Any] = {"run_id": run_id, "run_url": url, "run_name": name, "experiment": experiment}
     if not follow:
         return result
-    names = step_names(spec)
+
+    def tell(notice: str) -> None:
+        console.print(notice, highlight=False, markup=False, soft_wrap=True, style="yellow")
+
     try:
-        run = follow_run(connection, run_id, names, LiveStates(console).show, pause_s=poll_seconds)
+        run = follow_run(connection, run_id, step_names(spec), LiveStates(console).show, tell=tell, pause_s=poll_seconds)
     except KeyboardInterrupt:
         console.print(f"The run goes on without being followed: {url}", highlight=False, soft_wrap=True)
         sys.exit(130)
-    console.print(f"Run {run_id} has ended: {run.state.lower()}", highlight=False)
-    error = run.error.message if run.error and run.error.message else None
-    if error:
-        console.print(error, highlight=False, markup=False)
-    steps = [{"step": step.name, "state": step.state, "seconds": step.seconds} for step in step_states(run, names)]
-    return result | {"state": run.state, "error": error, "steps": steps}
+    return result | _ended(connection, console, run, spec)
+
+
+def _ended(connection: Connection, console: Console, run: Any, spec: dict[str, Any]) -> dict[str, Any]:
+    """Say how a run has ended, and why when it failed; return the same for a program."""
+    from evergreen.submission.display import print_failures
+    from evergreen.submission.failures import run_failures
+    from evergreen.submission.runs import ending, step_names, step_states
+    from evergreen.submission.standstill import states_frozen
+
+    outcome = ending(run)
+    console.print(f"Run {run.run_id} has ended: {outcome}", highlight=False, soft_wrap=True)
+    failures = [] if run.state == "SUCCEEDED" else run_failures(connection, run, spec)
+    print_failures(console, failures)
+    return {
+        "state": run.state,
+        "outcome": outcome,
+        "error": failures[0].error if failures else None,
+        "failures": [failure.as_json() for failure in failures],
+        "states_frozen": states_frozen(run),
+        "steps": [{"step": step.name, "state": step.state, "seconds": step.seconds} for step in step_states(run, step_names(spec))],
+    }
 
 
 def _compiled(pipeline_file: Path, folder: Path, image_registry: str | None, digests: Path | None, platform_file: Path | None) -> Path:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,9 @@ POD_TOKEN_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105  # the name of a
 
 REQUEST_TIMEOUT_S = (10, 60)
 """Seconds to connect and to wait for an answer. The generated client would wait for ever."""
+
+KEPT_OF_AN_ANSWER = 1 << 20
+"""Bytes at the end of a text, such as a log, that are kept."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Connection:
         runs: Generated client of the run service.
         recurring_runs: Generated client of the recurring-run service.
         ui: Address of the user interface.
+        generated: The generated client itself, for calls that it does not know.
     """
 
     host: str
@@ -45,6 +49,7 @@ class Connection:
     experiments: Any = field(repr=False)
     runs: Any = field(repr=False)
     recurring_runs: Any = field(repr=False)
+    generated: Any = field(repr=False)
 
     def run_url(self, run_id: str) -> str:
         """Return the address of a run's page."""
@@ -53,6 +58,34 @@ class Connection:
     def schedule_url(self, recurring_run_id: str) -> str:
         """Return the address of a schedule's page."""
         return f"{self.ui}/#/recurringrun/details/{recurring_run_id}"
+
+    def read_text(self, path: str, places: Mapping[str, str], *, purpose: str) -> str:
+        """Return the end of what a path of the API answers, as text.
+
+        Args:
+            path: With places in braces.
+            places: Their values.
+            purpose: For the message, when it fails.
+
+        Raises:
+            SubmissionError: It has no such path, refuses, or cannot be reached.
+        """
+        with self.speaking(purpose):
+            answered = self.generated.call_api(
+                path, "GET", dict(places), [], {}, auth_settings=["Bearer"], _preload_content=False, _request_timeout=REQUEST_TIMEOUT_S
+            )
+            end = bytearray()
+            for chunk in answered.stream(65536):
+                end = (end + chunk)[-KEPT_OF_AN_ANSWER:]
+            return bytes(end).decode("utf-8", errors="replace")
+
+    def version(self) -> str:
+        """Return the version of the server, as it names itself; nothing when it does not."""
+        try:
+            told = json.loads(self.read_text("/apis/v2beta1/healthz", {}, purpose="asking for its version"))
+        except (SubmissionError, ValueError):
+            return ""
+        return str(told.get("tag_name") or "") if isinstance(told, dict) else ""
 
     @contextmanager
     def speaking(self, purpose: str) -> Iterator[None]:
@@ -99,6 +132,7 @@ def connect(host: str | None = None, namespace: str | None = None) -> Connection
         experiments=api.ExperimentServiceApi(generated),
         runs=api.RunServiceApi(generated),
         recurring_runs=api.RecurringRunServiceApi(generated),
+        generated=generated,
     )
 
 
@@ -159,8 +193,14 @@ def _plain_errors(host: str, purpose: str) -> Iterator[None]:
 def _reason(error: Any) -> str:
     if error.status in {401, 403}:
         return f"refused with {error.status}. Give a token in {TOKEN_VARIABLE} or a cookie in {COOKIE_VARIABLE}, or ask for access to the namespace."
+    return f"answered {error.status}: {_message(error.body) or str(error.reason).strip()}"
+
+
+def _message(body: Any) -> str:
+    """Return what the server says is wrong: uploads and logs answer with other fields than the rest of the API."""
     try:
-        message = json.loads(error.body)["message"]
-    except (TypeError, ValueError, KeyError):
-        message = error.reason
-    return f"answered {error.status}: {str(message).strip()[:500]}"
+        told = json.loads(body)
+    except (TypeError, ValueError):
+        return ""
+    found = (told.get(name) for name in ("message", "error_message", "error", "error_details")) if isinstance(told, dict) else ()
+    return next((text.strip()[:500] for text in found if isinstance(text, str) and text.strip()), "")

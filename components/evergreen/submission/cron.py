@@ -46,6 +46,15 @@ class Cron:
         times = croniter(self.expression, start, second_at_beginning=True)
         return [times.get_next(datetime) for _ in range(count)]
 
+    def last_time(self, *, before: datetime | None = None) -> datetime | None:
+        """Return the last time that it fired, or would have; nothing when there was none within fifty years."""
+        from croniter import CroniterBadDateError, croniter
+
+        try:
+            return croniter(self.expression, before or datetime.now(timezone.utc), second_at_beginning=True).get_prev(datetime)  # type: ignore[no-any-return]  # croniter has no types
+        except CroniterBadDateError:
+            return None
+
 
 def parse_cron(text: str) -> Cron:
     """Read a cron expression of five fields (as in a crontab) or six (seconds first).

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Assignments = Annotated[list[str] | None, typer.Option("-p", help="A parameter; wins over the file.", metavar="NAME=VALUE")]
-Experiment = Annotated[str, typer.Option("--experiment", help="Where the KFP UI lists the runs; made when there is none.")]
+Experiment = Annotated[
+    str | None, typer.Option("--experiment", help="Where the KFP UI lists the runs; made when there is none. The model's name when not given.")
+]
 Host = Annotated[str | None, typer.Option("--host", help="Address of KFP's API; EVERGREEN_KFP_HOST, or the cluster around, when not given.")]
 Namespace = Annotated[str | None, typer.Option("--namespace", help="Your profile's namespace, in multi-user mode.")]
 ParameterFile = Annotated[Path | None, typer.Option("--params", help="YAML file with parameters.", metavar="FILE.yaml")]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from evergreen.submission.connection import REQUEST_TIMEOUT_S
 from evergreen.submission.errors import SubmissionError
+from evergreen.submission.standstill import Standstill, frozen_notice, states_frozen
+from evergreen.submission.steps import pipeline_steps
+from evergreen.submission.times import known_time, seconds_between
 
 if TYPE_CHECKING:
     from evergreen.submission.connection import Connection
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 """States that a run does not leave."""
+
+NEVER = datetime.max.replace(tzinfo=timezone.utc)
+"""Stands after every time."""
 
 PATIENCE_S = 300.0
 """A run takes hours; a server that restarts meanwhile is asked again for this long."""
@@ -28,7 +35,7 @@ class StepState:
     Attributes:
         task_id: Its id; a step in a loop has several.
         name: Its name as the graph in the KFP UI shows it.
-        state: KFP's word for it.
+        state: KFP's word for it; ``UNKNOWN`` or ``NOT_STARTED`` in a run that has ended without a word for it.
         seconds: How long it took; nothing while it has not ended.
     """
 
@@ -62,7 +69,15 @@ def start_run(
         return str(connection.runs.run_service_create_run(run=run, _request_timeout=REQUEST_TIMEOUT_S).run_id)
 
 
-def follow_run(connection: Connection, run_id: str, names: Mapping[str, str], show: Callable[[list[StepState]], None], *, pause_s: float = 5.0) -> Any:
+def follow_run(
+    connection: Connection,
+    run_id: str,
+    names: Mapping[str, str],
+    show: Callable[[list[StepState]], None],
+    *,
+    tell: Callable[[str], None] = lambda _notice: None,
+    pause_s: float = 5.0,
+) -> Any:
     """Wait until a run has ended.
 
     Args:
@@ -70,6 +85,7 @@ def follow_run(connection: Connection, run_id: str, names: Mapping[str, str], sh
         run_id: The run.
         names: Of the pipeline's steps, as ``step_names`` returns them.
         show: Called with the steps each time that the server has answered.
+        tell: Called with a sentence when the states of steps stop coming.
         pause_s: Seconds between two questions.
 
     Returns:
@@ -79,6 +95,7 @@ def follow_run(connection: Connection, run_id: str, names: Mapping[str, str], sh
         SubmissionError: The server has not answered for five minutes; the run goes on without us.
     """
     silent_since: float | None = None
+    standstill = Standstill()
     while True:
         try:
             with connection.speaking(f"asking for run {run_id}"):
@@ -89,40 +106,69 @@ def follow_run(connection: Connection, run_id: str, names: Mapping[str, str], sh
                 raise
         else:
             silent_since = None
-            show(step_states(run, names))
             if run.state in ENDED:
+                if states_frozen(run):
+                    tell(frozen_notice(run))
+                show(step_states(run, names))
                 return run
+            show(step_states(run, names))
+            notice = standstill.look(run, names)
+            if notice:
+                tell(notice)
         time.sleep(pause_s)
+
+
+def was_terminated(run: Any) -> bool:
+    """Return whether somebody stopped the run: KFP calls it failed then, or canceled."""
+    return run.state != "SUCCEEDED" and (run.state == "CANCELED" or any(status.state in {"CANCELING", "CANCELED"} for status in run.state_history or []))
+
+
+def ending(run: Any) -> str:
+    """Return in one word how a run has ended."""
+    return "terminated" if was_terminated(run) else str(run.state).lower()
 
 
 def step_names(spec: Mapping[str, Any]) -> dict[str, str]:
     """Return the names of a compiled pipeline's steps: as the graph shows them, by the names that they have in the workflow."""
-    dags = [spec["root"]["dag"], *(component["dag"] for component in spec.get("components", {}).values() if "dag" in component)]
-    tasks = {name: task for dag in dags for name, task in dag["tasks"].items()}
-    return {name: task["taskInfo"]["name"] for name, task in tasks.items() if "executorLabel" in spec["components"][task["componentRef"]["name"]]}
+    return {name: step.shown for name, step in pipeline_steps(spec).items() if not step.group}
 
 
 def step_states(run: Any, names: Mapping[str, str]) -> list[StepState]:
     """Return the states of a run's steps, in the order in which they started.
 
-    A run's tasks are the nodes of its workflow: drivers, groups and executors are among them, and are left out.
+    A run's tasks are the nodes of its workflow: drivers, groups and executors are among them, and are left out. When the run has ended,
+    a step that seems to be at work is ``UNKNOWN``, because its state is an old one, and one without a state is ``NOT_STARTED``.
     """
     known = {**names, **{shown: shown for shown in names.values()}}
     tasks = [task for task in (run.run_details.task_details if run.run_details else None) or [] if task.display_name in known]
-    tasks.sort(key=lambda task: (task.start_time is None, task.start_time or 0, task.display_name))
-    return [StepState(task_id=str(task.task_id), name=known[task.display_name], state=str(task.state or "PENDING"), seconds=_seconds(task)) for task in tasks]
+    tasks.sort(key=lambda task: (known_time(task.start_time) or NEVER, task.display_name))
+    ended = run.state in ENDED
+    return [StepState(task_id=str(task.task_id), name=known[task.display_name], state=_state(task, ended=ended), seconds=_seconds(task)) for task in tasks]
+
+
+def _state(task: Any, *, ended: bool) -> str:
+    if not ended:
+        return str(task.state or "PENDING")
+    if task.state is None:
+        return "NOT_STARTED"
+    return str(task.state) if task.state in ENDED else "UNKNOWN"
 
 
 def _seconds(task: Any) -> float | None:
-    if task.start_time is None or task.end_time is None or task.state not in ENDED:
-        return None
-    return float((task.end_time - task.start_time).total_seconds())
+    return seconds_between(task.start_time, task.end_time) if task.state in ENDED else None
+
+
+def runs_of_schedule(connection: Connection, recurring_run_id: str) -> Iterator[Any]:
+    """Yield the runs that a schedule has started, the newest first; no more are asked for than are taken."""
+    from evergreen.submission.server_pipelines import equals, in_namespace, pages
+
+    wanted = {"filter": equals("recurring_run_id", recurring_run_id), "sort_by": "created_at desc", **in_namespace(connection)}
+    with connection.speaking("looking for runs of the schedule"):
+        for run in pages(connection.runs.run_service_list_runs, "runs", **wanted):
+            if run.recurring_run_id == recurring_run_id:
+                yield run
 
 
 def runs_under_way(connection: Connection, recurring_run_id: str) -> int:
     """Count the runs of a schedule that have not ended."""
-    from evergreen.submission.server_pipelines import equals, in_namespace, pages
-
-    with connection.speaking("looking for runs of the schedule"):
-        listed = pages(connection.runs.run_service_list_runs, "runs", filter=equals("recurring_run_id", recurring_run_id), **in_namespace(connection))
-        return sum(1 for run in listed if run.recurring_run_id == recurring_run_id and run.state not in ENDED)
+    return sum(1 for run in runs_of_schedule(connection, recurring_run_id) if run.state not in ENDED)

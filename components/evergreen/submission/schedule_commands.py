@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from evergreen.command_options import AsJson
 from evergreen.submission.errors import SubmissionError
 from evergreen.submission.options import Assignments, Experiment, Host, Namespace, ParameterFile, ServiceAccount, given_parameters, to_console
-
-if TYPE_CHECKING:
-    from evergreen.submission.connection import Connection
-    from evergreen.submission.schedules import Wanted
+from evergreen.submission.schedule_request import checked_cron, wanted_schedule, warn_of_old_server
 
 Name = Annotated[str, typer.Argument(help="Name of the schedule.", metavar="NAME")]
 CronText = Annotated[str, typer.Option("--cron", help="Five fields, or six with the second first; UTC.", metavar="'0 3 * * *'")]
 PipelineName = Annotated[str, typer.Option("--pipeline", help="The pipeline's name in KFP.")]
-TrackOption = Annotated[str, typer.Option("--track", help="latest: each run takes the version uploaded last. pinned: one version.", metavar="latest|pinned")]
+TrackOption = Annotated[
+    str,
+    typer.Option(
+        "--track",
+        help="latest: each run takes the version uploaded last (before KFP 2.17.0 without owner and limit of concurrency). pinned: one version.",
+        metavar="latest|pinned",
+    ),
+]
 VersionName = Annotated[str, typer.Option("--version", help="The version to pin; the one uploaded last when not given.")]
-CatchUp = Annotated[bool, typer.Option("--catch-up/--no-catch-up", help="Run every time that was missed, instead of the last one.")]
+CatchUp = Annotated[bool, typer.Option("--catch-up/--no-catch-up", help="Run every time that was missed, instead of the last one; with --track pinned.")]
 MaxConcurrency = Annotated[int, typer.Option("--max-concurrency", help="Runs at the same time.", min=1, max=10)]
 
 commands = typer.Typer(help="Run a pipeline on Kubeflow at set times.", no_args_is_help=True)
@@ -42,7 +46,7 @@ def create(
     version: VersionName = "latest",
     parameter_file: ParameterFile = None,
     assignments: Assignments = None,
-    experiment: Experiment = "evergreen",
+    experiment: Experiment = None,
     catch_up: CatchUp = False,
     max_concurrency: MaxConcurrency = 1,
     service_account: ServiceAccount = None,
@@ -51,29 +55,35 @@ def create(
     paused: Annotated[bool, typer.Option("--paused", help="Make it paused.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a schedule: no catch-up and one run at a time, unless asked for."""
+    """Make a schedule: no catch-up and one run at a time, unless asked for.
+
+    Before KFP 2.17.0 the runs of a schedule that tracks the latest version have no owner and no limit of concurrency.
+    """
     from evergreen.submission.connection import connect
-    from evergreen.submission.display import print_firing
+    from evergreen.submission.display import print_firing, print_window_end
     from evergreen.submission.schedules import create_schedule
 
-    checked = _checked_cron(cron, track, version)
+    given = given_parameters(parameter_file, assignments)
+    checked = checked_cron(name, cron, given, track=track, version=version, catch_up=catch_up)
     connection = connect(host, namespace)
-    wanted = _wanted(
+    wanted = wanted_schedule(
         connection,
         checked,
         pipeline=pipeline,
         track=track,
         version=version,
-        given=given_parameters(parameter_file, assignments),
+        given=given,
         experiment=experiment,
         service_account=service_account,
         catch_up=catch_up,
         max_concurrency=max_concurrency,
     )
-    schedule = create_schedule(connection, name, wanted, enabled=not paused)
     console = to_console(as_json=as_json)
+    warn_of_old_server(connection, console, track)
+    schedule = create_schedule(connection, name, wanted, enabled=not paused)
     console.print(f"Schedule {name}{' (paused)' if paused else ''}: {connection.schedule_url(schedule.schedule_id)}", highlight=False, soft_wrap=True)
     print_firing(console, checked)
+    print_window_end(console, wanted)
     if as_json:
         typer.echo(json.dumps(schedule.as_json(), ensure_ascii=False))
 
@@ -88,7 +98,7 @@ def replace(
     version: VersionName = "latest",
     parameter_file: ParameterFile = None,
     assignments: Assignments = None,
-    experiment: Experiment = "evergreen",
+    experiment: Experiment = None,
     catch_up: CatchUp = False,
     max_concurrency: MaxConcurrency = 1,
     service_account: ServiceAccount = None,
@@ -103,28 +113,30 @@ def replace(
     from evergreen.submission.display import print_firing
     from evergreen.submission.schedules import difference, replace_schedule, require_schedule, schedules
 
-    checked = _checked_cron(cron, track, version)
+    given = given_parameters(parameter_file, assignments)
+    checked = checked_cron(name, cron, given, track=track, version=version, catch_up=catch_up)
     connection = connect(host, namespace)
     console = to_console(as_json=as_json)
-    wanted = _wanted(
+    wanted = wanted_schedule(
         connection,
         checked,
         pipeline=pipeline,
         track=track,
         version=version,
-        given=given_parameters(parameter_file, assignments),
+        given=given,
         experiment=experiment,
         service_account=service_account,
         catch_up=catch_up,
         max_concurrency=max_concurrency,
     )
+    warn_of_old_server(connection, console, track)
     if not (or_create and not schedules(connection, name)):
         changes = difference(require_schedule(connection, name).wanted, wanted)
         for line in changes or ["Nothing changes."]:
             console.print(line, highlight=False, markup=False, soft_wrap=True, style={"-": "red", "+": "green"}.get(line[0]))
         if changes and not yes:
             _confirm(name)
-    replaced = replace_schedule(connection, name, wanted)
+    replaced = replace_schedule(connection, name, wanted, tell=lambda notice: console.print(notice, highlight=False, markup=False, soft_wrap=True))
     print_firing(console, checked)
     for schedule_id in replaced.waiting:
         console.print(
@@ -189,59 +201,17 @@ def delete(
 
 def _switch(name: str, host: str | None, namespace: str | None, *, enabled: bool) -> None:
     from evergreen.submission.connection import connect
+    from evergreen.submission.missed_slots import firing_on_resume
     from evergreen.submission.schedules import require_schedule, set_enabled
 
     connection = connect(host, namespace)
     schedule = require_schedule(connection, name)
+    notice = firing_on_resume(connection, schedule) if enabled else None
+    if notice:
+        typer.echo(notice)
     set_enabled(connection, schedule, enabled=enabled)
     schedule = require_schedule(connection, name)
-    missed = " It first runs every time that it missed." if enabled and schedule.wanted.catch_up else ""
-    typer.echo(f"Schedule {name} fires next at {schedule.next_time()}.{missed}" if enabled else f"Schedule {name} is paused.")
-
-
-def _checked_cron(cron: str, track: str, version: str) -> str:
-    """Check what needs no server, before one is asked."""
-    from evergreen.submission.cron import parse_cron
-
-    if track not in {"latest", "pinned"}:
-        raise SubmissionError(f"--track {track!r}: expected latest or pinned.")
-    if track == "latest" and version != "latest":
-        raise SubmissionError(f"--version {version!r}: names one version, but --track latest takes the newest each time. Give --track pinned.")
-    return parse_cron(cron).expression
-
-
-def _wanted(
-    connection: Connection,
-    cron: str,
-    *,
-    pipeline: str,
-    track: str,
-    version: str,
-    given: dict[str, Any],
-    experiment: str,
-    service_account: str | None,
-    catch_up: bool,
-    max_concurrency: int,
-) -> Wanted:
-    """Return the schedule that was asked for, its parameters checked against the version that it runs."""
-    from evergreen.pipeline_file import arguments_for
-    from evergreen.submission.schedules import Wanted
-    from evergreen.submission.server_pipelines import experiment_id, find_version, pipeline_of_version, require_pipeline
-
-    pipeline_id = require_pipeline(connection, pipeline)
-    found = find_version(connection, pipeline_id, version)
-    parameters = arguments_for(pipeline_of_version(found), given)
-    return Wanted(
-        cron=cron,
-        pipeline_id=pipeline_id,
-        experiment_id=experiment_id(connection, experiment),
-        track="pinned" if track == "pinned" else "latest",
-        version_id=str(found.pipeline_version_id) if track == "pinned" else None,
-        catch_up=catch_up,
-        max_concurrency=max_concurrency,
-        parameters=parameters,
-        service_account=service_account,
-    )
+    typer.echo(f"Schedule {name} fires next at {schedule.next_time()}." if enabled else f"Schedule {name} is paused.")
 
 
 def _confirm(name: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from evergreen.submission.connection import REQUEST_TIMEOUT_S
 from evergreen.submission.cron import parse_cron
 from evergreen.submission.errors import SubmissionError
+from evergreen.submission.missed_slots import firing_on_resume
 from evergreen.submission.runs import runs_under_way
 from evergreen.submission.server_pipelines import equals, in_namespace, pages
+from evergreen.submission.times import known_time
 
 if TYPE_CHECKING:
     from evergreen.submission.connection import Connection
@@ -54,7 +57,8 @@ class Schedule:
         name: Its name.
         enabled: It fires.
         wanted: What it was made with.
-        created_at: ISO time.
+        created_at: ISO time; empty when the server does not tell it.
+        made_at: The same as a time.
     """
 
     schedule_id: str
@@ -62,6 +66,7 @@ class Schedule:
     enabled: bool
     wanted: Wanted
     created_at: str
+    made_at: datetime | None = None
 
     def next_time(self) -> str:
         """Return when it fires next, ISO, or why it does not."""
@@ -82,8 +87,9 @@ def schedules(connection: Connection, name: str | None = None) -> list[Schedule]
     wanted = {"filter": equals("display_name", name)} if name else {}
     with connection.speaking("listing schedules"):
         found = list(pages(connection.recurring_runs.recurring_run_service_list_recurring_runs, "recurring_runs", **wanted, **in_namespace(connection)))
-    found.sort(key=lambda recurring: (recurring.created_at is not None, recurring.created_at, recurring.recurring_run_id), reverse=True)
-    return [_read(recurring) for recurring in found]
+    # Some servers do not tell capital letters from small ones.
+    read = [_read(recurring) for recurring in found if name is None or recurring.display_name == name]
+    return sorted(read, key=lambda schedule: (schedule.made_at is not None, schedule.made_at, schedule.schedule_id), reverse=True)
 
 
 def require_schedule(connection: Connection, name: str) -> Schedule:
@@ -133,18 +139,27 @@ class Replacement:
     waiting: list[str]
 
 
-def replace_schedule(connection: Connection, name: str, wanted: Wanted) -> Replacement:
+def replace_schedule(connection: Connection, name: str, wanted: Wanted, *, tell: Callable[[str], None] = lambda _notice: None) -> Replacement:
     """Put a schedule in the place of the one that has its name; KFP cannot edit one.
 
     The new one is made first, then the old one is paused, then deleted if none of its runs is under way. Killed in between, two
     fire for a while, which costs a run (a promotion is a compare-and-set); the other order could leave none, which nobody would
     notice. Running it again ends what was begun.
+
+    Args:
+        connection: To the server.
+        name: The schedule's name.
+        wanted: What it is to be.
+        tell: Called with a sentence before an older schedule is resumed that makes up for a run at once.
     """
     found = schedules(connection, name)
     same = next((schedule for schedule in found if not difference(schedule.wanted, wanted)), None)
     enabled = not found or any(schedule.enabled for schedule in found)
     schedule = same or _make(connection, name, wanted, enabled=enabled)
     if same and enabled and not same.enabled and len(found) > 1:
+        notice = firing_on_resume(connection, same)
+        if notice:
+            tell(notice)
         set_enabled(connection, same, enabled=True)
     deleted: list[str] = []
     waiting: list[str] = []
@@ -188,6 +203,7 @@ def _make(connection: Connection, name: str, wanted: Wanted, *, enabled: bool) -
 
 
 def _read(recurring: Any) -> Schedule:
+    made_at = known_time(recurring.created_at)
     reference = recurring.pipeline_version_reference
     version = (reference.pipeline_version_id or None) if reference else None
     cron = recurring.trigger.cron_schedule.cron if recurring.trigger and recurring.trigger.cron_schedule else "none"
@@ -206,7 +222,8 @@ def _read(recurring: Any) -> Schedule:
             parameters=dict((recurring.runtime_config.parameters if recurring.runtime_config else None) or {}),
             service_account=recurring.service_account or None,
         ),
-        created_at=recurring.created_at.isoformat() if recurring.created_at else "",
+        created_at=made_at.isoformat() if made_at else "",
+        made_at=made_at,
     )
 
 

@@ -39,8 +39,19 @@ class Version:
 
 
 def equals(key: str, value: str) -> str:
-    """Return a filter of KFP's lists: one field has one value."""
-    return json.dumps({"predicates": [{"operation": "EQUALS", "key": key, "stringValue": value}]})
+    """Return a filter of KFP's lists: one field has one value. Some servers do not tell capital letters from small ones."""
+    return _filter("EQUALS", key, value)
+
+
+def contains(key: str, value: str) -> str:
+    """Return a filter of KFP's lists: one field holds a text."""
+    return _filter("IS_SUBSTRING", key, value)
+
+
+def _filter(operation: str, key: str, value: str) -> str:
+    text = json.dumps({"predicates": [{"operation": operation, "key": key, "stringValue": value}]})
+    # The server decodes a filter once more than other arguments: a plus would become a space, and a percent sign the start of a code.
+    return text.replace("%", "%25").replace("+", "%2B")
 
 
 def pages(listed: Callable[..., Any], field: str, **arguments: Any) -> Iterator[Any]:
@@ -63,7 +74,13 @@ def find_pipeline(connection: Connection, name: str) -> str | None:
     """Return a pipeline's id by its name."""
     with connection.speaking(f"looking for pipeline {name!r}"):
         listed = pages(connection.pipelines.pipeline_service_list_pipelines, "pipelines", filter=equals("display_name", name), **in_namespace(connection))
-        return next((str(found.pipeline_id) for found in listed), None)
+        found = _named(list(listed), name)
+    return str(found.pipeline_id) if found else None
+
+
+def _named(found: list[Any], name: str) -> Any:
+    """Return the entry of exactly this name, or else the one that the server takes for it: it would not make a second one."""
+    return next((entry for entry in found if entry.display_name == name), found[0] if found else None)
 
 
 def require_pipeline(connection: Connection, name: str) -> str:
@@ -140,7 +157,8 @@ def experiment_id(connection: Connection, name: str) -> str:
         listed = pages(
             connection.experiments.experiment_service_list_experiments, "experiments", filter=equals("display_name", name), **in_namespace(connection)
         )
-        for found in listed:
+        found = _named(list(listed), name)
+        if found:
             return str(found.experiment_id)
         wanted = kfp_server_api.V2beta1Experiment(display_name=name, namespace=connection.namespace)
         return str(connection.experiments.experiment_service_create_experiment(experiment=wanted, _request_timeout=REQUEST_TIMEOUT_S).experiment_id)

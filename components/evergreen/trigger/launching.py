@@ -39,7 +39,7 @@ class Launched:
 class Launcher:
     """Starts runs, one event at a time.
 
-    The name of a run holds a hash of its event's key. Before a run is started, KFP is asked for one of that name: so an event is known
+    The name of a run ends in a hash of its event's key. Before a run is started, KFP is asked for one with that ending: so an event is known
     again even after the service was started anew.
     """
 
@@ -62,28 +62,32 @@ class Launcher:
         not_allowed = sorted(set(event.parameters) - set(self._settings.parameters_from_events))
         if not_allowed:
             raise EventRefusedError(422, f"parameter {not_allowed[0]!r}: events may set {', '.join(self._settings.parameters_from_events) or 'none'}.")
-        name = run_name(self._settings.pipeline, event)
+        mark = event_mark(event)
         with self._lock:
-            if name in self._seen:
-                self._seen.move_to_end(name)
-                return self._seen[name]
-            launched = self._launch(name, event)
-            self._seen[name] = Launched("duplicate", launched.run_id, launched.run_url)
+            if mark in self._seen:
+                self._seen.move_to_end(mark)
+                return self._seen[mark]
+            launched = self._launch(mark, event)
+            self._seen[mark] = Launched("duplicate", launched.run_id, launched.run_url)
             if len(self._seen) > REMEMBERED_EVENTS:
                 self._seen.popitem(last=False)
             return launched
 
-    def _launch(self, name: str, event: Event) -> Launched:
+    def _launch(self, mark: str, event: Event) -> Launched:
         from evergreen.pipeline_file import PipelineFileError
         from evergreen.submission.errors import SubmissionError
+        from evergreen.submission.parameter_values import ParameterValueError, check_parameter_values
 
         try:
+            check_parameter_values({**self._settings.parameters, **event.parameters})
             connection = self._connected()
-            earlier = _find_run(connection, name)
+            earlier = _find_run(connection, mark)
             if earlier is not None:
                 return Launched("duplicate", earlier, connection.run_url(earlier))
             self._check_rate()
-            run_id = self._start(connection, name, event)
+            run_id = self._start(connection, mark, event)
+        except ParameterValueError as error:
+            raise EventRefusedError(422, str(error)) from error
         except SubmissionError as error:
             # The next event connects anew: a token may have run out.
             self._connection = None
@@ -110,33 +114,38 @@ class Launcher:
                 429, f"{len(self._starts)} runs were started within the hour; {self._settings.runs_per_hour} are allowed.", retry_after_s=wait_s
             )
 
-    def _start(self, connection: Connection, name: str, event: Event) -> str:
+    def _start(self, connection: Connection, mark: str, event: Event) -> str:
         from evergreen.pipeline_file import arguments_for
+        from evergreen.submission.parameter_values import check_parameter_values
+        from evergreen.submission.run_names import default_run_name, effective_parameters, experiment_name
         from evergreen.submission.runs import start_run
         from evergreen.submission.server_pipelines import Version, experiment_id, find_version, pipeline_of_version, require_pipeline
 
         pipeline_id = require_pipeline(connection, self._settings.pipeline)
         found = find_version(connection, pipeline_id)
-        arguments: dict[str, Any] = arguments_for(pipeline_of_version(found), {**self._settings.parameters, **event.parameters})
+        pipeline = pipeline_of_version(found)
+        arguments: dict[str, Any] = arguments_for(pipeline, {**self._settings.parameters, **event.parameters})
+        parameters = effective_parameters(pipeline, arguments)
+        check_parameter_values(parameters)
         return start_run(
             connection,
             Version(pipeline_id=pipeline_id, version_id=str(found.pipeline_version_id), name=str(found.display_name)),
-            name=name,
-            experiment=experiment_id(connection, self._settings.experiment),
+            name=f"{default_run_name(self._settings.pipeline, parameters)} {mark}",
+            experiment=experiment_id(connection, experiment_name(self._settings.experiment, parameters)),
             parameters=arguments,
             service_account=self._settings.service_account,
         )
 
 
-def run_name(pipeline: str, event: Event) -> str:
-    """Return the name of an event's run: an outsider's key is hashed, so that it can be no name of its own choosing."""
+def event_mark(event: Event) -> str:
+    """Return what the name of an event's run ends with: an outsider's key is hashed, so that it can be no name of its own choosing."""
     digest = hashlib.sha256(f"{event.source}\0{event.key}".encode("utf-8", errors="surrogatepass")).hexdigest()[:24]
-    return f"{pipeline} {event.source} {digest}"
+    return f"{event.source} {digest}"
 
 
-def _find_run(connection: Connection, name: str) -> str | None:
-    from evergreen.submission.server_pipelines import equals, in_namespace, pages
+def _find_run(connection: Connection, mark: str) -> str | None:
+    from evergreen.submission.server_pipelines import contains, in_namespace, pages
 
     with connection.speaking("looking for the event's run"):
-        listed = pages(connection.runs.run_service_list_runs, "runs", filter=equals("display_name", name), **in_namespace(connection))
-        return next((str(run.run_id) for run in listed), None)
+        listed = pages(connection.runs.run_service_list_runs, "runs", filter=contains("display_name", mark), **in_namespace(connection))
+        return next((str(run.run_id) for run in listed if str(run.display_name).endswith(f" {mark}")), None)

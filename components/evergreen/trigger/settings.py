@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from evergreen.submission.parameter_values import ParameterValueError, check_parameter_values
 from evergreen.trigger.errors import TriggerError
 
 CONFIG_VARIABLE = "EVERGREEN_TRIGGER_CONFIG"
@@ -46,7 +47,7 @@ class TriggerSettings(BaseModel):
         pipeline: Name in KFP of the pipeline that is run, in the version that was uploaded last.
         parameters: Of every run.
         parameters_from_events: Names of parameters that an event may set, and no others.
-        experiment: Where the KFP UI lists the runs.
+        experiment: Where the KFP UI lists the runs; the model's name when not given.
         namespace: The profile's namespace in multi-user mode.
         service_account: Kubernetes service account of the pods.
         kfp_host: Address of KFP's API; ``EVERGREEN_KFP_HOST`` when not given.
@@ -66,7 +67,7 @@ class TriggerSettings(BaseModel):
     pipeline: str
     parameters: dict[str, Any] = {}
     parameters_from_events: tuple[str, ...] = ()
-    experiment: str = "evergreen"
+    experiment: str | None = None
     namespace: str | None = None
     service_account: str | None = None
     kfp_host: str | None = None
@@ -87,7 +88,8 @@ def read_settings(path: Path | None = None) -> TriggerSettings:
         path: The YAML file; the one that ``EVERGREEN_TRIGGER_CONFIG`` names when not given.
 
     Raises:
-        TriggerError: It cannot be read, a field is unknown or wrong, it holds a secret, a secret is short, or no source of events is configured.
+        TriggerError: It cannot be read, a field or a parameter's value is unknown or wrong, it holds a secret, a secret is short, or no source of events is
+            configured.
     """
     place = path or Path(os.environ.get(CONFIG_VARIABLE, "trigger.yaml"))
     try:
@@ -111,6 +113,14 @@ def read_settings(path: Path | None = None) -> TriggerSettings:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise TriggerError(f"trigger configuration {place}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from error
+    _check_parameters(settings, place)
     if settings.pubsub is None and not any(getattr(settings, field) for field in SECRET_VARIABLES):
         raise TriggerError(f"trigger configuration {place}: nobody could send an event. Set one of {', '.join(SECRET_VARIABLES.values())}, or pubsub.")
     return settings
+
+
+def _check_parameters(settings: TriggerSettings, place: Path) -> None:
+    try:
+        check_parameter_values(settings.parameters)
+    except ParameterValueError as error:
+        raise TriggerError(f"trigger configuration {place}: parameters: {error}") from error
