@@ -11,7 +11,6 @@ from evergreen import (
     detect_drift,
     evaluate_model,
     ingest_data,
-    keep_champion,
     load_champion,
     monitor_performance,
     record_run,
@@ -31,7 +30,7 @@ def continuous_retraining(
     data_timestamp_column: str,
     data_target_column: str,
     model_name: str,
-    data_window_end: str = "latest",
+    data_window_end: str = "scheduled",
     data_window_days: int = 30,
     data_label_delay_days: int = 0,
     data_excluded_columns: str = "none",
@@ -61,7 +60,7 @@ def continuous_retraining(
         data_timestamp_column: Column with the event time.
         data_target_column: Column with the label.
         model_name: Name of the registered model in MLflow.
-        data_window_end: ``latest``, an ISO time, or a KFP macro such as ``[[ScheduledTime]]``; not expanded, it means ``latest``.
+        data_window_end: ``scheduled`` (the schedule's slot; without a schedule the newest data), ``latest``, or an ISO time.
         data_window_days: Length of the window that is watched, in days.
         data_label_delay_days: Days after which labels are complete.
         data_excluded_columns: Columns to leave out, separated by commas: keys, leaks. ``none`` for none.
@@ -82,7 +81,7 @@ def continuous_retraining(
         deployment_approval: ``automatic``, or ``required`` to wait for a person.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.
-        secret_name: Kubernetes secret whose keys become environment variables. ``none`` for none.
+        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
     run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
     recorded = step(
@@ -101,6 +100,7 @@ def continuous_retraining(
                 source_uri=data_source_uri,
                 timestamp_column=data_timestamp_column,
                 window_end=data_window_end,
+                schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
                 window_days=data_window_days,
                 excluded_columns=data_excluded_columns,
                 model_name=model_name,
@@ -172,7 +172,7 @@ def continuous_retraining(
             "Decide retraining",
             secret_name=secret_name,
         )
-        with dsl.If(decision.outputs["Output"] == "retrain", name="Retrain"):
+        with dsl.If(decision.outputs["Output"] == "retrain", name="Retrain, because there is reason to"):
             training_window = step(
                 ingest_data(
                     source_uri=data_source_uri,
@@ -239,6 +239,7 @@ def continuous_retraining(
                     margin=evaluation_margin,
                     policy_config=policy_config,
                     decision=decision.outputs["decision"],
+                    model_name=model_name,
                     seed=training_seed,
                     ledger_uri=state_ledger_uri,
                     run_id=run_id,
@@ -247,7 +248,7 @@ def continuous_retraining(
                 "Evaluate challenger against champion",
                 secret_name=secret_name,
             )
-            with dsl.If(evaluation.outputs["Output"] == "promote", name="Promote"):
+            with dsl.If(evaluation.outputs["Output"] == "promote", name="Promote, because it is better"):
                 refitted = step(
                     refit_model(
                         challenger=challenger.outputs["model"],
@@ -280,30 +281,3 @@ def continuous_retraining(
                     "Deploy model",
                     secret_name=secret_name,
                 )
-            with dsl.Else(name="Reject"):
-                step(
-                    keep_champion(
-                        reason="challenger rejected",
-                        model_name=model_name,
-                        champion_version=champion.outputs["Output"],
-                        evidence=evaluation.outputs["evaluation"],
-                        ledger_uri=state_ledger_uri,
-                        run_id=run_id,
-                        step_name="reject_challenger",
-                    ),
-                    "Keep champion, reject challenger",
-                    secret_name=secret_name,
-                )
-        with dsl.Else(name="Keep"):
-            step(
-                keep_champion(
-                    reason="no reason to retrain",
-                    model_name=model_name,
-                    champion_version=champion.outputs["Output"],
-                    evidence=decision.outputs["decision"],
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                ),
-                "Keep champion",
-                secret_name=secret_name,
-            )

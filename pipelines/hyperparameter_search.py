@@ -16,7 +16,7 @@ def hyperparameter_search(
     data_target_column: str,
     model_name: str,
     training_search: str,
-    data_window_end: str = "latest",
+    data_window_end: str = "scheduled",
     data_excluded_columns: str = "none",
     model_task: str = "auto",
     training_window_days: int = 1825,
@@ -38,7 +38,7 @@ def hyperparameter_search(
         data_target_column: Column with the label.
         model_name: Name of the registered model in MLflow.
         training_search: Hyperparameter search with method random as JSON or YAML, in line or its URI; its ``seconds`` limit each shard.
-        data_window_end: ``latest``, an ISO time, or a KFP macro such as ``[[ScheduledTime]]``; not expanded, it means ``latest``.
+        data_window_end: ``scheduled`` (the schedule's slot; without a schedule the newest data), ``latest``, or an ISO time.
         data_excluded_columns: Columns to leave out, separated by commas: keys, leaks. ``none`` for none.
         model_task: ``auto``, ``classification`` or ``regression``.
         training_window_days: Length of the window that is learned from, in days.
@@ -50,7 +50,7 @@ def hyperparameter_search(
         shards: Number of parallel steps.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.
-        secret_name: Kubernetes secret whose keys become environment variables. ``none`` for none.
+        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
     run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
     recorded = step(
@@ -69,6 +69,7 @@ def hyperparameter_search(
                 source_uri=data_source_uri,
                 timestamp_column=data_timestamp_column,
                 window_end=data_window_end,
+                schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
                 window_days=training_window_days,
                 excluded_columns=data_excluded_columns,
                 ledger_uri=state_ledger_uri,
@@ -100,7 +101,7 @@ def hyperparameter_search(
             secret_name=secret_name,
             size=LARGE,
         )
-        with dsl.ParallelFor(planned.outputs["Output"], name="Shards") as shard:
+        with dsl.ParallelFor(planned.outputs["Output"], name="Score candidates, shard by shard") as shard:
             scored = step(
                 score_candidates(
                     training_data=training_window.outputs["dataset"],

@@ -1,35 +1,34 @@
-"""continuous_retraining with fewer pods: one step watches drift and performance and decides.
+"""continuous_retraining with fewer pods: one step looks and decides.
 
-For clusters where every pod costs. All other steps and all parameters are those of continuous_retraining; a test holds the two together.
+For schedules of every hour, and clusters where every pod costs. All other steps and all parameters are those of continuous_retraining; a test
+holds the two together.
 """
 
 from kfp import dsl
 
 from evergreen import (
+    assess_model,
     deploy_model,
     evaluate_model,
     ingest_data,
-    keep_champion,
-    load_champion,
     record_run,
     refit_model,
     train_model,
     validate_data,
-    watch_model,
 )
 from evergreen.step_settings import LARGE, step
 
 
 @dsl.pipeline(
     name="lean-retraining",
-    description="Keeps a deployed model fresh as continuous-retraining does, with fewer pods: one step watches drift and performance and decides.",
+    description="Keeps a deployed model fresh as continuous-retraining does, with fewer pods: one step looks at the newest data and decides.",
 )
 def lean_retraining(
     data_source_uri: str,
     data_timestamp_column: str,
     data_target_column: str,
     model_name: str,
-    data_window_end: str = "latest",
+    data_window_end: str = "scheduled",
     data_window_days: int = 30,
     data_label_delay_days: int = 0,
     data_excluded_columns: str = "none",
@@ -59,7 +58,7 @@ def lean_retraining(
         data_timestamp_column: Column with the event time.
         data_target_column: Column with the label.
         model_name: Name of the registered model in MLflow.
-        data_window_end: ``latest``, an ISO time, or a KFP macro such as ``[[ScheduledTime]]``; not expanded, it means ``latest``.
+        data_window_end: ``scheduled`` (the schedule's slot; without a schedule the newest data), ``latest``, or an ISO time.
         data_window_days: Length of the window that is watched, in days.
         data_label_delay_days: Days after which labels are complete.
         data_excluded_columns: Columns to leave out, separated by commas: keys, leaks. ``none`` for none.
@@ -80,7 +79,7 @@ def lean_retraining(
         deployment_approval: ``automatic``, or ``required`` to wait for a person.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.
-        secret_name: Kubernetes secret whose keys become environment variables. ``none`` for none.
+        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
     run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
     recorded = step(
@@ -89,74 +88,40 @@ def lean_retraining(
         secret_name=secret_name,
     )
     with dsl.ExitHandler(recorded, name="Keep the model fresh"):
-        champion = step(
-            load_champion(model_name=model_name, tracking_uri=state_tracking_uri, ledger_uri=state_ledger_uri, run_id=run_id),
-            "Load champion",
-            secret_name=secret_name,
-        )
-        window = step(
-            ingest_data(
+        assessment = step(
+            assess_model(
+                model_name=model_name,
+                tracking_uri=state_tracking_uri,
                 source_uri=data_source_uri,
                 timestamp_column=data_timestamp_column,
+                target_column=data_target_column,
                 window_end=data_window_end,
+                schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
                 window_days=data_window_days,
+                label_delay_days=data_label_delay_days,
                 excluded_columns=data_excluded_columns,
-                model_name=model_name,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-                step_name="ingest_window",
-            ),
-            "Ingest newest window",
-            secret_name=secret_name,
-        )
-        valid_window = step(
-            validate_data(
-                dataset=window.outputs["dataset"],
-                champion_contract=champion.outputs["contract"],
                 contract=data_contract,
-                target_column=data_target_column,
-                timestamp_column=data_timestamp_column,
                 task=model_task,
-                check_target_classes=False,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-                step_name="validate_window",
-            ),
-            "Validate newest window",
-            secret_name=secret_name,
-        )
-        decision = step(
-            watch_model(
-                reference_data=champion.outputs["reference_data"],
-                current_data=valid_window.outputs["validated_data"],
-                baseline=champion.outputs["baseline"],
-                target_column=data_target_column,
-                timestamp_column=data_timestamp_column,
-                model=champion.outputs["model"],
                 drift_config=drift_config,
                 policy_config=policy_config,
                 mode=policy_mode,
-                window_end=window.outputs["Output"],
-                label_delay_days=data_label_delay_days,
-                model_name=model_name,
-                validation=valid_window.outputs["Output"],
                 ledger_uri=state_ledger_uri,
                 run_id=run_id,
             ),
-            "Watch drift and performance, and decide",
+            "Assess model",
             secret_name=secret_name,
         )
-        with dsl.If(decision.outputs["Output"] == "retrain", name="Retrain"):
+        with dsl.If(assessment.outputs["Output"] == "retrain", name="Retrain, because there is reason to"):
             training_window = step(
                 ingest_data(
                     source_uri=data_source_uri,
                     timestamp_column=data_timestamp_column,
-                    window_end=window.outputs["Output"],
+                    window_end="decision",
                     window_days=training_window_days,
                     label_delay_days=data_label_delay_days,
                     excluded_columns=data_excluded_columns,
                     model_name=model_name,
-                    decision=decision.outputs["decision"],
+                    decision=assessment.outputs["decision"],
                     ledger_uri=state_ledger_uri,
                     run_id=run_id,
                     step_name="ingest_training_data",
@@ -168,7 +133,7 @@ def lean_retraining(
             valid_training_window = step(
                 validate_data(
                     dataset=training_window.outputs["dataset"],
-                    champion_contract=champion.outputs["contract"],
+                    champion_contract=assessment.outputs["champion_contract"],
                     contract=data_contract,
                     target_column=data_target_column,
                     timestamp_column=data_timestamp_column,
@@ -192,7 +157,7 @@ def lean_retraining(
                     estimator=training_estimator,
                     hyperparameters=training_hyperparameters,
                     search=training_search,
-                    champion=champion.outputs["model"],
+                    champion=assessment.outputs["champion"],
                     policy_config=policy_config,
                     seed=training_seed,
                     holdout_share=evaluation_holdout_share,
@@ -207,12 +172,13 @@ def lean_retraining(
             evaluation = step(
                 evaluate_model(
                     challenger=challenger.outputs["model"],
-                    champion=champion.outputs["model"],
+                    champion=assessment.outputs["champion"],
                     holdout_data=challenger.outputs["holdout_data"],
                     metric=evaluation_metric,
                     margin=evaluation_margin,
                     policy_config=policy_config,
-                    decision=decision.outputs["decision"],
+                    decision=assessment.outputs["decision"],
+                    model_name=model_name,
                     seed=training_seed,
                     ledger_uri=state_ledger_uri,
                     run_id=run_id,
@@ -221,7 +187,7 @@ def lean_retraining(
                 "Evaluate challenger against champion",
                 secret_name=secret_name,
             )
-            with dsl.If(evaluation.outputs["Output"] == "promote", name="Promote"):
+            with dsl.If(evaluation.outputs["Output"] == "promote", name="Promote, because it is better"):
                 refitted = step(
                     refit_model(
                         challenger=challenger.outputs["model"],
@@ -244,7 +210,7 @@ def lean_retraining(
                         training_data=valid_training_window.outputs["validated_data"],
                         model_name=model_name,
                         tracking_uri=state_tracking_uri,
-                        expected_champion=champion.outputs["Output"],
+                        expected_champion="evaluation",
                         targets=deployment_targets,
                         approval=deployment_approval,
                         mode=policy_mode,
@@ -254,30 +220,3 @@ def lean_retraining(
                     "Deploy model",
                     secret_name=secret_name,
                 )
-            with dsl.Else(name="Reject"):
-                step(
-                    keep_champion(
-                        reason="challenger rejected",
-                        model_name=model_name,
-                        champion_version=champion.outputs["Output"],
-                        evidence=evaluation.outputs["evaluation"],
-                        ledger_uri=state_ledger_uri,
-                        run_id=run_id,
-                        step_name="reject_challenger",
-                    ),
-                    "Keep champion, reject challenger",
-                    secret_name=secret_name,
-                )
-        with dsl.Else(name="Keep"):
-            step(
-                keep_champion(
-                    reason="no reason to retrain",
-                    model_name=model_name,
-                    champion_version=champion.outputs["Output"],
-                    evidence=decision.outputs["decision"],
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                ),
-                "Keep champion",
-                secret_name=secret_name,
-            )

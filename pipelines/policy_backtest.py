@@ -14,7 +14,7 @@ def policy_backtest(
     data_source_uri: str,
     data_timestamp_column: str,
     data_target_column: str,
-    data_window_end: str = "latest",
+    data_window_end: str = "scheduled",
     data_history_days: int = 36500,
     data_window_days: int = 30,
     data_label_delay_days: int = 0,
@@ -35,7 +35,7 @@ def policy_backtest(
         data_source_uri: File, folder, glob or URI of the data.
         data_timestamp_column: Column with the event time.
         data_target_column: Column with the label.
-        data_window_end: End of history, ISO; ``latest`` for the newest rows.
+        data_window_end: End of history: ``scheduled`` (the schedule's slot; without a schedule the newest rows), ``latest``, or an ISO time.
         data_history_days: Length of history.
         data_window_days: Length of the windows.
         data_label_delay_days: Labels are known after so many days.
@@ -48,7 +48,7 @@ def policy_backtest(
         evaluation_metric: Scorer of scikit-learn.
         evaluation_margin: The gate's margin, in the metric's unit.
         state_ledger_uri: Folder or bucket where steps report; ``none`` for nowhere.
-        secret_name: Kubernetes secret whose keys become environment variables. ``none`` for none.
+        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
     run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
     history = step(
@@ -56,6 +56,7 @@ def policy_backtest(
             source_uri=data_source_uri,
             timestamp_column=data_timestamp_column,
             window_end=data_window_end,
+            schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
             window_days=data_history_days,
             excluded_columns=data_excluded_columns,
             ledger_uri=state_ledger_uri,
@@ -66,7 +67,7 @@ def policy_backtest(
         secret_name=secret_name,
         size=LARGE,
     )
-    with dsl.ParallelFor(policy_configs, name="Policies") as policy:
+    with dsl.ParallelFor(policy_configs, name="Replay every policy") as policy:
         replayed = step(
             replay_policy(
                 history=history.outputs["dataset"],

@@ -30,7 +30,7 @@ def rollback(
         deployment_targets: Where the model is served, separated by commas; ``default`` for where the champion was promoted to.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.
-        secret_name: Kubernetes secret whose keys become environment variables. ``none`` for none.
+        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
     step(
         roll_back_model(

@@ -15,7 +15,7 @@ def sharded_drift(
     data_timestamp_column: str,
     data_target_column: str,
     model_name: str,
-    data_window_end: str = "latest",
+    data_window_end: str = "scheduled",
     data_window_days: int = 30,
     data_excluded_columns: str = "none",
     drift_config: str = "default",
@@ -32,7 +32,7 @@ def sharded_drift(
         data_timestamp_column: Column with the event time.
         data_target_column: Column with the label.
         model_name: Name of the registered model in MLflow.
-        data_window_end: ``latest``, an ISO time, or a KFP macro such as ``[[ScheduledTime]]``; not expanded, it means ``latest``.
+        data_window_end: ``scheduled`` (the schedule's slot; without a schedule the newest data), ``latest``, or an ISO time.
         data_window_days: Length of the window that is watched, in days.
         data_excluded_columns: Columns to leave out, separated by commas: keys, leaks. ``none`` for none.
         drift_config: Drift settings as JSON or YAML in line or their URI; ``default`` for the built-in ones.
@@ -40,7 +40,7 @@ def sharded_drift(
         seed: Seed of the random samples.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.
-        secret_name: Kubernetes secret whose keys become environment variables. ``none`` for none.
+        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
     run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
     recorded = step(
@@ -59,6 +59,7 @@ def sharded_drift(
                 source_uri=data_source_uri,
                 timestamp_column=data_timestamp_column,
                 window_end=data_window_end,
+                schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
                 window_days=data_window_days,
                 excluded_columns=data_excluded_columns,
                 ledger_uri=state_ledger_uri,
@@ -82,7 +83,7 @@ def sharded_drift(
             "Plan shards",
             secret_name=secret_name,
         )
-        with dsl.ParallelFor(planned.outputs["Output"], name="Shards") as shard:
+        with dsl.ParallelFor(planned.outputs["Output"], name="Profile the window, shard by shard") as shard:
             profiled = step(
                 profile_shard(
                     dataset=window.outputs["dataset"],

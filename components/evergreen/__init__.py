@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evergreen.evaluation.component import evaluate_model
     from evergreen.ingestion.component import ingest_data
     from evergreen.performance.component import batch_predict, join_labels, monitor_performance, read_feedback
-    from evergreen.policy.component import decide_retraining
+    from evergreen.policy.component import assess_model, decide_retraining
     from evergreen.registry.component import keep_champion, load_champion
     from evergreen.reporting.component import record_run
     from evergreen.training.component import choose_candidate, plan_search, refit_model, score_candidates, train_model
@@ -33,6 +33,7 @@ _ROOM_OF_COMPONENT = {
     "join_labels": "performance",
     "read_feedback": "performance",
     "decide_retraining": "policy",
+    "assess_model": "policy",
     "watch_model": "watching",
     "train_model": "training",
     "evaluate_model": "evaluation",
@@ -53,6 +54,7 @@ _ROOM_OF_COMPONENT = {
 
 __all__ = [
     "__version__",
+    "assess_model",
     "batch_predict",
     "choose_candidate",
     "decide_retraining",

@@ -8,6 +8,7 @@ written all the same, with ``metadata["present"]`` false: KFP passes over output
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from evergreen.errors import ArtifactError
 from evergreen.json_values import plain, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas
     import pyarrow
     import pyarrow.dataset
@@ -121,6 +124,22 @@ def read_json(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ArtifactError(f"artifact {path}: expected a JSON object, found {type(content).__name__}.")
     return content
+
+
+def write_metrics(artifact: Any, numbers: Mapping[str, float | None]) -> None:
+    """Add numbers to a metrics artifact, under the names that people read; what is not known or not finite is left out.
+
+    The KFP UI shows the names in alphabetical order, and MLflow, where KFP logs them too, takes letters, digits, spaces and ``_-.:/``.
+
+    Args:
+        artifact: Output artifact of the metrics.
+        numbers: The numbers.
+    """
+    for name, value in numbers.items():
+        if value is not None and math.isfinite(value):
+            artifact.log_metric(name, float(value))
+    # KFP keeps metrics in metadata; the file exists too, because an output without one is passed over in silence.
+    write_json(artifact.path, {name: value for name, value in artifact.metadata.items() if isinstance(value, float)})
 
 
 def write_absent(artifact: Any) -> None:

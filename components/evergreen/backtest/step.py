@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, read_json, write_json
+from evergreen.artifacts import PRESENT, read_json, write_json, write_metrics
 from evergreen.backtest.errors import BacktestError
 from evergreen.backtest.learner import LearnerSettings
 from evergreen.backtest.replay import ALWAYS, NEVER, Replay, Setting
@@ -16,6 +17,9 @@ from evergreen.policy.policy_file import read_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+NO_PART_OF_A_NAME = re.compile(r"[^\w .:/-]+")
+LONGEST_NAME = 60
 
 
 def replay_step(
@@ -70,9 +74,12 @@ def report_step(*, replays: Sequence[Any], backtest_report: Any, metrics: Any) -
     ordered = sorted(made, key=lambda found: {NEVER: 0, ALWAYS: 1}.get(found.name, 2))
     Path(backtest_report.path).parent.mkdir(parents=True, exist_ok=True)
     Path(backtest_report.path).write_text(backtest_page(ordered), encoding="utf-8")
-    numbers = {f"{found.name} retrains": float(found.retrains) for found in ordered}
-    numbers |= {f"{found.name} mean": found.mean_metric for found in ordered if found.mean_metric is not None}
-    for name, value in numbers.items():
-        metrics.log_metric(name, value)
-    write_json(metrics.path, numbers)
+    for found, name in zip(ordered, _metric_names(ordered), strict=True):
+        write_metrics(metrics, {f"{name}: mean score": found.mean_metric, f"{name}: retrainings": found.retrains})
     return verdict(ordered)
+
+
+def _metric_names(replays: Sequence[Replay]) -> list[str]:
+    """Return the policies' names as metrics may hold them: a policy that was given in line is its own name."""
+    names = [NO_PART_OF_A_NAME.sub(" ", found.name).strip()[:LONGEST_NAME] for found in replays]
+    return [name if names.count(name) == 1 else f"{name} {number}" for number, name in enumerate(names, start=1)]

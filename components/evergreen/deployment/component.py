@@ -35,7 +35,8 @@ def deploy_model(
         training_data: The rows that the model was fitted on; a sample becomes the reference for drift.
         model_name: Name of the registered model.
         tracking_uri: The MLflow server's address.
-        expected_champion: The version that the challenger was compared with, as load_champion returned it; "none" for none.
+        expected_champion: The version that the challenger was compared with, as load_champion returned it; "none" for none; "evaluation" for the one
+            that the evaluation names.
         targets: Where the model goes, separated by commas: "registry", "gs://bucket/prefix".
         approval: "automatic", or "required" to register the version and wait for a person.
         mode: "auto", "force", or "dry-run" to register nothing.
@@ -55,10 +56,11 @@ def deploy_model(
         from evergreen.artifacts import read_json, write_json
         from evergreen.deployment.challenger import read_challenger
         from evergreen.deployment.promotion import promote
-        from evergreen.deployment.request import PromotionRequest
+        from evergreen.deployment.request import PromotionRequest, compared_champion
 
-        challenger = read_challenger(model=model, evaluation=read_json(evaluation.path), contract_path=contract.path, training_data=training_data)
-        request = PromotionRequest(model_name, expected_champion, targets, approval, mode, run_id, step_name)
+        found = read_json(evaluation.path)
+        challenger = read_challenger(model=model, evaluation=found, contract_path=contract.path, training_data=training_data)
+        request = PromotionRequest(model_name, compared_champion(expected_champion, found), targets, approval, mode, run_id, step_name)
         result = promote(challenger, request, tracking_uri=tracking_uri, ledger_uri=ledger_uri)
         write_json(deployment.path, result)
         record.outcome = result.outcome

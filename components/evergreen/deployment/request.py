@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import manifest_of
 from evergreen.deployment.errors import DeploymentError
@@ -13,12 +13,16 @@ from evergreen.registry.run_decision import decision_of_run
 from evergreen.registry.semantic_version import described
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evergreen.deployment.challenger import PassedChallenger
     from evergreen.deployment.smoke_test import Check
 
 APPROVALS = ("automatic", "required")
 MODES = ("auto", "force", "dry-run")
 PROMOTED = "promoted"
+EVALUATION = "evaluation"
+UNKNOWN = "unknown"
 EVIDENCE_OF_THE_GATE = (
     "metric",
     "challenger_score",
@@ -70,6 +74,27 @@ class PromotionRequest:
         if self.mode not in MODES:
             raise DeploymentError(f"policy_mode {self.mode!r}: expected one of {', '.join(MODES)}. Correct the parameter.")
         target_names(self.targets)
+
+
+def compared_champion(expected_champion: str, evaluation: Mapping[str, Any]) -> str:
+    """Return the version that the challenger was compared with.
+
+    Args:
+        expected_champion: A version, ``none``, or ``evaluation``: the version that the evaluation names.
+        evaluation: What `evaluate_model` found.
+
+    Raises:
+        DeploymentError: The evaluation names none.
+    """
+    if expected_champion.strip().lower() != EVALUATION:
+        return expected_champion
+    version = evaluation.get("champion_version")
+    if not isinstance(version, str) or version == UNKNOWN:
+        raise DeploymentError(
+            f"expected_champion {EVALUATION!r}: the evaluation does not say with which version the challenger was compared; found {version!r}. "
+            "Give evaluate_model the champion of load_champion or assess_model, or name the version."
+        )
+    return version
 
 
 @dataclass

@@ -43,29 +43,25 @@ def detect_drift(
         Output: "drift", "no drift", "insufficient" or "no champion".
         drift_result: The verdict, its severity, and every feature's tests and effects, as JSON.
         drift_report: The same for people.
-        metrics: Share and number of drifted features, and rows.
+        metrics: How many features drifted, and which share.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.drift.recorded_step import detect_and_record
 
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from evergreen.drift.step import run_drift_step
-
-        result = run_drift_step(
-            reference_data=reference_data,
-            current_data=current_data,
-            drift_result=drift_result,
-            drift_report=drift_report,
-            metrics=metrics,
-            target_column=target_column,
-            timestamp_column=timestamp_column,
-            config=config,
-            seed=seed,
-            model=model,
-        )
-        record.outcome = result.verdict
-        record.details = result.as_json()
-        record.reports = {"drift_report": drift_report.uri}
-        return result.verdict
+    return detect_and_record(
+        reference_data=reference_data,
+        current_data=current_data,
+        drift_result=drift_result,
+        drift_report=drift_report,
+        metrics=metrics,
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        model=model,
+        config=config,
+        seed=seed,
+        ledger_uri=ledger_uri,
+        run_id=run_id,
+        step_name=step_name,
+    )
 
 
 @component(image=BASE_IMAGE)

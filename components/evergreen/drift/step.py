@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import is_present, write_json
+from evergreen.artifacts import is_present, write_json, write_metrics
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import NO_CHAMPION, detect
 from evergreen.drift.errors import DriftError
@@ -16,6 +15,9 @@ from evergreen.settings import read_settings
 if TYPE_CHECKING:
     from evergreen.drift.verdict import DriftResult
     from evergreen.models import FittedModel
+
+COMPARED = ("drift", "no drift")
+"""Verdicts that tell how many features drifted."""
 
 
 def run_drift_step(
@@ -73,10 +75,7 @@ def run_drift_step(
     drift_result.metadata.update({"verdict": result.verdict, "severity": result.severity})
     Path(drift_report.path).parent.mkdir(parents=True, exist_ok=True)
     Path(drift_report.path).write_text(page, encoding="utf-8")
-    for name, value in _numbers(result).items():
-        metrics.log_metric(name, value)
-    # KFP keeps metrics in metadata; the file exists too, because an output without one is passed over in silence.
-    write_json(metrics.path, _numbers(result))
+    write_metrics(metrics, _numbers(result))
     return result
 
 
@@ -89,11 +88,7 @@ def _champion(model: Any) -> FittedModel | None:
 
 
 def _numbers(result: DriftResult) -> dict[str, float]:
-    numbers = {
-        "share_drifted": result.share_drifted,
-        "features_compared": float(sum(feature.measured.p_value is not None or feature.drift for feature in result.features)),
-        "features_drifted": float(sum(feature.drift for feature in result.features)),
-        "rows_reference": float(result.rows.get("reference", 0)),
-        "rows_current": float(result.rows.get("current", 0)),
-    }
-    return {name: value for name, value in numbers.items() if math.isfinite(value)}
+    # "Cannot tell" is not "none drifted".
+    if result.verdict not in COMPARED:
+        return {}
+    return {"features that drifted": sum(feature.drift for feature in result.features), "share of features that drifted": result.share_drifted}

@@ -26,6 +26,7 @@ def evaluate_model(
     floors: str = "{}",
     policy_config: str = "default",
     decision: Input[Artifact] = None,
+    model_name: str = "none",
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "evaluate_model",
@@ -46,7 +47,8 @@ def evaluate_model(
         policy_config: default, or the policy as YAML or JSON, in line or as the path or gs:// URI of a file; its section gate holds further
             demands: slices, fairness and others.
         decision: The decision of decide_retraining, which says whether the champion is stale; without it the champion is not.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
+        model_name: Name of the registered model, in whose ledger a rejection is recorded; none records it nowhere.
+        ledger_uri: Folder or bucket of ledger and run records; none for nowhere.
         run_id: The pipeline run's id.
         step_name: The step's name within the run.
 
@@ -55,7 +57,7 @@ def evaluate_model(
         evaluation: The comparison as JSON, with its reasons.
         evaluation_report: The comparison as a page.
         classification_metrics: The challenger's confusion matrix and ROC curve; empty for regression.
-        metrics: Scores of both models and the interval of their difference.
+        metrics: Scores of both models, their difference and its lower bound.
         model_card: What the challenger is, what it was fitted on, and how it did.
         model_card_page: The same as a page.
     """
@@ -67,6 +69,8 @@ def evaluate_model(
         from evergreen.evaluation.gate import parse_settings
         from evergreen.evaluation.model_card import write_model_card
         from evergreen.evaluation.report import write_outputs
+        from evergreen.registry.keeping import REJECTED, record_kept_champion, version_of
+        from evergreen.state import is_nothing
 
         settings = parse_settings(
             margin=margin,
@@ -80,7 +84,7 @@ def evaluate_model(
         )
         found, scored = compare(challenger, champion, holdout_data, metric=metric, settings=settings)
         write_model_card(found, challenger, card_artifact=model_card, page_artifact=model_card_page)
-        return write_outputs(
+        verdict = write_outputs(
             found,
             scored,
             record,
@@ -89,3 +93,14 @@ def evaluate_model(
             curves_artifact=classification_metrics,
             metrics_artifact=metrics,
         )
+        if verdict == "reject" and not is_nothing(model_name):
+            record_kept_champion(
+                reason=REJECTED,
+                model_name=model_name,
+                champion_version=version_of(champion),
+                evidence_path=evaluation.path,
+                ledger_uri=ledger_uri,
+                run_id=run_id,
+                step_name=step_name,
+            )
+        return verdict

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, write_json
+from evergreen.artifacts import PRESENT, write_json, write_metrics
 from evergreen.evaluation.checks import gravest_first
 from evergreen.evaluation.evidence import evidence_sections
 from evergreen.reporting.page import Section, Table, render_page
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evergreen.evaluation.comparison import Scored
     from evergreen.evaluation.result import Evaluation
     from evergreen.run_log import StepRecord
@@ -51,10 +53,7 @@ def write_outputs(
         curves_artifact.path,
         {"confidenceMetrics": curves_artifact.metadata.get("confidenceMetrics", []), "confusionMatrix": curves_artifact.metadata.get("confusionMatrix")},
     )
-    numbers = _numbers(evaluation)
-    for name, value in numbers.items():
-        metrics_artifact.log_metric(name, value)
-    write_json(metrics_artifact.path, numbers)
+    write_metrics(metrics_artifact, decisive_numbers(vars(evaluation)))
     record.outcome = evaluation.verdict
     record.details = evaluation.without_rows()
     record.reports = {"evaluation_report": report_artifact.uri}
@@ -115,15 +114,11 @@ def _figure(evaluation: Evaluation) -> str | None:
     return interval_chart(["Challenger minus champion"], [score], [lower], [upper], axis_label=label, threshold=evaluation.margin)
 
 
-def _numbers(evaluation: Evaluation) -> dict[str, float]:
-    named = {
-        "challenger_score": evaluation.challenger_score,
-        "champion_score": evaluation.champion_score,
-        "difference": evaluation.difference,
-        "difference_lower": evaluation.difference_lower,
-        "difference_upper": evaluation.difference_upper,
-        "naive_score": evaluation.naive_score,
-        "rows": float(evaluation.rows),
-        **{f"challenger_{name}": value for name, value in evaluation.scores.items()},
+def decisive_numbers(evaluation: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the numbers that a promotion hangs on, by the names that people read, out of an evaluation's fields."""
+    return {
+        "challenger score": evaluation.get("challenger_score"),
+        "champion score": evaluation.get("champion_score"),
+        "difference": evaluation.get("difference"),
+        "difference lower bound": evaluation.get("difference_lower"),
     }
-    return {name: float(value) for name, value in named.items() if value is not None}

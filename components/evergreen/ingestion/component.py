@@ -12,6 +12,7 @@ def ingest_data(  # KFP reads the descriptions of outputs under Returns, not und
     source_uri: str,
     timestamp_column: str,
     window_end: str = "latest",
+    schedule_time: str = "none",
     window_days: int = 30,
     label_delay_days: int = 0,
     excluded_columns: str = "none",
@@ -31,7 +32,9 @@ def ingest_data(  # KFP reads the descriptions of outputs under Returns, not und
         source_uri: File, folder or glob of Parquet, CSV or JSON Lines files (text may be packed with gzip), also gs://bucket/path or s3://bucket/path;
             kafka://broker/topic, kinesis://stream, dvc+https://host/repository.git@revision#path, an SQLAlchemy URL with #table, or env:VARIABLE#table.
         timestamp_column: Column with the event time; without a zone it is UTC.
-        window_end: "latest" (everything up to and including the newest event), an ISO time, or a KFP macro such as [[ScheduledTime]].
+        window_end: "latest" (everything up to and including the newest event), an ISO time, "scheduled" (the schedule's slot), "scheduled(0 3 * * *)"
+            (the last slot of that cron expression, for a schedule that tracks the latest version), or "decision" (where the decision's window ended).
+        schedule_time: When the run was scheduled: dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER. With "none" (as on a laptop) "scheduled" means "latest".
         window_days: Length of the window, in days.
         label_delay_days: Days after which labels are complete; the window ends that much earlier.
         excluded_columns: Columns to leave out, separated by commas; "none" for none.
@@ -46,26 +49,21 @@ def ingest_data(  # KFP reads the descriptions of outputs under Returns, not und
         Output: The end of the window before the label delay is taken off, ISO, UTC.
         dataset: The rows of the window as one Parquet file; the event time has microseconds and the zone UTC.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.ingestion.recorded_step import ingest_and_record
 
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from evergreen.ingestion.step import run_ingestion_step
-
-        ingested, details = run_ingestion_step(
-            dataset=dataset,
-            source_uri=source_uri,
-            timestamp_column=timestamp_column,
-            window_end=window_end,
-            window_days=window_days,
-            label_delay_days=label_delay_days,
-            excluded_columns=excluded_columns,
-            model_name=model_name,
-            catch_up=catch_up,
-            decision=decision,
-            ledger_uri=ledger_uri,
-            run_id=run_id,
-            step_name=step_name,
-        )
-        record.outcome = f"{ingested.manifest.rows} rows until {ingested.window_end}"
-        record.details = details
-        return ingested.window_end
+    return ingest_and_record(
+        dataset=dataset,
+        source_uri=source_uri,
+        timestamp_column=timestamp_column,
+        window_end=window_end,
+        schedule_time=schedule_time,
+        window_days=window_days,
+        label_delay_days=label_delay_days,
+        excluded_columns=excluded_columns,
+        model_name=model_name,
+        catch_up=catch_up,
+        decision=decision,
+        ledger_uri=ledger_uri,
+        run_id=run_id,
+        step_name=step_name,
+    )

@@ -67,7 +67,7 @@ class KafkaSource:
         }
         consumer, skipped = confluent_kafka.Consumer(settings), Counter[str]()
         try:
-            ranges, since = self._ranges(consumer, request)
+            ranges, since, newest = self._ranges(consumer, request)
             files = [self._read(consumer, span, folder / f"{span.partition:06d}.jsonl", skipped) for span in ranges]
         except confluent_kafka.KafkaException as error:
             raise IngestionError(
@@ -75,12 +75,12 @@ class KafkaSource:
             ) from error
         finally:
             consumer.close()
-        return fetched_messages(files, skipped, self._uri, arrived_since=since)
+        return fetched_messages(files, skipped, self._uri, arrived_since=since, newest_arrival=newest, request=request)
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Return: a message under an offset never changes."""
 
-    def _ranges(self, consumer: Any, request: SourceRequest) -> tuple[list[OffsetRange], int | None]:
+    def _ranges(self, consumer: Any, request: SourceRequest) -> tuple[list[OffsetRange], int | None, int | None]:
         from confluent_kafka import TopicPartition
 
         topic = consumer.list_topics(self._topic, timeout=self._patience).topics[self._topic]
@@ -91,16 +91,17 @@ class KafkaSource:
             low, high = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=self._patience)
             present[partition] = (low, high - 1)
         if self._asked is not None:
-            return [self._checked(partition, positions, present) for partition, positions in self._asked.items()], None
+            return [self._checked(partition, positions, present) for partition, positions in self._asked.items()], None, None
         filled = {partition: span for partition, span in present.items() if span[0] <= span[1]}
         arrivals = {partition: self._arrival(consumer, OffsetRange(partition, last, last)) for partition, (_, last) in filled.items()}
         # In milliseconds, as Kafka counts. The newest message's arrival stands for the newest event's time until that is known.
-        since = arrivals_wanted(request, max(arrivals.values(), default=0) * 1000 if request.window_end is None else request.window_end) // 1000
+        newest = max(arrivals.values(), default=0) * 1000
+        since = arrivals_wanted(request, newest if request.window_end is None else request.window_end) // 1000
         wanted = [partition for partition, arrival in arrivals.items() if arrival >= since]
         starts = consumer.offsets_for_times([TopicPartition(self._topic, partition, since) for partition in wanted], timeout=self._patience) if wanted else []
         # Below 0: there is none of that age or younger.
         ranges = [OffsetRange(start.partition, start.offset, filled[start.partition][1]) for start in starts if 0 <= start.offset <= filled[start.partition][1]]
-        return ranges, since * 1000
+        return ranges, since * 1000, newest or None
 
     def _checked(self, partition: str, positions: tuple[str, str], present: dict[int, tuple[int, int]]) -> OffsetRange:
         first, last = int(positions[0]), int(positions[1])

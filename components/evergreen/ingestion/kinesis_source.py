@@ -65,7 +65,7 @@ class KinesisSource:
                 f"source {self._uri!r}: Kinesis did not answer the request: {error}. Check the stream, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and the right to "
                 "kinesis:ListShards, GetShardIterator and GetRecords."
             ) from error
-        return fetched_messages(files, skipped, self._uri, arrived_since=since)
+        return fetched_messages(files, skipped, self._uri, arrived_since=since, request=request)
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Return: a record under a sequence number never changes."""

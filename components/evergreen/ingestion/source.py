@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.window import continued, window_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,13 @@ class SourceRequest:
     now: int
     counted_window: Window | None = None
     earlier_ends: Sequence[int] = ()
+
+    def bounds(self) -> str:
+        """Return the window that is asked for, with a space before it, for messages; nothing when it ends at the newest event."""
+        if self.window_end is None:
+            return ""
+        window = window_before(self.window_end, window_days=self.window_days, label_delay_days=self.label_delay_days)
+        return f" {continued(window, self.earlier_ends)}"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from evergreen.ingestion.columns import did_you_mean
-from evergreen.ingestion.errors import IngestionError, NoRowsError
+from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra, without_password
 from evergreen.ingestion.sources import describe_file
@@ -64,8 +64,8 @@ class SqlSource:
             skipped = query.rows_left_out()
         if not rows:
             raise NoRowsError(
-                f"source {self._shown!r}: holds no rows near the window; its event times in {request.timestamp_column!r} range from "
-                f"{iso_time(query.whole.start)} to {iso_time(query.whole.end)}. Change window_end or window_days, or check that new data arrives."
+                f"source {self._shown!r}: holds no rows near the window{request.bounds()}. Its newest event in {request.timestamp_column!r} is at "
+                f"{iso_time(query.whole.end)}: its event times range from {iso_time(query.whole.start)} to {iso_time(query.whole.end)}. {NO_ROWS_REMEDY}"
             )
         # A database keeps no version of a table that could be asked for later: what was read is told by its number of rows.
         return FetchedFiles([describe_file(target, uri=self._shown, version=f"{rows} rows")], skipped, request.excluded_columns, query.whole)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import describe_dataset, is_present, read_json
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.window import MICROSECONDS_PER_DAY, Window, parse_window_end
+from evergreen.ingestion.window import MICROSECONDS_PER_DAY, Window
+from evergreen.ingestion.window_end import parse_window_end, resolve_window_end
 from evergreen.ingestion.windowing import ingest_window
 from evergreen.state import is_nothing
 
 if TYPE_CHECKING:
+    from evergreen.ingestion.window_end import WindowEnd
     from evergreen.ingestion.window_history import WindowHistory
     from evergreen.ingestion.windowing import IngestedWindow
 
@@ -26,6 +28,7 @@ def run_ingestion_step(
     source_uri: str,
     timestamp_column: str,
     window_end: str,
+    schedule_time: str = "none",
     window_days: int,
     label_delay_days: int,
     excluded_columns: str,
@@ -42,13 +45,14 @@ def run_ingestion_step(
         dataset: Output artifact.
         source_uri: See :func:`evergreen.ingestion.source.open_source`.
         timestamp_column: The event time.
-        window_end: End of the window, or ``latest``.
+        window_end: End of the window; see :func:`evergreen.ingestion.window_end.resolve_window_end`.
+        schedule_time: When the run was scheduled, or ``none``.
         window_days: Length of the window; with ``catch_up`` only of the first.
         label_delay_days: Days by which the window ends earlier.
         excluded_columns: Columns to leave out.
         model_name: The model whose windows are remembered, or ``none``.
         catch_up: Whether the window starts where the newest earlier one ended.
-        decision: Artifact of decide_retraining, which may ask for a longer window.
+        decision: Artifact of decide_retraining, which may ask for a longer window, and says where its own ended.
         ledger_uri: Where they are remembered, or ``none``.
         run_id: The run.
         step_name: The step.
@@ -65,23 +69,24 @@ def run_ingestion_step(
             f"catch_up: needs to know which windows were read before, but model_name is {model_name!r} and ledger_uri {ledger_uri!r}. "
             "Give both, or leave it off."
         )
+    end = resolve_window_end(window_end, schedule_time=schedule_time, decision=decision)
     options: dict[str, Any] = {
         "source_uri": source_uri,
         "timestamp_column": timestamp_column,
-        "window_end": window_end,
-        "window_days": max(window_days, _days_since_change(decision, window_end, label_delay_days)),
+        "window_end": end.text,
+        "window_days": max(window_days, _days_since_change(decision, end.text, label_delay_days)),
         "label_delay_days": label_delay_days,
         "excluded_columns": excluded_columns,
     }
     if history is None:
         ingested = ingest_window(Path(dataset.path), **options)
         describe_dataset(dataset, ingested.manifest)
-        return ingested, ingested.details()
+        return ingested, {**ingested.details(), **_slot(end)}
 
     from evergreen.ingestion.window_history import compare_windows, earlier_rows, newest_until
 
     records = history.records()
-    counted = newest_until(records, parse_window_end(window_end))
+    counted = newest_until(records, parse_window_end(end.text))
     ingested = ingest_window(
         Path(dataset.path),
         **options,
@@ -91,9 +96,13 @@ def run_ingestion_step(
     describe_dataset(dataset, ingested.manifest)
     window: Window = ingested.window
     dataset.metadata[EARLIER_ROWS] = json.dumps(earlier_rows(window, records))
-    details = {**ingested.details(), **compare_windows(window, records, counted=counted, rows_counted=ingested.rows_counted)}
+    details = {**ingested.details(), **_slot(end), **compare_windows(window, records, counted=counted, rows_counted=ingested.rows_counted)}
     details["seen_before"] = not history.add(ingested.manifest, run_id=run_id)
     return ingested, details
+
+
+def _slot(end: WindowEnd) -> dict[str, str]:
+    return {"schedule_slot": end.slot} if end.slot else {}
 
 
 def _days_since_change(decision: Any, window_end: str, label_delay_days: int) -> int:

@@ -6,7 +6,8 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError
+from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.source import FetchedFiles
 from evergreen.ingestion.sources import describe_file
 from evergreen.ingestion.window import MICROSECONDS_PER_DAY
@@ -82,7 +83,15 @@ def arrivals_wanted(request: SourceRequest, end: int) -> int:
     return max(min(starts) - MICROSECONDS_PER_DAY, 0)
 
 
-def fetched_messages(files: list[SourceFile | None], skipped: Counter[str], shown: str, *, arrived_since: int | None = None) -> FetchedFiles:
+def fetched_messages(
+    files: list[SourceFile | None],
+    skipped: Counter[str],
+    shown: str,
+    *,
+    arrived_since: int | None = None,
+    newest_arrival: int | None = None,
+    request: SourceRequest | None = None,
+) -> FetchedFiles:
     """Return the files that hold rows.
 
     Args:
@@ -90,6 +99,8 @@ def fetched_messages(files: list[SourceFile | None], skipped: Counter[str], show
         skipped: What was left out.
         shown: The source, for messages.
         arrived_since: Time of arrival before which nothing was read.
+        newest_arrival: Time of arrival of the newest message, for the error; None where it is not known.
+        request: What was wanted, for the error.
 
     Raises:
         IngestionError: None does.
@@ -97,7 +108,12 @@ def fetched_messages(files: list[SourceFile | None], skipped: Counter[str], show
     found = [file for file in files if file is not None]
     if not found:
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "none at all"
-        raise IngestionError(f"source {shown!r}: holds no messages that can be read near the window ({left_out}). Expected one JSON object a message.")
+        facts = [f"holds no messages that can be read near the window{'' if request is None else request.bounds()} ({left_out})"]
+        if arrived_since is not None:
+            facts.append(f"messages that arrived before {iso_time(arrived_since)} were not read")
+        if newest_arrival is not None:
+            facts.append(f"the newest message arrived at {iso_time(newest_arrival)}")
+        raise IngestionError(f"source {shown!r}: {'; '.join(facts)}. Expected one JSON object a message. {NO_ROWS_REMEDY}")
     return FetchedFiles(found, dict(skipped), arrived_since=arrived_since)
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.event_time import iso_time, parse_iso_time
+from evergreen.ingestion.event_time import iso_time
 
-LATEST = "latest"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 
 ALIGNMENTS = (MICROSECONDS_PER_DAY, 3_600_000_000, 60_000_000, 1_000_000, 1)
 """Day, hour, minute, second and microsecond in microseconds, from coarse to fine."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-# What KFP and Argo leave in place of a macro that they did not expand.
-_MACRO = re.compile(r"\[\[.*\]\]|\{\{.*\}\}", re.DOTALL)
-_COMPACT_FORMATS = {14: "%Y%m%d%H%M%S", 8: "%Y%m%d"}
 
 
 @dataclass(frozen=True)
@@ -31,39 +26,6 @@ class Window:
 
     def __str__(self) -> str:
         return f"[{iso_time(self.start)}, {iso_time(self.end)})"
-
-
-def parse_window_end(window_end: str) -> int | None:
-    """Return the end that was asked for.
-
-    Args:
-        window_end: ``latest``, an ISO time (without a zone it is UTC), an expanded KFP macro (``20060102150405``, or only its
-            date), or a macro that was not expanded, which means ``latest``.
-
-    Returns:
-        Microseconds since 1970, UTC; None for the newest event.
-
-    Raises:
-        IngestionError: The text is no time.
-    """
-    text = window_end.strip()
-    if text.lower() == LATEST or _MACRO.search(text):
-        return None
-    compact = _COMPACT_FORMATS.get(len(text)) if text.isascii() and text.isdigit() else None
-    if compact:
-        try:
-            time = datetime.strptime(text, compact).replace(tzinfo=timezone.utc)
-        except ValueError:
-            time = None
-        parsed = None if time is None else (time - _EPOCH) // timedelta(microseconds=1)
-    else:
-        parsed = parse_iso_time(text)
-    if parsed is None:
-        raise IngestionError(
-            f"window_end {window_end!r}: expected 'latest', an ISO time such as 2024-01-31T00:00:00Z, or a KFP time such as 20240131000000. "
-            "Correct the parameter."
-        )
-    return parsed
 
 
 def check_lengths(*, window_days: int, label_delay_days: int) -> None:
@@ -106,3 +68,9 @@ def window_before(end: int, *, window_days: int, label_delay_days: int) -> Windo
             f"window_days {window_days} and label_delay_days {label_delay_days}: the window before {iso_time(end)} starts before the year 1. Give fewer days."
         ) from error
     return window
+
+
+def continued(window: Window, earlier_ends: Sequence[int]) -> Window:
+    """Return the window, from the newest earlier end before its own on."""
+    before = [end for end in earlier_ends if end < window.end]
+    return Window(max(before), window.end) if before else window

@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from evergreen.artifacts import DataManifest, stored_objects
 from evergreen.ingestion.columns import parse_excluded_columns
-from evergreen.ingestion.errors import IngestionError, NoRowsError
+from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.fingerprint import Fingerprint
 from evergreen.ingestion.progress import reported_progress
@@ -20,7 +20,8 @@ from evergreen.ingestion.source import FetchedFiles, Source, SourceRequest, open
 from evergreen.ingestion.sources import SourceFile
 from evergreen.ingestion.time_scan import EventTimes, TimeScan, scan_times
 from evergreen.ingestion.whole_file import appearing_whole
-from evergreen.ingestion.window import ALIGNMENTS, MICROSECONDS_PER_DAY, Window, check_lengths, end_after_newest, parse_window_end, window_before
+from evergreen.ingestion.window import ALIGNMENTS, MICROSECONDS_PER_DAY, Window, check_lengths, continued, end_after_newest, window_before
+from evergreen.ingestion.window_end import parse_window_end
 from evergreen.ingestion.window_rows import rows_in_window
 from evergreen.run_log import now
 
@@ -86,7 +87,7 @@ def ingest_window(
         target: Where the file goes; it appears whole or not at all.
         source_uri: See :func:`evergreen.ingestion.source.open_source`.
         timestamp_column: The event time.
-        window_end: See :func:`evergreen.ingestion.window.parse_window_end`.
+        window_end: See :func:`evergreen.ingestion.window_end.parse_window_end`.
         window_days: Length of the window.
         label_delay_days: Days after which labels are complete.
         excluded_columns: Columns to leave out, separated by commas, or ``none``.
@@ -117,7 +118,8 @@ def ingest_window(
             # The newest events came long after they happened, so their neighbours may have come before what was read.
             seen = _look(source, replace(request, window_end=seen.end), shown, Path(folder))
         fetched, scan, end, window = seen.fetched, seen.scan, seen.end, seen.window
-        written = _write_window(target, window, scan, request, source_uri=shown, when_complete=lambda: source.check_unchanged(fetched))
+        whole = fetched.whole_range or Window(scan.times.oldest, scan.times.newest)
+        written = _write_window(target, window, scan, request, _Shown(shown, whole), when_complete=lambda: source.check_unchanged(fetched))
     manifest = DataManifest(
         source_uri=shown,
         objects=[_as_object(file) for file in written.files],
@@ -160,13 +162,7 @@ def _look(source: Source, request: SourceRequest, shown: str, folder: Path) -> _
     )
     end = _end_of(request, scan.times, shown)
     window = window_before(end, window_days=request.window_days, label_delay_days=request.label_delay_days)
-    return _Seen(fetched, scan, end, _continued(window, request.earlier_ends))
-
-
-def _continued(window: Window, earlier_ends: Sequence[int]) -> Window:
-    """Return the window, from the newest earlier end on."""
-    before = [end for end in earlier_ends if end < window.end]
-    return Window(max(before), window.end) if before else window
+    return _Seen(fetched, scan, end, continued(window, request.earlier_ends))
 
 
 def _end_of(request: SourceRequest, times: EventTimes, source_uri: str) -> int:
@@ -185,15 +181,21 @@ def _as_object(file: SourceFile) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class _Shown:
+    """A source as messages name it: its URI, and its oldest and newest event."""
+
+    uri: str
+    range: Window
+
+
+@dataclass(frozen=True)
 class _WrittenWindow:
     rows: int
     fingerprint: str
     files: list[SourceFile]
 
 
-def _write_window(
-    target: Path, window: Window, scan: TimeScan, request: SourceRequest, *, source_uri: str, when_complete: Callable[[], None]
-) -> _WrittenWindow:
+def _write_window(target: Path, window: Window, scan: TimeScan, request: SourceRequest, shown: _Shown, *, when_complete: Callable[[], None]) -> _WrittenWindow:
     """Write the rows of a window; the file appears only after ``when_complete`` had nothing against it."""
     fingerprint, rows, read = Fingerprint(scan.schema), 0, dict[str, SourceFile]()
     portions = [portion for portion, times in scan.portions if times.may_lie_in(window)]
@@ -211,8 +213,8 @@ def _write_window(
             advance(1)
         if not rows:
             raise NoRowsError(
-                f"window {window}: holds no rows of {source_uri!r}, whose event times in {request.timestamp_column!r} "
-                f"range from {iso_time(scan.times.oldest)} to {iso_time(scan.times.newest)}. Change window_end or window_days, or check that new data arrives."
+                f"window {window}: holds no rows of {shown.uri!r}, whose newest event in {request.timestamp_column!r} is at {iso_time(shown.range.end)}: its "
+                f"event times range from {iso_time(shown.range.start)} to {iso_time(shown.range.end)}. {NO_ROWS_REMEDY}"
             )
         writer.add_key_value_metadata(stored_objects([_as_object(file) for file in read.values()]))
         when_complete()

@@ -48,25 +48,29 @@ def monitor_performance(
         Output: no champion, holds, degraded or cannot tell.
         performance_result: Scores, intervals and verdict as JSON.
         performance_report: The same as a page.
-        metrics: The numbers.
+        metrics: The champion's score now and at promotion, and the drop.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.performance.recorded_step import monitor_and_record
 
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from evergreen.performance.monitoring import WatchedColumns, monitor
-        from evergreen.performance.report import write_outputs
-        from evergreen.performance.step import chosen_settings
-
-        performance = monitor(
-            model,
-            baseline,
-            current_data,
-            columns=WatchedColumns(target_column, timestamp_column, label_delay_days),
-            settings=chosen_settings(policy_config, margin=margin, minimum_rows=minimum_rows),
-            predictions=predictions,
-            seed=seed,
-        )
-        return write_outputs(performance, record, result_artifact=performance_result, report_artifact=performance_report, metrics_artifact=metrics)
+    return monitor_and_record(
+        model=model,
+        baseline=baseline,
+        current_data=current_data,
+        performance_result=performance_result,
+        performance_report=performance_report,
+        metrics=metrics,
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        label_delay_days=label_delay_days,
+        margin=margin,
+        minimum_rows=minimum_rows,
+        seed=seed,
+        policy_config=policy_config,
+        predictions=predictions,
+        ledger_uri=ledger_uri,
+        run_id=run_id,
+        step_name=step_name,
+    )
 
 
 @component(image=BASE_IMAGE)
@@ -106,8 +110,11 @@ def batch_predict(
     from evergreen.run_log import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from dataclasses import asdict
+
+        from evergreen.artifacts import write_metrics
+        from evergreen.json_values import plain
         from evergreen.performance.batch_prediction import predict_batch
-        from evergreen.performance.report import report_numbers
 
         found = predict_batch(
             model=model,
@@ -119,7 +126,8 @@ def batch_predict(
             predicted_at=predicted_at,
             log_features=log_features,
         )
-        record.details = report_numbers(found, metrics)
+        write_metrics(metrics, {"rows predicted": found.rows, "mean confidence": found.mean_confidence})
+        record.details = plain(asdict(found))
         record.outcome = found.outcome
         return found.outcome
 
@@ -164,7 +172,7 @@ def join_labels(
         labelled_data: Every prediction with its features, its event time, its label where it has one, and what the log says, for monitor_performance.
         join_result: What was joined and what was left out, as JSON.
         join_report: The same as a page.
-        metrics: The numbers.
+        metrics: The share of predictions that have a label.
     """
     from evergreen.run_log import reported_step
 

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, is_present, read_frame, write_absent, write_json
+from evergreen.artifacts import PRESENT, is_present, read_frame, write_absent, write_json, write_metrics
 from evergreen.columns import iso_time
+from evergreen.json_values import plain
 from evergreen.performance.label_join import LOGGED, JoinSettings, LabelJoin, join_predictions
 from evergreen.performance.prediction_log import PREDICTED_AT, read_prediction_log
-from evergreen.performance.report import report_numbers, unlike_section
+from evergreen.performance.report import unlike_section
 from evergreen.performance.unlabelled_rows import UNLIKE, compare_unlabelled
 from evergreen.reporting.page import Section, Table, Tone, render_page
 from evergreen.state import is_nothing
@@ -65,7 +66,8 @@ def run_label_join(
     Path(join_report.path).parent.mkdir(parents=True, exist_ok=True)
     Path(join_report.path).write_text(join_page(result), encoding="utf-8")
     record.outcome = result.verdict
-    record.details = report_numbers(result, metrics)
+    write_metrics(metrics, {"share of predictions with a label": result.labelled / result.rows if result.rows else None})
+    record.details = plain(asdict(result))
     record.reports = {"join_report": join_report.uri}
     return result
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, write_json
+from evergreen.artifacts import PRESENT, write_json, write_metrics
 from evergreen.json_values import plain
 from evergreen.performance.slice_scores import SCORED
 from evergreen.performance.watched_rows import LOG
@@ -35,20 +35,13 @@ def write_outputs(performance: Performance, record: StepRecord, *, result_artifa
     Path(report_artifact.path).parent.mkdir(parents=True, exist_ok=True)
     Path(report_artifact.path).write_text(performance_page(performance), encoding="utf-8")
     record.outcome = performance.verdict
-    record.details = report_numbers(performance, metrics_artifact)
+    record.details = plain(asdict(performance))
+    write_metrics(
+        metrics_artifact,
+        {"champion score now": performance.score, "champion score at promotion": performance.baseline_score, "drop since promotion": performance.drop},
+    )
     record.reports = {"performance_report": report_artifact.uri}
     return performance.verdict
-
-
-def report_numbers(found: Any, metrics_artifact: Any) -> dict[str, Any]:
-    """Write the numbers among a dataclass's fields as metrics; return all of its fields as plain values."""
-    content: dict[str, Any] = plain(asdict(found))
-    numbers = {name: float(value) for name, value in content.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
-    for name, value in numbers.items():
-        metrics_artifact.log_metric(name, value)
-    # KFP keeps metrics in metadata; the file exists too, because an output without one is passed over in silence.
-    write_json(metrics_artifact.path, numbers)
-    return content
 
 
 def performance_page(performance: Performance) -> str:

@@ -8,14 +8,14 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from evergreen.policy.errors import PolicyError
-from evergreen.registry.record import PROMOTION, REJECTION, RETRAINING, ROLLBACK, WAITING
+from evergreen.registry.record import KEPT, PROMOTION, REJECTION, RETRAINING, ROLLBACK, WAITING
 
 if TYPE_CHECKING:
     from evergreen.policy.triggers import Evidence
     from evergreen.registry.ledger import Ledger
     from evergreen.registry.record import LedgerRecord
 
-DECISION_KINDS = ("kept", RETRAINING)
+DECISION_KINDS = (KEPT, RETRAINING)
 COMPLETES_A_RETRAINING = (PROMOTION, REJECTION, WAITING)
 MOST_RECORDS = 1000
 

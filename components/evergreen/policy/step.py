@@ -13,6 +13,7 @@ from evergreen.policy.policy_file import read_policy
 from evergreen.policy.report import decision_page
 from evergreen.policy.triggers import Evidence
 from evergreen.registry.champion import open_ledger
+from evergreen.registry.keeping import NO_REASON, record_kept_champion, version_of
 from evergreen.registry.record import PROMOTION, RETRAINING, ROLLBACK, WAITING, Entry
 from evergreen.state import is_nothing
 
@@ -42,7 +43,7 @@ def run_decision_step(
     run_id: str = "none",
     step_name: str = "decide_retraining",
 ) -> Decision:
-    """Decide, and write decision and report; a retraining goes into the model's ledger, and so does a champion that stays, by `keep_champion`.
+    """Decide, and write decision and report; the model's ledger gets the retraining, or that the champion stays.
 
     Args:
         drift_result: Artifact of detect_drift.
@@ -91,6 +92,16 @@ def run_decision_step(
     decision.metadata.update({"decision": made.decision, "rule": made.rule, "alert": made.alert})
     Path(decision_report.path).parent.mkdir(parents=True, exist_ok=True)
     Path(decision_report.path).write_text(decision_page(made), encoding="utf-8")
+    if ledger is not None and made.decision == "keep":
+        record_kept_champion(
+            reason=NO_REASON,
+            model_name=model_name,
+            champion_version=version_of(baseline),
+            evidence_path=decision.path,
+            ledger_uri=ledger_uri,
+            run_id=run_id,
+            step_name=step_name,
+        )
     if ledger is not None and made.decision == "retrain":
         recorded = {name: value for name, value in made.as_json().items() if name not in LEFT_OUT}
         ledger.append(Entry(RETRAINING, run_id=run_id, step_name=step_name, evidence={**recorded, "sentence": " ".join(made.reasons)}))

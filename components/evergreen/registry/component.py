@@ -38,28 +38,19 @@ def load_champion(
         contract: Its data contract, YAML.
         baseline: Its score with interval, features, importances, and the event time up to which it has seen rows, JSON.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.registry.recorded_step import load_and_record
 
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from evergreen.deployment.approval import finish_approved
-        from evergreen.deployment.serving import reconcile_targets
-        from evergreen.registry.champion import write_champion
-
-        approved = finish_approved(model_name=model_name, tracking_uri=tracking_uri, ledger_uri=ledger_uri, run_id=run_id, step_name=step_name)
-        champion = write_champion(
-            tracking_uri=tracking_uri,
-            ledger_uri=ledger_uri,
-            model_name=model_name,
-            model=model,
-            reference_data=reference_data,
-            contract=contract,
-            baseline=baseline,
-        )
-        record.outcome = champion.version
-        brought_back = reconcile_targets(model_name=model_name, tracking_uri=tracking_uri, ledger_uri=ledger_uri)
-        record.details = {"champion_version": champion.version, "fit_end": champion.fit_end, "alias_repaired": champion.alias_repaired}
-        record.details |= {"promoted_after_approval": [promotion.version for promotion in approved], "targets_repaired": brought_back}
-        return champion.version
+    return load_and_record(
+        model=model,
+        reference_data=reference_data,
+        contract=contract,
+        baseline=baseline,
+        model_name=model_name,
+        tracking_uri=tracking_uri,
+        ledger_uri=ledger_uri,
+        run_id=run_id,
+        step_name=step_name,
+    )
 
 
 @component(image=BASE_IMAGE)
@@ -74,6 +65,8 @@ def keep_champion(
     step_name: str = "keep_champion",
 ) -> str:
     """Record in the ledger that the champion stays, with the evidence.
+
+    decide_retraining and evaluate_model record that themselves when they are given the model's name; what they recorded is not recorded again.
 
     Args:
         evidence: The JSON of decide_retraining (there was no reason to retrain) or of evaluate_model (the challenger was rejected).
@@ -102,6 +95,7 @@ def keep_champion(
             ledger_uri=ledger_uri,
             run_id=run_id,
             step_name=step_name,
+            found_before=True,
         )
         record.outcome = kind
         record.details = {"champion_version": champion_version, "ledger_record": written.number if written else None}

@@ -1,25 +1,41 @@
-"""Recording that the champion stays."""
+"""Recording that the champion stays: by the step that found so, or by `keep_champion` behind it; once in either case."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from evergreen.artifacts import read_json
+from evergreen.artifacts import is_present, read_json
 from evergreen.registry.champion import open_ledger, reconcile_alias
 from evergreen.registry.errors import RegistryError
-from evergreen.registry.ledger import Entry, LedgerRecord
-from evergreen.registry.record import REJECTION
+from evergreen.registry.ledger import Entry, Ledger, LedgerRecord
+from evergreen.registry.record import KEPT, NO_CHAMPION, REJECTION
 from evergreen.registry.run_decision import decision_of_run
 from evergreen.registry.versions import ModelRegistry
 from evergreen.state import NOTHING, is_nothing
 
 LEFT_OUT = ("check_rows", "check_predictions")
+NO_REASON = "no reason to retrain"
+REJECTED = "challenger rejected"
+
+
+def version_of(champion: Any) -> str:
+    """Return the version that `load_champion` wrote on one of its artifacts: ``none`` when there is no champion, ``unknown`` when it does not say."""
+    return str(champion.metadata.get("version", "unknown")) if is_present(champion) else NO_CHAMPION
 
 
 def record_kept_champion(
-    *, reason: str, model_name: str, champion_version: str, evidence_path: str, tracking_uri: str = NOTHING, ledger_uri: str, run_id: str, step_name: str
+    *,
+    reason: str,
+    model_name: str,
+    champion_version: str,
+    evidence_path: str,
+    tracking_uri: str = NOTHING,
+    ledger_uri: str,
+    run_id: str,
+    step_name: str,
+    found_before: bool = False,
 ) -> tuple[str, LedgerRecord | None]:
-    """Write to the ledger that the champion stays.
+    """Write to the ledger that the champion stays; a step that is tried again writes nothing more.
 
     Args:
         reason: Why, in a few words.
@@ -30,6 +46,7 @@ def record_kept_champion(
         ledger_uri: Folder or bucket of the ledger, or ``none``.
         run_id: The pipeline run.
         step_name: The step.
+        found_before: Whether an earlier step of the run found so, and may have recorded it: its record stands then.
 
     Returns:
         ``kept`` or ``rejection``, and the record; None without a ledger.
@@ -41,7 +58,7 @@ def record_kept_champion(
     evidence = read_json(evidence_path)
     if "decision" not in evidence and "verdict" not in evidence:
         raise RegistryError(f"evidence {evidence_path}: expected the JSON of decide_retraining or evaluate_model, with a decision or a verdict.")
-    kind = "kept" if "decision" in evidence else REJECTION
+    kind = KEPT if "decision" in evidence else REJECTION
     ledger = open_ledger(ledger_uri, model_name)
     record = None
     if ledger is not None:
@@ -56,7 +73,19 @@ def record_kept_champion(
             challenger_id=str(evidence.get("challenger_id", "")),
             evidence={**recorded, "reason": reason, "champion_found": champion_version},
         )
-        record = ledger.append(entry)
+        record = (_recorded_before(ledger, entry) if found_before else None) or ledger.append(entry)
         if not is_nothing(tracking_uri):
             reconcile_alias(ModelRegistry(tracking_uri, model_name), ledger)
     return kind, record
+
+
+def _recorded_before(ledger: Ledger, entry: Entry) -> LedgerRecord | None:
+    """Return what another step of the run has recorded about the same decision or challenger, or None.
+
+    The same window tells the same decision: a step that was tried again may have found other numbers, and what it recorded first stands.
+    """
+    if is_nothing(entry.run_id):
+        return None
+    told = (entry.challenger_id, (entry.evidence or {}).get("window_end"))
+    records = ledger.of_run(entry.run_id, entry.kind)
+    return next((record for record in records if (record.challenger_id, record.evidence.get("window_end")) == told), None)

@@ -85,6 +85,10 @@ class Ledger:
         """Return what a step of a run has recorded lately, or None."""
         return self._same_step(Entry(kind=kind, run_id=run_id, step_name=step_name))
 
+    def of_run(self, run_id: str, kind: str) -> list[LedgerRecord]:
+        """Return what the steps of a run have recorded lately of one kind, the newest first."""
+        return [record for record in self.newest_first(RECORDS_OF_A_RETRY) if (record.run_id, record.kind) == (run_id, kind)]
+
     def append(self, entry: Entry, *, expected_champion: str | None = None) -> LedgerRecord:
         """Append a record, once for each step of a run and kind.
 

@@ -15,10 +15,11 @@ WAITING = "waiting for approval"
 APPROVAL = "approval"
 PROMOTION = "promotion"
 REJECTION = "rejection"
+KEPT = "kept"
 ROLLBACK = "rollback"
 RETIREMENT = "retirement"
 RETRAINING = "retraining"
-KINDS = (PROMOTION, REJECTION, "kept", WAITING, APPROVAL, ROLLBACK, RETIREMENT, RETRAINING)
+KINDS = (PROMOTION, REJECTION, KEPT, WAITING, APPROVAL, ROLLBACK, RETIREMENT, RETRAINING)
 
 
 @dataclass(frozen=True)

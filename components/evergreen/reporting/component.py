@@ -1,7 +1,7 @@
 """The component record_run."""
 
 from kfp import dsl
-from kfp.dsl import HTML, Output
+from kfp.dsl import HTML, Metrics, Output
 
 from evergreen.images import BASE_IMAGE
 from evergreen.pipeline.component import component
@@ -10,6 +10,7 @@ from evergreen.pipeline.component import component
 @component(image=BASE_IMAGE)
 def record_run(
     run_report: Output[HTML],
+    run_metrics: Output[Metrics],
     status: dsl.PipelineTaskFinalStatus,
     model_name: str,
     tracking_uri: str = "none",
@@ -29,6 +30,7 @@ def record_run(
 
     Returns:
         run_report: What happened, for people.
+        run_metrics: The outcome, which stands in a name because KFP's metrics are numbers, and the decisive numbers.
     """
     from evergreen.run_log import reported_step
 
@@ -37,6 +39,7 @@ def record_run(
 
         summary = run_record_step(
             run_report=run_report,
+            metrics=run_metrics,
             status=status,
             model_name=model_name,
             tracking_uri=tracking_uri,

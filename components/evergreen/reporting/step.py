@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from evergreen.artifacts import write_metrics
 from evergreen.json_values import to_json
 from evergreen.object_store import open_store
+from evergreen.reporting.run_metrics import run_metrics
 from evergreen.reporting.run_page import run_page
 from evergreen.reporting.run_records import read_records
 from evergreen.reporting.summary import RunSummary, summarise_run
@@ -14,11 +16,14 @@ from evergreen.run_log import checked_id
 from evergreen.state import check_ledger_uri, is_nothing
 
 
-def run_record_step(*, run_report: Any, status: Any, model_name: str, tracking_uri: str, ledger_uri: str, run_id: str, step_name: str) -> RunSummary:
-    """Write a run's summary and report to the ledger's store, and the report to the artifact.
+def run_record_step(
+    *, run_report: Any, metrics: Any, status: Any, model_name: str, tracking_uri: str, ledger_uri: str, run_id: str, step_name: str
+) -> RunSummary:
+    """Write a run's summary and report to the ledger's store, and report and decisive numbers to the artifacts.
 
     Args:
         run_report: Output artifact of the page.
+        metrics: Output artifact of the outcome and the decisive numbers.
         status: KFP's final status of the run; may be None.
         model_name: The registered model.
         tracking_uri: The MLflow server, for the report.
@@ -38,6 +43,7 @@ def run_record_step(*, run_report: Any, status: Any, model_name: str, tracking_u
     page = run_page(summary, tracking_uri=tracking_uri)
     Path(run_report.path).parent.mkdir(parents=True, exist_ok=True)
     Path(run_report.path).write_text(page, encoding="utf-8")
+    write_metrics(metrics, run_metrics(summary, records))
     if store is None:
         return summary
     name = f"runs/{checked_id(run_id)}"

@@ -1,59 +1,12 @@
-"""When a schedule fires: a cron expression as Kubeflow Pipelines reads it, in words, and in times to come.
-
-KFP's scheduler (robfig/cron for Go, version 1) takes six fields with the seconds first. It also takes five, silently, and reads them as
-seconds to months: ``0 3 * * *`` would fire every hour instead of every day. So five fields mean here what they mean in every crontab, and
-KFP is always handed six.
-"""
+"""The cron expression of a schedule; see `evergreen.cron`."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import datetime, timezone
-
+from evergreen import cron
+from evergreen.cron import Cron
 from evergreen.submission.errors import SubmissionError
 
-FIELDS = ("second", "minute", "hour", "day of the month", "month", "day of the week")
-
-ONE_PART = re.compile(r"^(\*|\?|[0-9]+|[A-Za-z]{3})(-([0-9]+|[A-Za-z]{3}))?(/[1-9][0-9]*)?$")
-"""What robfig/cron knows: no ``L``, ``W`` or ``#``."""
-
-
-@dataclass(frozen=True)
-class Cron:
-    """A checked cron expression.
-
-    Attributes:
-        expression: Six fields, seconds first, as KFP takes them.
-    """
-
-    expression: str
-
-    def in_words(self) -> str:
-        """Say when it fires, in plain English, UTC."""
-        from cron_descriptor import ExpressionDescriptor, Options
-
-        options = Options()
-        options.use_24hour_time_format = True
-        words = ExpressionDescriptor(self.expression, options).get_description()
-        return f"{words} (UTC)"
-
-    def next_times(self, count: int, *, after: datetime | None = None) -> list[datetime]:
-        """Return the next times that it fires, in UTC."""
-        from croniter import croniter
-
-        start = after or datetime.now(timezone.utc)
-        times = croniter(self.expression, start, second_at_beginning=True)
-        return [times.get_next(datetime) for _ in range(count)]
-
-    def last_time(self, *, before: datetime | None = None) -> datetime | None:
-        """Return the last time that it fired, or would have; nothing when there was none within fifty years."""
-        from croniter import CroniterBadDateError, croniter
-
-        try:
-            return croniter(self.expression, before or datetime.now(timezone.utc), second_at_beginning=True).get_prev(datetime)  # type: ignore[no-any-return]  # croniter has no types
-        except CroniterBadDateError:
-            return None
+__all__ = ["Cron", "parse_cron"]
 
 
 def parse_cron(text: str) -> Cron:
@@ -62,46 +15,4 @@ def parse_cron(text: str) -> Cron:
     Raises:
         SubmissionError: It has another number of fields, a field cannot be read, KFP would read it differently, or it never fires.
     """
-    from croniter import CroniterBadCronError, CroniterBadDateError
-
-    fields = text.split()
-    if len(fields) not in {5, 6}:
-        raise SubmissionError(
-            f"cron {text!r}: expected five fields (minute, hour, day of the month, month, day of the week) or six with the second first, found {len(fields)}. "
-            "Every day at 03:00 UTC is '0 3 * * *'."
-        )
-    if len(fields) == 5:
-        fields.insert(0, "0")
-    for name, field in zip(FIELDS, fields, strict=True):
-        _check_field(text, name, field)
-    _check_days(text, days=fields[3], weekdays=fields[5])
-    cron = Cron(" ".join(fields))
-    try:
-        cron.next_times(1)
-    except CroniterBadDateError as error:
-        raise SubmissionError(f"cron {text!r}: never fires. Check the day of the month against the month.") from error
-    except (CroniterBadCronError, ValueError) as error:
-        raise SubmissionError(f"cron {text!r}: {error}. Expected numbers in range, names such as MON or JAN, and *, -, / and commas.") from error
-    return cron
-
-
-def _check_field(text: str, name: str, field: str) -> None:
-    for part in field.split(","):
-        if not ONE_PART.match(part):
-            raise SubmissionError(
-                f"cron {text!r}: the {name} is {field!r}: KFP's scheduler knows numbers, names such as MON or JAN, and *, ?, -, / and commas."
-            )
-        if "?" in part and not name.startswith("day"):
-            raise SubmissionError(f"cron {text!r}: the {name} is {field!r}: ? stands for a day of the month or of the week only. Write * instead.")
-    if name == "day of the week" and re.search(r"(^|[^0-9/])7", field):
-        raise SubmissionError(f"cron {text!r}: the day of the week is {field!r}: KFP's scheduler counts from 0 (Sunday) to 6. Write 0 for Sunday.")
-
-
-def _check_days(text: str, *, days: str, weekdays: str) -> None:
-    """Refuse what crontabs read as one or the other and KFP's scheduler as both: steps over all days beside a restricted other field."""
-    for stepped, other in ((days, weekdays), (weekdays, days)):
-        if stepped.startswith(("*/", "?/")) and other not in {"*", "?"}:
-            raise SubmissionError(
-                f"cron {text!r}: {stepped!r} and {other!r} restrict the day twice, and schedulers differ on whether both or one of them must hold. "
-                "Write one of them as *, or list the days."
-            )
+    return cron.parse_cron(text, error=SubmissionError)

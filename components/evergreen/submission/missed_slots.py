@@ -25,10 +25,10 @@ def missed_slot(connection: Connection, schedule: Schedule, *, now: datetime | N
     if schedule.enabled or schedule.made_at is None:
         return None
     try:
-        last_slot = parse_cron(schedule.wanted.cron).last_time(before=now or datetime.now(timezone.utc))
+        last_slot = parse_cron(schedule.wanted.cron).last_time(now or datetime.now(timezone.utc))
     except SubmissionError:
         return None
-    if last_slot is None or last_slot <= max(schedule.made_at, _last_fired(connection, schedule.schedule_id) or schedule.made_at):
+    if last_slot <= max(schedule.made_at, _last_fired(connection, schedule.schedule_id) or schedule.made_at):
         return None
     return last_slot
 

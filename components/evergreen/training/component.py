@@ -54,7 +54,7 @@ def train_model(
         Output: The challenger's id, a hash of data, recipe, seed and code version.
         model: The challenger as an MLflow model directory, preprocessing included.
         holdout_data: The newest rows, which the challenger has not seen.
-        metrics: Numbers of rows and features, and seconds spent.
+        metrics: How many rows the challenger learned from.
     """
     from evergreen.run_log import reported_step
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import write_json
+from evergreen.artifacts import write_metrics
 
 if TYPE_CHECKING:
     from evergreen.run_log import StepRecord
@@ -35,7 +35,5 @@ def report(trained: Trained, record: StepRecord, metrics: Any = None) -> str:
         **trained.numbers,
     }
     if metrics is not None:
-        for name, value in trained.numbers.items():
-            metrics.log_metric(name, value)
-        write_json(metrics.path, trained.numbers)
+        write_metrics(metrics, {"rows learned from": trained.numbers["rows"]})
     return description.challenger_id

@@ -47,26 +47,21 @@ def validate_data(  # KFP reads the descriptions of outputs under Returns, not u
         contract_used: The contract, as YAML.
         validation_report: The findings, for people.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.validation.recorded_step import validate_and_record
 
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from evergreen.validation.step import run_validation_step
-
-        validation = run_validation_step(
-            dataset=dataset,
-            validated_data=validated_data,
-            quarantined_data=quarantined_data,
-            contract_used=contract_used,
-            validation_report=validation_report,
-            target_column=target_column,
-            timestamp_column=timestamp_column,
-            champion_contract=champion_contract,
-            contract=contract,
-            task=task,
-            check_target_classes=check_target_classes,
-        )
-        record.outcome = validation.outcome
-        record.details = validation.details()
-        record.reports = {"validation_report": validation_report.uri}
-        validation.raise_if_broken()
-        return validation.outcome
+    return validate_and_record(
+        dataset=dataset,
+        validated_data=validated_data,
+        quarantined_data=quarantined_data,
+        contract_used=contract_used,
+        validation_report=validation_report,
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        champion_contract=champion_contract,
+        contract=contract,
+        task=task,
+        check_target_classes=check_target_classes,
+        ledger_uri=ledger_uri,
+        run_id=run_id,
+        step_name=step_name,
+    )

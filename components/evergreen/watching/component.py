@@ -1,4 +1,4 @@
-"""The component watch_model."""
+"""The component watch_model; deprecated, see `assess_model`."""
 
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
@@ -37,7 +37,7 @@ def watch_model(
     ledger_uri: str = "none",
     run_id: str = "none",
 ) -> str:
-    """Do what detect_drift, monitor_performance and decide_retraining do, in one pod instead of three.
+    """Deprecated, use assess_model: do what detect_drift, monitor_performance and decide_retraining do, in one pod instead of three.
 
     The same code runs, and the run's records are those of the three steps, so reports, history and the run's summary are the same.
     What is given up: each of the three is tried again by itself, and drift and performance are looked at side by side.
@@ -75,56 +75,57 @@ def watch_model(
         decision: As of decide_retraining.
         decision_report: As of decide_retraining.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.drift.recorded_step import detect_and_record
+    from evergreen.performance.recorded_step import monitor_and_record
+    from evergreen.policy.recorded_step import decide_and_record
 
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name="detect_drift") as record:
-        from evergreen.drift.step import run_drift_step
-
-        drift = run_drift_step(
-            reference_data=reference_data,
-            current_data=current_data,
-            drift_result=drift_result,
-            drift_report=drift_report,
-            metrics=drift_metrics,
-            target_column=target_column,
-            timestamp_column=timestamp_column,
-            config=drift_config,
-            seed=seed,
-            model=model,
-        )
-        record.outcome, record.details, record.reports = drift.verdict, drift.as_json(), {"drift_report": drift_report.uri}
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name="monitor_performance") as record:
-        from evergreen.performance.monitoring import WatchedColumns, monitor
-        from evergreen.performance.report import write_outputs
-        from evergreen.performance.step import chosen_settings
-
-        performance = monitor(
-            model,
-            baseline,
-            current_data,
-            columns=WatchedColumns(target_column, timestamp_column, label_delay_days),
-            settings=chosen_settings(policy_config, margin=margin, minimum_rows=minimum_rows),
-            seed=seed,
-        )
-        write_outputs(performance, record, result_artifact=performance_result, report_artifact=performance_report, metrics_artifact=performance_metrics)
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name="decide_retraining") as record:
-        from evergreen.policy.step import run_decision_step
-
-        made = run_decision_step(
-            drift_result=drift_result,
-            performance_result=performance_result,
-            baseline=baseline,
-            decision=decision,
-            decision_report=decision_report,
-            policy_config=policy_config,
-            mode=mode,
-            window_end=window_end,
-            model_name=model_name,
-            validation=validation,
-            event=event,
-            feedback=feedback,
-            ledger_uri=ledger_uri,
-            run_id=run_id,
-        )
-        record.outcome, record.details, record.reports = made.decision, made.as_json(), {"decision_report": decision_report.uri}
-        return made.decision
+    detect_and_record(
+        reference_data=reference_data,
+        current_data=current_data,
+        drift_result=drift_result,
+        drift_report=drift_report,
+        metrics=drift_metrics,
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        config=drift_config,
+        seed=seed,
+        model=model,
+        ledger_uri=ledger_uri,
+        run_id=run_id,
+        step_name="detect_drift",
+    )
+    monitor_and_record(
+        model=model,
+        baseline=baseline,
+        current_data=current_data,
+        performance_result=performance_result,
+        performance_report=performance_report,
+        metrics=performance_metrics,
+        target_column=target_column,
+        timestamp_column=timestamp_column,
+        label_delay_days=label_delay_days,
+        margin=margin,
+        minimum_rows=minimum_rows,
+        seed=seed,
+        policy_config=policy_config,
+        ledger_uri=ledger_uri,
+        run_id=run_id,
+        step_name="monitor_performance",
+    )
+    return decide_and_record(
+        drift_result=drift_result,
+        performance_result=performance_result,
+        baseline=baseline,
+        decision=decision,
+        decision_report=decision_report,
+        policy_config=policy_config,
+        mode=mode,
+        window_end=window_end,
+        model_name=model_name,
+        validation=validation,
+        event=event,
+        feedback=feedback,
+        ledger_uri=ledger_uri,
+        run_id=run_id,
+        step_name="decide_retraining",
+    )

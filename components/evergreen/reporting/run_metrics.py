@@ -1,0 +1,44 @@
+"""What a run came to, as the few numbers that the KFP UI shows and compares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evergreen.reporting.summary import RunSummary
+    from evergreen.run_log import StepRecord
+
+
+def run_metrics(summary: RunSummary, records: Sequence[StepRecord]) -> dict[str, float | None]:
+    """Return the run's outcome and its decisive numbers, by the names that people read; what was not measured is None.
+
+    KFP's metrics are numbers, so the outcome stands in the name. Its capital letter makes it the first in the UI's alphabetical order.
+
+    Args:
+        summary: What the run did.
+        records: What its steps wrote.
+    """
+    details = {record.step_name: record.details for record in records}
+    drift, performance = details.get("detect_drift", {}), details.get("monitor_performance", {})
+    return {
+        f"Outcome: {summary.outcome}": 1.0,
+        "challenger score": _number(summary.evaluation.get("challenger_score")),
+        "champion score": _number(summary.evaluation.get("champion_score")),
+        "champion score now": _number(performance.get("score")),
+        "difference": _number(summary.evaluation.get("difference")),
+        "features that drifted": _drifted(drift),
+    }
+
+
+def _drifted(drift: Mapping[str, Any]) -> float | None:
+    features = drift.get("features")
+    # "Cannot tell" is not "none drifted".
+    if not isinstance(features, list) or drift.get("verdict") not in ("drift", "no drift"):
+        return None
+    return float(sum(isinstance(feature, dict) and bool(feature.get("drift")) for feature in features))
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
