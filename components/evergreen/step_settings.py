@@ -14,25 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from kfp import dsl, kubernetes
 
+from evergreen.secret_files import SECRET_KEYS
+
 if TYPE_CHECKING:
     from evergreen.platform_file import Platform, StepPlatform
-
-SECRET_KEYS = (
-    "MLFLOW_TRACKING_USERNAME",
-    "MLFLOW_TRACKING_PASSWORD",
-    "MLFLOW_TRACKING_TOKEN",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_ENDPOINT_URL",
-    "EVERGREEN_DATABASE_URL",
-    "EVERGREEN_APPROVAL_KEY",
-    "EVERGREEN_PUBLISHING_KEY",
-)
-"""Keys that a step reads from the secret ``secret_name``, each into the environment variable of the same name.
-
-KFP fixes the keys when a pipeline is compiled; a key that the secret does not hold is passed over.
-"""
 
 
 @dataclass(frozen=True)
