@@ -53,6 +53,9 @@ OPEN_KEYS = re.compile(r"MLFLOW_TRACKING_URI|.*_(?:ENDPOINT_URL|REGION|TYPES|CON
 """Keys of the secret's files that are no secret; the password in an address is one all the same."""
 
 USER = "MLFLOW_TRACKING_USERNAME"
+IDENTITIES = (USER, "AWS_ACCESS_KEY_ID", "EVERGREEN_AWS_ACCESS_KEY_ID")
+"""Names of who asks. One that is an everyday word, such as ``minio`` or ``mlflow``, is no secret, and stands in addresses and names of things."""
+
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -116,9 +119,11 @@ def _values_of(name: str, value: str, from_file: bool) -> Iterator[SecretValue]:
     ours = _is_ours(name)
     if _is_secret_name(name) or name == USER or (from_file and not OPEN_KEYS.fullmatch(name)):
         weak = len(value) < SHORTEST_OF_OTHERS or (len(value) < 2 * SHORTEST_OF_OTHERS and (value.isalpha() or value.isdigit()))
+        if weak and name in IDENTITIES:
+            return
         if ours or len(value) >= SHORTEST_OF_OTHERS:
             # The first line of several is as a rule the same for all secrets of that kind.
-            yield SecretValue(name, value, whole_words=weak and (name == USER or not ours), cut=name != USER and len(value.splitlines()) == 1)
+            yield SecretValue(name, value, whole_words=weak and not ours, cut=len(value.splitlines()) == 1)
         if SHORTEST <= len(stripped := value.strip()) < len(value):
             yield SecretValue(name, stripped, cut=len(stripped.splitlines()) == 1)
         lines = value.splitlines()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evergreen.json_values import to_json
+from evergreen.json_values import plain, to_json
 from evergreen.object_store import open_store
+from evergreen.redaction import mask_json
 from evergreen.reporting.run_page import run_page
 from evergreen.reporting.run_records import read_records
 from evergreen.reporting.summary import RunSummary, summarise_run
@@ -43,7 +44,7 @@ def run_record_step(*, run_report: Any, status: Any, model_name: str, tracking_u
     name = f"runs/{checked_id(run_id)}"
     store.write(f"{name}.html", page.encode())
     # The summary comes last: whoever sees it finds the report.
-    store.write(f"{name}.json", to_json(vars(summary)))
+    store.write(f"{name}.json", to_json(mask_json(plain(vars(summary)))))
     return summary
 
 
