@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from evergreen.step_settings import SECRET_KEYS
+from evergreen.secret_files import SECRET_FOLDER, SECRET_KEYS
 from evergreen.submission.connection import COOKIE_VARIABLE, TOKEN_VARIABLE
 from evergreen.trigger.settings import SECRET_VARIABLES
 from submission.kfp_server import KfpServer
@@ -54,12 +54,13 @@ def test_nothing_secret_is_compiled(tmp_path: Path, environment: dict[str, str])
         assert evergreen(tmp_path, environment, "compile", PIPELINE, "-o", name, *more).returncode == 0
     assert len(list(tmp_path.glob("*.yaml"))) == 2
     assert where_canaries_are(tmp_path) == []
-    # What is compiled are the names of the keys, and which secret holds them is a parameter.
+    # What is compiled is where the secret's files lie; which secret it is, is a parameter.
     secrets = yaml.safe_load_all((tmp_path / "plain.yaml").read_text())
     next(secrets)
     for executor in next(secrets)["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
-        (found,) = executor["secretAsEnv"]
-        assert {pair["secretKey"] for pair in found["keyToEnv"]} == set(SECRET_KEYS)
+        (mounted,) = executor["secretAsVolume"]
+        assert (mounted["mountPath"], mounted["optional"]) == (SECRET_FOLDER, True)
+        assert "secretAsEnv" not in executor
 
 
 def test_nothing_secret_is_written_or_printed_by_a_run(tmp_path: Path, environment: dict[str, str], make_events: Callable[..., pd.DataFrame]) -> None:

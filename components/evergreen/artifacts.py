@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import ArtifactError
 from evergreen.json_values import plain, to_json
+from evergreen.local_paths import check_local_path
+from evergreen.redaction import mask_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,10 +107,10 @@ class ModelDescription:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a value as JSON; dataclasses are taken apart, numbers that are not finite become null."""
+    """Write a value as JSON; dataclasses are taken apart, numbers that are not finite become null, secret values their variables' names."""
     content = asdict(value) if hasattr(value, "__dataclass_fields__") else value
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(to_json(content))
+    Path(path).write_bytes(to_json(mask_json(plain(content))))
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -178,7 +180,7 @@ def describe_dataset(artifact: Any, manifest: DataManifest) -> None:
             "window_end": manifest.window["end"],
             "fingerprint": manifest.fingerprint,
             # KFP turns integers inside nested metadata into floats; text survives every backend unchanged.
-            "manifest": json.dumps(travels, sort_keys=True),
+            "manifest": json.dumps(mask_json(travels), sort_keys=True),
         }
     )
 
@@ -224,16 +226,19 @@ def open_table(path: str | Path) -> pyarrow.dataset.Dataset:
     """Open a tabular artifact, a file or a folder, Parquet or CSV, for reading in batches.
 
     Raises:
-        ArtifactError: There is nothing at the path, or it is neither Parquet nor CSV.
+        ArtifactError: There is nothing at the path, it leads to secrets, or it is neither Parquet nor CSV.
     """
     import pyarrow.dataset
 
     location = Path(path)
+    check_local_path(location, thing=f"dataset {location}", error_class=ArtifactError)
     if not location.exists():
         raise ArtifactError(f"dataset {location}: there is no such file or folder. Check the step that should have written it.")
     files = sorted(file for file in location.rglob("*") if file.is_file() and not file.name.startswith((".", "_"))) if location.is_dir() else [location]
     if not files:
         raise ArtifactError(f"dataset {location}: the folder holds no files; expected Parquet or CSV.")
+    for file in files:
+        check_local_path(file, thing=f"dataset file {file}", error_class=ArtifactError)
     layout = "parquet" if is_parquet(files[0]) else "csv"
     try:
         return pyarrow.dataset.dataset([str(file) for file in files], format=layout)

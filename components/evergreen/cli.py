@@ -17,6 +17,8 @@ from typer.main import get_group
 from evergreen.command_options import DEFAULT_HOME, AsJson, Digests, Home, ImageRegistry, PipelineFile, PlatformFile
 from evergreen.errors import EvergreenError
 from evergreen.json_values import plain
+from evergreen.redaction import masked_output
+from evergreen.secret_files import load_secrets
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
@@ -130,15 +132,23 @@ def version() -> None:
     typer.echo(__version__)
 
 
+def _run_masked() -> None:
+    try:
+        # In a pod commands find the secret as steps do; anywhere, EVERGREEN_AWS_* get the names that AWS's libraries look for.
+        load_secrets()
+        app()
+    except EvergreenError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit status 2."""
     # Modules are no garbage, and by default they are looked through for it dozens of times while they load.
     gc.set_threshold(NEW_OBJECTS)
     try:
-        app()
-    except EvergreenError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        with masked_output():
+            _run_masked()
     finally:
         # The interpreter would look through all that was ever loaded for cycles on its way out, for nothing.
         gc.freeze()

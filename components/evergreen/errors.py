@@ -13,6 +13,10 @@ class StateError(EvergreenError):
     """The place where runs, ledger or registry are kept cannot be used."""
 
 
+class SecretError(EvergreenError):
+    """A key of the secret that a step was given cannot be read."""
+
+
 class ArtifactError(EvergreenError):
     """An artifact on disk is not what its name says."""
 

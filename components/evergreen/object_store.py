@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from evergreen.bucket_uri import bucket_and_path
 from evergreen.errors import StateError
+from evergreen.local_paths import check_local_path
 from evergreen.state import DECIDED_BY_MLFLOW
 
 
@@ -79,7 +80,12 @@ class LocalStore:
     """Objects as files in a folder. A file appears whole or not at all."""
 
     def __init__(self, folder: str) -> None:
-        """Remember the folder; nothing is created yet."""
+        """Remember the folder; nothing is created yet.
+
+        Raises:
+            StateError: The folder leads to secrets or the system's state.
+        """
+        check_local_path(folder, thing=f"folder {folder!r}", error_class=StateError)
         self._folder = Path(folder).absolute()
         self.uri = str(self._folder)
 
@@ -129,7 +135,10 @@ class LocalStore:
         return sorted(name for name in found if name.startswith(prefix) and not Path(name).name.startswith(".unfinished-"))
 
     def _path(self, name: str) -> Path:
-        return self._folder / checked_name(name)
+        path = self._folder / checked_name(name)
+        # The folder may hold a link to anywhere.
+        check_local_path(path, thing=f"file {str(path)!r}", error_class=StateError)
+        return path
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from evergreen.errors import StateError
-from evergreen.json_values import to_json
+from evergreen.json_values import plain, to_json
 from evergreen.object_store import ObjectStore, open_store
+from evergreen.redaction import mask, mask_json
 from evergreen.state import check_ledger_uri, is_nothing
 
 LAUNCHER_VARIABLE = "EVERGREEN_LAUNCHER"
@@ -103,7 +104,7 @@ def _keep_reports(store: ObjectStore | None, run_id: str, record: StepRecord) ->
         file = local_path(uri)
         if file.is_file():
             kept = f"runs/{checked_id(run_id)}/{record.step_name}.{checked_id(name)}.html"
-            store.write(kept, file.read_bytes())
+            store.write(kept, mask(file.read_text(encoding="utf-8", errors="surrogateescape")).encode("utf-8", errors="surrogateescape"))
             record.reports[name] = f"{store.uri}/{kept}"
 
 
@@ -116,7 +117,9 @@ def local_path(artifact_uri: str) -> Path:
 
 def _save(store: ObjectStore | None, run_id: str, record: StepRecord) -> None:
     if store is not None:
-        store.write(f"runs/{checked_id(run_id)}/{checked_id(record.step_name)}.json", to_json(asdict(record)))
+        # What a step tells of may hold what a library or a user's code has said.
+        told = {**asdict(record), **mask_json({"outcome": record.outcome, "details": plain(record.details), "reports": record.reports, "error": record.error})}
+        store.write(f"runs/{checked_id(run_id)}/{checked_id(record.step_name)}.json", to_json(told))
 
 
 def checked_id(identifier: str) -> str:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from evergreen.errors import StateError
+from evergreen.local_paths import check_local_uri
 
 NOTHING = "none"
 """The word that stands for "nothing" in parameters, because older KFP run forms refuse empty values."""
@@ -67,7 +68,7 @@ def check_tracking_uri(tracking_uri: str) -> str:
         The same URI.
 
     Raises:
-        StateError: The value is empty, or, in a pod, SQLite or a path.
+        StateError: The value is empty, or, in a pod, SQLite or a path; or it leads to secrets.
     """
     if is_nothing(tracking_uri):
         raise StateError(
@@ -79,4 +80,6 @@ def check_tracking_uri(tracking_uri: str) -> str:
             f"state_tracking_uri {tracking_uri!r} is not a server: on a cluster each pod would find no champion there, and promote into its own disk. "
             "Use the address of an MLflow server, such as http://mlflow.mlflow.svc:5000."
         )
+    place = re.sub(r"\Asqlite(?:\+\w+)?:///", "", tracking_uri)
+    check_local_uri(place.partition("?")[0], thing=f"state_tracking_uri {tracking_uri!r}", error_class=StateError)
     return tracking_uri

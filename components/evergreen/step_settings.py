@@ -15,13 +15,10 @@ from typing import TYPE_CHECKING, Any
 from kfp import dsl, kubernetes
 
 from evergreen.platform_file import quantity
+from evergreen.secret_files import SECRET_FOLDER
 
 if TYPE_CHECKING:
     from evergreen.platform_file import Platform, StepPlatform
-
-SECRET_FOLDER = "/var/run/secrets/evergreen"  # noqa: S105  # a folder
-"""Where a step finds the secret ``secret_name``: one file a key. An environment variable could be read through a parameter, because
-Kubernetes expands ``$(NAME)`` in a container's arguments, and KFP's launcher would take keys such as ``AWS_ACCESS_KEY_ID`` for its own."""
 
 LOST_POD_RETRIES = 2
 """How often KFP starts a step again whose pod was lost. What may pass by itself, such as a server that is away, is waited for inside the step."""

@@ -72,9 +72,7 @@ def run(pipeline_file: Path, home: LocalHome, window_end: str, window_days: int)
 def said(finished: Any) -> dict[str, Any]:
     """Return what a run's steps recorded, without times and places."""
     summary = summarise_run(finished.records)
-    records = {
-        record.step_name: (record.state, record.outcome, TIMES_AND_PLACES.sub("", json.dumps(record.details, sort_keys=True))) for record in finished.records
-    }
+    records = {record.step_name: (record.state, record.outcome, without_measurements(record.details)) for record in finished.records}
     return {"outcome": summary.outcome, "decision": summary.decision, "reasons": summary.reasons, **records}
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from evergreen.images import IMAGES, REPOSITORY
-from evergreen.step_settings import SECRET_KEYS
+from evergreen.secret_files import SECRET_KEYS
 from manifests.objects import BUILT, ROOT, built, name_of
 from manifests.policy import pod_of, violations
 

@@ -5,12 +5,13 @@ No step waits for it. The approval itself finishes the promotion; where it was k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.serving import serve_champion
 from evergreen.deployment.targets import open_targets
+from evergreen.redaction import mask
 from evergreen.registry.approval import approval_key, is_signed, signature
 from evergreen.registry.champion import open_ledger
 from evergreen.registry.errors import RolledBackError, SupersededError
@@ -158,6 +159,8 @@ class _Approvals:
 
     def record(self, request: ApprovalRequest, waiting: LedgerRecord) -> LedgerRecord:
         """Write the approval to the ledger."""
+        # Signed is what the ledger will hold.
+        request = replace(request, by=mask(request.by), reason=mask(request.reason))
         signed = {
             "signature": signature(
                 self.key,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import manifest_of, open_table, read_json, write_json
 from evergreen.deployment.errors import DeploymentError
-from evergreen.json_values import to_json
+from evergreen.json_values import plain, to_json
+from evergreen.redaction import mask_json
 from evergreen.registry.champion import BASELINE_FILE, CARD_FILE, CARD_PAGE_FILE, CONTRACT_FILE, REFERENCE_FILE
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def evidence_differs(challenger: PassedChallenger, folder: Path) -> bool:
         return True
     if any((folder / name).read_text(encoding="utf-8") != text for name, text in card.items()):
         return True
-    baseline = to_json(_baseline(challenger.description, challenger.evaluation, challenger.training_data))
+    baseline = to_json(mask_json(plain(_baseline(challenger.description, challenger.evaluation, challenger.training_data))))
     return read_json(folder / BASELINE_FILE) != json.loads(baseline) or files[1].read_bytes() != Path(challenger.contract_path).read_bytes()
 
 

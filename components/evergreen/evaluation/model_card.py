@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.artifacts import PRESENT
 from evergreen.evaluation.checks import gravest_first
 from evergreen.models import read_description
+from evergreen.redaction import mask
 from evergreen.reporting.page import Section, Table, Tone, format_cell, render_page
 from evergreen.version import installed_version
 
@@ -43,7 +44,7 @@ def model_card(evaluation: Evaluation, description: ModelDescription) -> tuple[s
     sections = card_sections(evaluation, description)
     title = f"Model card: {description.target_column}"
     tone: Tone = "good" if evaluation.verdict == "promote" else "neutral"
-    return _markdown(title, evaluation.sentence, sections), render_page(title, evaluation.sentence, tone, sections)
+    return mask(_markdown(title, evaluation.sentence, sections)), render_page(title, evaluation.sentence, tone, sections)
 
 
 def card_sections(evaluation: Evaluation, description: ModelDescription) -> list[Section]:

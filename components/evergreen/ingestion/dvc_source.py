@@ -11,12 +11,16 @@ from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.hive_partitions import with_hive_partitions
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra, without_password
 from evergreen.ingestion.sources import DATA_SUFFIXES, counts_as_data, describe_file
+from evergreen.local_paths import check_local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SCHEME = "dvc+"
+SCHEMES = ("https", "http", "ssh", "git", "file")
+"""What Git fetches from; others, such as ``ext``, run a command."""
+
 _FORM = "dvc+https://host/repository.git@revision#path/in/repository (also dvc+ssh:// and dvc+file://)"
 
 
@@ -39,7 +43,7 @@ def parse_place(source_uri: str) -> TrackedPlace:
     """Take a URI apart, which is written as pip writes ``git+https://...@revision#...``.
 
     Raises:
-        IngestionError: It names no repository or no path.
+        IngestionError: It names no repository or no path, or a folder that holds secrets.
     """
     location, _, path = source_uri.partition("#")
     address = location.removeprefix(SCHEME)
@@ -51,8 +55,10 @@ def parse_place(source_uri: str) -> TrackedPlace:
     else:
         revision = ""
     path = unquote(path).strip("/")
-    if not separator or not repository or not path or ".." in path.split("/"):
+    if not separator or scheme not in SCHEMES or not repository or not path or ".." in path.split("/"):
         raise IngestionError(f"source {without_password(source_uri)!r}: expected {_FORM}. Correct source_uri.")
+    if scheme == "file":
+        check_local_path(f"/{unquote(repository)}", thing=f"source {source_uri!r}", error_class=IngestionError)
     # A folder is given to DVC as a path, because its remotes may be relative to it.
     return TrackedPlace(f"/{unquote(repository)}" if scheme == "file" else f"{scheme}://{host}{slash}{repository}", unquote(revision), path)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.sources import GLOB_MARKS, find_files, local_path
+from evergreen.local_paths import check_local_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ def local_copy(data: str) -> Iterator[Path]:
     scheme = data.partition("://")[0].lower() if "://" in data else ""
     if scheme in ("", "file"):
         path = Path(local_path(data))
+        check_local_folder(path, thing=f"data {data!r}", error_class=IngestionError)
         # What is not there either is named by the command's own reader.
         if path.exists() or not any(mark in data for mark in GLOB_MARKS):
             yield path

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.file_format import SAMPLE_BYTES, recognise_format
+from evergreen.local_paths import check_local_folder, check_local_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,13 +61,15 @@ def find_files(source_uri: str) -> list[SourceFile]:
         At least one file.
 
     Raises:
-        IngestionError: Nothing is there, or a file is empty or neither Parquet, CSV nor JSON Lines.
+        IngestionError: Nothing is there, a file is empty or neither Parquet, CSV nor JSON Lines, or it is no data but a secret.
     """
     from evergreen.ingestion.hive_partitions import with_hive_partitions
 
     location = local_path(source_uri)
     path = Path(location)
+    check_local_path(path, thing=f"source {source_uri!r}", error_class=IngestionError)
     if path.is_dir():
+        check_local_folder(path, thing=f"source {source_uri!r}", error_class=IngestionError)
         paths = [file for file in path.rglob("*") if file.is_file() and counts_as_data(file.relative_to(path).parts)]
         if not paths:
             raise IngestionError(
@@ -120,9 +123,11 @@ def describe_file(path: Path, *, uri: str = "", version: str = "") -> SourceFile
         version: Its version there; the time of its last change when not given.
 
     Raises:
-        IngestionError: It is empty, or holds neither Parquet, CSV nor JSON Lines in UTF-8.
+        IngestionError: It is empty, leads to secrets, or holds neither Parquet, CSV nor JSON Lines in UTF-8.
     """
     shown = uri or str(path)
+    # A folder, a glob or a repository may hold a link to anywhere.
+    check_local_path(path, thing=f"source file {shown}", error_class=IngestionError)
     try:
         status = path.stat()
         with path.open("rb") as content:

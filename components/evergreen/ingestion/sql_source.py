@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,21 @@ from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra, without_password
 from evergreen.ingestion.sources import describe_file
 from evergreen.ingestion.window_query import WindowQuery
+from evergreen.local_paths import check_local_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlalchemy import Connection, Engine, Table
+    from sqlalchemy import URL, Connection, Engine, Table
 
 _VARIABLE = "env:"
+_NAMES = re.compile(r"(?:[A-Z0-9_]+_)?DATABASE_URL")
+"""Variables that hold the URL of a database, and no key or token."""
+
+_SENDS_FILES = ("local_infile", "allow_local_infile", "allow_local_infile_in_path")
+"""Options of MySQL's drivers that let the server ask for any file of this machine."""
+
 _EXTRAS = {"postgresql": "postgresql"}
 
 
@@ -37,20 +45,28 @@ class SqlSource:
                 which keeps the password out of a run's parameters.
 
         Raises:
-            IngestionError: The table is missing, or the variable is not set.
+            IngestionError: The table is missing, or the variable is not set or not one that holds a database's URL.
         """
         url, _, table = source_uri.partition("#")
         self._shown = without_password(source_uri)
         if not table:
             raise IngestionError(f"source {self._shown!r}: names no table; expected the table after a '#', such as {without_password(url)}#events.")
-        if url.startswith(_VARIABLE):
+        url_in_environment = url.startswith(_VARIABLE)
+        if url_in_environment:
             name = url.removeprefix(_VARIABLE)
+            if _NAMES.fullmatch(name) is None:
+                raise IngestionError(
+                    f"source {self._shown!r}: {name!r} is not read: expected EVERGREEN_DATABASE_URL or another variable whose name ends in DATABASE_URL. "
+                    "Put the database's URL into the secret that secret_name names, under such a key."
+                )
             if not os.environ.get(name):
                 raise IngestionError(
                     f"source {self._shown!r}: the environment variable {name!r} is not set; expected an SQLAlchemy URL in it. "
                     "Put it into the secret that secret_name names."
                 )
             url = os.environ[name]
+        # What the platform put into the environment is its own business; what a parameter says is not.
+        self._given = not url_in_environment
         self._url, (self._schema, _, self._table) = url, table.rpartition(".")
 
     def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:
@@ -93,12 +109,26 @@ class SqlSource:
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
         try:
-            return sqlalchemy.create_engine(self._url)
+            url = sqlalchemy.make_url(self._url)
+            if self._given:
+                self._check_files(url)
+            return sqlalchemy.create_engine(url)
         except ModuleNotFoundError as error:
             dialect = self._url.partition(":")[0].partition("+")[0]
             raise missing_extra(self._shown, str(error.name), _EXTRAS.get(dialect, "sql")) from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise IngestionError(f"source {self._shown!r}: is no SQLAlchemy URL: {error}. Expected dialect+driver://user@host/database#table.") from error
+
+    def _check_files(self, url: URL) -> None:
+        """Refuse a database file, or a driver's option, that leads to secrets."""
+        options = [value for values in url.normalized_query.values() for value in values]
+        for option in _SENDS_FILES:
+            if option in url.query:
+                raise IngestionError(f"source {self._shown!r}: the option {option} lets the server read files of the step, and is not taken. Remove it.")
+        pieces = [piece for option in options for piece in re.split(r"[;,=\s]", option) if "/" in piece]
+        for path in (url.database or "", *pieces):
+            if path and (url.get_backend_name() == "sqlite" or path in pieces):
+                check_local_uri(path.partition("?")[0], thing=f"source {self._shown!r}", error_class=IngestionError)
 
     def _found_table(self, connection: Connection) -> Table:
         from sqlalchemy import MetaData, Table, inspect

@@ -14,6 +14,7 @@ from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import iso_time, parse_iso_time
 from evergreen.ingestion.window import MICROSECONDS_PER_DAY, Window
 from evergreen.json_values import plain, to_json
+from evergreen.redaction import mask_json
 from evergreen.registry.ledger import folder_name
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class WindowHistory:
     def add(self, manifest: DataManifest, *, run_id: str) -> bool:
         """Add a window, and return whether it was not there yet."""
         end = "".join(mark for mark in manifest.window["end"] if mark.isalnum())
-        content = to_json(plain(asdict(WindowRecord(manifest=asdict(manifest), run_id=run_id))))
+        content = to_json(mask_json(plain(asdict(WindowRecord(manifest=asdict(manifest), run_id=run_id)))))
         return self._store.create(f"{self._folder}/{end}-{manifest.fingerprint}.json", content)
 
 

@@ -15,7 +15,11 @@ import traceback
 from typing import Any
 
 from evergreen.errors import EvergreenError
+from evergreen.redaction import mask_file, masked_output
+from evergreen.secret_files import load_secrets
 from evergreen.version import __version__
+
+DATA_TYPES = ("system.Dataset", "system.Model")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,13 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     # KFP's packages load only what a running step needs, and components stay plain functions.
     os.environ["_KFP_RUNTIME"] = "true"
-    print(f"Evergreen {__version__}: {given.component}", file=sys.stderr)  # noqa: T201  # the step's log is standard error
-    try:
-        _execute(load_function(given.component), json.loads(given.executor_input))
-    except Exception as error:  # noqa: BLE001  # whatever a step raises is told in its last line
-        traceback.print_exc()
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  # the step's log is standard error
-        return 1
+    with masked_output():
+        print(f"Evergreen {__version__}: {given.component}", file=sys.stderr)  # noqa: T201  # the step's log is standard error
+        try:
+            # Before any library looks for its credentials.
+            load_secrets()
+            _execute(load_function(given.component), json.loads(given.executor_input))
+        except Exception as error:  # noqa: BLE001  # whatever a step raises is told in its last line
+            traceback.print_exc()
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  # the step's log is standard error
+            return 1
     return 0
 
 
@@ -69,7 +76,22 @@ def load_function(component: str) -> Any:
 def _execute(function: Any, executor_input: dict[str, Any]) -> None:
     from kfp.dsl.executor import Executor
 
-    Executor(executor_input=executor_input, function_to_execute=function).execute()
+    try:
+        Executor(executor_input=executor_input, function_to_execute=function).execute()
+    finally:
+        # KFP keeps the outputs of a failed step, too.
+        _mask_outputs(executor_input["outputs"])
+
+
+def _mask_outputs(outputs: dict[str, Any]) -> None:
+    """Keep secrets out of reports and results, and out of what KFP remembers of them; data and models are no texts."""
+    from kfp import dsl
+
+    mask_file(outputs["outputFile"])
+    for listed in outputs.get("artifacts", {}).values():
+        for artifact in listed["artifacts"]:
+            if artifact["type"].get("schemaTitle") not in DATA_TYPES:
+                mask_file(dsl.Artifact(uri=artifact["uri"]).path)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from evergreen.json_values import plain
+from evergreen.redaction import mask, mask_json
 from evergreen.registry.errors import LedgerError, RolledBackError, SupersededError
 from evergreen.registry.record import FIRST_PREVIOUS_HASH, KINDS, NO_CHAMPION, PROMOTION, ROLLBACK, WAITING, Entry, LedgerRecord
 from evergreen.registry.verification import RECORD_NAME, chain_problems, tail_problems
@@ -190,11 +191,12 @@ class Ledger:
             model_name=self.model_name,
             run_id=entry.run_id,
             step_name=entry.step_name,
-            actor=entry.actor,
+            # The hash is that of what is written.
+            actor=mask(entry.actor),
             version_before=champion,
             version_after=champion if entry.version_after is None else entry.version_after,
             challenger_id=entry.challenger_id,
-            evidence=plain(entry.evidence or {}),
+            evidence=mask_json(plain(entry.evidence or {})),
             evergreen_version=__version__,
             image=os.environ.get(IMAGE_VARIABLE, ""),
         )

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evergreen.local_paths import check_local_uri
+from evergreen.redaction import mask, mask_json
 from evergreen.registry.errors import RegistryError
 from evergreen.tracking import open_client, unusable_server
 
@@ -133,7 +135,7 @@ class ModelRegistry:
                 source=logged.artifact_location,
                 run_id=run_id or logged.source_run_id,
                 model_id=model_id,
-                tags={**tags, CHALLENGER_TAG: challenger_id},
+                tags=mask_json({**tags, CHALLENGER_TAG: challenger_id}),
             )
             # MLflow has no unique key for tags: of two attempts at the same time, the later one takes its version back.
             first = self.find_challenger(challenger_id)
@@ -160,7 +162,7 @@ class ModelRegistry:
 
     def tag_version(self, version: str, name: str, value: str) -> None:
         """Set a tag of a version."""
-        self._set(self._client.set_model_version_tag, version, name, value)
+        self._set(self._client.set_model_version_tag, version, name, mask(value))
 
     def clear_tag(self, version: str, name: str) -> None:
         """Remove a tag of a version; one that is not there stays away."""
@@ -204,6 +206,7 @@ class ModelRegistry:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 location = self._client.get_logged_model(registered.model_id).artifact_location if registered.model_id else registered.source
+                check_local_uri(str(location), thing=f"version {version} of model {self.model_name!r}", error_class=RegistryError)
                 files = download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=self.tracking_uri)
             except (MlflowException, OSError) as error:
                 raise RegistryError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from evergreen.json_values import plain
+from evergreen.redaction import mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,7 @@ def render_page(title: str, verdict: str, tone: Tone, sections: Sequence[Section
         sections: The parts, in order.
 
     Returns:
-        The page's HTML, complete in itself.
+        The page's HTML, complete in itself, with the names of variables in place of secret values.
     """
     import jinja2
 
@@ -102,7 +103,8 @@ def render_page(title: str, verdict: str, tone: Tone, sections: Sequence[Section
     )
     environment.filters["cell"] = format_cell
     template = environment.get_template("page.html.j2")
-    return template.render(title=title, verdict=verdict, tone=tone, sections=[_prepared(section) for section in sections])
+    # Here, because every report passes here, whatever it tells of.
+    return mask(template.render(title=title, verdict=verdict, tone=tone, sections=[_prepared(section) for section in sections]))
 
 
 def _prepared(section: Section) -> dict[str, Any]:

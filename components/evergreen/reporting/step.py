@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from evergreen.artifacts import write_metrics
-from evergreen.json_values import to_json
+from evergreen.json_values import plain, to_json
 from evergreen.object_store import open_store
+from evergreen.redaction import mask_json
 from evergreen.reporting.run_metrics import run_metrics
 from evergreen.reporting.run_page import run_page
 from evergreen.reporting.run_records import read_records
@@ -49,7 +50,7 @@ def run_record_step(
     name = f"runs/{checked_id(run_id)}"
     store.write(f"{name}.html", page.encode())
     # The summary comes last: whoever sees it finds the report.
-    store.write(f"{name}.json", to_json(vars(summary)))
+    store.write(f"{name}.json", to_json(mask_json(plain(vars(summary)))))
     return summary
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.json_values import to_json
+from evergreen.json_values import plain, to_json
+from evergreen.local_paths import check_local_uri
 from evergreen.models import DESCRIPTION_FILE, save_model
+from evergreen.redaction import mask, mask_json
 from evergreen.tracking import open_client, sqlite_file, unusable_server
 from evergreen.training.errors import TrainingError
 
@@ -106,6 +108,7 @@ def _fetch(location: str, path: str | Path, tracking_uri: str) -> bool:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
+    check_local_uri(location, thing=f"logged model at {location!r}", error_class=TrainingError)
     _clear(path)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -155,7 +158,7 @@ def log_challenger(
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model
 
-    tags = _tags(description, role)
+    tags = mask_json(_tags(description, role))
     client = tracking.client
     run_id = ""
     try:
@@ -168,7 +171,7 @@ def log_challenger(
         client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=0)])
         _log_run(tracking, run_id, description, metrics, tags)
         if facts is not None:
-            client.log_text(run_id, to_json({**facts, "recipe": _recipe(description)}).decode(), f"training-{description.challenger_id}.json")
+            client.log_text(run_id, to_json(mask_json(plain({**facts, "recipe": _recipe(description)}))).decode(), f"training-{description.challenger_id}.json")
         # READY comes last: an attempt that was killed before leaves a model that no rerun takes for whole.
         client.finalize_logged_model(logged.model_id, "READY")
         _end(tracking, run_id, "FINISHED")
@@ -204,7 +207,8 @@ def _log_run(tracking: Tracking, run_id: str, description: ModelDescription, met
     now = int(time.time() * 1000)
     numbers = [Metric(name, value, now, 0) for name, value in metrics.items()]
     recipe = {"estimator": description.estimator, "seed": str(description.seed)}
-    recipe.update({f"hyperparameters.{name}": str(value)[:LONGEST_TEXT] for name, value in description.hyperparameters.items()})
+    # Masked before they are cut: of half a value nobody would know what it is.
+    recipe.update({f"hyperparameters.{name}": mask(str(value))[:LONGEST_TEXT] for name, value in description.hyperparameters.items()})
     if not tracking.given_run_id:
         tracking.client.log_batch(run_id, metrics=numbers, params=[Param(name, text) for name, text in recipe.items()])
         return

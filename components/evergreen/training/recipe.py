@@ -10,6 +10,7 @@ from typing import Any
 
 from evergreen.errors import MissingExtraError
 from evergreen.json_values import plain
+from evergreen.local_paths import check_values
 from evergreen.training.errors import TrainingError
 from evergreen.version import __version__
 
@@ -64,7 +65,7 @@ def parse_hyperparameters(text: str) -> dict[str, Any]:
     """Read hyperparameters from a JSON object.
 
     Raises:
-        TrainingError: The text is not a JSON object.
+        TrainingError: The text is not a JSON object, or one of its values is a path to secrets.
     """
     try:
         content = json.loads(text)
@@ -77,6 +78,8 @@ def parse_hyperparameters(text: str) -> dict[str, Any]:
         raise TrainingError(
             f'training_hyperparameters {text[:200]!r}: expected a JSON object, found {type(content).__name__}. Write one such as {{"max_iter": 200}}.'
         )
+    # Some estimators open files that they are given by name, and repeat in an error what they find there.
+    check_values(content, thing=f"training_hyperparameters {text[:200]!r}", error_class=TrainingError)
     return content
 
 

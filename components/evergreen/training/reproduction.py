@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from evergreen.local_paths import check_local_uri
 from evergreen.models import FittedModel, load_model
 from evergreen.training.errors import TrainingError
 from evergreen.training.fit import fit_recipe
@@ -65,6 +66,7 @@ def reproduce(*, model_name: str, version: str, tracking_uri: str, data: str = "
         registered = load_model(folder)
     description = registered.description
     location = data or description.training_data_uri
+    check_local_uri(location, thing=f"training data {location!r}", error_class=TrainingError)
     if not location or not Path(location).exists():
         where = f"{location!r} is not there" if location else "it is not recorded where it lay"
         raise TrainingError(f"training data of {model_name} version {version}: {where}. Name the dataset with --data.")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evergreen.local_paths import check_values
 from evergreen.settings import read_settings
 from evergreen.state import is_nothing
 from evergreen.training.class_weights import with_text_keys
@@ -92,4 +93,5 @@ def parse_search(text: str) -> dict[str, Any]:
     if text.strip() == "default":
         raise TrainingError("training_search 'default': a search has no default. Write none, or an object such as {n_iter: 10, space: {max_depth: [3, 6]}}.")
     given: dict[str, Any] = with_text_keys(read_settings(text, SearchSettings, parameter="training_search", error=TrainingError).model_dump(exclude_unset=True))
+    check_values(given["space"], thing="training_search: space", error_class=TrainingError)
     return given

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from pydantic import BaseModel, ValidationError
 
+from evergreen.redaction import mask, mask_logging
 from evergreen.trigger.authentication import check_bearer, check_mlflow, check_pubsub, check_webhook
 from evergreen.trigger.errors import EventRefusedError
 from evergreen.trigger.events import AlertmanagerBody, Event, MlflowBody, PubSubBody, WebhookBody
@@ -67,6 +68,8 @@ def application(settings: TriggerSettings | None = None) -> FastAPI:
         TriggerError: The configuration cannot be used; the service does not start.
     """
     known = settings or read_settings()
+    # The server has set its loggers up by now.
+    mask_logging()
     app = FastAPI(title="Evergreen trigger", version=__version__, description="Turns events into runs of one pipeline.", docs_url=None, redoc_url=None)
     events = _EventRoutes(known, Launcher(known), Metrics())
     for path, route, body in (
@@ -92,7 +95,7 @@ async def health() -> dict[str, str]:
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
     status, retry_after_s = getattr(error, "status", 500), getattr(error, "retry_after_s", None)
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    return JSONResponse({"detail": str(error)}, status_code=status, headers=headers)
+    return JSONResponse({"detail": mask(str(error))}, status_code=status, headers=headers)
 
 
 class _EventRoutes:

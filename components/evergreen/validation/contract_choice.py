@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evergreen.artifacts import is_present
 from evergreen.errors import StateError
+from evergreen.local_paths import check_local_path
 from evergreen.object_store import open_store
 from evergreen.state import is_nothing
 from evergreen.validation.contract import Contract
@@ -67,6 +68,7 @@ def read_contract_text(location: str) -> str:
             folder, _, name = location.rpartition("/")
             content = open_store(folder).read(name)
         else:
+            check_local_path(location, thing=f"path {location!r}", error_class=StateError)
             content = Path(location).read_bytes()
         return (content or b"").decode("utf-8") if content is not None else _refuse(location, "there is no such object")
     except (OSError, StateError, UnicodeDecodeError) as error:

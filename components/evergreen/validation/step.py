@@ -13,6 +13,7 @@ import pyarrow.parquet
 from evergreen.artifacts import PRESENT, describe_dataset, inherited_metadata, manifest_of, stored_objects, write_absent
 from evergreen.ingestion.fingerprint import fingerprint_table
 from evergreen.ingestion.step import EARLIER_ROWS
+from evergreen.redaction import mask
 from evergreen.validation.checks import check_values
 from evergreen.validation.contract_choice import choose_contract
 from evergreen.validation.errors import ContractError
@@ -189,4 +190,4 @@ def _write_data(dataset: Any, validated_data: Any, table: pa.Table, kept: list[s
 
 def _write_text(path: str, text: str) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text, encoding="utf-8")
+    Path(path).write_text(mask(text), encoding="utf-8")
