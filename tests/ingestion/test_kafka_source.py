@@ -136,7 +136,9 @@ def test_mistakes_are_named(topic: str, tmp_path: Path, ingest: Callable[..., An
 
 def test_a_broker_that_does_not_answer_ends_in_time(tmp_path: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(IngestionError, match="Kafka did not answer"):
+    with pytest.raises(
+        IngestionError, match=r"source 'kafka://127.0.0.1:1/topic': Kafka cannot be reached: gave up after \d attempts? in .* s; .*Check the brokers"
+    ):
         KafkaSource("kafka://127.0.0.1:1/topic", seconds_without_answer=1).fetch(ONE_DAY, tmp_path)
     assert time.monotonic() - started < 10
 

@@ -12,15 +12,20 @@ from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra, without_password
 from evergreen.ingestion.sources import describe_file
 from evergreen.ingestion.window_query import WindowQuery
+from evergreen.retrying import Service, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlalchemy import Connection, Engine, Table
+    from sqlalchemy import URL, Connection, Engine, Table
+
+    from evergreen.ingestion.window import Window
 
 _VARIABLE = "env:"
 _EXTRAS = {"postgresql": "postgresql"}
+_PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""Seconds after which PostgreSQL's client gives up a server that is silent; by itself it waits for minutes, and in a query for hours."""
 
 
 class SqlSource:
@@ -52,26 +57,32 @@ class SqlSource:
                 )
             url = os.environ[name]
         self._url, (self._schema, _, self._table) = url, table.rpartition(".")
+        advice = "Check the database and the network, and run the step again."
+        self._service = Service("the database", self._shown, f"source {self._shown!r}", advice, IngestionError)
 
     def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:
         """Write the rows that the window may need to a Parquet file; see :class:`evergreen.ingestion.source.Source`."""
-        with self._errors(), self._connection() as connection:
-            table = self._found_table(connection)
-            self._check_columns(table, request)
-            query = WindowQuery(table, request, connection, self._shown)
-            target = folder / "rows.parquet"
-            rows = query.write_rows(target)
-            skipped = query.rows_left_out()
+        target = folder / "rows.parquet"
+        with self._errors():
+            # All of it anew when the connection is lost: a new one sees another state of the table.
+            rows, skipped, whole = self._service.call(lambda: self._read(request, target))
         if not rows:
             raise NoRowsError(
                 f"source {self._shown!r}: holds no rows near the window; its event times in {request.timestamp_column!r} range from "
-                f"{iso_time(query.whole.start)} to {iso_time(query.whole.end)}. Change window_end or window_days, or check that new data arrives."
+                f"{iso_time(whole.start)} to {iso_time(whole.end)}. Change window_end or window_days, or check that new data arrives."
             )
         # A database keeps no version of a table that could be asked for later: what was read is told by its number of rows.
-        return FetchedFiles([describe_file(target, uri=self._shown, version=f"{rows} rows")], skipped, request.excluded_columns, query.whole)
+        return FetchedFiles([describe_file(target, uri=self._shown, version=f"{rows} rows")], skipped, request.excluded_columns, whole)
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Return: one query saw one state of the table, and its rows are in the file already."""
+
+    def _read(self, request: SourceRequest, target: Path) -> tuple[int, dict[str, int], Window]:
+        with self._connection() as connection:
+            table = self._found_table(connection)
+            self._check_columns(table, request)
+            query = WindowQuery(table, request, connection, self._shown)
+            return query.write_rows(target), query.rows_left_out(), query.whole
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -93,7 +104,8 @@ class SqlSource:
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
         try:
-            return sqlalchemy.create_engine(self._url)
+            url = sqlalchemy.make_url(self._url)
+            return sqlalchemy.create_engine(url, connect_args=_connect_arguments(url))
         except ModuleNotFoundError as error:
             dialect = self._url.partition(":")[0].partition("+")[0]
             raise missing_extra(self._shown, str(error.name), _EXTRAS.get(dialect, "sql")) from error
@@ -128,7 +140,13 @@ class SqlSource:
         try:
             yield
         except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip()
+            told = reason(getattr(error, "orig", None) or error).partition(": ")[2]
             raise IngestionError(
-                f"source {self._shown!r}: the database did not answer the query: {reason}. Check the address, the user and its right to select."
+                f"source {self._shown!r}: the database did not answer the query: {told}. Check the address, the user and its right to select."
             ) from error
+
+
+def _connect_arguments(url: URL) -> dict[str, int]:
+    if url.get_driver_name() not in ("psycopg", "psycopg2"):
+        return {}
+    return {name: value for name, value in _PATIENCE.items() if name not in url.query}

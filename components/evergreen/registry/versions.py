@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.registry.errors import RegistryError
-from evergreen.tracking import open_client, unusable_server
+from evergreen.tracking import download_files, open_client, unusable_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,20 +196,20 @@ class ModelRegistry:
 
         Raises:
             RegistryError: There is no such version, or its files cannot be fetched.
+            StateError: The server stays away.
         """
-        from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
         registered = self.version(version)
         with tempfile.TemporaryDirectory() as folder:
             try:
                 location = self._client.get_logged_model(registered.model_id).artifact_location if registered.model_id else registered.source
-                files = download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=self.tracking_uri)
+                files = download_files(location, folder, self.tracking_uri)
             except (MlflowException, OSError) as error:
                 raise RegistryError(
                     f"version {version} of model {self.model_name!r}: its files cannot be fetched from {registered.source}: {error}. Check the artifact store."
                 ) from error
-            yield Path(files)
+            yield files
 
     def _model(self) -> RegisteredModel | None:
         from mlflow.exceptions import MlflowException
