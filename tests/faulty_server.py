@@ -24,6 +24,7 @@ class Fault:
         kind: ``answer`` (a status instead of the server's answer), ``reset`` (the connection is reset before the request is passed on) or
             ``lose`` (the request is passed on, and the connection is reset instead of its answer).
         times: To how many requests; below 0 to all.
+        skip: How many of those that it fits are let through before.
         methods: Only to requests of these methods.
         path: Only to requests whose path holds this.
         status: The status that is answered.
@@ -33,6 +34,7 @@ class Fault:
 
     kind: str
     times: int = 1
+    skip: int = 0
     methods: tuple[str, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
     path: str = ""
     status: int = 503
@@ -51,7 +53,7 @@ class FaultyServer:
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str, float]] = []
         self._lock = threading.Lock()
-        self._is_away = False
+        self.is_away = False
         self._address = ("127.0.0.1", 0)
         self._start()
         self.url = f"http://127.0.0.1:{self._address[1]}"
@@ -64,21 +66,21 @@ class FaultyServer:
 
     def go_away(self, seconds: float) -> None:
         """Refuse connections for a while, and reset those that are open."""
-        self._is_away = True
+        self.is_away = True
         self._stop()
         threading.Timer(seconds, self._come_back).start()
 
     def close(self) -> None:
-        self._is_away = True
+        self.is_away = True
         with contextlib.suppress(OSError):
             self._stop()
 
     def _come_back(self) -> None:
-        self._is_away = False
+        self.is_away = False
         self._start()
 
     def _start(self) -> None:
-        self._server = ThreadingHTTPServer(self._address, self._handler())
+        self._server = ThreadingHTTPServer(self._address, type("Handler", (_Handler,), {"faulty": self}))
         self._server.daemon_threads = True
         self._address = ("127.0.0.1", int(self._server.server_address[1]))
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -87,96 +89,93 @@ class FaultyServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def _taken(self, method: str, path: str) -> Fault | None:
+    def taken(self, method: str, path: str) -> Fault | None:
+        """Note a request; returns the fault that is planned for it."""
         with self._lock:
             self.requests.append((method, path, time.monotonic()))
             fault = next((each for each in self.faults if each.takes(method, path)), None)
+            if fault is not None and fault.skip:
+                fault.skip -= 1
+                return None
             if fault is not None:
                 fault.times -= 1
             return fault
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _pass(self) -> None:
-                if outer._is_away:
-                    self._reset()
-                    return
-                fault = outer._taken(self.command, self.path)
-                if fault is not None and fault.kind == "reset":
-                    self._reset()
-                    return
-                body = self._body()
-                if fault is not None and fault.kind == "answer":
-                    self._reply(fault.status, fault.body, fault.headers)
-                    return
-                answer = outer._forward(self.command, self.path, dict(self.headers.items()), body)
-                if fault is not None:
-                    self._reset()
-                    return
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    self._reply(*answer)
-
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _pass  # noqa: N815  # the names that http.server looks for
-
-            def _body(self) -> bytes:
-                if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-                    return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                parts = []
-                while size := int(self.rfile.readline().split(b";")[0], 16):
-                    parts.append(self.rfile.read(size))
-                    self.rfile.readline()
-                while self.rfile.readline().strip():
-                    pass
-                return b"".join(parts)
-
-            def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", headers.get("X-Length", str(len(body))))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
-            def _reset(self) -> None:
-                self.close_connection = True
-                with contextlib.suppress(OSError):
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    # The handler's files hold the socket open.
-                    self.rfile.close()
-                    self.wfile.close()
-                    self.connection.close()
-
-            def finish(self) -> None:
-                with contextlib.suppress(OSError, ValueError):
-                    super().finish()
-
-            def handle(self) -> None:
-                with contextlib.suppress(OSError, ValueError):
-                    super().handle()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        return Handler
-
-    def _forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes, dict[str, str]]:
+    def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        """Ask the real server; returns status, body and headers."""
         connection = http.client.HTTPConnection(self.upstream, timeout=30)
-        try:
-            kept = {name: value for name, value in headers.items() if name.lower() not in (*HOP_BY_HOP, "expect")}
-            connection.request(method, path, body=body if body or method in ("POST", "PUT", "PATCH") else None, headers=kept)
-            answer = connection.getresponse()
-            content = answer.read()
-            passed = {name: value for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP}
-            return answer.status, content, passed
-        except OSError as error:
-            return 502, repr(error).encode(), {}
-        finally:
-            connection.close()
+        kept = {name: value for name, value in headers.items() if name.lower() not in (*HOP_BY_HOP, "expect")}
+        with contextlib.closing(connection):
+            try:
+                connection.request(method, path, body=body if body or method in ("POST", "PUT", "PATCH") else None, headers=kept)
+                answer = connection.getresponse()
+                content = answer.read()
+            except OSError as error:
+                return 502, repr(error).encode(), {}
+            return answer.status, content, {name: value for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    faulty: FaultyServer
+
+    def _pass(self) -> None:
+        if self.faulty.is_away:
+            self._reset()
+            return
+        fault = self.faulty.taken(self.command, self.path)
+        if fault is not None and fault.kind == "reset":
+            self._reset()
+            return
+        body = self._body()
+        if fault is not None and fault.kind == "answer":
+            self._reply(fault.status, fault.body, fault.headers)
+            return
+        answer = self.faulty.forward(self.command, self.path, dict(self.headers.items()), body)
+        if fault is not None:
+            self._reset()
+            return
+        self._reply(*answer)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _pass  # noqa: N815  # the names that http.server looks for
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(parts)
+
+    def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # The handler's files hold the socket open.
+        for each in (self.rfile, self.wfile, self.connection):
+            each.close()
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            super().handle()
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            super().finish()
+
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
 class FaultyConnection:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from evergreen.errors import StateError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PROBE_SECONDS = 5
+NOBODY_BEHIND = (502, 503, 504)
 DATABASES = ("postgresql", "mysql", "mssql")
 
 
@@ -156,10 +158,13 @@ def _unreachable(tracking_uri: str, error: Exception) -> StateError:
 
 def _probe(host: str, port: int, path: str) -> None:
     # A server that takes the connection and never answers would hold MLflow's client for as long as it takes. Any answer will do:
-    # a proxy before the server may refuse this path and let the rest through.
+    # a proxy before the server may refuse this path and let the rest through. Unless it says that nobody is behind it.
     connection = HTTPConnection(host, port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", f"{path.rstrip('/')}/health")
-        connection.getresponse().read()
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status in NOBODY_BEHIND:
+            raise HTTPError(f"http://{host}:{port}{path}", answer.status, answer.reason, answer.headers, None)
     finally:
         connection.close()
