@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,3 +43,18 @@ def make_events() -> Callable[..., pd.DataFrame]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def soon_given_up() -> Iterator[None]:
+    """Wait one second, instead of twenty, for a server that is away: many tests ask one that nobody started. Those of waits set a time of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVERGREEN_RETRY_SECONDS", "1")
+        yield
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for servers that are away as a step on a cluster does, but no longer than a minute, and with shorter pauses at first."""
+    monkeypatch.setenv("EVERGREEN_RETRY_SECONDS", "60")
+    monkeypatch.setattr("evergreen.retrying.HALF_OF_FIRST_PAUSE", 0.05)

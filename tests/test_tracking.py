@@ -46,14 +46,14 @@ def test_nothing_and_a_pods_own_disk_are_refused(monkeypatch: pytest.MonkeyPatch
         open_client(f"sqlite:///{tmp_path}/mlflow.db")
 
 
-def test_mlflow_is_told_to_give_up_soon_unless_the_user_said_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_mlflow_is_told_to_try_once_unless_the_user_said_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # Set first, so that the fixture takes away what open_client sets.
     for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
         monkeypatch.setenv(name, "1")
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "33")
     open_client(f"sqlite:///{tmp_path}/mlflow.db")
-    assert (os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"], os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) == ("2", "33")
+    assert (os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"], os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) == ("0", "33")
 
 
 def test_the_file_of_a_database_is_found() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 from evergreen.errors import StateError
 from evergreen.object_store import bucket_and_prefix, checked_name
+from evergreen.retrying import Service
 from evergreen.state import DECIDED_BY_MLFLOW
 
-CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
-CONFLICT, EXISTS, NOT_IMPLEMENTED = 409, 412, 501
+CONNECT_SECONDS, READ_SECONDS = 10, 60
+EXISTS, NOT_IMPLEMENTED = 412, 501
 PROBE_NAME = ".evergreen-conditional-write"
 
 
@@ -31,24 +32,24 @@ class S3Store:
             from botocore.config import Config
         except ImportError as error:
             raise StateError(f"ledger URI {uri!r}: needs boto3, which is not installed. Install kfp-evergreen[s3].") from error
-        # Repeating a conditional write is harmless: the ledger reads the slot that its own lost answer has filled.
-        config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
+        # The attempts are ours, so that they are bounded and told of.
+        config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
+        self._service = Service("S3", self.uri, f"ledger URI {self.uri!r}", "Check the network and AWS_ENDPOINT_URL; then run the step again.")
         with self._errors():
             self._client: Any = boto3.client("s3", config=config)
         self._refuses_second_creation = False
 
     def read(self, name: str) -> bytes | None:
         """Download the object, or return None when it does not exist."""
+        key = self._key(name)
         with self._errors():
-            try:
-                return bytes(self._client.get_object(Bucket=self._bucket, Key=self._key(name))["Body"].read())
-            except self._client.exceptions.NoSuchKey:
-                return None
+            return self._service.call(lambda: self._download_or_none(key))
 
     def write(self, name: str, content: bytes) -> None:
         """Upload the object in one request."""
+        key = self._key(name)
         with self._errors():
-            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content)
+            self._service.call(lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=content))
 
     def create(self, name: str, content: bytes) -> bool:
         """Upload with ``If-None-Match: *``: the service refuses when the object exists.
@@ -58,7 +59,7 @@ class S3Store:
         """
         if not self._refuses_second_creation:
             # The second time at the latest it has to refuse; a service that ignores the condition would let records be overwritten.
-            if self._create(PROBE_NAME, b"") and self._create(PROBE_NAME, b""):
+            if self._create(PROBE_NAME, b"1") and self._create(PROBE_NAME, b"2"):
                 raise self._no_condition("a second creation of the same object was accepted")
             self._refuses_second_creation = True
         return self._create(name, content)
@@ -67,30 +68,44 @@ class S3Store:
         from botocore.exceptions import ClientError
 
         key = self._key(name)
+
+        def create() -> bool:
+            try:
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
+            except ClientError as error:
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+                if status == EXISTS:
+                    return False
+                if status == NOT_IMPLEMENTED:
+                    raise self._no_condition(str(error)) from error
+                raise
+            return True
+
+        def landed() -> bool | None:
+            # What stands there is what this call has written, when its answer was lost.
+            return True if self._download_or_none(key) == content else None
+
         with self._errors():
-            while True:
-                try:
-                    self._client.put_object(Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
-                except ClientError as error:
-                    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-                    if status == EXISTS:
-                        return False
-                    # Another creation is under way, and it is not known yet whether it succeeds: S3 asks to send the request again.
-                    if status == CONFLICT and error.response.get("Error", {}).get("Code") == "ConditionalRequestConflict":
-                        continue
-                    if status == NOT_IMPLEMENTED:
-                        raise self._no_condition(str(error)) from error
-                    raise
-                return True
+            return self._service.call(create, landed=landed)
+
+    def _download_or_none(self, key: str) -> bytes | None:
+        try:
+            return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+        except self._client.exceptions.NoSuchKey:
+            return None
 
     def names(self, prefix: str = "") -> list[str]:
         """List by prefix, page by page."""
         if prefix:
             checked_name(prefix)
-        with self._errors():
+
+        def listed() -> list[str]:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
             found = (item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", ()))
             return sorted(name for name in found if name != PROBE_NAME)
+
+        with self._errors():
+            return self._service.call(listed)
 
     def _key(self, name: str) -> str:
         return self._prefix + checked_name(name)
@@ -107,6 +122,8 @@ class S3Store:
 
         try:
             yield
+        except StateError:
+            raise
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "NoSuchBucket":
                 raise StateError(f"ledger URI {self.uri!r}: there is no bucket {self._bucket!r}. Create it, or correct state_ledger_uri.") from error

@@ -9,7 +9,7 @@ come before the clock.
 
 from __future__ import annotations
 
-# ruff: noqa: E402  # the threads' settings come before the first numeric library, as in the images and in `evergreen run`
+# the threads' settings come before the first numeric library, as in the images and in `evergreen run`
 from evergreen.threads import wait_passively
 
 wait_passively()

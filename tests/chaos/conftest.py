@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
 from chaos.figures import TOLD
 from chaos.mlflow_server import postgresql_server, server
@@ -9,8 +9,10 @@ from registry_fixtures import empty_database, material, no_run_from_outside, wor
 
 __all__ = ["empty_database", "material", "no_run_from_outside", "postgresql_server", "server", "unreliable", "world"]
 
-if TYPE_CHECKING:
-    import pytest
+
+@pytest.fixture(autouse=True)
+def waits_as_on_a_cluster(patient: None) -> None:
+    """Wait inside the step, as on a cluster, within a smaller bound."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chaos.figures import Figures
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.evidence import evidence_differs
-from evergreen.errors import EvergreenError, StateError
+from evergreen.errors import EvergreenError
 from evergreen.models import FittedModel
 from evergreen.registry.ledger import NO_CHAMPION
 from evergreen.registry.versions import EVIDENCE_FOLDER, ModelRegistry
@@ -151,10 +151,7 @@ def racing_deployments(world: World, rounds: int, processes: int = 8) -> Figures
 
 
 def deployments_without_a_server(world: World, server: RestartableServer, count: int, seed: int, deadline_s: float = 60.0) -> Figures:
-    """Kill the server during each deployment and start it again; each has to end promoted, or failed with nothing changed, before its deadline.
-
-    A step that fails is run again after a growing pause, as the pipelines' steps are.
-    """
+    """Kill the server during each deployment and start it again; each waits for it inside the step, and has to end promoted before its deadline."""
     chance = random.Random(seed)
     figures, started = Figures(), time.monotonic()
     base = [world.passed(world.challenger(f"model-{number}", weights=number)) for number in (0, 1)]
@@ -165,20 +162,10 @@ def deployments_without_a_server(world: World, server: RestartableServer, count:
         answers = FORK.Queue()
 
         def deploy(challenger: PassedChallenger = challenger, expected: str = expected, run: str = f"run-{number}", answers: Any = answers) -> None:
-            pause, end = 0.5, time.monotonic() + deadline_s
-            while True:
-                try:
-                    answers.put(world.promote(challenger, expected, run=run).outcome)
-                except StateError as error:
-                    if time.monotonic() + pause > end:
-                        answers.put(f"failed: {error}")
-                    else:
-                        time.sleep(pause)
-                        pause = min(pause * 2, 8.0)
-                        continue
-                except EvergreenError as error:
-                    answers.put(f"failed: {error}")
-                return
+            try:
+                answers.put(world.promote(challenger, expected, run=run).outcome)
+            except EvergreenError as error:
+                answers.put(f"failed: {error}")
 
         begun = time.monotonic()
         process = in_a_fork(deploy)
@@ -194,8 +181,8 @@ def deployments_without_a_server(world: World, server: RestartableServer, count:
         if told == "promoted":
             champion = str(before[0] + 1)
             figures.wrong += [f"deployment {number}: {problem}" for problem in _problems(world, challenger, champion, before)]
-        elif world.ledger.champion() != champion or (world.alias() or NO_CHAMPION) != champion:
-            figures.wrong.append(f"deployment {number}: {told}, but the champion is not what it was")
+        else:
+            figures.wrong.append(f"deployment {number}: {told}")
         if not in_time:
             figures.wrong.append(f"deployment {number}: did not end in time")
     figures.seconds = time.monotonic() - started

@@ -129,7 +129,8 @@ def deployments_to_an_unreliable_bucket(world: World, bucket: Unreliable, ledger
     for number, challenger in enumerate(challengers(world, count)):
         champion = ledger.champion()
         fault = chance.choice(["refuse", "lose_answers"])
-        setattr(bucket, fault, chance.randint(1, 2))
+        # After a lost answer the next attempt finds what it wrote, so that a second answer is not lost in the same place.
+        setattr(bucket, fault, chance.randint(1, 4) if fault == "refuse" else 1)
         request = PromotionRequest(world.model_name, champion, run_id=f"run-{number}")
         result = promote(challenger, request, tracking_uri=world.tracking_uri, ledger_uri=ledger_uri)
         met = "met 503" if getattr(bucket, fault) == 0 else "met less than was planned"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chaos.unreliable_bucket import Unreliable
     from registry_fixtures import World
 
-pytestmark = [pytest.mark.mlflow_server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.mlflow_server, pytest.mark.timeout(300), pytest.mark.usefixtures("patient")]
 
 
 def test_mutations_of_the_ledger_are_all_found() -> None:
@@ -36,10 +36,10 @@ def test_of_processes_that_promote_at_once_one_wins_each_round(world: World, ser
     assert figures.reached == {"won": 3, "told superseded": 9}
 
 
-def test_deployments_whose_server_goes_away_are_whole_or_refused(world: World, server: RestartableServer) -> None:
+def test_deployments_whose_server_goes_away_wait_for_it(world: World, server: RestartableServer) -> None:
     figures = deployments_without_a_server(world.at(server.uri), server, 2, seed=3)
     assert figures.wrong == []
-    assert figures.reached["promoted"] + figures.reached["failed"] == 2
+    assert figures.reached == {"promoted": 2}
 
 
 def test_a_clock_that_goes_backwards_changes_no_deployment(world: World) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.kafka_source import KafkaSource
+from faulty_server import FaultyConnection
 from ingestion.conftest import ONE_DAY, START
 from ingestion.servers import free_port
 
@@ -136,9 +137,50 @@ def test_mistakes_are_named(topic: str, tmp_path: Path, ingest: Callable[..., An
 
 def test_a_broker_that_does_not_answer_ends_in_time(tmp_path: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(IngestionError, match="Kafka did not answer"):
+    with pytest.raises(
+        IngestionError, match=r"source 'kafka://127.0.0.1:1/topic': Kafka cannot be reached: gave up after \d attempts? in .* s; .*Check the brokers"
+    ):
         KafkaSource("kafka://127.0.0.1:1/topic", seconds_without_answer=1).fetch(ONE_DAY, tmp_path)
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_broker_that_is_away_is_waited_for(
+    topic: str, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("evergreen.ingestion.kafka_source.SECONDS_FOR_TOPICS", 0.5)
+    send(topic, *((day % 2, message(day), day) for day in range(10)))
+    host, _, port = topic.removeprefix("kafka://").partition("/")[0].partition(":")
+    proxy = FaultyConnection(host, int(port))
+    away = topic.replace(f":{port}/", f":{proxy.port}/")
+    proxy.go_away(2)
+    table, _ = ingest(away)
+    assert sorted(table["value"].to_pylist()) == [float(day) for day in range(10)]
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Waiting for ")]
+    assert lines
+    assert all(line.startswith(f"Waiting for Kafka {away.removeprefix('kafka://')}: KafkaException: ") for line in lines)
+    proxy.close()
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_broker_that_falls_silent_while_it_is_read_gives_each_message_once(
+    topic: str, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("evergreen.ingestion.kafka_source.SECONDS_WITHOUT_ANSWER", 1.0)
+    send(topic, *((day % 2, message(day), day) for day in range(10)), (0, b"poison", 9))
+    original, failures = KafkaSource._messages, [TimeoutError("no message for 1 s"), TimeoutError("no message for 1 s")]
+
+    def silent(self: KafkaSource, consumer: Any, span: Any) -> Iterator[Any]:
+        for number, each in enumerate(original(self, consumer, span)):
+            if number == 3 and failures:
+                raise failures.pop()
+            yield each
+
+    monkeypatch.setattr(KafkaSource, "_messages", silent)
+    table, ingested = ingest(topic)
+    assert sorted(table["value"].to_pylist()) == [float(day) for day in range(10)]
+    assert ingested.details()["skipped"] == {"messages that are no JSON object": 1}
+    assert capfd.readouterr().err.count("Waiting for Kafka") == 2
 
 
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, ingest: Callable[..., Any]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.kinesis_source import KinesisSource
+from faulty_server import FaultyServer
 from ingestion.conftest import START
 from ingestion.servers import simple_storage
 
@@ -111,3 +112,58 @@ def test_mistakes_are_named(stream: str, tmp_path: Path, ingest: Callable[..., A
     with pytest.raises(IngestionError, match=expected):
         ingest(uri.format(stream=stream))
     assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.fixture
+def faulty(kinesis_server: str, client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:  # noqa: ARG001  # sets what the client needs
+    proxy = FaultyServer(kinesis_server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("fault", ["503", "reset", "away", "throttled"])
+def test_a_stream_that_fails_for_a_while_gives_each_record_once(faulty: FaultyServer, client: Any, stream: str, ingest: Callable[..., Any], fault: str) -> None:
+    send(client, stream, *(message(day) for day in range(20)))
+    if fault == "away":
+        faulty.go_away(1.5)
+    elif fault == "throttled":
+        faulty.plan("answer", times=3, skip=2, status=400, body=b'{"__type": "ProvisionedThroughputExceededException", "message": "slow down"}')
+    else:
+        faulty.plan("answer" if fault == "503" else "reset", times=3, skip=2)
+    table, _ = ingest(f"kinesis://{stream}")
+    assert sorted(table["value"].to_pylist()) == [float(day) for day in range(20)]
+
+
+@pytest.mark.usefixtures("patient")
+def test_the_log_names_the_stream(faulty: FaultyServer, client: Any, stream: str, ingest: Callable[..., Any], capfd: pytest.CaptureFixture[str]) -> None:
+    send(client, stream, message(1))
+    faulty.plan("reset", times=3, skip=1)
+    ingest(f"kinesis://{stream}")
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Waiting for ")]
+    assert len(lines) == 3
+    assert all(line.startswith(f"Waiting for Kinesis kinesis://{stream}: ") for line in lines)
+
+
+def test_a_place_that_expired_in_an_outage_is_looked_up_again(
+    faulty: FaultyServer, client: Any, stream: str, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(client, stream, *(message(day) for day in range(20)))
+    monkeypatch.setattr("evergreen.ingestion.kinesis_source.RECORDS_AT_A_TIME", 4)
+    expired = b'{"__type": "ExpiredIteratorException", "message": "The iterator expired"}'
+    # The list of shards and an iterator come first; the second fault counts from the first one on, and meets a shard of which some records were read.
+    faults = [faulty.plan("answer", skip=skip, status=400, body=expired) for skip in (2, 2)]
+    table, _ = ingest(f"kinesis://{stream}")
+    assert sorted(table["value"].to_pylist()) == [float(day) for day in range(20)]
+    assert [fault.times for fault in faults] == [0, 0]
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_refusal_is_one_message_at_once(faulty: FaultyServer, stream: str, ingest: Callable[..., Any]) -> None:
+    faulty.plan("answer", times=-1, status=400, body=b'{"__type": "AccessDeniedException", "message": "not allowed"}')
+    started = time.monotonic()
+    with pytest.raises(IngestionError, match=r"Kinesis did not answer the request: .*AccessDenied"):
+        ingest(f"kinesis://{stream}")
+    assert time.monotonic() - started < 5
+    assert len(faulty.requests) == 1

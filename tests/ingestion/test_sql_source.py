@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +112,11 @@ FAILURES = {
     "variable not set": ("env:NOT_SET_ANYWHERE#events", {}, "environment variable 'NOT_SET_ANYWHERE' is not set"),
     "no URL": ("sqlite+nothing://{}#events", {}, "is no SQLAlchemy URL"),
     "window elsewhere": ("sqlite:///{}#events", {"window_end": "2010-01-01"}, "no rows near the window; .* 2024-01-01T00:00:00Z to 2024-01-10T00:00:00Z"),
-    "unreachable": ("postgresql+psycopg://user:hunter2@127.0.0.1:1/db#events", {}, r"user:\*\*\*@127.*did not answer"),
+    "unreachable": (
+        "postgresql+psycopg://user:hunter2@127.0.0.1:1/db#events",
+        {},
+        r"user:\*\*\*@127.*the database cannot be reached: gave up after \d+ attempts in .* s; .*connection.* failed",
+    ),
 }
 
 
@@ -140,3 +145,39 @@ def test_a_missing_driver_names_the_extra(ingest: Callable[..., Any], monkeypatc
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(IngestionError, match=r"needs the Python package psycopg.*kfp-evergreen\[postgresql\]"):
         ingest("postgresql+psycopg://localhost/db#events")
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_locked_database_is_waited_for(tmp_path: Path, ingest: Callable[..., Any], capfd: pytest.CaptureFixture[str]) -> None:
+    uri = database(tmp_path / "d.sqlite")
+    holder = sqlite3.connect(tmp_path / "d.sqlite", isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN EXCLUSIVE")
+    released = threading.Timer(1.5, holder.close)
+    released.start()
+    table, _ = ingest(uri.replace("#", "?timeout=0.1#"))
+    released.join()
+    assert table.num_rows == 10
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Waiting for ")]
+    assert lines
+    assert all(line.startswith(f"Waiting for the database sqlite:///{tmp_path}/d.sqlite") and "database is locked" in line for line in lines)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_connection_that_drops_in_the_middle_gives_each_row_once(tmp_path: Path, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    from evergreen.ingestion.window_query import WindowQuery
+
+    original, drops = WindowQuery.write_rows, [1, 2]
+
+    def dropped(self: WindowQuery, target: Path) -> int:
+        rows = original(self, target)
+        if drops:
+            drops.pop()
+            raise OperationalError("SELECT", {}, RuntimeError("gone"), connection_invalidated=True)
+        return rows
+
+    monkeypatch.setattr(WindowQuery, "write_rows", dropped)
+    table, _ = ingest(database(tmp_path / "d.sqlite"))
+    assert table["value"].to_pylist() == [float(day) for day in range(10)]
+    assert drops == []

@@ -98,11 +98,12 @@ def test_a_clock_that_goes_backwards_does_not_matter(ledger: Ledger, monkeypatch
 
 
 @pytest.mark.gcs
-@pytest.mark.parametrize("fault", ["refuse", "lose_answers"])
-def test_a_bucket_that_answers_503_for_a_while_gets_one_record(unreliable: Unreliable, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "times"), [("refuse", 4), ("lose_answers", 1)])
+@pytest.mark.usefixtures("patient")
+def test_a_bucket_that_answers_503_for_a_while_gets_one_record(unreliable: Unreliable, fault: str, times: int) -> None:
     ledger = Ledger(GoogleCloudStore("gs://state/evergreen"), "rain")
     ledger.append(promotion("1"))
-    setattr(unreliable, fault, 2)
+    setattr(unreliable, fault, times)
     assert ledger.append(promotion("2"), expected_champion="1").number == 2
     assert getattr(unreliable, fault) == 0
     assert [record.version_after for record in ledger.records()] == ["1", "2"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.published_model import FILES, MANIFEST, POINTER, Manifest, Pointer, manifest_of_files, parse_pointer, publishing_key
-from evergreen.object_store import google_errors, open_bucket
+from evergreen.object_store import google_errors, google_service, open_bucket
 from evergreen.registry.ledger import folder_name
 from evergreen.registry.versions import copy_model_directory
 
@@ -34,6 +35,7 @@ class GoogleCloudTarget:
         self.name = uri.rstrip("/")
         self._registry = registry
         self._bucket, prefix = open_bucket(uri, "target")
+        self._service = google_service(self.name, "target")
         self._place = f"{prefix}{folder_name(registry.model_name)}/"
         self._staged: dict[str, Manifest] = {}
 
@@ -69,12 +71,13 @@ class GoogleCloudTarget:
             pointer, generation = self._pointer()
             if pointer == wanted:
                 return
+            blob = self._bucket.blob(f"{self._place}{POINTER}")
+            options = {"content_type": "application/json", "if_generation_match": generation, "retry": None}
             with google_errors(self.name, self._bucket.name, "target"):
                 try:
-                    self._bucket.blob(f"{self._place}{POINTER}").upload_from_string(
-                        wanted.to_bytes(), content_type="application/json", if_generation_match=generation
-                    )
+                    self._service.call(partial(blob.upload_from_string, wanted.to_bytes(), **options))
                 except PreconditionFailed:
+                    # Somebody else was first, or this very call, whose answer was lost.
                     continue
         pointer, _ = self._pointer()
         if pointer != wanted:
@@ -89,28 +92,33 @@ class GoogleCloudTarget:
         if version in self.observe():
             raise DeploymentError(f"target {self.name!r}: version {version} is served there and is not removed. Promote another one first.")
         with google_errors(self.name, self._bucket.name, "target"):
-            blobs = list(self._bucket.client.list_blobs(self._bucket, prefix=f"{self._place}versions/{version}-"))
-            for blob in sorted(blobs, key=lambda blob: not blob.name.endswith(f"/{MANIFEST}")):
-                self._bucket.delete_blobs([blob], on_error=lambda _: None)
+            for blob in sorted(self._listed(f"{self._place}versions/{version}-"), key=lambda blob: not blob.name.endswith(f"/{MANIFEST}")):
+                self._service.call(partial(self._bucket.delete_blobs, [blob], on_error=lambda _: None, retry=None))
 
     def _pointer(self) -> tuple[Pointer | None, int]:
+        with google_errors(self.name, self._bucket.name, "target"):
+            return self._service.call(self._read_pointer)
+
+    def _read_pointer(self) -> tuple[Pointer | None, int]:
         from google.api_core.exceptions import NotFound
 
-        with google_errors(self.name, self._bucket.name, "target"):
-            while True:
-                blob = self._bucket.get_blob(f"{self._place}{POINTER}")
-                if blob is None:
-                    return None, 0
-                try:
-                    content = blob.download_as_bytes(if_generation_match=blob.generation)
-                except NotFound:
-                    # Flipped between the two requests: what was to be read is no longer there.
-                    continue
-                return parse_pointer(content, f"{self.name}: {blob.name}"), int(blob.generation)
+        while True:
+            blob = self._bucket.get_blob(f"{self._place}{POINTER}", retry=None)
+            if blob is None:
+                return None, 0
+            try:
+                content = blob.download_as_bytes(if_generation_match=blob.generation, retry=None)
+            except NotFound:
+                # Flipped between the two requests: what was to be read is no longer there.
+                continue
+            return parse_pointer(content, f"{self.name}: {blob.name}"), int(blob.generation)
+
+    def _listed(self, prefix: str) -> list[Any]:
+        return self._service.call(lambda: list(self._bucket.client.list_blobs(self._bucket, prefix=prefix, retry=None)))
 
     def _upload(self, folder: Path, manifest: Manifest) -> None:
         place = f"{self._place}{manifest.folder}/"
-        present = {blob.name: blob.md5_hash for blob in self._bucket.client.list_blobs(self._bucket, prefix=place)}
+        present = {blob.name: blob.md5_hash for blob in self._listed(place)}
 
         def upload(path: str) -> None:
             self._create(f"{place}{FILES}/{path}", folder / path, present.get(f"{place}{FILES}/{path}"))
@@ -127,16 +135,15 @@ class GoogleCloudTarget:
 
     def _create(self, name: str, file: Path, present_md5: str | None) -> None:
         from google.api_core.exceptions import PreconditionFailed
-        from google.cloud.storage.retry import DEFAULT_RETRY
 
         md5 = _md5(file)
         blob: Any = self._bucket.blob(name)
         if present_md5 is None:
             try:
-                # Retried: the precondition makes a repeated request harmless. Large files go in parts that are taken up again.
-                blob.upload_from_filename(str(file), if_generation_match=0, checksum="md5", retry=DEFAULT_RETRY)
+                # The precondition makes a repeated request harmless: what a lost answer has left is compared below.
+                self._service.call(lambda: blob.upload_from_filename(str(file), if_generation_match=0, checksum="md5", retry=None))
             except PreconditionFailed:
-                blob.reload()
+                self._service.call(lambda: blob.reload(retry=None))
                 present_md5 = blob.md5_hash
         if present_md5 not in (None, md5):
             raise DeploymentError(

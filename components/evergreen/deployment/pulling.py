@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.published_model import FILES, MANIFEST, POINTER, file_sha256, parse_manifest, parse_pointer, publishing_key
-from evergreen.object_store import flush_folder, google_errors, open_bucket
+from evergreen.object_store import download_or_none, flush_folder, google_errors, google_service, open_bucket
 from evergreen.registry.ledger import folder_name
 
 if TYPE_CHECKING:
@@ -115,22 +115,14 @@ class _Source:
         name = f"{self.place}{pointer.folder}/{FILES}/{path}"
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.bucket.blob(name).download_to_filename(str(file))
+            google_service(self.uri, "published models").call(lambda: self.bucket.blob(name).download_to_filename(str(file), retry=None))
         except NotFound as error:
             raise DeploymentError(f"{self.uri}: {name} is missing, though the manifest names it. Nothing was switched; publish the champion again.") from error
         if file_sha256(file) != sha256:
             raise DeploymentError(f"{self.uri}: {name} does not have the checksum that the manifest states. Nothing was switched; find out who changed it.")
 
     def _read(self, name: str) -> bytes | None:
-        from google.api_core.exceptions import NotFound
-
-        try:
-            return bytes(self.bucket.blob(f"{self.place}{name}").download_as_bytes())
-        except NotFound:
-            # A bucket that does not exist answers the same.
-            if self.bucket.exists():
-                return None
-            raise
+        return google_service(self.uri, "published models").call(lambda: download_or_none(self.bucket.blob(f"{self.place}{name}")))
 
 
 def _flush(folder: Path) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.hive_partitions import with_hive_partitions
 from evergreen.ingestion.progress import reported_progress
-from evergreen.ingestion.retrying import Result, RetryPolicy, with_retries
 from evergreen.ingestion.source import FetchedFiles, SourceRequest
 from evergreen.ingestion.sources import DATA_SUFFIXES, counts_as_data, describe_file
+from evergreen.retrying import Result, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,18 +36,21 @@ class ObjectChangedError(Exception):
 
 
 class Bucket(Protocol):
-    """What a store must be able to do. Errors other than these are raised as the store's library raises them."""
+    """What a store must be able to do, in one attempt. Errors other than these are raised as the store's library raises them.
+
+    Attributes:
+        uri: Where it is.
+        kind: What it is, for messages.
+    """
 
     uri: str
+    kind: str
 
     def objects(self, prefix: str) -> list[RemoteObject]:
         """Return all objects whose name starts with the prefix, each with its present version."""
 
     def download(self, listed: RemoteObject, target: Path) -> None:
         """Write that version of an object to a file; ObjectChangedError when it is not there any more."""
-
-    def may_pass(self, error: Exception) -> bool:
-        """Return whether an error may be gone at the next attempt."""
 
     def explain(self, error: Exception) -> str | None:
         """Return a sentence for a person who has to act on an error of the store, or None when it is not the store's."""
@@ -56,17 +59,17 @@ class Bucket(Protocol):
 class BucketSource:
     """A source in a bucket."""
 
-    def __init__(self, source_uri: str, bucket: Bucket, path: str, policy: RetryPolicy | None = None) -> None:
+    def __init__(self, source_uri: str, bucket: Bucket, path: str) -> None:
         """Remember where it is; nothing is asked of the store yet.
 
         Args:
             source_uri: What was asked for, for messages.
             bucket: The store.
             path: Object, prefix that ends at a ``/``, or glob (``*`` and ``?`` stay below one ``/``, ``**`` does not).
-            policy: How long to try again.
         """
         self._source_uri, self._bucket, self._path = source_uri, bucket, path
-        self._policy = policy or RetryPolicy()
+        advice = "Check the service and the network, and run the step again."
+        self._service = Service(bucket.kind, bucket.uri, f"source {source_uri!r}", advice, IngestionError)
 
     def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # objects are fetched whole
         """Download the objects, each in the version that was listed; see :class:`evergreen.ingestion.source.Source`."""
@@ -119,15 +122,20 @@ class BucketSource:
         return name.startswith(folder) and counts_as_data(name.removeprefix(folder).split("/"))
 
     def _download(self, listed: RemoteObject, target: Path) -> None:
-        self._call(lambda: self._bucket.download(listed, target), f"downloading {listed.name}")
-        if target.stat().st_size != listed.size:
-            raise IngestionError(f"{self._bucket.uri}/{listed.name}: {target.stat().st_size:,} of {listed.size:,} bytes arrived. Run the step again.")
+        def download() -> None:
+            self._bucket.download(listed, target)
+            if target.stat().st_size != listed.size:
+                raise ConnectionError(f"{target.stat().st_size:,} of {listed.size:,} bytes of {listed.name} arrived")
+
+        self._call(download, f"downloading {listed.name}")
 
     def _call(self, action: Callable[[], Result], doing: str) -> Result:
         try:
-            return with_retries(action, may_pass=self._bucket.may_pass, what=f"source {self._source_uri!r}: {doing}", policy=self._policy)
+            return self._service.call(action)
         except ObjectChangedError as error:
             raise self._changed(f"{self._bucket.uri}/{error}") from error
+        except IngestionError:
+            raise
         except Exception as error:
             explained = self._bucket.explain(error)
             if explained is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -12,10 +14,10 @@ from evergreen.ingestion.hive_partitions import with_hive_partitions
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra, without_password
 from evergreen.ingestion.sources import DATA_SUFFIXES, counts_as_data, describe_file
 from evergreen.local_paths import check_local_path
+from evergreen.retrying import Service, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SCHEME = "dvc+"
 SCHEMES = ("https", "http", "ssh", "git", "file")
@@ -73,6 +75,8 @@ class DvcSource:
             IngestionError: The URI names no repository or no path.
         """
         self._place, self._shown = parse_place(source_uri), without_password(source_uri)
+        advice = "Check the repository, its DVC remote and the network, and run the step again."
+        self._service = Service("the repository", self._shown, f"source {self._shown!r}", advice, IngestionError)
 
     def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # a tracked file is fetched whole
         """Download the files; see :class:`evergreen.ingestion.source.Source`."""
@@ -84,16 +88,29 @@ class DvcSource:
         Raises:
             IngestionError: There are none, or they cannot be read.
         """
+        try:
+            import dvc.api  # noqa: F401  # what reading needs
+            from dvc.exceptions import DvcException
+            from dvc_data.index.index import DataIndexError
+        except ImportError as error:
+            raise missing_extra(self._shown, "dvc", "dvc") from error
+        try:
+            # A folder for each attempt: what an earlier one left may be cut off.
+            names, target, commit = self._service.call(lambda: self._download(Path(tempfile.mkdtemp(prefix="dvc-", dir=folder))))
+        except (DvcException, DataIndexError, OSError) as error:
+            raise self._explained(error) from error
+        repository = self._shown.partition("#")[0].removesuffix(f"@{self._place.revision}")
+        paths = [target / name.removeprefix(self._place.path).strip("/") for name in names]
+        files = [describe_file(path, uri=f"{repository}#{name}", version=commit) for path, name in zip(paths, names, strict=True)]
+        return FetchedFiles(with_hive_partitions(files, names))
+
+    def _download(self, folder: Path) -> tuple[list[str], Path, str]:
         with self._opened(folder / "dvc") as tracked:
             names = self._names(tracked)
             target = folder / "data"
             # One call for all: DVC downloads side by side.
             tracked.get(self._place.path, str(target), recursive=tracked.isdir(self._place.path))
-            commit = str(tracked.repo.get_rev())
-        repository = self._shown.partition("#")[0].removesuffix(f"@{self._place.revision}")
-        paths = [target / name.removeprefix(self._place.path).strip("/") for name in names]
-        files = [describe_file(path, uri=f"{repository}#{name}", version=commit) for path, name in zip(paths, names, strict=True)]
-        return FetchedFiles(with_hive_partitions(files, names))
+            return names, target, str(tracked.repo.get_rev())
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Return: what a commit tracks never changes, and DVC names content by its hash."""
@@ -117,34 +134,28 @@ class DvcSource:
 
     @contextmanager
     def _opened(self, folder: Path) -> Iterator[Any]:
-        try:
-            from dvc.api import DVCFileSystem
-            from dvc.exceptions import DvcException
-            from dvc.repo.open_repo import clean_repos
-            from dvc_data.index.index import DataIndexError
-        except ImportError as error:
-            raise missing_extra(self._shown, "dvc", "dvc") from error
+        from dvc.api import DVCFileSystem
+        from dvc.repo.open_repo import clean_repos
+
         # All that DVC writes goes into the step's own folder: a pod's root file system may be read-only.
         config = {"core": {"analytics": False, "check_update": False, "site_cache_dir": str(folder / "site")}, "cache": {"dir": str(folder / "cache")}}
         place = self._place
         # Without a revision DVC reads the working tree of a folder, which no commit names.
         revision = place.revision or ("HEAD" if place.repository.startswith("/") else None)
+        tracked = DVCFileSystem(place.repository, rev=revision, config=config)
         try:
-            tracked = DVCFileSystem(place.repository, rev=revision, config=config)
-            try:
-                yield tracked
-            finally:
-                tracked.repo.close()
-                clean_repos()
-        except (DvcException, DataIndexError, OSError) as error:
-            raise self._explained(error) from error
+            yield tracked
+        finally:
+            tracked.repo.close()
+            clean_repos()
 
     def _explained(self, error: Exception) -> IngestionError:
         from dvc.scm import CloneError, RevError
 
         if isinstance(error, CloneError) or (isinstance(error, OSError) and not isinstance(error, FileNotFoundError)):
+            told = reason(error.__cause__ or error).partition(": ")[2]
             return IngestionError(
-                f"source {self._shown!r}: the repository cannot be cloned: {error.__cause__ or error}. Check the address, and give Git its credentials "
+                f"source {self._shown!r}: the repository cannot be cloned: {told}. Check the address, and give Git its credentials "
                 "(credential helper or SSH key), not the URI."
             )
         if isinstance(error, RevError):

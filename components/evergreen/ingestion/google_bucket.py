@@ -18,6 +18,8 @@ TIMEOUT_SECONDS = (10.0, 60.0)
 class GoogleBucket:
     """Objects by generation: a generation is one content of a name, and is never used again."""
 
+    kind = "Google Cloud Storage"
+
     def __init__(self, bucket: str, timeout: tuple[float, float] = TIMEOUT_SECONDS) -> None:
         """Make a client with the application's default credentials; ``STORAGE_EMULATOR_HOST`` is honoured.
 
@@ -41,7 +43,7 @@ class GoogleBucket:
 
     def objects(self, prefix: str) -> list[RemoteObject]:
         """List by prefix, page by page."""
-        # Retries are ours, so that their total time is bounded.
+        # The attempts are ours, so that they are bounded and told of.
         listed = self._bucket.client.list_blobs(self._bucket, prefix=prefix or None, timeout=self._timeout, retry=None)
         return [RemoteObject(blob.name, int(blob.size), str(blob.generation)) for blob in listed if not blob.name.endswith("/")]
 
@@ -56,15 +58,6 @@ class GoogleBucket:
             raise ObjectChangedError(listed.name) from error
         if blob.generation is not None and str(blob.generation) != listed.version:
             raise ObjectChangedError(listed.name)
-
-    def may_pass(self, error: Exception) -> bool:
-        """Server errors, too many requests, time-outs and broken connections may pass."""
-        from google.api_core.exceptions import ServerError, TooManyRequests
-        from google.cloud.storage.exceptions import DataCorruption
-        from requests.exceptions import ChunkedEncodingError, Timeout
-        from requests.exceptions import ConnectionError as NoConnectionError
-
-        return isinstance(error, (ServerError, TooManyRequests, NoConnectionError, Timeout, ChunkedEncodingError, DataCorruption))
 
     def explain(self, error: Exception) -> str | None:
         """Say what to do about a missing bucket and missing permissions."""

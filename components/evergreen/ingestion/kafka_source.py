@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra
 from evergreen.ingestion.stream_messages import PartitionWriter, arrivals_wanted, fetched_messages, parse_ranges
+from evergreen.retrying import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from evergreen.ingestion.sources import SourceFile
 
 SECONDS_WITHOUT_ANSWER = 30.0
+SECONDS_FOR_TOPICS = 2.0
+"""Shorter, so that the log soon says that a broker is away: the client itself goes on connecting without a word."""
+LEADERS_ARE_CHANGING = ("LEADER_NOT_AVAILABLE", "BROKER_NOT_AVAILABLE")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class KafkaSource:
 
         Args:
             source_uri: ``kafka://broker:9092,broker:9092/topic``; with ``?offsets=0:17-99,1:0-3`` exactly these messages, as a manifest names them.
-            seconds_without_answer: How long to wait for a broker.
+            seconds_without_answer: How long one attempt waits for a broker.
 
         Raises:
             IngestionError: The topic is missing, or the offsets are no ranges.
@@ -50,6 +54,8 @@ class KafkaSource:
         asked = parse_qs(parts.query).get("offsets")
         self._asked = parse_ranges(asked[0], source_uri) if asked else None
         self._patience = seconds_without_answer
+        advice = "Check the brokers and the network, and run the step again."
+        self._service = Service("Kafka", f"{self._brokers}/{self._topic}", f"source {self._uri!r}", advice, IngestionError)
 
     def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:
         """Write the messages to files; see :class:`evergreen.ingestion.source.Source`."""
@@ -65,25 +71,35 @@ class KafkaSource:
             "enable.partition.eof": False,
             "log_level": 0,
         }
-        consumer, skipped = confluent_kafka.Consumer(settings), Counter[str]()
+
+        def read() -> tuple[list[SourceFile | None], Counter[str], int | None, int | None]:
+            # All of it anew: what an attempt that was cut off has written is written over.
+            consumer, skipped = confluent_kafka.Consumer(settings), Counter[str]()
+            try:
+                ranges, since, newest = self._ranges(consumer, request)
+                return [self._read(consumer, span, folder / f"{span.partition:06d}.jsonl", skipped) for span in ranges], skipped, since, newest
+            finally:
+                consumer.close()
+
         try:
-            ranges, since, newest = self._ranges(consumer, request)
-            files = [self._read(consumer, span, folder / f"{span.partition:06d}.jsonl", skipped) for span in ranges]
+            files, skipped, since, newest = self._service.call(read)
         except confluent_kafka.KafkaException as error:
             raise IngestionError(
                 f"source {self._uri!r}: Kafka did not answer the request: {error.args[0].str()}. Check the brokers, the topic and its permissions."
             ) from error
-        finally:
-            consumer.close()
         return fetched_messages(files, skipped, self._uri, arrived_since=since, newest_arrival=newest, request=request)
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Return: a message under an offset never changes."""
 
     def _ranges(self, consumer: Any, request: SourceRequest) -> tuple[list[OffsetRange], int | None, int | None]:
-        from confluent_kafka import TopicPartition
+        from confluent_kafka import KafkaException, TopicPartition
 
-        topic = consumer.list_topics(self._topic, timeout=self._patience).topics[self._topic]
+        patience = min(self._patience, SECONDS_FOR_TOPICS)
+        # With the same consumer, which goes on connecting from one attempt to the next.
+        topic = self._service.call(lambda: consumer.list_topics(self._topic, timeout=patience)).topics[self._topic]
+        if topic.error is not None and topic.error.name() in LEADERS_ARE_CHANGING:
+            raise KafkaException(topic.error)
         if topic.error is not None or not topic.partitions:
             raise IngestionError(f"source {self._uri!r}: there is no topic {self._topic!r}. Create it, or correct source_uri.")
         present = {}
@@ -139,7 +155,6 @@ class KafkaSource:
                 if message.partition() == span.partition and message.offset() <= span.last:
                     yield message
             if time.monotonic() - heard > self._patience:
-                raise IngestionError(
-                    f"source {self._uri!r}: partition {span.partition} stopped at offset {max(reached, span.first)} of {span.last}: no message for "
-                    f"{self._patience:g} s. Check the brokers and run the step again."
+                raise TimeoutError(
+                    f"partition {span.partition} stopped at offset {max(reached, span.first)} of {span.last}: no message for {self._patience:g} s"
                 )

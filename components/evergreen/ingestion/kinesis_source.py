@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import iso_time
-from evergreen.ingestion.retrying import RetryPolicy, with_retries
 from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extra
 from evergreen.ingestion.stream_messages import PartitionWriter, arrivals_wanted, fetched_messages, parse_ranges
+from evergreen.retrying import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,26 +20,28 @@ if TYPE_CHECKING:
     from evergreen.ingestion.sources import SourceFile
 
 RECORDS_AT_A_TIME = 10_000
-_PASSING_CODES = ("ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException", "InternalFailure", "ServiceUnavailable")
+_EXPIRED = "ExpiredIteratorException"
+"""A place in a shard is good for five minutes; after an outage it may have to be looked up again."""
 
 
 class KinesisSource:
     """Records that are JSON objects; the shards of before a resharding are read as long as the stream keeps them."""
 
-    def __init__(self, source_uri: str, policy: RetryPolicy | None = None) -> None:
+    def __init__(self, source_uri: str) -> None:
         """Take the URI apart; nothing is connected yet.
 
         Args:
             source_uri: ``kinesis://stream``; with ``?sequences=shardId-000000000000:FIRST-LAST,...`` exactly these records, as a manifest names them.
-            policy: How long to try again.
 
         Raises:
             IngestionError: The stream is missing, or the sequence numbers are no ranges.
         """
         parts = urlsplit(source_uri)
-        self._uri, self._stream, self._policy = source_uri.partition("?")[0], parts.netloc, policy or RetryPolicy()
+        self._uri, self._stream = source_uri.partition("?")[0], parts.netloc
         if not self._stream:
             raise IngestionError(f"source {source_uri!r}: expected kinesis://stream. Correct source_uri.")
+        advice = "Check the service and the network, and run the step again."
+        self._service = Service("Kinesis", self._uri, f"source {self._uri!r}", advice, IngestionError)
         asked = parse_qs(parts.query).get("sequences")
         self._asked = parse_ranges(asked[0], source_uri) if asked else None
 
@@ -60,6 +63,8 @@ class KinesisSource:
             if since is not None and not any(files) and request.window_end is None:
                 since = None
                 files = self._read_all(client, shards, since, folder, skipped)
+        except IngestionError:
+            raise
         except (ClientError, BotoCoreError, ValueError) as error:
             raise IngestionError(
                 f"source {self._uri!r}: Kinesis did not answer the request: {error}. Check the stream, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and the right to "
@@ -73,7 +78,7 @@ class KinesisSource:
     def _shards(self, client: Any) -> list[str]:
         names, options = [], {"StreamName": self._stream}
         while True:
-            answer = self._call(lambda options=options: client.list_shards(**options), "listing shards")
+            answer = self._service.call(partial(client.list_shards, **options))
             names += [shard["ShardId"] for shard in answer["Shards"]]
             if not answer.get("NextToken"):
                 return sorted(names)
@@ -98,17 +103,30 @@ class KinesisSource:
         return writer.as_source_file(uri=f"{self._uri}/{shard}", version=f"sequences {first}-{last}")
 
     def _records(self, client: Any, shard: str, since: int | None) -> Iterator[Any]:
+        from botocore.exceptions import ClientError
+
         start = self._start(shard, since)
-        iterator = self._call(lambda: client.get_shard_iterator(StreamName=self._stream, ShardId=shard, **start), f"opening {shard}")["ShardIterator"]
+        iterator = self._iterator(client, shard, start)
         last = int(self._asked[shard][1]) if self._asked else None
         while iterator:
-            answer = self._call(lambda place=iterator: client.get_records(ShardIterator=place, Limit=RECORDS_AT_A_TIME), f"reading {shard}")
+            try:
+                answer = self._service.call(partial(client.get_records, ShardIterator=iterator, Limit=RECORDS_AT_A_TIME))
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") != _EXPIRED:
+                    raise
+                iterator = self._iterator(client, shard, start)
+                continue
             for record in answer["Records"]:
                 if last is not None and int(record["SequenceNumber"]) > last:
                     return
                 yield record
+                start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": record["SequenceNumber"]}
             # At the tip an open shard has no end; more may come, but not for this batch.
             iterator = answer.get("NextShardIterator") if answer["Records"] or answer.get("MillisBehindLatest", 0) > 0 else None
+
+    def _iterator(self, client: Any, shard: str, start: dict[str, Any]) -> str | None:
+        answer = self._service.call(lambda: client.get_shard_iterator(StreamName=self._stream, ShardId=shard, **start))
+        return str(answer["ShardIterator"]) if answer.get("ShardIterator") else None
 
     def _start(self, shard: str, since: int | None) -> dict[str, Any]:
         if self._asked:
@@ -116,15 +134,3 @@ class KinesisSource:
         if since is None:
             return {"ShardIteratorType": "TRIM_HORIZON"}
         return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": iso_time(since)}
-
-    def _call(self, action: Any, doing: str) -> Any:
-        return with_retries(action, may_pass=_may_pass, what=f"source {self._uri!r}: {doing}", policy=self._policy)
-
-
-def _may_pass(error: Exception) -> bool:
-    from botocore.exceptions import ClientError, HTTPClientError
-
-    if isinstance(error, ClientError):
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return status >= 500 or error.response.get("Error", {}).get("Code") in _PASSING_CODES
-    return isinstance(error, HTTPClientError)

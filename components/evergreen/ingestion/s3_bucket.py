@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
-_PASSING_CODES = ("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "InternalError", "ServiceUnavailable")
 
 
 class S3Bucket:
     """Objects by ETag: the store refuses a download when the content is no longer the listed one."""
+
+    kind = "S3"
 
     def __init__(self, bucket: str, connect_seconds: float = CONNECT_SECONDS, read_seconds: float = READ_SECONDS) -> None:
         """Make a client with boto3's usual search for credentials; ``AWS_ENDPOINT_URL`` is honoured.
@@ -32,7 +33,7 @@ class S3Bucket:
             from botocore.exceptions import BotoCoreError
         except ImportError as error:
             raise missing_extra(self.uri, "boto3", "s3") from error
-        # Retries are ours, so that their total time is bounded.
+        # The attempts are ours, so that they are bounded and told of.
         config = Config(connect_timeout=connect_seconds, read_timeout=read_seconds, retries={"total_max_attempts": 1}, max_pool_connections=16)
         try:
             self._client: Any = boto3.client("s3", config=config)
@@ -57,14 +58,6 @@ class S3Bucket:
             raise
         with answer["Body"] as body, target.open("wb") as file:
             shutil.copyfileobj(body, file, 1 << 20)
-
-    def may_pass(self, error: Exception) -> bool:
-        """Server errors, throttling, time-outs and broken connections may pass."""
-        from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError, ResponseStreamingError
-
-        if isinstance(error, ClientError):
-            return _status_of(error) >= 500 or error.response.get("Error", {}).get("Code") in _PASSING_CODES
-        return isinstance(error, (HTTPClientError, ResponseStreamingError, IncompleteReadError))
 
     def explain(self, error: Exception) -> str | None:
         """Say what to do about a missing bucket, missing permissions and missing credentials."""

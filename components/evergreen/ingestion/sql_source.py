@@ -14,12 +14,15 @@ from evergreen.ingestion.source import FetchedFiles, SourceRequest, missing_extr
 from evergreen.ingestion.sources import describe_file
 from evergreen.ingestion.window_query import WindowQuery
 from evergreen.local_paths import check_local_uri
+from evergreen.retrying import Service, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy import URL, Connection, Engine, Table
+
+    from evergreen.ingestion.window import Window
 
 _VARIABLE = "env:"
 _NAMES = re.compile(r"(?:[A-Z0-9_]+_)?DATABASE_URL")
@@ -29,6 +32,8 @@ _SENDS_FILES = ("local_infile", "allow_local_infile", "allow_local_infile_in_pat
 """Options of MySQL's drivers that let the server ask for any file of this machine."""
 
 _EXTRAS = {"postgresql": "postgresql"}
+_PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""Seconds after which PostgreSQL's client gives up a server that is silent; by itself it waits for minutes, and in a query for hours."""
 
 
 class SqlSource:
@@ -68,26 +73,32 @@ class SqlSource:
         # What the platform put into the environment is its own business; what a parameter says is not.
         self._given = not url_in_environment
         self._url, (self._schema, _, self._table) = url, table.rpartition(".")
+        advice = "Check the database and the network, and run the step again."
+        self._service = Service("the database", self._shown, f"source {self._shown!r}", advice, IngestionError)
 
     def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:
         """Write the rows that the window may need to a Parquet file; see :class:`evergreen.ingestion.source.Source`."""
-        with self._errors(), self._connection() as connection:
-            table = self._found_table(connection)
-            self._check_columns(table, request)
-            query = WindowQuery(table, request, connection, self._shown)
-            target = folder / "rows.parquet"
-            rows = query.write_rows(target)
-            skipped = query.rows_left_out()
+        target = folder / "rows.parquet"
+        with self._errors():
+            # All of it anew when the connection is lost: a new one sees another state of the table.
+            rows, skipped, whole = self._service.call(lambda: self._read(request, target))
         if not rows:
             raise NoRowsError(
                 f"source {self._shown!r}: holds no rows near the window{request.bounds()}. Its newest event in {request.timestamp_column!r} is at "
-                f"{iso_time(query.whole.end)}: its event times range from {iso_time(query.whole.start)} to {iso_time(query.whole.end)}. {NO_ROWS_REMEDY}"
+                f"{iso_time(whole.end)}: its event times range from {iso_time(whole.start)} to {iso_time(whole.end)}. {NO_ROWS_REMEDY}"
             )
         # A database keeps no version of a table that could be asked for later: what was read is told by its number of rows.
-        return FetchedFiles([describe_file(target, uri=self._shown, version=f"{rows} rows")], skipped, request.excluded_columns, query.whole)
+        return FetchedFiles([describe_file(target, uri=self._shown, version=f"{rows} rows")], skipped, request.excluded_columns, whole)
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
         """Return: one query saw one state of the table, and its rows are in the file already."""
+
+    def _read(self, request: SourceRequest, target: Path) -> tuple[int, dict[str, int], Window]:
+        with self._connection() as connection:
+            table = self._found_table(connection)
+            self._check_columns(table, request)
+            query = WindowQuery(table, request, connection, self._shown)
+            return query.write_rows(target), query.rows_left_out(), query.whole
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -112,7 +123,7 @@ class SqlSource:
             url = sqlalchemy.make_url(self._url)
             if self._given:
                 self._check_files(url)
-            return sqlalchemy.create_engine(url)
+            return sqlalchemy.create_engine(url, connect_args=_connect_arguments(url))
         except ModuleNotFoundError as error:
             dialect = self._url.partition(":")[0].partition("+")[0]
             raise missing_extra(self._shown, str(error.name), _EXTRAS.get(dialect, "sql")) from error
@@ -158,7 +169,13 @@ class SqlSource:
         try:
             yield
         except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip()
+            told = reason(getattr(error, "orig", None) or error).partition(": ")[2]
             raise IngestionError(
-                f"source {self._shown!r}: the database did not answer the query: {reason}. Check the address, the user and its right to select."
+                f"source {self._shown!r}: the database did not answer the query: {told}. Check the address, the user and its right to select."
             ) from error
+
+
+def _connect_arguments(url: URL) -> dict[str, int]:
+    if url.get_driver_name() not in ("psycopg", "psycopg2"):
+        return {}
+    return {name: value for name, value in _PATIENCE.items() if name not in url.query}

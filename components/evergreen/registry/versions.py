@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.local_paths import check_local_uri
 from evergreen.redaction import mask, mask_json
 from evergreen.registry.errors import RegistryError
-from evergreen.tracking import open_client, unusable_server
+from evergreen.tracking import download_files, open_client, unusable_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,8 +198,8 @@ class ModelRegistry:
 
         Raises:
             RegistryError: There is no such version, or its files cannot be fetched.
+            StateError: The server stays away.
         """
-        from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
         registered = self.version(version)
@@ -207,12 +207,12 @@ class ModelRegistry:
             try:
                 location = self._client.get_logged_model(registered.model_id).artifact_location if registered.model_id else registered.source
                 check_local_uri(str(location), thing=f"version {version} of model {self.model_name!r}", error_class=RegistryError)
-                files = download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=self.tracking_uri)
+                files = download_files(location, folder, self.tracking_uri)
             except (MlflowException, OSError) as error:
                 raise RegistryError(
                     f"version {version} of model {self.model_name!r}: its files cannot be fetched from {registered.source}: {error}. Check the artifact store."
                 ) from error
-            yield Path(files)
+            yield files
 
     def _model(self) -> RegisteredModel | None:
         from mlflow.exceptions import MlflowException

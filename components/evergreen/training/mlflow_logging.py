@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evergreen.errors import StateError
 from evergreen.json_values import plain, to_json
 from evergreen.local_paths import check_local_uri
 from evergreen.models import DESCRIPTION_FILE, save_model
 from evergreen.redaction import mask, mask_json
-from evergreen.tracking import open_client, sqlite_file, unusable_server
+from evergreen.tracking import download_files, open_client, sqlite_file, unusable_server
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -105,14 +106,13 @@ def find_logged(tracking: Tracking, challenger_id: str, path: str | Path) -> Log
 
 
 def _fetch(location: str, path: str | Path, tracking_uri: str) -> bool:
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     check_local_uri(location, thing=f"logged model at {location!r}", error_class=TrainingError)
     _clear(path)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copytree(download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=tracking_uri), path)
+            shutil.copytree(download_files(location, folder, tracking_uri), path)
     except (MlflowException, OSError):
         # Its files were cleaned up: it will be fitted and logged again.
         return False
@@ -227,8 +227,8 @@ def _end_quietly(tracking: Tracking, run_id: str) -> None:
 
     from mlflow.exceptions import MlflowException
 
-    # The first error is the one to tell; the server may be gone.
-    with contextlib.suppress(MlflowException, OSError):
+    # The first error is the one to tell. The server may be gone; it is not waited for once more.
+    with contextlib.suppress(MlflowException, OSError, StateError):
         _end(tracking, run_id, "FAILED")
 
 

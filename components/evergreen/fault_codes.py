@@ -1,0 +1,107 @@
+"""What the codes in errors of services and databases tell: HTTP's statuses, and those of AWS, Google, Kafka, gRPC, MLflow and SQL."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from typing import Any
+
+_PERMANENT_SERVER_STATUSES = frozenset({501, 505, 506, 508, 510, 511})
+_TRANSIENT_CLIENT_STATUSES = frozenset({408, 425, 429})
+
+# Errors that AWS sends with whatever status and asks to try again.
+_AWS = re.compile(
+    r"RequestTimeout(?:Exception)?|SlowDown|(?:Request)?Thrott\w*|KMSThrottlingException|TooManyRequestsException|ProvisionedThroughputExceededException|"
+    r"LimitExceededException|BandwidthLimitExceeded|Internal(?:Server)?Error|InternalFailure|ServiceUnavailable|ConditionalRequestConflict|OperationAborted"
+)
+_GOOGLE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "backendError", "internalError"})
+_MLFLOW = frozenset({"TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"})
+# Brokers that are away, slow or changing. Not an unknown topic: that one is misspelt more often than new.
+_KAFKA = re.compile(
+    r"_TRANSPORT|_RESOLVE|_MSG_TIMED_OUT|_ALL_BROKERS_DOWN|_TIMED_OUT|_TIMED_OUT_QUEUE|_WAIT_COORD|_QUEUE_FULL|REQUEST_TIMED_OUT|NETWORK_EXCEPTION|"
+    r"(?:LEADER|BROKER|REPLICA|COORDINATOR|OFFSET)_NOT_AVAILABLE|NOT_LEADER_FOR_PARTITION|NOT_COORDINATOR|COORDINATOR_LOAD_IN_PROGRESS|"
+    r"NOT_ENOUGH_REPLICAS(?:_AFTER_APPEND)?|KAFKA_STORAGE_ERROR|LISTENER_NOT_FOUND|FENCED_LEADER_EPOCH|UNKNOWN_LEADER_EPOCH|THROTTLING_QUOTA_EXCEEDED"
+)
+_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
+_SQLSTATES = ("08", "53", "57P01", "57P02", "57P03", "57P05", "40001", "40P01", "55P03")
+_MYSQL = frozenset({1040, 1053, 1205, 1213, 2002, 2003, 2006, 2013, 2055, 4031})
+
+
+def is_transient_status(status: int) -> bool:
+    """Return whether a request that HTTP answers with this status may succeed at the next attempt."""
+    return status in _TRANSIENT_CLIENT_STATUSES or (500 <= status < 600 and status not in _PERMANENT_SERVER_STATUSES)
+
+
+def verdict_of_mlflow(link: BaseException, classes: set[str]) -> bool | None:
+    """Return what an error of MLflow says by its code, or None."""
+    if "mlflow.MlflowException" not in classes:
+        return None
+    code = getattr(link, "error_code", "")
+    if "mlflow.RestException" in classes:
+        # MLflow takes a refusal whose body names no code, such as a proxy's, for an internal error. True ones its HTTP layer has counted before.
+        told = getattr(link, "json", {}).get("error_code")
+        return code in _MLFLOW or (code == told == "INTERNAL_ERROR")
+    # Of its own it calls everything an internal error that it cannot name, and every error of a database temporary.
+    status = getattr(link, "get_http_status_code", lambda: 0)()
+    return False if 400 <= status < 500 and not is_transient_status(status) else None
+
+
+def verdict_of_broker(link: BaseException, classes: set[str]) -> bool | None:
+    """Return what an error of Kafka or gRPC says by its code, or None."""
+    if {"confluent_kafka.KafkaException", "cimpl.KafkaException"} & classes:
+        told: Any = link.args[0] if link.args else None
+        return bool(told is not None and hasattr(told, "retriable") and (_KAFKA.fullmatch(told.name()) or told.retriable()))
+    code = getattr(link, "code", None)
+    return getattr(code(), "name", "") in _GRPC if "grpc.RpcError" in classes and callable(code) else None
+
+
+def verdict_of_service(link: BaseException, classes: set[str]) -> bool | None:  # noqa: ARG001  # one signature for all
+    """Return what an error of a service over HTTP says by its code or status, or None."""
+    if _AWS.fullmatch(_aws_code(link)) or _GOOGLE_REASONS & _google_reasons(link) or getattr(link, "retryable", None) is True:
+        return True
+    status = _http_status(link)
+    return is_transient_status(status) if status else None
+
+
+def verdict_of_database(link: BaseException, classes: set[str]) -> bool | None:
+    """Return what an error of a database says by its code, or None."""
+    if getattr(link, "connection_invalidated", False):
+        return True
+    if isinstance(link, sqlite3.OperationalError):
+        return "locked" in str(link) or "busy" in str(link)
+    state = getattr(link, "sqlstate", None) or getattr(link, "pgcode", None)
+    if isinstance(state, str) and len(state) == 5 and {"psycopg.Error", "psycopg2.Error", "asyncpg.PostgresError"} & classes:
+        return state.startswith(_SQLSTATES)
+    if {"pymysql.MySQLError", "MySQLdb.MySQLError", "mysql.Error"} & classes and link.args and isinstance(link.args[0], int):
+        return link.args[0] in _MYSQL
+    return None
+
+
+def header_of(link: BaseException, name: str) -> str:
+    """Return a header of the answer that an error carries, or nothing."""
+    response = getattr(link, "response", None)
+    if isinstance(response, dict):
+        return str(response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get(name.lower()) or "")
+    headers: Any = getattr(response, "headers", None) or getattr(link, "headers", None)
+    return str(headers.get(name) or "") if hasattr(headers, "get") else ""
+
+
+def _http_status(link: BaseException) -> int:
+    response = getattr(link, "response", None)
+    if isinstance(response, dict):
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        found = getattr(response, "status_code", None) or getattr(response, "status", None)
+    candidates = [found, *(getattr(link, name, None) for name in ("status_code", "status", "code"))]
+    return next((int(number) for number in candidates if isinstance(number, int) and not isinstance(number, bool) and 400 <= number < 600), 0)
+
+
+def _aws_code(link: BaseException) -> str:
+    response = getattr(link, "response", None)
+    error = response.get("Error", {}) if isinstance(response, dict) else {}
+    return str(error.get("Code", "")) if isinstance(error, dict) else ""
+
+
+def _google_reasons(link: BaseException) -> set[str]:
+    errors = getattr(link, "errors", None)
+    return {str(each.get("reason")) for each in errors if isinstance(each, dict)} if isinstance(errors, (list, tuple)) else set()
