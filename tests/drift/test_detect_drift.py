@@ -254,7 +254,10 @@ def test_the_component_writes_every_output_and_its_record(tmp_path: Path) -> Non
     record = json.loads((tmp_path / "ledger/runs/run-1/detect_drift.json").read_text())
     page = Path(artifacts["drift_report"].path).read_text()
     assert answer == result["verdict"] == record["outcome"] == "drift"
-    assert artifacts["metrics"].metadata["share_drifted"] == pytest.approx(0.1)
+    assert artifacts["metrics"].metadata == {"features that drifted": 1.0, "share of features that drifted": pytest.approx(0.1)}
+    assert record["details"]["share_drifted"] == pytest.approx(0.1)
+    assert len(record["details"]["features"]) == 10
+    assert record["details"]["rows"] == {"reference": 200, "current": 200}
     assert result["library"] == "evergreen"
     assert "<svg" in page
     assert "x0 (severe)" in page
@@ -265,4 +268,4 @@ def test_without_a_champion_the_answer_is_no_champion_and_every_output_is_there(
     assert answer == "no champion"
     assert json.loads(Path(artifacts["drift_result"].path).read_text())["verdict"] == "no champion"
     assert "There is no champion yet" in Path(artifacts["drift_report"].path).read_text()
-    assert Path(artifacts["metrics"].path).exists()
+    assert json.loads(Path(artifacts["metrics"].path).read_text()) == artifacts["metrics"].metadata == {}

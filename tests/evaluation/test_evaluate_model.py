@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from kfp import dsl
 
-from evergreen import evaluate_model
+from evergreen import evaluate_model, keep_champion
 from evergreen.evaluation.errors import EvaluationError
+from evergreen.object_store import open_store
+from evergreen.registry.ledger import Ledger
+from evergreen.run_log import reported_step
+from killed_steps import killed_after_its_ledger_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +82,55 @@ def test_a_better_challenger_is_promoted(evaluate: Callable[..., Any], new: Any,
     assert sum(sum(row["row"]) for row in curves["confusionMatrix"]["rows"]) == 240
     assert 2 <= len(curves["confidenceMetrics"]) <= 100
     assert all(np.isfinite(list(point.values())).all() for point in curves["confidenceMetrics"])
-    assert artifacts["metrics"].metadata["challenger_score"] == found["challenger_score"]
-    assert json.dumps(artifacts["metrics"].metadata, allow_nan=False)
+    assert artifacts["metrics"].metadata == {
+        "challenger score": found["challenger_score"],
+        "champion score": found["champion_score"],
+        "difference": found["difference"],
+        "difference lower bound": found["difference_lower"],
+    }
+    assert json.loads(Path(artifacts["metrics"].path).read_text()) == artifacts["metrics"].metadata
+
+
+def reject(found_by: Path, step: str) -> str:
+    """Run the keep_champion that somebody's own pipeline has behind evaluate_model."""
+    evidence = dsl.Artifact(name="e", uri=str(found_by / "e" / "evaluation"), metadata={})
+    place = {"model_name": "rain", "champion_version": "3", "ledger_uri": str(found_by / "ledger"), "run_id": "run-1", "step_name": step}
+    return str(keep_champion.python_func(evidence=evidence, reason="challenger rejected", **place))
+
+
+def test_a_rejection_is_recorded_once_by_the_step_that_finds_it(
+    evaluate: Callable[..., Any], new: Any, old: Any, make_events: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    ledger = Ledger(open_store(str(tmp_path / "ledger")), "rain")
+    with reported_step(ledger_uri=str(tmp_path / "ledger"), run_id="run-1", step_name="decide_retraining") as step:
+        step.details = {"decision": "retrain", "rule": "performance", "reasons": ["It fell."], "mode": "auto", "policy": {}}
+    changed = make_events(start="2020-06-01", days=60, seed=3, flip=True)
+    with killed_after_its_ledger_record():
+        evaluate(new, old, changed, model_name="rain")
+    assert evaluate(new, old, changed, model_name="rain")[0] == "reject"
+    found = json.loads((tmp_path / "e" / "evaluation").read_text())
+    assert [reject(tmp_path, "reject_challenger"), reject(tmp_path, "reject_challenger")] == ["rejection", "rejection"]
+    (record,) = ledger.records()
+    assert (record.kind, record.step_name, record.challenger_id) == ("rejection", "evaluate_model", found["challenger_id"])
+    kept = {name: value for name, value in found.items() if not name.startswith("check_")}
+    assert record.evidence == {**kept, "decision_of_run": step.details, "reason": "challenger rejected", "champion_found": "3"}
+    assert ledger.verify() == []
+
+
+def test_a_promotion_and_a_rejection_without_a_model_are_not_recorded(
+    evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame, tmp_path: Path
+) -> None:
+    assert evaluate(new, old, holdout, model_name="rain")[0] == "promote"
+    assert evaluate(new, new, holdout)[0] == "reject"
+    assert Ledger(open_store(str(tmp_path / "ledger")), "rain").records() == []
+    assert reject(tmp_path, "reject_challenger") == "rejection"
+    assert [record.step_name for record in Ledger(open_store(str(tmp_path / "ledger")), "rain").records()] == ["reject_challenger"]
+
+
+def test_a_challenger_that_is_rejected_without_a_champion_finds_none(evaluate: Callable[..., Any], new: Any, holdout: pd.DataFrame, tmp_path: Path) -> None:
+    assert evaluate(new, None, holdout.assign(rain=None), model_name="rain")[0] == "reject"
+    (record,) = Ledger(open_store(str(tmp_path / "ledger")), "rain").records()
+    assert (record.kind, record.evidence["champion_found"], record.evidence["conclusion"]) == ("rejection", "none", "cannot tell")
 
 
 def test_a_worse_challenger_is_rejected(evaluate: Callable[..., Any], new: Any, old: Any, make_events: Callable[..., pd.DataFrame]) -> None:
@@ -155,7 +206,8 @@ def test_rows_that_the_champion_has_seen_are_left_out(
     answer, found, artifacts = evaluate(new, champion, holdout, minimum_rows=161)
     assert (answer, found["conclusion"], found["challenger_score"]) == ("reject", "cannot tell", None)
     assert "Only 160 labelled rows are newer than what both models have seen (80 older ones were left out); at least 161 are needed" in found["reasons"][0]
-    assert artifacts["metrics"].metadata == {"rows": 160.0}
+    assert found["rows"] == 160
+    assert artifacts["metrics"].metadata == {}, "what cannot be told is no number"
 
 
 def test_no_row_is_left(evaluate: Callable[..., Any], new: Any, holdout: pd.DataFrame) -> None:

@@ -105,13 +105,18 @@ def test_the_url_may_come_from_the_environment(tmp_path: Path, ingest: Callable[
     assert ingested.manifest.source_uri == ingested.manifest.objects[0]["uri"] == "env:EVERGREEN_DATABASE_URL#events"
 
 
+NO_ROWS = (
+    r"no rows near the window \[2007-04-07T00:00:00Z, 2010-01-01T00:00:00Z\)\. Its newest event in 'time' is at 2024-01-10T00:00:00Z: .* range from "
+    r"2024-01-01T00:00:00Z to .*Give 'latest' as data_window_end"
+)
+
 FAILURES = {
     "no table": ("sqlite:///{}", {}, "names no table; expected the table after a '#'"),
     "unknown table": ("sqlite:///{}#event", {}, r"no table or view 'event'; there are events.*Did you mean 'events'"),
     "unknown column": ("sqlite:///{}#events", {"timestamp_column": "tme"}, r"no column 'tme'.*Did you mean 'time'"),
     "variable not set": ("env:NOT_SET_ANYWHERE#events", {}, "environment variable 'NOT_SET_ANYWHERE' is not set"),
     "no URL": ("sqlite+nothing://{}#events", {}, "is no SQLAlchemy URL"),
-    "window elsewhere": ("sqlite:///{}#events", {"window_end": "2010-01-01"}, "no rows near the window; .* 2024-01-01T00:00:00Z to 2024-01-10T00:00:00Z"),
+    "window elsewhere": ("sqlite:///{}#events", {"window_end": "2010-01-01"}, NO_ROWS),
     "unreachable": (
         "postgresql+psycopg://user:hunter2@127.0.0.1:1/db#events",
         {},
@@ -128,6 +133,12 @@ def test_mistakes_are_named_without_the_password(tmp_path: Path, ingest: Callabl
         ingest(uri.format(tmp_path / "d.sqlite"), **options)
     assert "hunter2" not in str(caught.value)
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_window_without_rows_between_others_names_the_newest_event_of_the_whole_table(tmp_path: Path, ingest: Callable[..., Any]) -> None:
+    uri = database(tmp_path / "d.sqlite", extra=["2026-05-01 00:00:00"])
+    with pytest.raises(IngestionError, match=r"holds no rows of .* whose newest event in 'time' is at 2026-05-01T00:00:00Z: .*Give 'latest'"):
+        ingest(uri, window_end="2024-01-11T12:00:00Z", window_days=1)
 
 
 def test_an_empty_table_and_a_value_of_another_type_are_refused(tmp_path: Path, ingest: Callable[..., Any]) -> None:

@@ -47,7 +47,9 @@ def watch(tmp_path: Path, make_model: Callable[..., Any], make_events: Callable[
         record = json.loads((tmp_path / "ledger" / "runs" / "run-1" / "monitor_performance.json").read_text())
         assert answer == result["verdict"] == record["outcome"]
         assert "Performance of the champion" in Path(outputs["performance_report"].path).read_text()
-        assert outputs["metrics"].metadata.get("score") == result["score"]
+        shown = {"champion score now": "score", "champion score at promotion": "baseline_score", "drop since promotion": "drop"}
+        assert outputs["metrics"].metadata == {name: result[field] for name, field in shown.items() if result[field] is not None}
+        assert record["details"] == result
         return answer, result
 
     return run

@@ -64,8 +64,10 @@ def test_the_summary_holds_reasons_evaluation_and_duration() -> None:
 def run_component(folder: Path, run_id: str = "run-1", **status: str) -> tuple[dict[str, Any], str]:
     final = {"state": "SUCCEEDED", "pipeline_job_resource_name": "r", "pipeline_task_name": "t", "error_code": None, "error_message": None, **status}
     report = dsl.HTML(name="report", uri=str(folder / "report"), metadata={})
+    metrics = dsl.Metrics(name="metrics", uri=str(folder / "metrics"), metadata={})
     record_run.python_func(
         run_report=report,
+        run_metrics=metrics,
         status=dsl.PipelineTaskFinalStatus(**final),
         model_name="rain",
         tracking_uri="http://user:secret@mlflow:5000",
@@ -75,6 +77,8 @@ def run_component(folder: Path, run_id: str = "run-1", **status: str) -> tuple[d
     summary = json.loads((folder / f"ledger/runs/{run_id}.json").read_text())
     page = (folder / f"ledger/runs/{run_id}.html").read_text()
     assert page == Path(report.path).read_text()
+    assert sorted(metrics.metadata)[0] == f"Outcome: {summary['outcome']}", "the outcome comes first in the UI's alphabetical order"
+    assert metrics.metadata[f"Outcome: {summary['outcome']}"] == 1.0
     return summary, page
 
 
@@ -130,5 +134,6 @@ def test_a_run_id_that_is_no_name_is_refused(tmp_path: Path) -> None:
 
 def test_without_a_ledger_the_report_is_written_all_the_same(tmp_path: Path) -> None:
     report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
-    record_run.python_func(run_report=report, status=None, model_name="rain")
+    metrics = dsl.Metrics(name="metrics", uri=str(tmp_path / "metrics"), metadata={})
+    record_run.python_func(run_report=report, run_metrics=metrics, status=None, model_name="rain")
     assert "No ledger was given" in Path(report.path).read_text()

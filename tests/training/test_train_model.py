@@ -14,6 +14,8 @@ from mlflow import MlflowClient
 from evergreen import refit_model
 from evergreen.errors import StateError
 from evergreen.models import load_model
+from evergreen.object_store import open_store
+from evergreen.run_log import read_run
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -31,8 +33,11 @@ def refit(artifacts: dict[str, Any], folder: Path, tracking_uri: str, model_name
     return answer, model
 
 
-def test_the_challenger_has_not_seen_the_holdout_and_predicts_it(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
-    answer, artifacts = run_training(make_events(), estimator=LOGISTIC)
+def test_the_challenger_has_not_seen_the_holdout_and_predicts_it(
+    run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger"
+    answer, artifacts = run_training(make_events(), estimator=LOGISTIC, ledger_uri=str(ledger), run_id="run-1")
     model = load_model(artifacts["model"].path)
     holdout = pd.read_parquet(artifacts["holdout_data"].path)
     assert (holdout["time"] >= pd.Timestamp(model.description.fit_end)).all()
@@ -41,7 +46,9 @@ def test_the_challenger_has_not_seen_the_holdout_and_predicts_it(run_training: C
     assert artifacts["model"].metadata["challenger_id"] == answer == model.description.challenger_id
     assert (model.predict(holdout) == holdout["rain"]).mean() > 0.85
     assert max(model.description.importances, key=model.description.importances.__getitem__) == "temperature"
-    assert artifacts["metrics"].metadata["holdout_rows"] == 320.0
+    assert artifacts["metrics"].metadata == {"rows learned from": 1280.0}
+    (record,) = read_run(open_store(str(ledger)), "run-1")
+    assert record.details["holdout_rows"] == 320.0
 
 
 def test_rows_of_one_time_stay_on_one_side(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
@@ -95,7 +102,7 @@ def test_the_id_depends_on_data_and_recipe(run_training: Callable[..., Any], mak
     assert len(ids) == 4
 
 
-def test_mixed_features_and_gaps(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
+def test_mixed_features_and_gaps(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
     frame = make_events(days=60)
     frame["city"] = frame["city"].where(frame.index % 9 != 0)
     frame["weekend"] = pd.array(frame["time"].dt.dayofweek >= 5, dtype="boolean")
@@ -103,12 +110,13 @@ def test_mixed_features_and_gaps(run_training: Callable[..., Any], make_events: 
     frame["count"] = pd.array(np.arange(len(frame)), dtype="Int64")
     frame.loc[3, ["weekend", "count"]] = pd.NA
     frame.loc[5, "rain"] = np.nan
-    _, artifacts = run_training(frame)
+    _, artifacts = run_training(frame, ledger_uri=str(tmp_path / "ledger"), run_id="run-1")
     model = load_model(artifacts["model"].path)
     kinds = model.description.features
     assert {kinds["city"], kinds["weekend"], kinds["seen_on"], kinds["count"]} == {"category", "boolean", "date", "number"}
     assert model.description.classes == [0, 1]
-    assert artifacts["metrics"].metadata["unlabelled_rows"] == 1.0
+    (record,) = read_run(open_store(str(tmp_path / "ledger")), "run-1")
+    assert record.details["unlabelled_rows"] == 1.0
     strange = frame.head(4).assign(city=["Atlantis", None, "Oslo", "Berlin"])
     assert set(model.predict(strange)) <= {0, 1}
     assert model.predict_probability(strange).shape == (4, 2)
