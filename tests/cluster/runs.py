@@ -169,6 +169,7 @@ class Cluster:
         """End what the session has left behind: commands that follow runs, and the runs themselves."""
         for run_id, submission in self._following.items():
             submission.process.terminate()
+            submission.process.wait(timeout=60)
             self.connection.runs.run_service_terminate_run(run_id=run_id)
 
     def _ended(self, run: Run) -> Any:
