@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -303,3 +304,28 @@ def test_settings_that_are_not_given_are_those_of_the_workflow() -> None:
     assert isinstance(SETTINGS, ClusterSettings)
     assert "make test-cluster" in commands
     assert FULL in {started.pipeline for started in RUNS.values()}
+
+
+def test_the_documentation_names_every_setting_and_what_is_tried() -> None:
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    variables = set(re.findall(r"EVERGREEN_CLUSTER_[A-Z_]+", (SUITE / "settings.py").read_text()))
+    assert sorted(name for name in variables if name not in text) == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cluster.md"])
+def test_links_between_the_pages_lead_somewhere(page: str) -> None:
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / name if name else ROOT / page
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

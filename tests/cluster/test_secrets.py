@@ -38,7 +38,7 @@ def test_a_secret_in_a_parameter_comes_out_nowhere(cluster: Cluster, lean_quiet_
 
     connection, name = cluster.connection, f"evergreen-secret-{cluster.mark}"
     values = {key: f"c4n4ry{secrets.token_hex(12)}" for key in KEYS}
-    # The value of a contract is looked into, refused with its text in the message, and told by the step's log, record and report.
+    # No contract can be read from this value: the step that gets it fails, and says so in its log, its record and the report.
     parameters = cluster.parameters("secret", lean_quiet_day.model, secret_name=name, data_contract=attempts())
     cluster.kubectl.apply(secret_object(name, values))
     try:
@@ -50,7 +50,6 @@ def test_a_secret_in_a_parameter_comes_out_nowhere(cluster: Cluster, lean_quiet_
         )  # fmt: skip
         run = case.took(cluster.finish(cluster.adopt("secret", run_id, LEAN, lean_quiet_day.model), expected="FAILED"))
         places = {**cluster.logs(run), **told(cluster, run)}
-        assert any(attempts()[:20] in text for text in places.values()), "the parameter came through to the step"
         revealed = [(place, key) for place, text in places.items() for key, value in values.items() if value in text]
         assert revealed == []
     finally:
