@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-docker test test-chaos test-neural test-services test-images test-system lint format generate audit images push pipeline upload lock clean
+.PHONY: help install demo demo-docker test test-chaos test-cluster test-neural test-services test-images test-system lint format generate audit images push pipeline upload lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test: $(INSTALLED) ## Run the tests
 test-chaos: $(INSTALLED) ## Kill, race and cut off deployments (installs PostgreSQL, as root), and print what came of it
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends postgresql; }
 	$(BIN)/python -m pytest --session-timeout=1500 tests/chaos
+
+test-cluster: $(INSTALLED) ## Run everything on the Kubeflow Pipelines that EVERGREEN_KFP_HOST names (needs kubectl), and print what came of it
+	@test -n "$$EVERGREEN_KFP_HOST" && command -v kubectl >/dev/null || { echo "make test-cluster needs EVERGREEN_KFP_HOST and kubectl; docs/cluster.md says what else" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/cluster
 
 # PyTorch's build without CUDA has a twentieth of the size, and lies on PyTorch's own index: name it with PIP_EXTRA_INDEX_URL. Else pip takes the usual one.
 TORCH ?= torch==2.13.0+cpu
