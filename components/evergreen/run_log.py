@@ -28,6 +28,13 @@ LAUNCHER_VARIABLE = "EVERGREEN_LAUNCHER"
 """Set by `evergreen run`, so that it recognises the run that it started among others in the same ledger."""
 
 
+PARTS_OF_STEP = {
+    "assess_model": ("load_champion", "ingest_window", "validate_window", "detect_drift", "monitor_performance", "decide_retraining"),
+    "watch_model": ("detect_drift", "monitor_performance", "decide_retraining"),
+}
+"""Components that do what several steps do, and leave the records of those steps instead of one of their own."""
+
+
 @dataclass
 class StepRecord:
     """What one step of a run did.

@@ -129,6 +129,25 @@ def test_the_runs_own_record_is_the_best_source(kfp: KfpServer, two_steps: Path,
     assert not any("/log" in path for _, path in kfp.requests)
 
 
+def test_a_step_that_stands_for_several_is_told_once_with_the_part_that_failed(kfp: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "looks_once.py"
+    path.write_text(TWO_STEPS.replace("ingest_data", "assess_model").replace(', step_name="ingest_window"', "").replace("Ingest newest window", "Assess model"))
+    # The tests' KFP lets the step fail that these pipelines begin with.
+    kfp.script = Script(outcome="FAILED", log=LOG)
+    started = kfp.run_from
+
+    def start(wanted: Any) -> Any:
+        run = started(wanted)
+        write_record(tmp_path, run.run_id, "load_champion", state="succeeded")
+        write_record(tmp_path, run.run_id, "ingest_window", error="IngestionError: from the record.")
+        return run
+
+    monkeypatch.setattr(kfp, "run_from", start)
+    told = submit(path, "-p", f"state_ledger_uri={tmp_path}", "--json").json
+    (failure,) = told["failures"]
+    assert (failure["step"], failure["error"], failure["source"]) == ("Assess model: ingest_window", "IngestionError: from the record.", "record")
+
+
 @pytest.mark.parametrize("ledger", ["gs://bucket-that-nobody-has/x", "ftp://nowhere/x", "s3://", "/proc/version/x", "a\0b"])
 def test_a_ledger_that_cannot_be_read_changes_nothing(kfp: KfpServer, two_steps: Path, monkeypatch: pytest.MonkeyPatch, ledger: str) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/absent.json")

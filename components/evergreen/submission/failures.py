@@ -84,16 +84,16 @@ class _Failures:
         return failures or [self._unknown()]
 
     def _shown(self, record_name: str) -> str:
-        return next((step.shown for step in self._steps.values() if step.record_name == record_name), record_name)
+        return next((step.shown_for(record_name) for step in self._steps.values() if record_name in step.record_names), record_name)
 
     def _is_step(self, task: Any) -> bool:
         return not self._steps[task.display_name].group
 
     def _of_step(self, task: Any) -> StepFailure:
         step = self._steps[task.display_name]
-        record = self._take_record(step.record_name)
+        record = self._take_record(step)
         if record is not None and record.state == "failed":
-            return self._from_record(record, step.shown)
+            return self._from_record(record, step.shown_for(record.step_name))
         if self._never_started(task):
             said = "Kubernetes refused its pod, or the pod never started."
             return self._failure(step, said, "pod refused", REFUSED.format(command=self._describe))
@@ -107,7 +107,7 @@ class _Failures:
         if self._was_stopped(task):
             return self._failure(step, "It was stopped because the run was terminated.", "stopped", STOPPED)
         if record is not None:
-            return self._from_record(record, step.shown)
+            return self._from_record(record, step.shown_for(record.step_name))
         if log:
             advice = f"{KILLED} {READ_LOG.format(command=self._logs_of(log[0]))}"
             return self._failure(step, f"It ended without an error of its own; its log ends with: {last_line(log[1])}", "killed", advice, source="log")
@@ -139,10 +139,11 @@ class _Failures:
     def _failure(self, step: Step, error: str, cause: str, advice: str, *, source: str = "states") -> StepFailure:
         return StepFailure(step=step.shown, error=error, cause=cause, advice=advice, report=self._records.report, source=source)
 
-    def _take_record(self, name: str) -> StepRecord | None:
+    def _take_record(self, step: Step) -> StepRecord | None:
         """Return what a step wrote; a step in a loop writes under its name and more."""
-        same = [record for record in self._unused if record.step_name == name] or [record for record in self._unused if record.step_name.startswith(name)]
-        if not name or not same:
+        same = [record for record in self._unused if record.step_name in step.record_names]
+        same = same or [record for record in self._unused if len(step.record_names) == 1 and record.step_name.startswith(step.record_names[0])]
+        if not same:
             return None
         self._unused.remove(same[0])
         return same[0]

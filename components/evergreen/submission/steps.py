@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from evergreen.run_log import PARTS_OF_STEP
 
 
 @dataclass(frozen=True)
@@ -13,13 +16,17 @@ class Step:
 
     Attributes:
         shown: Its name as the graph in the KFP UI shows it.
-        record_name: Its name in the run's records; empty when it leaves none.
+        record_names: Its names in the run's records: one, or those of the steps that it stands for; none when it leaves no record.
         group: It is a branch, loop or other group of tasks.
     """
 
     shown: str
-    record_name: str = ""
+    record_names: tuple[str, ...] = ()
     group: bool = False
+
+    def shown_for(self, record_name: str) -> str:
+        """Return the step's name, and which of its parts a record is about where it has several."""
+        return f"{self.shown}: {record_name}" if len(self.record_names) > 1 else self.shown
 
 
 def pipeline_steps(spec: Mapping[str, Any]) -> dict[str, Step]:
@@ -30,12 +37,15 @@ def pipeline_steps(spec: Mapping[str, Any]) -> dict[str, Step]:
     for name, task in ((name, task) for dag in dags for name, task in dag["tasks"].items()):
         component = components.get(task.get("componentRef", {}).get("name"), {})
         found[name] = Step(
-            shown=str(task.get("taskInfo", {}).get("name", name)), record_name=_record_name(task, component), group="executorLabel" not in component
+            shown=str(task.get("taskInfo", {}).get("name", name)), record_names=_record_names(task, component), group="executorLabel" not in component
         )
     return found
 
 
-def _record_name(task: Mapping[str, Any], component: Mapping[str, Any]) -> str:
+def _record_names(task: Mapping[str, Any], component: Mapping[str, Any]) -> tuple[str, ...]:
+    made_of = re.sub(r"^comp-|-\d+$", "", str(task.get("componentRef", {}).get("name", ""))).replace("-", "_")
+    if made_of in PARTS_OF_STEP:
+        return PARTS_OF_STEP[made_of]
     given = task.get("inputs", {}).get("parameters", {}).get("step_name", {}).get("runtimeValue", {}).get("constant")
     default = component.get("inputDefinitions", {}).get("parameters", {}).get("step_name", {}).get("defaultValue")
-    return str(given or default or "")
+    return tuple(str(name) for name in (given or default,) if name)
