@@ -64,7 +64,7 @@ def check_local_path(path: str | Path, *, thing: str, error_class: type[Evergree
         for folder in closed:
             if place == folder or place.startswith(f"{folder}/"):
                 raise error_class(
-                    f"{thing}: leads to {folder}, which holds secrets or the system's state and is never read as data. Name a place that holds data."
+                    f"{thing}: leads to {folder}, which holds secrets or the system's state, never data. Name a place that holds data."
                 )
 
 
@@ -79,7 +79,7 @@ def check_local_folder(folder: str | Path, *, thing: str, error_class: type[Ever
     inside = [place for place in _closed_places() if place.startswith(f"{real}/") and Path(place).exists()]
     if inside:
         raise error_class(
-            f"{thing}: holds {inside[0]}, where secrets or the system's state are, which is never read as data. Name a folder that holds data only."
+            f"{thing}: holds {inside[0]}, where secrets or the system's state are, never data. Name a folder that holds data only."
         )
 
 

@@ -78,7 +78,7 @@ class MaskedStream(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Return whether the target is a terminal."""
-        return bool(self.target.isatty())
+        return not self.closed and bool(self.target.isatty())
 
     def fileno(self) -> int:
         """Return the target's descriptor."""
@@ -90,8 +90,13 @@ class MaskedStream(io.TextIOBase):
 
     def close(self) -> None:
         """Release what was held back; the target stays open, it belongs to the process."""
-        if not getattr(self.target, "closed", False):
+        if not self.closed:
             self.release()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the target is closed."""
+        return bool(getattr(self.target, "closed", False))
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # read-only here

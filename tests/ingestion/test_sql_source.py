@@ -114,7 +114,8 @@ FAILURES = {
     "no table": ("sqlite:///{}", {}, "names no table; expected the table after a '#'"),
     "unknown table": ("sqlite:///{}#event", {}, r"no table or view 'event'; there are events.*Did you mean 'events'"),
     "unknown column": ("sqlite:///{}#events", {"timestamp_column": "tme"}, r"no column 'tme'.*Did you mean 'time'"),
-    "variable not set": ("env:NOT_SET_ANYWHERE#events", {}, "environment variable 'NOT_SET_ANYWHERE' is not set"),
+    "variable not set": ("env:NOT_SET_DATABASE_URL#events", {}, "environment variable 'NOT_SET_DATABASE_URL' is not set"),
+    "variable of something else": ("env:EVERGREEN_APPROVAL_KEY#events", {}, "is not read: expected EVERGREEN_DATABASE_URL"),
     "no URL": ("sqlite+nothing://{}#events", {}, "is no SQLAlchemy URL"),
     "window elsewhere": ("sqlite:///{}#events", {"window_end": "2010-01-01"}, NO_ROWS),
     "unreachable": (
