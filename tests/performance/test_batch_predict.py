@@ -42,6 +42,9 @@ def predict(tmp_path: Path, make_model: Callable[..., Any], make_events: Callabl
         given = {"key_column": "id", "ledger_uri": str(tmp_path / "ledger"), "run_id": "run-1", **settings}
         data = dsl.Dataset(name="d", uri=str(tmp_path / "rows"), metadata={})
         answer = batch_predict.python_func(model=model, data=data, prediction_log=log, metrics=metrics, **given)
+        details = json.loads((tmp_path / "ledger/runs/run-1/batch_predict.json").read_text())["details"]
+        shown = {"rows predicted": details["rows"], "mean confidence": details["mean_confidence"]}
+        assert metrics.metadata == {name: value for name, value in shown.items() if value is not None}
         return answer, log
 
     return run

@@ -172,6 +172,9 @@ def join(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
         assert answer == result["verdict"] == record["outcome"]
         assert "Predictions and their labels" in Path(outputs["join_report"].path).read_text()
         assert Path(outputs["labelled_data"].path).exists()
+        assert record["details"] == result
+        share = {"share of predictions with a label": result["labelled"] / result["rows"]} if result["rows"] else {}
+        assert json.loads(Path(outputs["metrics"].path).read_text()) == outputs["metrics"].metadata == share
         return answer, result
 
     return run

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kfp import dsl
 
 from evergreen.compilation import KubernetesObjects, compile_pipeline
 from evergreen.images import BASE_IMAGE, DRIFT_IMAGE
@@ -48,7 +49,7 @@ def test_kfp_compiles_the_file_by_itself(tmp_path: Path) -> None:
 
 def test_no_step_is_cached(compiled: list[dict[str, Any]]) -> None:
     steps = [task for task in tasks_of(compiled[0]).values() if not task["componentRef"]["name"].startswith(("comp-condition", "comp-exit-handler"))]
-    assert len(steps) == 15
+    assert len(steps) == 13
     assert [task["taskInfo"]["name"] for task in steps if task["cachingOptions"].get("enableCache")] == []
 
 
@@ -79,18 +80,45 @@ def test_the_pipelines_description_explains_every_parameter(compiled: list[dict[
         assert f"- {name} (" in description
 
 
-def test_the_lean_pipeline_is_the_same_but_for_the_step_that_watches(compiled: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_the_lean_pipeline_is_the_same_but_for_the_step_that_looks(compiled: list[dict[str, Any]], tmp_path: Path) -> None:
     compile_pipeline(ROOT / "pipelines" / "lean_retraining.py", tmp_path / "lean.yaml")
-    lean = next(yaml.safe_load_all((tmp_path / "lean.yaml").read_text().replace("watch-model", "decide-retraining")))
+    lean = next(yaml.safe_load_all((tmp_path / "lean.yaml").read_text()))
     whole = compiled[0]
     assert lean["root"]["inputDefinitions"] == whole["root"]["inputDefinitions"]
     tasks, lean_tasks = tasks_of(whole), tasks_of(lean)
-    assert set(tasks) - set(lean_tasks) == {"detect-drift", "monitor-performance"}
-    for name in set(lean_tasks) - {"decide-retraining", "record-run", "exit-handler-1"}:
-        # They are sorted by name, and the step that decides has another one.
-        for task in (lean_tasks[name], tasks[name]):
-            task.get("dependentTasks", []).sort()
-        assert lean_tasks[name] == tasks[name], name
+    looking = {"load-champion", "ingest-data", "validate-data", "detect-drift", "monitor-performance", "decide-retraining"}
+    training = {"ingest-data-2": "ingest-data", "validate-data-2": "validate-data", "train-model": "train-model", "evaluate-model": "evaluate-model"}
+    training |= {"refit-model": "refit-model", "deploy-model": "deploy-model"}
+    groups = {"record-run", "exit-handler-1", "condition-2", "condition-3"}
+    assert set(tasks) == looking | set(training) | groups
+    assert set(lean_tasks) == {"assess-model"} | set(training.values()) | groups
+    for name, lean_name in training.items():
+        task, lean_task = tasks[name], lean_tasks[lean_name]
+        assert lean_task["taskInfo"] == task["taskInfo"], name
+        given, lean_given = (set(each["inputs"].get("artifacts", {})) | set(each["inputs"]["parameters"]) for each in (task, lean_task))
+        assert lean_given == given, name
+
+
+@pytest.mark.parametrize("name", ["continuous_retraining", "hyperparameter_search", "lean_retraining", "policy_backtest", "sharded_drift"])
+def test_a_window_ends_at_the_schedules_slot_which_kfp_fills_in(tmp_path: Path, name: str) -> None:
+    compile_pipeline(ROOT / "pipelines" / f"{name}.py", tmp_path / "pipeline.yaml")
+    spec = next(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))
+    assert spec["root"]["inputDefinitions"]["parameters"]["data_window_end"]["defaultValue"] == "scheduled"
+    first = "assess-model" if name == "lean_retraining" else "ingest-data"
+    given = tasks_of(spec)[first]["inputs"]["parameters"]
+    # Only a value that is nothing but the placeholder is filled in by KFP's driver.
+    assert given["schedule_time"] == {"runtimeValue": {"constant": dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER}}
+    assert given["window_end"]["componentInputParameter"].endswith("data_window_end")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "pipelines").glob("*.py")), ids=lambda file: file.stem)
+def test_every_box_of_the_graph_says_what_it_means(tmp_path: Path, file: Path) -> None:
+    compile_pipeline(file, tmp_path / "pipeline.yaml")
+    names = {name: task["taskInfo"]["name"] for name, task in tasks_of(next(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))).items()}
+    for name, shown in names.items():
+        assert re.fullmatch(r"[A-Z][a-z]+[a-z, ]*", shown), name
+        assert len(shown) <= 40, name
+    assert not any(name.startswith("condition-branches") for name in names), "a group of branches is a box without a name of its own"
 
 
 def test_nothing_is_installed_at_run_time(compiled: list[dict[str, Any]]) -> None:
@@ -142,10 +170,12 @@ def test_an_output_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
 
 def test_compiling_counts_the_pods_of_a_quiet_and_of_a_retraining_day(tmp_path: Path) -> None:
     pods = compile_pipeline(PIPELINE, tmp_path / "pipeline.yaml").pods
-    # 8 steps x 2, and drivers of: the pipeline, the exit handler, the decision, its two branches.
-    assert (pods.fewest_steps, pods.fewest) == (8, 8 * 2 + 5)
-    # 13 steps x 2, and drivers of the same and of: the evaluation's condition, its two branches.
-    assert (pods.most_steps, pods.most) == (13, 13 * 2 + 8)
+    # 7 steps x 2, and drivers of: the pipeline, the exit handler, the decision.
+    assert (pods.fewest_steps, pods.fewest) == (7, 7 * 2 + 3)
+    # 13 steps x 2, and drivers of the same and of the evaluation's condition.
+    assert (pods.most_steps, pods.most) == (13, 13 * 2 + 4)
+    lean = compile_pipeline(ROOT / "pipelines" / "lean_retraining.py", tmp_path / "lean.yaml").pods
+    assert (lean.fewest_steps, lean.fewest, lean.most_steps, lean.most) == (2, 2 * 2 + 3, 8, 8 * 2 + 4)
 
 
 def test_kubernetes_objects_hold_the_same_pipeline(tmp_path: Path, compiled: list[dict[str, Any]]) -> None:

@@ -67,3 +67,23 @@ def test_a_report_needs_both_bounds_and_each_policy_once(tmp_path: Path) -> None
     with pytest.raises(BacktestError, match="two have one name; the names are never, always, mine, mine"):
         report("never", "always", "mine", "mine")
     assert not (tmp_path / "r").exists()
+
+
+def test_metrics_name_each_policy_as_mlflow_takes_names(tmp_path: Path) -> None:
+    from mlflow.utils.validation import _validate_metric_name
+
+    in_line = ["performance: {margin: 0.1}", "performance: [margin: 0.1]"]
+    replays = []
+    for number, name in enumerate(["never", "always", *in_line]):
+        (tmp_path / f"{number}.json").write_text(json.dumps({"name": name, "windows": [], "seconds": 0.0, "metric": "accuracy"}))
+        replays.append(dsl.Artifact(name="replay", uri=str(tmp_path / f"{number}.json"), metadata={}))
+    metrics = dsl.Metrics(name="m", uri=str(tmp_path / "m"), metadata={})
+    report_backtest.python_func(replays=replays, backtest_report=dsl.HTML(name="r", uri=str(tmp_path / "r"), metadata={}), metrics=metrics)
+    assert {name: value for name, value in metrics.metadata.items() if name.endswith(": retrainings")} == {
+        "never: retrainings": 0.0,
+        "always: retrainings": 0.0,
+        "performance: margin: 0.1 3: retrainings": 0.0,
+        "performance: margin: 0.1 4: retrainings": 0.0,
+    }
+    for name in metrics.metadata:
+        _validate_metric_name(name)

@@ -202,6 +202,22 @@ def test_deploy_model_reports_what_it_did(world: World) -> None:
     assert failed.error.startswith("DeploymentError: model 'rain': superseded")
 
 
+def test_the_evaluation_can_name_the_champion_that_the_challenger_was_compared_with(world: World) -> None:
+    first, second, third = (world.challenger(name) for name in ("a", "b", "c"))
+    assert deploy(world, first, "evaluation")[0] == "promoted"
+    # The second was compared with version 1, the third with nobody.
+    content = json.loads(Path(second["evaluation"].path).read_text())
+    Path(second["evaluation"].path).write_text(json.dumps({**content, "champion_version": "1"}))
+    assert deploy(world, second, "evaluation", run_id="run-2")[1]["champion_before"] == "1"
+    before = world.state()
+    with pytest.raises(DeploymentError, match="superseded"):
+        deploy(world, third, "evaluation", run_id="run-3")
+    Path(third["evaluation"].path).write_text(json.dumps({**content, "champion_version": "unknown"}))
+    with pytest.raises(DeploymentError, match="the evaluation does not say with which version the challenger was compared; found 'unknown'"):
+        deploy(world, third, "evaluation", run_id="run-4")
+    assert world.state() == before
+
+
 def evidence(world: World, content: dict[str, Any]) -> dsl.Artifact:
     (world.folder / "evidence").write_text(json.dumps(content))
     return dsl.Artifact(name="evidence", uri=str(world.folder / "evidence"), metadata={})

@@ -12,7 +12,8 @@ from kfp import dsl
 from evergreen.errors import StateError
 from evergreen.object_store import open_store
 from evergreen.reporting.component import record_run
-from evergreen.reporting.summary import summarise_run
+from evergreen.reporting.run_metrics import run_metrics
+from evergreen.reporting.summary import OUTCOMES, RunSummary, summarise_run
 from evergreen.run_log import StepRecord, reported_step
 
 
@@ -137,3 +138,52 @@ def test_without_a_ledger_the_report_is_written_all_the_same(tmp_path: Path) -> 
     metrics = dsl.Metrics(name="metrics", uri=str(tmp_path / "metrics"), metadata={})
     record_run.python_func(run_report=report, run_metrics=metrics, status=None, model_name="rain")
     assert "No ledger was given" in Path(report.path).read_text()
+
+
+DRIFTED = {"verdict": "drift", "features": [{"name": "a", "drift": True}, {"name": "b", "drift": False}]}
+
+
+@pytest.mark.parametrize(
+    ("records", "numbers"),
+    [
+        ([LOADED, step("decide_retraining", "keep")], {"Outcome: kept": 1.0}),
+        (
+            [
+                LOADED,
+                step("detect_drift", "drift", details=DRIFTED),
+                step("monitor_performance", "holds", details={"score": 0.75}),
+                step("decide_retraining", "keep"),
+            ],
+            {"Outcome: kept": 1.0, "champion score now": 0.75, "features that drifted": 1.0},
+        ),
+        (
+            [
+                LOADED,
+                RETRAIN,
+                step("evaluate_challenger", "promote", details={"challenger_score": 0.78, "champion_score": 0.5, "difference": 0.28, "rows": 90}),
+                DEPLOYED,
+            ],
+            {"Outcome: promoted": 1.0, "challenger score": 0.78, "champion score": 0.5, "difference": 0.28},
+        ),
+        # "Cannot tell" is not "none drifted", and what was not measured is no number.
+        (
+            [LOADED, step("detect_drift", details={**DRIFTED, "verdict": "insufficient"}), RETRAIN, PASSED, step("deploy_model", "waiting for approval")],
+            {"Outcome: waiting for approval": 1.0, "challenger score": 0.78},
+        ),
+        ([LOADED, step("monitor_performance", details={"score": None}), step("validate_window", state="failed", error="X: y")], {"Outcome: failed": 1.0}),
+        ([LOADED, step("detect_drift", details={"verdict": "drift", "features": "many"}), step("decide_retraining", "keep")], {"Outcome: kept": 1.0}),
+    ],
+)
+def test_the_ui_shows_the_outcome_and_the_decisive_numbers(records: list[StepRecord], numbers: dict[str, float]) -> None:
+    shown = run_metrics(summarise_run(records), records)
+    assert {name: value for name, value in shown.items() if value is not None} == numbers
+    assert sorted(shown)[0].startswith("Outcome: "), "the UI shows them in alphabetical order"
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_mlflow_takes_the_names_too(outcome: str) -> None:
+    # KFP logs the numbers of Metrics artifacts to MLflow, which refuses a whole batch for one bad name.
+    from mlflow.utils.validation import _validate_metric_name
+
+    for name in run_metrics(RunSummary("run-1", "rain", outcome, "succeeded"), []):
+        _validate_metric_name(name)

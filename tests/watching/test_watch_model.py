@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from google.protobuf.json_format import MessageToDict
 from kfp import dsl
 
 from evergreen import decide_retraining, detect_drift, monitor_performance, watch_model
 from evergreen.images import DRIFT_IMAGE
-from evergreen.pod_count import count_pods
 from evergreen.policy.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -99,13 +97,7 @@ def test_an_error_in_the_last_of_the_three_keeps_what_the_others_found(tmp_path:
     assert not (tmp_path / "decision").exists()
 
 
-def test_it_saves_four_pods_a_run(repository: Path) -> None:
-    # Two steps fewer, each a driver and an executor.
-    spec = next(yaml.safe_load_all((repository / "pipelines" / "continuous_retraining.yaml").read_text()))
-    root = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
-    before = count_pods(spec)
-    for fused in ("detect-drift", "monitor-performance"):
-        del root[fused]
-    assert before.fewest - count_pods(spec).fewest == 4
+def test_it_is_marked_as_deprecated_and_stays_importable() -> None:
+    assert "Deprecated, use assess_model" in str(watch_model.component_spec.description)
     executor = MessageToDict(watch_model.pipeline_spec)["deploymentSpec"]["executors"]["exec-watch-model"]
     assert executor["container"]["image"] == DRIFT_IMAGE

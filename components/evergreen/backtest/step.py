@@ -18,7 +18,7 @@ from evergreen.policy.policy_file import read_policy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NO_PART_OF_A_NAME = re.compile(r"[^\w .:/-]+")
+NO_PART_OF_A_NAME = re.compile(r"[^\w.:/-]+")
 LONGEST_NAME = 60
 
 
