@@ -25,7 +25,7 @@ def compile_on(tmp_path: Path, platform: str) -> tuple[dict[str, Any], dict[str,
 
 def test_every_step_gets_what_is_said_for_all_and_a_step_what_is_said_for_it(tmp_path: Path) -> None:
     containers, kubernetes = compile_on(tmp_path, (ROOT / "manifests" / "platform.example.yaml").read_text())
-    assert len(containers) == 15
+    assert len(containers) == 13
     for name, settings in kubernetes.items():
         training = name == "exec-train-model"
         assert settings["nodeSelector"]["labels"] == {"workload": "training" if training else "pipelines"}, name

@@ -19,6 +19,8 @@ LOGIC_OF_STEP = {
     "detect_drift, no champion": "evergreen.drift.step",
     "monitor_performance": "evergreen.performance.monitoring, evergreen.models, evergreen.scoring, skops.io",
     "decide_retraining": "evergreen.policy.step",
+    "assess_model": "evergreen.policy.assessment, evergreen.registry.champion, evergreen.ingestion.step, evergreen.validation.step, evergreen.drift.step, "
+    "evergreen.performance.monitoring, evergreen.policy.step, mlflow",
     "train_model": "evergreen.training.challenger, mlflow.sklearn, skops.io",
     "evaluate_model": "evergreen.evaluation.comparison, skops.io",
     "deploy_model": "evergreen.deployment.promotion, mlflow, skops.io",

@@ -42,7 +42,7 @@ class Steps:
         artifacts["decision"] = dsl.Artifact(name="decision", uri=str(self.folder / "decision"), metadata={})
         artifacts["decision_report"] = dsl.HTML(name="report", uri=str(self.folder / "report"), metadata={})
         given_settings = {"window_end": END, "model_name": "rain", "ledger_uri": self.ledger_uri, "run_id": run, **settings}
-        return str(decide_retraining.python_func(**artifacts, **given_settings))
+        return str(decide_retraining.python_func(**{**artifacts, **given_settings}))
 
     def keep(self, run: str = "run-1") -> str:
         evidence = dsl.Artifact(name="decision", uri=str(self.folder / "decision"), metadata={})
@@ -67,6 +67,13 @@ def test_a_champion_that_stays_is_recorded_by_the_step_that_decides(steps: Steps
     assert record.evidence == {**decision, **expected}
     (past,) = read_history(steps.ledger, run_id="run-2")
     assert (past.window_end, past.decision, past.retrained) == (END, "keep", False)
+
+
+def test_a_baseline_that_was_imported_without_its_metadata_tells_the_version_itself(steps: Steps) -> None:
+    imported = dsl.Artifact(name="baseline", uri=str(steps.folder / "imported"), metadata={})
+    (steps.folder / "imported").write_text(json.dumps({**BASELINE, "version": "8"}))
+    steps.decide(HOLDS, baseline=imported)
+    assert steps.ledger.records()[0].evidence["champion_found"] == "8"
 
 
 def test_a_retraining_is_recorded_as_one_and_not_as_kept(steps: Steps) -> None:

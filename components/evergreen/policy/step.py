@@ -96,7 +96,7 @@ def run_decision_step(
         record_kept_champion(
             reason=NO_REASON,
             model_name=model_name,
-            champion_version=version_of(baseline),
+            champion_version=version_of(baseline, champion),
             evidence_path=decision.path,
             ledger_uri=ledger_uri,
             run_id=run_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evergreen.artifacts import is_present, read_json
 from evergreen.registry.champion import open_ledger, reconcile_alias
@@ -13,14 +13,25 @@ from evergreen.registry.run_decision import decision_of_run
 from evergreen.registry.versions import ModelRegistry
 from evergreen.state import NOTHING, is_nothing
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 LEFT_OUT = ("check_rows", "check_predictions")
 NO_REASON = "no reason to retrain"
 REJECTED = "challenger rejected"
 
 
-def version_of(champion: Any) -> str:
-    """Return the version that `load_champion` wrote on one of its artifacts: ``none`` when there is no champion, ``unknown`` when it does not say."""
-    return str(champion.metadata.get("version", "unknown")) if is_present(champion) else NO_CHAMPION
+def version_of(champion: Any, known: Mapping[str, Any] | None = None) -> str:
+    """Return the champion's version.
+
+    Args:
+        champion: An artifact of `load_champion`, which wrote the version into its metadata.
+        known: What is known of the champion besides, for an artifact that was imported without its metadata.
+
+    Returns:
+        The version; ``none`` when there is no champion, ``unknown`` when neither says.
+    """
+    return str(champion.metadata.get("version") or (known or {}).get("version", "unknown")) if is_present(champion) else NO_CHAMPION
 
 
 def record_kept_champion(
