@@ -204,6 +204,7 @@ class FaultyConnection:
     def go_away(self, seconds: float) -> None:
         """Refuse connections for a while, and cut those that are open."""
         self._listener.close()
+        self._accepting.join()
         self.cut()
         threading.Timer(seconds, self._start).start()
 
@@ -214,7 +215,8 @@ class FaultyConnection:
     def _start(self) -> None:
         self._listener = socket.create_server(self._address, reuse_port=False)
         self._address = ("127.0.0.1", int(self._listener.getsockname()[1]))
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, args=(self._listener,), daemon=True)
+        self._accepting.start()
 
     def _accept(self, listener: socket.socket) -> None:
         # A blocked accept would keep the port open after its socket is closed.
