@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +15,7 @@ import sqlalchemy as sa
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.windowing import IngestedWindow, ingest_window
+from faulty_server import FaultyConnection
 from postgresql_server import postgresql
 
 pytestmark = pytest.mark.postgresql
@@ -111,3 +114,57 @@ def test_a_large_table_is_streamed(server: str, ingest: Callable[..., Any]) -> N
     table, _ = ingest(f"{server}#large")
     assert table.num_rows == 100_000
     assert table["value"].to_pylist() == list(range(100_000))
+
+
+@pytest.fixture
+def dropped(server: str) -> Iterator[tuple[FaultyConnection, str]]:
+    """A connection that can fail, and the server's URL through it."""
+    port = sa.make_url(server).port
+    assert port is not None
+    connection = FaultyConnection("127.0.0.1", port)
+    yield connection, server.replace(f":{port}/", f":{connection.port}/")
+    connection.close()
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("fault", ["cut in the middle", "away", "ended by its administrator"])
+def test_a_database_that_fails_is_waited_for_and_each_row_comes_once(
+    server: str, dropped: tuple[FaultyConnection, str], ingest: Callable[..., Any], fault: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    connection, url = dropped
+    fill(server, "outage", "timestamptz", rows=1000)
+    if fault == "away":
+        connection.go_away(1)
+    elif fault == "cut in the middle":
+        connection.cut_after(30_000)
+    else:
+        _end_the_first_session(server)
+    table, _ = ingest(f"{url}#public.outage", window_days=3000)
+    assert sorted(table["value"].to_pylist()) == [float(day) for day in range(1000)]
+    told = capfd.readouterr().err
+    assert "hunter2" not in told
+    lines = [line for line in told.splitlines() if line.startswith("Waiting for ")]
+    assert lines
+    assert all(line.startswith("Waiting for the database postgresql+psycopg://127.0.0.1:") for line in lines)
+
+
+def _end_the_first_session(server: str) -> None:
+    """End the next session that reads the table, as a restart of the server does."""
+
+    def end() -> None:
+        engine = sa.create_engine(server)
+        question = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE '%outage%' AND pid <> pg_backend_pid()")
+        deadline = time.monotonic() + 20
+        with engine.connect() as connection:
+            while time.monotonic() < deadline and not connection.execute(question).all():
+                pass
+        engine.dispose()
+
+    threading.Thread(target=end, daemon=True).start()
+
+
+def test_a_wrong_database_is_one_message_at_once(server: str, ingest: Callable[..., Any]) -> None:
+    started = time.monotonic()
+    with pytest.raises(IngestionError, match=r'the database did not answer the query: .*database "absent" does not exist'):
+        ingest(f"{server.rpartition('/')[0]}/absent#events")
+    assert time.monotonic() - started < 5
