@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -14,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.window_query import WindowQuery
 from evergreen.ingestion.windowing import IngestedWindow, ingest_window
 from faulty_server import FaultyConnection
 from postgresql_server import postgresql
@@ -129,7 +129,12 @@ def dropped(server: str) -> Iterator[tuple[FaultyConnection, str]]:
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("fault", ["cut in the middle", "away", "ended by its administrator"])
 def test_a_database_that_fails_is_waited_for_and_each_row_comes_once(
-    server: str, dropped: tuple[FaultyConnection, str], ingest: Callable[..., Any], fault: str, capfd: pytest.CaptureFixture[str]
+    server: str,
+    dropped: tuple[FaultyConnection, str],
+    ingest: Callable[..., Any],
+    fault: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     connection, url = dropped
     fill(server, "outage", "timestamptz", rows=1000)
@@ -138,7 +143,7 @@ def test_a_database_that_fails_is_waited_for_and_each_row_comes_once(
     elif fault == "cut in the middle":
         connection.cut_after(30_000)
     else:
-        _end_the_first_session(server)
+        _end_the_first_session(server, monkeypatch)
     table, _ = ingest(f"{url}#public.outage", window_days=3000)
     assert sorted(table["value"].to_pylist()) == [float(day) for day in range(1000)]
     told = capfd.readouterr().err
@@ -148,19 +153,20 @@ def test_a_database_that_fails_is_waited_for_and_each_row_comes_once(
     assert all(line.startswith("Waiting for the database postgresql+psycopg://127.0.0.1:") for line in lines)
 
 
-def _end_the_first_session(server: str) -> None:
-    """End the next session that reads the table, as a restart of the server does."""
+def _end_the_first_session(server: str, patch: pytest.MonkeyPatch) -> None:
+    """End the next session before it reads its rows, as a restart of the server does."""
+    original, ended = WindowQuery.write_rows, list[Any]()
 
-    def end() -> None:
-        engine = sa.create_engine(server)
-        question = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE '%outage%' AND pid <> pg_backend_pid()")
-        deadline = time.monotonic() + 20
-        with engine.connect() as connection:
-            while time.monotonic() < deadline and not connection.execute(question).all():
-                pass
-        engine.dispose()
+    def write_rows(self: WindowQuery, target: Path) -> int:
+        if not ended:
+            engine = sa.create_engine(server)
+            with engine.connect() as connection:
+                question = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                ended.extend(connection.execute(sa.text(question)).all())
+            engine.dispose()
+        return original(self, target)
 
-    threading.Thread(target=end, daemon=True).start()
+    patch.setattr(WindowQuery, "write_rows", write_rows)
 
 
 def test_a_wrong_database_is_one_message_at_once(server: str, ingest: Callable[..., Any]) -> None:
