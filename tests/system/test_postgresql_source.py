@@ -129,21 +129,16 @@ def dropped(server: str) -> Iterator[tuple[FaultyConnection, str]]:
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("fault", ["cut in the middle", "away", "ended by its administrator"])
 def test_a_database_that_fails_is_waited_for_and_each_row_comes_once(
-    server: str,
-    dropped: tuple[FaultyConnection, str],
-    ingest: Callable[..., Any],
-    fault: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    server: str, dropped: tuple[FaultyConnection, str], ingest: Callable[..., Any], fault: str, request: pytest.FixtureRequest
 ) -> None:
-    connection, url = dropped
+    (connection, url), capfd = dropped, request.getfixturevalue("capfd")
     fill(server, "outage", "timestamptz", rows=1000)
     if fault == "away":
         connection.go_away(1)
     elif fault == "cut in the middle":
         connection.cut_after(30_000)
     else:
-        _end_the_first_session(server, monkeypatch)
+        _end_the_first_session(server, request.getfixturevalue("monkeypatch"))
     table, _ = ingest(f"{url}#public.outage", window_days=3000)
     assert sorted(table["value"].to_pylist()) == [float(day) for day in range(1000)]
     told = capfd.readouterr().err

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.registry.errors import RegistryError
-from evergreen.tracking import download_files, open_client, unusable_server
+from evergreen.tracked_files import download_files
+from evergreen.tracking import open_client, unusable_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import StateError
 from evergreen.json_values import to_json
 from evergreen.models import DESCRIPTION_FILE, save_model
-from evergreen.tracking import download_files, open_client, sqlite_file, unusable_server
+from evergreen.tracked_files import download_files
+from evergreen.tracking import open_client, sqlite_file, unusable_server
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
