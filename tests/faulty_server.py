@@ -25,6 +25,7 @@ class Fault:
             ``lose`` (the request is passed on, and the connection is reset instead of its answer).
         times: To how many requests; below 0 to all.
         skip: How many of those that it fits are let through before.
+        every: Lets through all but each so-many-th of those that it fits.
         methods: Only to requests of these methods.
         path: Only to requests whose path holds this.
         status: The status that is answered.
@@ -35,6 +36,8 @@ class Fault:
     kind: str
     times: int = 1
     skip: int = 0
+    every: int = 1
+    seen: int = 0
     methods: tuple[str, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
     path: str = ""
     status: int = 503
@@ -43,6 +46,17 @@ class Fault:
 
     def takes(self, method: str, path: str) -> bool:
         return self.times != 0 and method in self.methods and self.path in path
+
+    def strikes(self) -> bool:
+        """Count a request; returns whether it is one that fails."""
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.seen += 1
+        if self.seen % self.every:
+            return False
+        self.times -= 1
+        return True
 
 
 class FaultyServer:
@@ -93,13 +107,8 @@ class FaultyServer:
         """Note a request; returns the fault that is planned for it."""
         with self._lock:
             self.requests.append((method, path, time.monotonic()))
-            fault = next((each for each in self.faults if each.takes(method, path)), None)
-            if fault is not None and fault.skip:
-                fault.skip -= 1
-                return None
-            if fault is not None:
-                fault.times -= 1
-            return fault
+            fitting = [each for each in self.faults if each.takes(method, path)]
+            return next((each for each in fitting if each.strikes()), None)
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes, dict[str, str]]:
         """Ask the real server; returns status, body and headers."""
@@ -204,6 +213,7 @@ class FaultyConnection:
     def go_away(self, seconds: float) -> None:
         """Refuse connections for a while, and cut those that are open."""
         self._listener.close()
+        self._accepting.join()
         self.cut()
         threading.Timer(seconds, self._start).start()
 
@@ -214,7 +224,8 @@ class FaultyConnection:
     def _start(self) -> None:
         self._listener = socket.create_server(self._address, reuse_port=False)
         self._address = ("127.0.0.1", int(self._listener.getsockname()[1]))
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, args=(self._listener,), daemon=True)
+        self._accepting.start()
 
     def _accept(self, listener: socket.socket) -> None:
         # A blocked accept would keep the port open after its socket is closed.

@@ -21,6 +21,7 @@ from evergreen.object_store import LocalStore, ObjectStore, open_store
 from evergreen.registry.champion import write_champion
 from evergreen.registry.ledger import Entry, Ledger
 from evergreen.registry.versions import ModelRegistry
+from evergreen.tracked_files import download_files
 from evergreen.tracking import open_client
 from evergreen.training.mlflow_logging import connect
 from evergreen.training.search_memory import SearchMemory
@@ -126,6 +127,28 @@ def test_what_mlflow_did_though_its_answer_was_lost_is_not_done_twice(remote: Wo
     assert len(waits(capfd, f"the MLflow server {mlflow.url}")) == 1
     assert (made(remote), remote.state()) == (ONCE, (["1"], "1", ["promotion"]))
     assert remote.ledger.verify() == []
+
+
+@pytest.mark.mlflow_server
+@pytest.mark.parametrize("kind", ["answer", "reset", "lose"])
+def test_many_files_pass_a_server_that_fails_now_and_then(remote: World, mlflow: FaultyServer, kind: str) -> None:
+    # A folder has more files than pass in a row.
+    mlflow.plan(kind, times=-1, every=4)
+    assert remote.promote(remote.passed(remote.challenger("a"))).outcome == "promoted"
+    champion = write_champion(tracking_uri=mlflow.url, ledger_uri=remote.ledger_uri, model_name=remote.model_name, **remote.outputs())
+    mlflow.faults.clear()
+    assert champion.version == "1"
+    assert (made(remote), remote.state()) == (ONCE, (["1"], "1", ["promotion"]))
+
+
+@pytest.mark.mlflow_server
+def test_files_that_are_gone_are_named_at_once(remote: World, mlflow_upstream: str) -> None:
+    remote.promote(remote.passed(remote.challenger("a")))
+    location = remote.client.get_model_version(remote.model_name, "1").source
+    started = time.monotonic()
+    with pytest.raises(FileNotFoundError, match="no files lie at"):
+        download_files(f"{location}/absent", str(remote.folder), mlflow_upstream)
+    assert time.monotonic() - started < AT_ONCE_S
 
 
 @pytest.mark.mlflow_server

@@ -63,9 +63,7 @@ def check_local_path(path: str | Path, *, thing: str, error_class: type[Evergree
     for place in places:
         for folder in closed:
             if place == folder or place.startswith(f"{folder}/"):
-                raise error_class(
-                    f"{thing}: leads to {folder}, which holds secrets or the system's state, never data. Name a place that holds data."
-                )
+                raise error_class(f"{thing}: leads to {folder}, which holds secrets or the system's state, never data. Name a place that holds data.")
 
 
 def check_local_folder(folder: str | Path, *, thing: str, error_class: type[EvergreenError]) -> None:
@@ -78,9 +76,7 @@ def check_local_folder(folder: str | Path, *, thing: str, error_class: type[Ever
     real = os.path.realpath(folder).rstrip("/")
     inside = [place for place in _closed_places() if place.startswith(f"{real}/") and Path(place).exists()]
     if inside:
-        raise error_class(
-            f"{thing}: holds {inside[0]}, where secrets or the system's state are, never data. Name a folder that holds data only."
-        )
+        raise error_class(f"{thing}: holds {inside[0]}, where secrets or the system's state are, never data. Name a folder that holds data only.")
 
 
 def check_local_uri(uri: str, *, thing: str, error_class: type[EvergreenError]) -> None:

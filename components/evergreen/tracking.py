@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
-from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +15,6 @@ from evergreen.retrying import Service, reason
 from evergreen.state import check_tracking_uri, without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mlflow import MlflowClient
 
 PROBE_SECONDS = 5
@@ -56,39 +52,6 @@ def mlflow_service(tracking_uri: str) -> Service:
     """Return the MLflow server as messages name it."""
     kind = "the MLflow server" if urlsplit(tracking_uri).scheme in ("http", "https") else "MLflow's database"
     return Service(kind, tracking_uri, f"state_tracking_uri {without_password(tracking_uri)!r}", "Start it, or correct the address; then run the step again.")
-
-
-def download_files(location: str | None, folder: str, tracking_uri: str) -> Path:
-    """Download what lies at a location of MLflow's artifacts into a fresh folder below the given one.
-
-    Raises:
-        MlflowException: There is no such thing, or it may not be read.
-        OSError: The files cannot be written.
-        StateError: The server stays away.
-    """
-    from mlflow.artifacts import download_artifacts
-
-    def download() -> Path:
-        # A folder for each attempt: what an earlier one left may be cut off.
-        target = tempfile.mkdtemp(dir=folder)
-        return Path(download_artifacts(artifact_uri=location, dst_path=target, tracking_uri=tracking_uri))
-
-    with single_attempts():
-        return mlflow_service(tracking_uri).call(download)
-
-
-@contextmanager
-def single_attempts() -> Iterator[None]:
-    """Let the client that MLflow makes for an artifact store on S3 try once: its attempts would multiply ours, without a word."""
-    name = "AWS_MAX_ATTEMPTS"
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:

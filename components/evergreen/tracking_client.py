@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from evergreen.tracking import single_attempts
+from evergreen.tracked_files import single_attempts, upload_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,8 +125,7 @@ class _RetryingClient:
         self._service.call(lambda: self._client.log_metric(run_id, key, value, timestamp=now, step=step))
 
     def log_model_artifacts(self, model_id: str, local_dir: str, artifact_path: str | None = None) -> None:
-        with single_attempts():
-            self._service.call(lambda: self._client.log_model_artifacts(model_id, local_dir, artifact_path))
+        upload_files(self._client, self._service, model_id, Path(local_dir), artifact_path)
 
     def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
         with single_attempts():

@@ -217,6 +217,9 @@ def test_a_bucket_that_recovers_is_read(cloud: Any, tmp_path: Path, fault: Any, 
 
     def at_first(path: str) -> tuple[int, bytes] | None:
         nonlocal faults
+        # Google's client asks for the bucket itself, too, and does not mind a failure.
+        if cloud.scheme == "gs" and "/o" not in path.partition("/b/")[2]:
+            return None
         faults -= 1
         return fault(path) if faults >= 0 else None
 
@@ -224,8 +227,7 @@ def test_a_bucket_that_recovers_is_read(cloud: Any, tmp_path: Path, fault: Any, 
     assert fetch(cloud, "a.csv", tmp_path / "f") == [b"time,x\n2024-01-01,1\n"]
     assert faults < 0
     waits = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Waiting for ")]
-    # Google's client asks once for the bucket itself, and does not mind a failure.
-    assert len(waits) in (2, 3)
+    assert len(waits) == 3
     assert all(
         re.match(rf"Waiting for (Google Cloud Storage|S3) {cloud.scheme}://{cloud.name}: .+\. Next attempt in .* s, until \d{{4}}-.*Z\.", line)
         for line in waits

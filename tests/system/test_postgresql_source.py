@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.window_query import WindowQuery
 from evergreen.ingestion.windowing import IngestedWindow, ingest_window
+from faulty_server import FaultyConnection
 from postgresql_server import postgresql
 
 pytestmark = pytest.mark.postgresql
@@ -111,3 +114,58 @@ def test_a_large_table_is_streamed(server: str, ingest: Callable[..., Any]) -> N
     table, _ = ingest(f"{server}#large")
     assert table.num_rows == 100_000
     assert table["value"].to_pylist() == list(range(100_000))
+
+
+@pytest.fixture
+def dropped(server: str) -> Iterator[tuple[FaultyConnection, str]]:
+    """A connection that can fail, and the server's URL through it."""
+    port = sa.make_url(server).port
+    assert port is not None
+    connection = FaultyConnection("127.0.0.1", port)
+    yield connection, server.replace(f":{port}/", f":{connection.port}/")
+    connection.close()
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("fault", ["cut in the middle", "away", "ended by its administrator"])
+def test_a_database_that_fails_is_waited_for_and_each_row_comes_once(
+    server: str, dropped: tuple[FaultyConnection, str], ingest: Callable[..., Any], fault: str, request: pytest.FixtureRequest
+) -> None:
+    (connection, url), capfd = dropped, request.getfixturevalue("capfd")
+    fill(server, "outage", "timestamptz", rows=1000)
+    if fault == "away":
+        connection.go_away(1)
+    elif fault == "cut in the middle":
+        connection.cut_after(30_000)
+    else:
+        _end_the_first_session(server, request.getfixturevalue("monkeypatch"))
+    table, _ = ingest(f"{url}#public.outage", window_days=3000)
+    assert sorted(table["value"].to_pylist()) == [float(day) for day in range(1000)]
+    told = capfd.readouterr().err
+    assert "hunter2" not in told
+    lines = [line for line in told.splitlines() if line.startswith("Waiting for ")]
+    assert lines
+    assert all(line.startswith("Waiting for the database postgresql+psycopg://127.0.0.1:") for line in lines)
+
+
+def _end_the_first_session(server: str, patch: pytest.MonkeyPatch) -> None:
+    """End the next session before it reads its rows, as a restart of the server does."""
+    original, ended = WindowQuery.write_rows, list[Any]()
+
+    def write_rows(self: WindowQuery, target: Path) -> int:
+        if not ended:
+            engine = sa.create_engine(server)
+            with engine.connect() as connection:
+                question = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                ended.extend(connection.execute(sa.text(question)).all())
+            engine.dispose()
+        return original(self, target)
+
+    patch.setattr(WindowQuery, "write_rows", write_rows)
+
+
+def test_a_wrong_database_is_one_message_at_once(server: str, ingest: Callable[..., Any]) -> None:
+    started = time.monotonic()
+    with pytest.raises(IngestionError, match=r'the database did not answer the query: .*database "absent" does not exist'):
+        ingest(f"{server.rpartition('/')[0]}/absent#events")
+    assert time.monotonic() - started < 5

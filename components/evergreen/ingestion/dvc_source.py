@@ -95,8 +95,7 @@ class DvcSource:
         except ImportError as error:
             raise missing_extra(self._shown, "dvc", "dvc") from error
         try:
-            # A folder for each attempt: what an earlier one left may be cut off.
-            names, target, commit = self._service.call(lambda: self._download(Path(tempfile.mkdtemp(prefix="dvc-", dir=folder))))
+            names, target, commit = self._service.call(lambda: self._download(folder))
         except (DvcException, DataIndexError, OSError) as error:
             raise self._explained(error) from error
         repository = self._shown.partition("#")[0].removesuffix(f"@{self._place.revision}")
@@ -107,7 +106,8 @@ class DvcSource:
     def _download(self, folder: Path) -> tuple[list[str], Path, str]:
         with self._opened(folder / "dvc") as tracked:
             names = self._names(tracked)
-            target = folder / "data"
+            # A folder for each attempt: what an earlier one left may be cut off. DVC's cache stays, which holds whole files.
+            target = Path(tempfile.mkdtemp(prefix="attempt-", dir=folder)) / "data"
             # One call for all: DVC downloads side by side.
             tracked.get(self._place.path, str(target), recursive=tracked.isdir(self._place.path))
             return names, target, str(tracked.repo.get_rev())

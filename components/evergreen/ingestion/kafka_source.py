@@ -74,12 +74,14 @@ class KafkaSource:
 
         def read() -> tuple[list[SourceFile | None], Counter[str], int | None, int | None]:
             # All of it anew: what an attempt that was cut off has written is written over.
-            consumer, skipped = confluent_kafka.Consumer(settings), Counter[str]()
+            # Two, so that neither is given a partition twice: for a moment its position would be the one of before, and nothing would be read.
+            looking, reading, skipped = confluent_kafka.Consumer(settings), confluent_kafka.Consumer(settings), Counter[str]()
             try:
-                ranges, since, newest = self._ranges(consumer, request)
-                return [self._read(consumer, span, folder / f"{span.partition:06d}.jsonl", skipped) for span in ranges], skipped, since, newest
+                ranges, since, newest = self._ranges(looking, request)
+                return [self._read(reading, span, folder / f"{span.partition:06d}.jsonl", skipped) for span in ranges], skipped, since, newest
             finally:
-                consumer.close()
+                looking.close()
+                reading.close()
 
         try:
             files, skipped, since, newest = self._service.call(read)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from evergreen.local_paths import check_local_uri
 from evergreen.redaction import mask, mask_json
 from evergreen.registry.errors import RegistryError
-from evergreen.tracking import download_files, open_client, unusable_server
+from evergreen.tracked_files import download_files
+from evergreen.tracking import open_client, unusable_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

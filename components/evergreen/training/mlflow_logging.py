@@ -19,7 +19,8 @@ from evergreen.json_values import plain, to_json
 from evergreen.local_paths import check_local_uri
 from evergreen.models import DESCRIPTION_FILE, save_model
 from evergreen.redaction import mask, mask_json
-from evergreen.tracking import download_files, open_client, sqlite_file, unusable_server
+from evergreen.tracked_files import download_files
+from evergreen.tracking import open_client, sqlite_file, unusable_server
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
