@@ -230,9 +230,9 @@ def ledger(uri: str) -> Callable[[Place], Any]:
     """Return an attempt with the ledger's place."""
 
     def attempt(place: Place) -> Any:
-        report = place.output(dsl.HTML, "report")
+        outputs = {"run_report": place.output(dsl.HTML, "report"), "run_metrics": place.output(dsl.Metrics, "run_metrics")}
         filled = uri.format(secret=place.secret)
-        return record_run.python_func(run_report=report, status=None, model_name="m", ledger_uri=filled, run_id="run-1")
+        return record_run.python_func(**outputs, status=None, model_name="m", ledger_uri=filled, run_id="run-1")
 
     return attempt
 
@@ -350,7 +350,7 @@ def test_a_path_to_secrets_is_refused_in_one_clear_error(place: Place, capfd: py
 OTHERS: dict[str, tuple[Callable[[Place], Any], str]] = {
     "a variable that is no database": (ingest(f"env:{KEY}#x"), "expected EVERGREEN_DATABASE_URL"),
     "a variable of AWS": (ingest("env:AWS_SECRET_ACCESS_KEY#x"), "expected EVERGREEN_DATABASE_URL"),
-    "a database that does not answer": (ingest("env:EVERGREEN_DATABASE_URL#x"), "the database did not answer"),
+    "a database that does not answer": (ingest("env:EVERGREEN_DATABASE_URL#x"), "Check the database"),
     "a server that asks for files": (ingest("mysql+pymysql://me@127.0.0.1:1/db?local_infile=1#x"), "lets the server read files"),
     "a command of Git": (ingest("dvc+ext://sh -c env/x#y"), "expected dvc+https://"),
     "a link that Git holds": (repository_of_git, "source file dvc+file://"),
@@ -424,7 +424,8 @@ def test_what_a_run_tells_of_is_masked_in_its_summary_and_page(place: Place) -> 
     with pytest.raises(ValueError, match="refused"):
         fail()
     final = {"state": "FAILED", "pipeline_job_resource_name": "r", "pipeline_task_name": "t", "error_code": 1, "error_message": f"env {SECRETS[KEY]}"}
-    record_run.python_func(run_report=place.output(dsl.HTML, "report"), status=dsl.PipelineTaskFinalStatus(**final), model_name="m", **place.records)
+    outputs = {"run_report": place.output(dsl.HTML, "report"), "run_metrics": place.output(dsl.Metrics, "run_metrics")}
+    record_run.python_func(**outputs, status=dsl.PipelineTaskFinalStatus(**final), model_name="m", **place.records)
     (place.folder / "page").unlink()
     assert where_secrets_are(place) == []
     page = (place.folder / "ledger/runs/run-1.html").read_text()

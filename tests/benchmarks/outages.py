@@ -5,7 +5,7 @@ The stores are real servers on this machine (MLflow, emulators of Google Cloud S
 The exit code says whether every bar was met.
 """
 
-# ruff: noqa: E402  # where modules are found is set before the tests' own are imported
+# where modules are found is set before the tests' own are imported
 from __future__ import annotations
 
 import argparse
