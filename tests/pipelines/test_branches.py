@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from evergreen.pipeline_file import arguments_for, load_pipeline
 from evergreen.policy.history import read_history
 from evergreen.registry.ledger import Ledger
 from evergreen.reporting.summary import RunSummary, summarise_run
+from pipeline.recordings import facts, recorded_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -262,3 +264,13 @@ def test_state_that_cannot_work_on_a_cluster_fails_at_once_in_a_pod(
     assert re.search(message, summary.error + finished.log_file.read_text())
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
     assert laptop.state() == before
+
+
+def test_every_step_was_handed_what_a_cluster_hands_over(laptop: Laptop) -> None:
+    rules = set().union(*(facts(recorded["executor_input"]) for recorded in recorded_inputs()))
+    handed_over = [json.loads(file.read_text()) for file in laptop.home.artifact_folder.rglob("executor_input.json")]
+    assert len(handed_over) > 10
+    found = set().union(*map(facts, handed_over))
+    assert sorted(found - rules) == []
+    # KFP hands mappings and lists in metadata on in another form than a step wrote them.
+    assert not [fact for fact in found if ".metadata.* has " in fact]
