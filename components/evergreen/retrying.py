@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from evergreen.errors import EvergreenError, StateError
 from evergreen.state import runs_in_a_pod, without_password
-from evergreen.transient_faults import is_transient, retry_after_seconds
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -68,6 +67,8 @@ class Service:
         """
         from tenacity import Retrying, retry_if_exception
 
+        from evergreen.transient_faults import is_transient
+
         attempts = _Attempts(self, retry_seconds())
 
         def attempt() -> Result:
@@ -115,6 +116,8 @@ class _Attempts:
     def pause(self, state: RetryCallState) -> float:
         """Return how long to wait: growing, in part random so that many steps do not come back at one moment, and never beyond the deadline."""
         from tenacity import wait_exponential, wait_random_exponential
+
+        from evergreen.transient_faults import retry_after_seconds
 
         self._note_failure()
         limits = {"multiplier": HALF_OF_FIRST_PAUSE, "max": HALF_OF_LONGEST_PAUSE}
