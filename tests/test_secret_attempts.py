@@ -123,7 +123,9 @@ def ingest(uri: str, **parameters: Any) -> Callable[[Place], Any]:
     """Return an attempt with a source."""
 
     def attempt(place: Place) -> Any:
-        filled = uri.format(secret=place.secret, name=KEY, work=place.folder, fd=place.opened, pid=os.getpid(), relative=os.path.relpath(place.secret))
+        filled = uri.format(
+            secret=place.secret, name=KEY, work=place.folder, base=place.folder.name, fd=place.opened, pid=os.getpid(), relative=os.path.relpath(place.secret)
+        )
         return ingest_data.python_func(
             dataset=place.output(dsl.Dataset, "dataset"), source_uri=filled, **{"timestamp_column": "time", **place.records, **parameters}
         )
@@ -291,7 +293,7 @@ PATHS: dict[str, Callable[[Place], Any]] = {
     "a link to the folder": linked("{work}/link/{name}", "link", "{secret}"),
     "a link in a folder": linked("{work}/data", "data/part.csv", "{secret}/{name}"),
     "a link and ..": linked("{work}/link/../mounted/{name}", "link", "{secret}"),
-    "..": ingest("{work}/../work/../mounted/{name}"),
+    "..": ingest("{work}/../{base}/../mounted/{name}"),
     "a relative path": ingest("{relative}/{name}"),
     "the environment": ingest("/proc/self/environ"),
     "the environment by number": ingest("/proc/{pid}/environ"),

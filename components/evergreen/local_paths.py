@@ -122,7 +122,7 @@ def _paths_of(uri: str) -> Iterator[str]:
 def _places_on_the_way(path: str) -> Iterator[str]:
     """Yield every place that the system passes on its way to a path, links as they are and as what they lead to.
 
-    The end alone is not enough: ``/proc/self/root/etc`` ends at ``/etc``, and passes through what belongs to a process.
+    The end alone is not enough: below the link ``/proc/self/root`` every path ends where it would without it, and passes through a process's own.
     """
     current = "/"
     ahead = [*reversed(os.path.join(os.getcwd(), path).split("/"))]  # noqa: PTH109, PTH118  # pathlib drops parts that matter here

@@ -152,6 +152,6 @@ def test_an_optional_union_does_not_take_what_the_driver_hands_over(name: str, p
     component = getattr(evergreen, name)
     annotations = component.python_func.__annotations__
     monkeypatch.setitem(annotations, parameter, Union[annotations[parameter], None])  # noqa: UP007  # how it was written
-    # Which of the two depends on what has been instantiated before: a union is no artifact class.
+    # The second is what pandera makes of it, which replaces how generic types are called once it is imported.
     with pytest.raises((TypeError, AttributeError), match=r"Cannot instantiate|__bases__"):
         walk(around(component, in_a_branch=False, optional=True), tmp_path)
