@@ -59,6 +59,7 @@ lint: $(INSTALLED) ## Check style, types, security, known vulnerabilities, the D
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml components pipelines scripts
 	$(BIN)/hadolint components/Dockerfile
 	$(BIN)/actionlint .github/workflows/*.yaml

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,15 +23,18 @@ from typing import IO, TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from evergreen.compilation import image_replacements
+from evergreen.cli.display import LiveSteps, print_summary
 from evergreen.images import IMAGES
-from evergreen.local_run import LocalHome, run_locally
+from evergreen.pipeline.compilation import image_replacements
+from evergreen.pipeline.loading import arguments_for, load_pipeline
+from evergreen.pipeline.local_run import run_locally
 from evergreen.pipeline.local_steps import filled_in
-from evergreen.pipeline_file import arguments_for, load_pipeline
 from evergreen.reporting.summary import summarise_run
-from evergreen.run_display import LiveSteps, print_summary
+from evergreen.runs.local_home import LocalHome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evergreen.pipeline.local_dag import Launch, Step
 
 ROOT = Path(__file__).resolve().parent.parent

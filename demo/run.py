@@ -19,12 +19,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evergreen.local_run import LocalHome, LocalRun, run_locally
-from evergreen.object_store import open_store
-from evergreen.pipeline_file import arguments_for, load_pipeline
+from evergreen.cli.display import LiveSteps, print_summary
+from evergreen.pipeline.loading import arguments_for, load_pipeline
+from evergreen.pipeline.local_run import LocalRun, run_locally
+from evergreen.registry.display import print_history
 from evergreen.registry.ledger import Ledger
 from evergreen.reporting.summary import RunSummary, summarise_run
-from evergreen.run_display import LiveSteps, print_history, print_summary
+from evergreen.runs.local_home import LocalHome
+from evergreen.storage.opening import open_store
 
 ROOT = Path(__file__).resolve().parent.parent
 WEATHER = ROOT / "demo" / "weather.parquet"

@@ -3,7 +3,7 @@
 from kfp import dsl
 
 from evergreen import choose_candidate, ingest_data, load_champion, plan_search, record_run, score_candidates, train_model
-from evergreen.step_settings import LARGE, step
+from evergreen.pipeline.steps import LARGE, step
 
 
 @dsl.pipeline(

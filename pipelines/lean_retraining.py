@@ -16,7 +16,7 @@ from evergreen import (
     train_model,
     validate_data,
 )
-from evergreen.step_settings import LARGE, step
+from evergreen.pipeline.steps import LARGE, step
 
 
 @dsl.pipeline(

@@ -3,7 +3,7 @@
 from kfp import dsl
 
 from evergreen import ingest_data, replay_policy, report_backtest
-from evergreen.step_settings import LARGE, step
+from evergreen.pipeline.steps import LARGE, step
 
 
 @dsl.pipeline(

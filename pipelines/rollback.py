@@ -3,7 +3,7 @@
 from kfp import dsl
 
 from evergreen import roll_back_model
-from evergreen.step_settings import step
+from evergreen.pipeline.steps import step
 
 
 @dsl.pipeline(

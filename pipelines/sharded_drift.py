@@ -3,7 +3,7 @@
 from kfp import dsl
 
 from evergreen import detect_drift, ingest_data, load_champion, merge_profiles, plan_shards, profile_shard, record_run
-from evergreen.step_settings import LARGE, step
+from evergreen.pipeline.steps import LARGE, step
 
 
 @dsl.pipeline(

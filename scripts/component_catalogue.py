@@ -8,17 +8,17 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docstring_parser
 
 import evergreen
 from evergreen import _ROOM_OF_COMPONENT
-from evergreen.pipeline_file import load_pipeline
+from evergreen.pipeline.loading import load_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 TYPE_WORDS = {
     "String": "text",

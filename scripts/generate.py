@@ -14,7 +14,7 @@ from component_catalogue import catalogue_table, component_page, components, par
 from kfp import compiler
 
 import evergreen
-from evergreen.compilation import KubernetesObjects, compile_pipeline
+from evergreen.pipeline.compilation import KubernetesObjects, compile_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKED = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end of generated text -->)", re.DOTALL)

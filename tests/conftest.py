@@ -57,4 +57,4 @@ def soon_given_up() -> Iterator[None]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for servers that are away as a step on a cluster does, but no longer than a minute, and with shorter pauses at first."""
     monkeypatch.setenv("EVERGREEN_RETRY_SECONDS", "60")
-    monkeypatch.setattr("evergreen.retrying.HALF_OF_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("evergreen.storage.retries.service.HALF_OF_FIRST_PAUSE", 0.05)

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kfp import dsl
 
-from evergreen.artifacts import DataManifest, ModelDescription, describe_dataset, read_json
+from evergreen.data.artifacts import DataManifest, ModelDescription, describe_dataset, read_json
 from evergreen.deployment.challenger import PassedChallenger, read_challenger
 from evergreen.deployment.promotion import promote
 from evergreen.deployment.request import Deployment, PromotionRequest
-from evergreen.object_store import LocalStore
 from evergreen.registry.ledger import Ledger
+from evergreen.storage.experiments import connect
+from evergreen.storage.local import LocalStore
 from evergreen.training.fit import fit_recipe
-from evergreen.training.mlflow_logging import connect, log_challenger
+from evergreen.training.mlflow_logging import log_challenger
 from evergreen.training.recipe import Recipe
 
 if TYPE_CHECKING:

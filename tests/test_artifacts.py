@@ -11,7 +11,7 @@ import pytest
 from kfp import dsl
 
 from evergreen import ingest_data, validate_data
-from evergreen.artifacts import ArtifactError, manifest_of
+from evergreen.data.artifacts import ArtifactError, manifest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from evergreen.claimed_store import ClaimedStore
 from evergreen.errors import StateError
-from evergreen.object_store import LocalStore
 from evergreen.registry.ledger import Entry, Ledger
-from evergreen.state import check_ledger_uri
+from evergreen.storage.local import LocalStore
+from evergreen.storage.mlflow_claims import ClaimedStore
+from evergreen.storage.uris import check_ledger_uri
 from registry_fixtures import empty_database
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["empty_database"]
 

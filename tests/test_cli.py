@@ -11,7 +11,7 @@ import pytest
 import typer.main
 import yaml
 
-from evergreen.cli import ROOMS_WITH_COMMANDS, app
+from evergreen.cli.main import ROOMS_WITH_COMMANDS, app
 
 if TYPE_CHECKING:
     from collections.abc import Callable

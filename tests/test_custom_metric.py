@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from evergreen.scoring import Predictions, ScoringError, bootstrap_interval, paired_bootstrap, resolve_metric
+from evergreen.metrics.predictions import Predictions, ScoringError
+from evergreen.metrics.scoring import bootstrap_interval, paired_bootstrap, resolve_metric
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODULE = """
 import math

@@ -59,7 +59,7 @@ def test_a_room_is_free_of_kfp(room: str) -> None:
 @pytest.mark.parametrize(
     ("modules", "needless"),
     [
-        ("evergreen.run_log, evergreen.artifacts, evergreen.object_store, evergreen.state", HEAVY),
+        ("evergreen.runs.records, evergreen.data.artifacts, evergreen.storage.opening, evergreen.storage.uris", HEAVY),
         ("evergreen.registry.ledger", HEAVY),
         ("evergreen.reporting.summary", HEAVY),
     ],

@@ -14,10 +14,11 @@ import pytest
 import yaml
 from sklearn.linear_model import LogisticRegression
 
-from evergreen.artifacts import ModelDescription
-from evergreen.columns import prepare_features, prepare_labels
+from evergreen.data.artifacts import ModelDescription
+from evergreen.data.columns import prepare_features, prepare_labels
 from evergreen.errors import ArtifactError
-from evergreen.models import TRUSTED_TYPES_VARIABLE, ModelError, load_model, save_model
+from evergreen.models.files import load_model, save_model
+from evergreen.models.trust import TRUSTED_TYPES_VARIABLE, ModelError
 from evergreen.training.preprocessing import build_pipeline
 from evergreen.training.recipe import Recipe, build_estimator
 
@@ -90,7 +91,8 @@ def test_mlflow_serves_it_from_the_signature(rows: pd.DataFrame, tmp_path: Path)
 
 def test_loading_needs_no_mlflow(rows: pd.DataFrame, tmp_path: Path) -> None:
     save(rows, tmp_path / "model")
-    code = f"import sys; from evergreen.models import load_model; load_model({str(tmp_path / 'model')!r}); print('mlflow' in sys.modules, 'kfp' in sys.modules)"
+    load = f"from evergreen.models.files import load_model; load_model({str(tmp_path / 'model')!r})"
+    code = f"import sys; {load}; print('mlflow' in sys.modules, 'kfp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "False"]
 
 

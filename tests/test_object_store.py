@@ -10,18 +10,24 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from evergreen.errors import StateError
-from evergreen.object_store import GoogleCloudStore, LocalStore, ObjectStore, checked_name, open_store
 from evergreen.registry.ledger import Entry, Ledger
-from evergreen.s3_store import S3Store
+from evergreen.storage.base import ObjectStore, checked_name
+from evergreen.storage.google_cloud import GoogleCloudStore
+from evergreen.storage.local import LocalStore
+from evergreen.storage.opening import open_store
+from evergreen.storage.s3 import S3Store
 from ingestion.servers import simple_storage
 from registry_fixtures import empty_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 __all__ = ["empty_database"]
 

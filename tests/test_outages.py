@@ -7,27 +7,32 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chaos.mlflow_server import running
-from evergreen.claimed_store import ClaimedStore
 from evergreen.deployment.cloud_target import GoogleCloudTarget
 from evergreen.errors import StateError
-from evergreen.object_store import LocalStore, ObjectStore, open_store
 from evergreen.registry.champion import write_champion
 from evergreen.registry.ledger import Entry, Ledger
 from evergreen.registry.versions import ModelRegistry
-from evergreen.tracked_files import download_files
-from evergreen.tracking import open_client
-from evergreen.training.mlflow_logging import connect
-from evergreen.training.search_memory import SearchMemory
+from evergreen.storage.experiments import connect
+from evergreen.storage.local import LocalStore
+from evergreen.storage.mlflow_claims import ClaimedStore
+from evergreen.storage.opening import open_store
+from evergreen.storage.tracked_files import download_files
+from evergreen.storage.tracking import open_client
+from evergreen.training.search.memory import SearchMemory
 from faulty_server import Fault, FaultyServer
 from ingestion.servers import google_storage, simple_storage
 from registry_fixtures import World, empty_database, material, no_run_from_outside, world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from evergreen.storage.base import ObjectStore
 
 __all__ = ["empty_database", "material", "no_run_from_outside", "world"]
 
@@ -161,7 +166,7 @@ def test_a_version_that_is_taken_back_though_the_answer_was_lost_stays_away(remo
 
 @pytest.mark.mlflow_server
 def test_a_score_of_a_search_is_kept_once(remote: World, mlflow: FaultyServer) -> None:
-    from evergreen.training.candidates import Trial
+    from evergreen.training.search.candidates import Trial
 
     memory = SearchMemory(connect(mlflow.url, remote.model_name), "searched")
     mlflow.plan("lose", times=1, path="runs/log-metric")
@@ -258,7 +263,7 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     proxy = FaultyServer(request.getfixturevalue("gcs_upstream" if request.param == "gs" else "s3_upstream"))
     name = f"state-{abs(hash(tmp_path)) % 10**9}"
     if request.param == "gs":
-        from evergreen.object_store import open_bucket
+        from evergreen.storage.google_cloud import open_bucket
 
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
         made, _ = open_bucket(f"gs://{name}")
@@ -352,7 +357,7 @@ def test_a_version_is_published_and_pulled_though_the_bucket_fails(
     world: World, gcs_upstream: str, monkeypatch: pytest.MonkeyPatch, fault: str, capfd: Any
 ) -> None:
     from evergreen.deployment.pulling import pull
-    from evergreen.object_store import open_bucket
+    from evergreen.storage.google_cloud import open_bucket
 
     proxy = FaultyServer(gcs_upstream)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evergreen.pipeline_file import PipelineFileError, arguments_for, load_pipeline, parse_assignments, read_parameter_file
+from evergreen.pipeline.loading import PipelineFileError, arguments_for, load_pipeline, parse_assignments, read_parameter_file
 
 if TYPE_CHECKING:
     from pathlib import Path

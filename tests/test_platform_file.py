@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from evergreen.compilation import compile_pipeline
-from evergreen.pipeline_file import PipelineFileError
-from evergreen.platform_file import quantity
+from evergreen.pipeline.compilation import compile_pipeline
+from evergreen.pipeline.loading import PipelineFileError
+from evergreen.pipeline.platform import quantity
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINE = ROOT / "pipelines" / "continuous_retraining.py"

@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from kfp import dsl
 
-from evergreen.pod_count import PodCount, count_pods
+from evergreen.pipeline.pod_count import PodCount, count_pods
 
 
 @dsl.component(base_image="example/image:1", install_kfp_package=False)

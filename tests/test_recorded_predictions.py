@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.artifacts import ModelDescription
+from evergreen.data.artifacts import ModelDescription
 from evergreen.errors import ArtifactError
-from evergreen.models import FittedModel, load_model, save_model
-from evergreen.recorded_predictions import RecordedPredictions, as_requests, differences, read_record, write_record
+from evergreen.models.files import load_model, save_model
+from evergreen.models.fitted import FittedModel
+from evergreen.models.recorded_predictions import RecordedPredictions, as_requests, differences, read_record, write_record
 from evergreen.training.fit import fit_recipe
 from evergreen.training.recipe import Recipe
 

@@ -23,9 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from evergreen.redaction import mask, mask_file, mask_json, masked_output
-from evergreen.secret_files import SECRET_KEYS, load_secrets
-from evergreen.secret_values import NOT_SECRET
+from evergreen.data.masked_files import mask_file
+from evergreen.secrets.files import SECRET_KEYS, load_secrets
+from evergreen.secrets.masked_streams import masked_output
+from evergreen.secrets.redaction import mask, mask_json
+from evergreen.secrets.values import NOT_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -336,7 +338,7 @@ def test_logging_is_masked_with_its_traceback_and_put_back(key: str) -> None:
 def test_what_the_interpreter_shows_at_the_end_is_masked(ending: str, status: int, told: str) -> None:
     program = textwrap.dedent(f"""
         import os, threading
-        from evergreen.redaction import masked_output
+        from evergreen.secrets.masked_streams import masked_output
         with masked_output():
             {ending}
     """)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
-from evergreen import resampling
-from evergreen.resampling import resample
-from evergreen.row_statistics import Statistics, row_statistics
-from evergreen.scoring import Predictions
+from evergreen.metrics import resampling
+from evergreen.metrics.predictions import Predictions
+from evergreen.metrics.resampling import resample
+from evergreen.metrics.sufficient_statistics import Statistics, row_statistics
 
 ROWS, DRAWS = 25_000, 90
 

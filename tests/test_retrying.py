@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evergreen import retrying
 from evergreen.errors import EvergreenError, StateError
 from evergreen.ingestion.errors import IngestionError
-from evergreen.retrying import Service, reason, retry_seconds
+from evergreen.storage.retries import service as retrying
+from evergreen.storage.retries.service import Service, reason, retry_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 START = 1_800_000_000.0
 REFUSED = ConnectionRefusedError(111, "Connection refused")

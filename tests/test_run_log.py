@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evergreen.data.json_values import plain, to_json
 from evergreen.errors import StateError
-from evergreen.json_values import plain, to_json
-from evergreen.object_store import LocalStore, open_store
-from evergreen.run_log import checked_id, local_path, read_run, reported_step
+from evergreen.runs.records import checked_id, local_path, read_run, reported_step
+from evergreen.storage.local import LocalStore
+from evergreen.storage.opening import open_store
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +113,7 @@ def test_usual_ids_are_taken() -> None:
 
 def test_a_run_is_read_in_the_order_of_its_steps_and_apart_from_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter(["2020-01-01T00:00:02Z", "2020-01-01T00:00:01Z", "2020-01-01T00:00:03Z"])
-    monkeypatch.setattr("evergreen.run_log.now", lambda: next(moments))
+    monkeypatch.setattr("evergreen.runs.records.now", lambda: next(moments))
     for run, step in (("run", "b"), ("run", "c"), ("run-2", "a")):
         with reported_step(ledger_uri=str(tmp_path), run_id=run, step_name=step):
             pass

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from evergreen.row_statistics import CellStatistics, MeanStatistics, Statistics, auc_of_counts
-from evergreen.scoring import Predictions, ScoringError, bootstrap_interval, paired_bootstrap, paired_bootstraps, resolve_metric
+from evergreen.metrics.predictions import Predictions, ScoringError
+from evergreen.metrics.scoring import bootstrap_interval, paired_bootstrap, paired_bootstraps, resolve_metric
+from evergreen.metrics.sufficient_statistics import CellStatistics, MeanStatistics, Statistics, auc_of_counts
 
 
 def coin(rows: int = 400, seed: int = 0, noise: float = 0.3) -> Predictions:

@@ -17,15 +17,15 @@ from urllib.parse import quote
 import pytest
 from kfp import dsl
 
+from evergreen.deployment.component import load_champion
 from evergreen.drift.component import detect_drift
 from evergreen.ingestion.component import ingest_data
 from evergreen.performance.component import read_feedback
 from evergreen.policy.component import decide_retraining
-from evergreen.redaction import masked_output
-from evergreen.registry.component import load_champion
 from evergreen.registry.ledger import Entry, Ledger
 from evergreen.reporting.component import record_run
-from evergreen.secret_files import load_secrets
+from evergreen.secrets.files import load_secrets
+from evergreen.secrets.masked_streams import masked_output
 from evergreen.training.component import train_model
 from evergreen.validation.component import validate_data
 
@@ -410,7 +410,7 @@ def test_references_stay_text_in_records_and_reports(place: Place) -> None:
 
 
 def test_what_a_run_tells_of_is_masked_in_its_summary_and_page(place: Place) -> None:
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     (place.folder / "out").mkdir()
 
@@ -440,7 +440,7 @@ def test_what_a_run_tells_of_is_masked_in_its_summary_and_page(place: Place) -> 
 
 
 def test_the_ledger_is_masked_and_its_chain_holds(place: Place) -> None:
-    from evergreen.object_store import open_store
+    from evergreen.storage.opening import open_store
 
     book = Ledger(open_store(str(place.folder / "ledger")), "m")
     made = book.append(Entry("rejection", evidence={"reason": f"said {SECRETS[KEY]}", SECRETS[KEY]: 1}, actor=SECRETS["MLFLOW_TRACKING_PASSWORD"]))
@@ -451,8 +451,9 @@ def test_the_ledger_is_masked_and_its_chain_holds(place: Place) -> None:
 
 
 def test_mlflow_gets_no_secret(place: Place) -> None:
-    from evergreen.artifacts import ModelDescription
-    from evergreen.training.mlflow_logging import _log_run, connect
+    from evergreen.data.artifacts import ModelDescription
+    from evergreen.storage.experiments import connect
+    from evergreen.training.mlflow_logging import _log_run
 
     tracking = connect(f"sqlite:///{place.folder}/mlflow.db", "m")
     run = tracking.client.create_run(tracking.experiment_id).info.run_id

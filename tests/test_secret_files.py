@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from evergreen.errors import SecretError
-from evergreen.secret_files import SECRET_KEYS, load_secrets
+from evergreen.secrets.files import SECRET_KEYS, load_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from evergreen.secret_files import SECRET_FOLDER, SECRET_KEYS
+from evergreen.secrets.files import SECRET_FOLDER, SECRET_KEYS
 from evergreen.submission.connection import COOKIE_VARIABLE, TOKEN_VARIABLE
 from evergreen.trigger.settings import SECRET_VARIABLES
 from submission.kfp_server import KfpServer

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from evergreen.threads import CELLS_WORTH_THREADS, fitting_threads
+from evergreen.models.threads import CELLS_WORTH_THREADS, fitting_threads
 
 
 def blas_threads() -> set[int]:

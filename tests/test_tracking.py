@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evergreen.errors import StateError
-from evergreen.tracking import open_client, sqlite_file, unusable_server
+from evergreen.storage.tracking import open_client, sqlite_file, unusable_server
 
 
 @pytest.fixture(autouse=True)

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from evergreen.errors import StateError
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.source import open_bucket_source
-from evergreen.ingestion.sql_source import SqlSource
+from evergreen.ingestion.sources.opening import open_bucket_source
+from evergreen.ingestion.sources.sql import SqlSource
 from evergreen.ingestion.window_history import WindowHistory
-from evergreen.object_store import LocalStore, open_bucket
 from evergreen.registry.ledger import Ledger, folder_name
-from evergreen.run_log import checked_id
-from evergreen.s3_store import S3Store
+from evergreen.runs.records import checked_id
+from evergreen.storage.google_cloud import open_bucket
+from evergreen.storage.local import LocalStore
+from evergreen.storage.s3 import S3Store
 from evergreen.submission.connection import connect
 from evergreen.submission.server_pipelines import equals, find_pipeline, require_pipeline
 from evergreen.trigger.events import Event

@@ -11,20 +11,19 @@ from evergreen.version import __version__
 
 if TYPE_CHECKING:
     from evergreen.backtest.component import replay_policy, report_backtest
-    from evergreen.deployment.component import deploy_model, roll_back_model
+    from evergreen.deployment.component import deploy_model, load_champion, roll_back_model
     from evergreen.drift.component import detect_drift, merge_profiles, plan_shards, profile_shard
     from evergreen.evaluation.component import evaluate_model
     from evergreen.ingestion.component import ingest_data
     from evergreen.performance.component import batch_predict, join_labels, monitor_performance, read_feedback
-    from evergreen.policy.component import assess_model, decide_retraining
-    from evergreen.registry.component import keep_champion, load_champion
+    from evergreen.policy.component import assess_model, decide_retraining, watch_model
+    from evergreen.registry.component import keep_champion
     from evergreen.reporting.component import record_run
     from evergreen.training.component import choose_candidate, plan_search, refit_model, score_candidates, train_model
     from evergreen.validation.component import validate_data
-    from evergreen.watching.component import watch_model
 
 _ROOM_OF_COMPONENT = {
-    "load_champion": "registry",
+    "load_champion": "deployment",
     "ingest_data": "ingestion",
     "validate_data": "validation",
     "detect_drift": "drift",
@@ -34,7 +33,7 @@ _ROOM_OF_COMPONENT = {
     "read_feedback": "performance",
     "decide_retraining": "policy",
     "assess_model": "policy",
-    "watch_model": "watching",
+    "watch_model": "policy",
     "train_model": "training",
     "evaluate_model": "evaluation",
     "refit_model": "training",

@@ -27,3 +27,7 @@ class MissingExtraError(EvergreenError):
     def __init__(self, purpose: str, *, extra: str) -> None:
         """Say what needs the extra and how to install it."""
         super().__init__(f"{purpose} needs an optional dependency. Install it with: pip install 'kfp-evergreen[{extra}]'")
+
+
+class PolicyError(EvergreenError):
+    """The policy, the mode, or the evidence of a decision cannot be used."""

@@ -6,17 +6,18 @@ It is loaded in Keras' safe mode: layers that hold code of their own (``Lambda``
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.errors import MissingExtraError
-from evergreen.fitted_network import FittedNetwork
-from evergreen.models import ModelError
+from evergreen.models.network import FittedNetwork
+from evergreen.models.trust import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import keras
 
 ROWS_AT_A_TIME = 4096

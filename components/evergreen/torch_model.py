@@ -6,17 +6,18 @@ makes the module is code of the user's, so its name has to be trusted (``EVERGRE
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.errors import MissingExtraError
-from evergreen.fitted_network import FittedNetwork
-from evergreen.models import ModelError, check_trust
+from evergreen.models.network import FittedNetwork
+from evergreen.models.trust import ModelError, check_trust
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
 ROWS_AT_A_TIME = 16_384

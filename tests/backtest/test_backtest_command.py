@@ -16,8 +16,8 @@ from evergreen.backtest.policies import policies_to_compare
 from evergreen.backtest.replay import Setting
 from evergreen.backtest.report import backtest_page
 from evergreen.backtest.tuning import candidates, tune
-from evergreen.cli import app
-from evergreen.policy.errors import PolicyError
+from evergreen.cli.main import app
+from evergreen.errors import PolicyError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,11 +18,12 @@ from typing import Any
 
 import yaml
 
-from evergreen.local_run import LocalHome, run_locally
+from evergreen.pipeline.loading import arguments_for, load_pipeline
+from evergreen.pipeline.local_run import run_locally
+from evergreen.pipeline.pod_count import count_pods
 from evergreen.pipeline.workflow_size import estimate_workflow, executor_input_bytes
-from evergreen.pipeline_file import arguments_for, load_pipeline
-from evergreen.pod_count import count_pods
 from evergreen.reporting.summary import summarise_run
+from evergreen.runs.local_home import LocalHome
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"

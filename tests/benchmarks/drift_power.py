@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from drift_speed import show
 
-from evergreen.drift.batches import Source
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
-from evergreen.drift.scan import empty_like, fill, plan_profile
+from evergreen.drift.profile.batches import Source
+from evergreen.drift.profile.scan import empty_like, fill, plan_profile
 
 NUMBERS, CATEGORIES, EMPTY = 20, 10, 15
 CHANGES = {

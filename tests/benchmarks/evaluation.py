@@ -12,9 +12,10 @@ import sys
 import numpy as np
 from scipy.stats import binomtest
 
+from evergreen.evaluation.constant_baseline import naive_predictions
 from evergreen.evaluation.gate import GateSettings, rule_against_champion
-from evergreen.evaluation.naive import naive_predictions
-from evergreen.scoring import Predictions, paired_bootstrap, resolve_metric
+from evergreen.metrics.predictions import Predictions
+from evergreen.metrics.scoring import paired_bootstrap, resolve_metric
 
 PAIRS, FALSE_BAR, POWER_BAR = 400, 0.05, 0.90
 ROWS, DISAGREEMENT, GAIN = 5_000, 0.15, 0.02

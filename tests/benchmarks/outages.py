@@ -22,22 +22,26 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 # Instead of this folder, in which `ingestion` is another benchmark.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from chaos.mlflow_server import running
 from evergreen.errors import EvergreenError
-from evergreen.ingestion.source import SourceRequest, open_source
-from evergreen.object_store import open_bucket, open_store
+from evergreen.ingestion.sources.base import SourceRequest
+from evergreen.ingestion.sources.opening import open_source
 from evergreen.registry.ledger import Entry, Ledger
-from evergreen.training.mlflow_logging import connect
+from evergreen.storage.experiments import connect
+from evergreen.storage.google_cloud import open_bucket
+from evergreen.storage.opening import open_store
 from faulty_server import FaultyConnection, FaultyServer
 from ingestion.servers import free_port, google_storage, simple_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 PERMANENT_BAR_S = 5.0
 LONGEST_PAUSE_S = 16.0
@@ -274,7 +278,7 @@ class WholeRun:
         values = {"data_source_uri": root / "demo" / "weather.parquet", "data_timestamp_column": "observed_at", "data_target_column": "rain"}
         values |= {"data_window_days": 365, "model_name": pipeline, "state_tracking_uri": self._tracking.url, "state_ledger_uri": "gs://runs/evergreen"}
         words = [word for name, value in values.items() for word in ("-p", f"{name}={value}")]
-        command = [sys.executable, "-c", "from evergreen.cli import main; main()", "run", str(root / "pipelines" / f"{pipeline}.py"), *words, "--json"]
+        command = [sys.executable, "-c", "from evergreen.cli.main import main; main()", "run", str(root / "pipelines" / f"{pipeline}.py"), *words, "--json"]
         started = time.monotonic()
         environment = {**os.environ, "STORAGE_EMULATOR_HOST": self._bucket.url}
         done = subprocess.run(command, cwd=self._folder, env=environment, capture_output=True, text=True, timeout=600, check=False)

@@ -16,12 +16,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from evergreen.evaluation.calibration import measure_calibration
+from evergreen.metrics.predictions import Predictions
+from evergreen.metrics.scoring import resolve_metric
 from evergreen.performance.estimation import estimate_score
 from evergreen.performance.reliability import ReliabilityCurve, why_unavailable
+from evergreen.policy.evidence import Evidence
 from evergreen.policy.feedback import feedback
 from evergreen.policy.feedback_settings import FeedbackSettings
-from evergreen.policy.triggers import Evidence
-from evergreen.scoring import Predictions, resolve_metric
 
 RUNS = 100
 SHIFTS = (0.0, 0.5, 1.0, 2.0)

@@ -17,7 +17,7 @@ LOGIC_OF_STEP = {
     "validate_data": "evergreen.validation.step, evergreen.validation.checks, evergreen.validation.frame",
     "detect_drift, alibi-detect": "evergreen.drift.step, alibi_detect.cd",
     "detect_drift, no champion": "evergreen.drift.step",
-    "monitor_performance": "evergreen.performance.monitoring, evergreen.models, evergreen.scoring, skops.io",
+    "monitor_performance": "evergreen.performance.monitoring, evergreen.models.files, evergreen.metrics.scoring, skops.io",
     "decide_retraining": "evergreen.policy.step",
     "assess_model": "evergreen.policy.assessment, evergreen.registry.champion, evergreen.ingestion.step, evergreen.validation.step, evergreen.drift.step, "
     "evergreen.performance.monitoring, evergreen.policy.step, mlflow",

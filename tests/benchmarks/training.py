@@ -10,7 +10,7 @@ come before the clock.
 from __future__ import annotations
 
 # the threads' settings come before the first numeric library, as in the images and in `evergreen run`
-from evergreen.threads import wait_passively
+from evergreen.models.threads import wait_passively
 
 wait_passively()
 
@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from kfp import dsl
 
-from evergreen.columns import prepare_features
+from evergreen.data.columns import prepare_features
 from evergreen.training.challenger import train_challenger
 from evergreen.training.preprocessing import build_pipeline
 from evergreen.training.recipe import Recipe, build_estimator, estimator_path

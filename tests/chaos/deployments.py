@@ -14,7 +14,7 @@ from chaos.figures import Figures
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.evidence import evidence_differs
 from evergreen.errors import EvergreenError
-from evergreen.models import FittedModel
+from evergreen.models.fitted import FittedModel
 from evergreen.registry.ledger import NO_CHAMPION
 from evergreen.registry.versions import EVIDENCE_FOLDER, ModelRegistry
 

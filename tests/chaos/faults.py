@@ -14,8 +14,8 @@ from chaos.figures import Figures
 from evergreen.deployment.promotion import promote
 from evergreen.deployment.request import PromotionRequest
 from evergreen.errors import StateError
-from evergreen.object_store import open_store
 from evergreen.registry.ledger import NO_CHAMPION, Ledger
+from evergreen.storage.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

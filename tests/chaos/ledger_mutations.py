@@ -7,9 +7,9 @@ import tempfile
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from evergreen.object_store import LocalStore
 from evergreen.registry.ledger import Entry, Ledger
 from evergreen.registry.verification import chain_problems, tail_problems
+from evergreen.storage.local import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,9 +27,9 @@ from cluster.settings import ROOT, ClusterSettings, read_settings
 from cluster.table import Row, as_json, lines
 from cluster.test_schedules import create_command, slot_of
 from cluster.workflows import EXECUTOR, Workflow
-from evergreen.cli import app
+from evergreen.cli.main import app
 from evergreen.pipeline.executor import load_function
-from evergreen.pipeline_file import arguments_for, load_pipeline, read_parameter_file
+from evergreen.pipeline.loading import arguments_for, load_pipeline, read_parameter_file
 from evergreen.submission.connection import connect
 from evergreen.trigger.settings import TriggerSettings
 from manifests.policy import violations
@@ -196,7 +196,7 @@ def test_the_objects_of_the_suite_are_those_of_the_project_with_names_of_its_own
 
 
 def test_a_pipeline_under_another_name_has_objects_of_that_name(tmp_path: Path) -> None:
-    from evergreen.compilation import KubernetesObjects, compile_pipeline
+    from evergreen.pipeline.compilation import KubernetesObjects, compile_pipeline
 
     source = named_pipeline_source(LEAN, "evergreen-gitops-1a2b3c4d", tmp_path)
     compile_pipeline(source, tmp_path / "objects.yaml", objects=KubernetesObjects("kubeflow"))
@@ -225,8 +225,8 @@ def test_further_attempts_are_counted() -> None:
 
 
 def test_a_run_is_started_followed_and_read(tmp_path: Path, fake_kubectl: Callable[[dict[str, Any]], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    from evergreen.object_store import open_store
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
+    from evergreen.storage.opening import open_store
 
     fake_kubectl(workflow_of(recorded_inputs()[:2]))
     ledger = tmp_path / "ledger"

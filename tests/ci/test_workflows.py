@@ -13,10 +13,10 @@ import typer
 import yaml
 from typer.main import get_group
 
-from evergreen.cli import app
+from evergreen.cli.main import app
 from evergreen.images import IMAGES
-from evergreen.pipeline_file import arguments_for, load_pipeline, read_parameter_file
-from evergreen.platform_file import read_platform_file
+from evergreen.pipeline.loading import arguments_for, load_pipeline, read_parameter_file
+from evergreen.pipeline.platform import read_platform_file
 from evergreen.submission.cron import parse_cron
 from manifests.policy import violations
 

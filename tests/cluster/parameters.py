@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.settings import FOLDER, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WEATHER = ROOT / "demo" / "weather.parquet"
 RECENT = f"{FOLDER}/recent.parquet"

@@ -18,13 +18,14 @@ from cluster.kubectl import Kubectl, wait_for
 from cluster.parameters import RUNS, Started, common_to
 from cluster.settings import ROOT, ClusterSettings
 from cluster.workflows import Workflow
-from evergreen.object_store import ObjectStore, open_store
-from evergreen.pipeline_file import read_parameter_file
+from evergreen.pipeline.loading import read_parameter_file
 from evergreen.registry.ledger import Ledger
 from evergreen.reporting.summary import RunSummary, summarise_run
-from evergreen.run_log import StepRecord, read_run
+from evergreen.runs.records import StepRecord, read_run
+from evergreen.storage.opening import open_store
 
 if TYPE_CHECKING:
+    from evergreen.storage.base import ObjectStore
     from evergreen.submission.connection import Connection
 
 EVERGREEN = str(Path(sys.executable).parent / "evergreen")

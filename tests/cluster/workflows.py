@@ -7,9 +7,11 @@ import gzip
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 EXECUTOR = "evergreen.pipeline.executor"
 EXECUTOR_INPUT = "--executor_input"

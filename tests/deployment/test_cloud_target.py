@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import json
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from evergreen.cli import app
+from evergreen.cli.main import app
 from evergreen.deployment.cloud_target import GoogleCloudTarget
+from evergreen.deployment.component import load_champion
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.published_model import KEY_VARIABLE, Pointer
 from evergreen.deployment.pulling import pull
 from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.deployment.targets import target_names
 from evergreen.errors import StateError
-from evergreen.models import load_model
-from evergreen.object_store import LocalStore, open_bucket
-from evergreen.registry.component import load_champion
+from evergreen.models.files import load_model
 from evergreen.registry.versions import ModelRegistry
-from evergreen.run_log import read_run
+from evergreen.runs.records import read_run
+from evergreen.storage.google_cloud import open_bucket
+from evergreen.storage.local import LocalStore
 from ingestion.servers import google_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from registry_fixtures import World
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from evergreen.cli import app
+from evergreen.cli.main import app
 from evergreen.deployment.copying import CopiedVersion, CopyRequest, Place, copy_version
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.rollback import RollbackRequest, roll_back
-from evergreen.models import load_model
+from evergreen.models.files import load_model
 from evergreen.registry.champion import write_champion
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.versions import ModelRegistry
 from registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from registry_fixtures import World
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evergreen.artifacts import read_json
+from evergreen.data.artifacts import read_json
 from evergreen.deployment.errors import DeploymentError
-from evergreen.models import ModelError
+from evergreen.models.trust import ModelError
 from registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from evergreen.cli import app
+from evergreen.cli.main import app
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.retirement import Retirement, RetirementPolicy, judge, retire
 from evergreen.deployment.rollback import RollbackRequest, roll_back
-from evergreen.models import FittedModel
+from evergreen.models.fitted import FittedModel
 from evergreen.registry.versions import ModelRegistry
 from registry_fixtures import ledger_bytes
 

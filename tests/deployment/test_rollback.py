@@ -158,8 +158,9 @@ def test_a_ledger_whose_end_was_cut_off_is_not_built_upon(two: World) -> None:
 
 
 def test_the_pipeline_rolls_back(two: World, repository: Path) -> None:
-    from evergreen.local_run import LocalHome, run_locally
-    from evergreen.pipeline_file import arguments_for, load_pipeline
+    from evergreen.pipeline.loading import arguments_for, load_pipeline
+    from evergreen.pipeline.local_run import run_locally
+    from evergreen.runs.local_home import LocalHome
 
     pipeline = load_pipeline(repository / "pipelines" / "rollback.py")
     given = {"model_name": "rain", "rollback_reason": "it crashes", "state_tracking_uri": two.tracking_uri, "state_ledger_uri": two.ledger_uri}

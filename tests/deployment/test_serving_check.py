@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evergreen.deployment.errors import DeploymentError
-from evergreen.recorded_predictions import RECORD_FILE
+from evergreen.models.recorded_predictions import RECORD_FILE
 
 if TYPE_CHECKING:
     from registry_fixtures import World

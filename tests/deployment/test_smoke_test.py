@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from evergreen.artifacts import read_json
+from evergreen.data.artifacts import read_json
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.evidence import REFERENCE_ROWS, write_reference
-from evergreen.deployment.smoke_test import smoke_test
-from evergreen.models import FittedModel, load_model
+from evergreen.deployment.registered_copy_checks import smoke_test
+from evergreen.models.files import load_model
+from evergreen.models.fitted import FittedModel
 
 if TYPE_CHECKING:
     from pathlib import Path

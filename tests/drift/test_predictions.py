@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from evergreen.artifacts import ModelDescription
+from evergreen.data.artifacts import ModelDescription
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
-from evergreen.drift.prediction_name import PREDICTION
-from evergreen.models import FittedModel
+from evergreen.drift.verdict import PREDICTION
+from evergreen.models.fitted import FittedModel
 
 if TYPE_CHECKING:
     from pathlib import Path

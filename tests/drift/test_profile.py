@@ -8,22 +8,25 @@ import sys
 import zipfile
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evergreen.drift.accumulators import CategoryCounts, NumberCounts
-from evergreen.drift.batches import Source
 from evergreen.drift.config import DriftConfig
-from evergreen.drift.correlation import rank_correlations
 from evergreen.drift.detection import detect, profile_dataset
 from evergreen.drift.errors import DriftError
-from evergreen.drift.profile import RowSample
-from evergreen.drift.profile_file import is_profile, read_profile, write_profile
-from evergreen.drift.scan import empty_like, fill, plan_profile
+from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.profile.batches import Source
+from evergreen.drift.profile.correlation import rank_correlations
+from evergreen.drift.profile.file import is_profile, read_profile, write_profile
+from evergreen.drift.profile.scan import empty_like, fill, plan_profile
+from evergreen.drift.profile.table_profile import RowSample
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROFILE_ONLY = DriftConfig(detectors="profile")
 
@@ -286,7 +289,7 @@ def test_the_first_stage_loads_no_heavy_library(tmp_path: Path, columns: list[st
     heavy = ("pandas", "scipy", "sklearn", "alibi_detect", "kfp", "matplotlib", "pydantic", "annotated_types", "yaml", "rich", "pyarrow.csv", *more)
     code = (
         f"import sys; sys.argv = ['evergreen', 'drift', {str(profile)!r}, {str(file)!r}, '--detectors', 'profile', '--json']\n"
-        "from evergreen.cli import main\n"
+        "from evergreen.cli.main import main\n"
         "try: main()\n"
         f"except SystemExit as end: print(end.code, [name for name in {heavy} if name in sys.modules])"
     )

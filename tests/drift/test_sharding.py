@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,15 +12,18 @@ import pytest
 from kfp import dsl
 
 from evergreen import merge_profiles, plan_shards, profile_shard
-from evergreen.drift import batches
-from evergreen.drift.accumulators import NumberCounts
-from evergreen.drift.batches import Shard, Source
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect, profile_dataset
 from evergreen.drift.errors import DriftError
-from evergreen.drift.profile_file import read_profile, write_profile
+from evergreen.drift.profile import batches
+from evergreen.drift.profile.accumulators import NumberCounts
+from evergreen.drift.profile.batches import Shard, Source
+from evergreen.drift.profile.file import read_profile, write_profile
 from evergreen.drift.sharding import merged, plan_for
 from evergreen.drift.sharding import profile_shard as profile_part
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IGNORED = ["y", "t"]
 

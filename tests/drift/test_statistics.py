@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from evergreen.drift import config
-from evergreen.drift.accumulators import NumberCounts
 from evergreen.drift.config import DriftConfig
-from evergreen.drift.edges import choose_edges
 from evergreen.drift.effects import jensen_shannon_distance, spread_change, standardised_mean_difference, tail_shares
 from evergreen.drift.errors import DriftError
+from evergreen.drift.profile.accumulators import NumberCounts
+from evergreen.drift.profile.edges import choose_edges
 from evergreen.drift.statistics import chi_squared, corrected_p_values, equal_shares, kolmogorov_smirnov, upper_gamma
 from evergreen.drift.verdict import dataset_severity
 from evergreen.errors import MissingExtraError
-from evergreen.settings import read_settings
+from evergreen.settings.reading import read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def read(value: str) -> DriftConfig:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kfp import dsl
 
-from evergreen.artifacts import ModelDescription
-from evergreen.models import save_model
+from evergreen.data.artifacts import ModelDescription
+from evergreen.models.files import save_model
 from evergreen.training.fit import fit_recipe
 from evergreen.training.recipe import Recipe
 

@@ -12,7 +12,7 @@ from evergreen.evaluation.gate import GateSettings, parse_settings
 from evergreen.evaluation.holdout_rows import comparison_rows
 from evergreen.evaluation.model_card import model_card
 from evergreen.evaluation.report import evaluation_page
-from evergreen.models import load_model
+from evergreen.models.files import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

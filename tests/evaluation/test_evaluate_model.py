@@ -10,9 +10,9 @@ from kfp import dsl
 
 from evergreen import evaluate_model, keep_champion
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.object_store import open_store
 from evergreen.registry.ledger import Ledger
-from evergreen.run_log import reported_step
+from evergreen.runs.records import reported_step
+from evergreen.storage.opening import open_store
 from killed_steps import killed_after_its_ledger_record
 
 if TYPE_CHECKING:

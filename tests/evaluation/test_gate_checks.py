@@ -15,9 +15,11 @@ from evergreen.evaluation.gate import GateSettings, Ruling
 from evergreen.evaluation.gate_checks import apply_checks, run_checks
 from evergreen.evaluation.gate_config import GateConfig
 from evergreen.evaluation.holdout_rows import predictions_of
-from evergreen.models import FittedModel, load_model
-from evergreen.recorded_predictions import RECORD_FILE, read_record, write_record
-from evergreen.scoring import Predictions, resolve_metric
+from evergreen.metrics.predictions import Predictions
+from evergreen.metrics.scoring import resolve_metric
+from evergreen.models.files import load_model
+from evergreen.models.fitted import FittedModel
+from evergreen.models.recorded_predictions import RECORD_FILE, read_record, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

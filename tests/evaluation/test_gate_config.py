@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from evergreen.errors import PolicyError
 from evergreen.evaluation.gate_config import GateConfig
-from evergreen.policy.errors import PolicyError
 from evergreen.policy.policy_file import read_policy
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_default_asks_for_nothing_more() -> None:

@@ -6,7 +6,8 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from evergreen.evaluation.paired_tests import analytic_test, delong, mcnemar
-from evergreen.scoring import Predictions, paired_bootstrap, resolve_metric
+from evergreen.metrics.predictions import Predictions
+from evergreen.metrics.scoring import paired_bootstrap, resolve_metric
 
 
 def models(rows: int = 800, seed: int = 0) -> tuple[Predictions, Predictions]:

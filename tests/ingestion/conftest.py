@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evergreen.ingestion.source import SourceRequest
+from evergreen.ingestion.sources.base import SourceRequest
 from evergreen.ingestion.windowing import IngestedWindow, ingest_window
 
 if TYPE_CHECKING:

@@ -7,24 +7,26 @@ import io
 import json
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from evergreen.ingestion.bucket_source import BucketSource, glob_pattern
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.google_bucket import GoogleBucket
-from evergreen.ingestion.s3_bucket import S3Bucket
+from evergreen.ingestion.sources.bucket import BucketSource, glob_pattern
+from evergreen.ingestion.sources.google_cloud import GoogleBucket
+from evergreen.ingestion.sources.s3 import S3Bucket
 from evergreen.ingestion.windowing import ingest_window
 from ingestion.conftest import ONE_DAY, START, daily_table
 from ingestion.servers import Proxy, google_storage, simple_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 class Cloud(Protocol):
@@ -296,9 +298,9 @@ def test_folders_of_a_bucket_become_columns(cloud: Any, tmp_path: Path) -> None:
 def test_commands_read_data_contracts_and_profiles_in_a_bucket(cloud: Any, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from evergreen.cli import app
+    from evergreen.cli.main import app
     from evergreen.drift.detection import profile_dataset
-    from evergreen.drift.profile_file import write_profile
+    from evergreen.drift.profile.file import write_profile
 
     def evergreen(*words: str) -> Any:
         return CliRunner().invoke(app, list(words))

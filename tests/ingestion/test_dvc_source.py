@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
-from evergreen.ingestion.dvc_source import TrackedPlace, parse_place
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.local_copy import local_copy
+from evergreen.ingestion.sources.dvc import TrackedPlace, parse_place
 from ingestion.conftest import daily_table
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_a_clone_is_read_like_a_folder_and_leaves_nothing_behind(
 ) -> None:
     import tempfile
 
-    from evergreen.ingestion import dvc_source
+    from evergreen.ingestion.sources import dvc as dvc_source
 
     repository, (first, _) = commits
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))

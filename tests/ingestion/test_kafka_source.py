@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.kafka_source import KafkaSource
+from evergreen.ingestion.sources.kafka import KafkaSource
 from faulty_server import FaultyConnection
 from ingestion.conftest import ONE_DAY, START
 from ingestion.servers import free_port
@@ -148,7 +148,7 @@ def test_a_broker_that_does_not_answer_ends_in_time(tmp_path: Path) -> None:
 def test_a_broker_that_is_away_is_waited_for(
     topic: str, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("evergreen.ingestion.kafka_source.SECONDS_FOR_TOPICS", 0.5)
+    monkeypatch.setattr("evergreen.ingestion.sources.kafka.SECONDS_FOR_TOPICS", 0.5)
     send(topic, *((day % 2, message(day), day) for day in range(10)))
     host, _, port = topic.removeprefix("kafka://").partition("/")[0].partition(":")
     proxy = FaultyConnection(host, int(port))
@@ -166,7 +166,7 @@ def test_a_broker_that_is_away_is_waited_for(
 def test_a_broker_that_falls_silent_while_it_is_read_gives_each_message_once(
     topic: str, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("evergreen.ingestion.kafka_source.SECONDS_WITHOUT_ANSWER", 1.0)
+    monkeypatch.setattr("evergreen.ingestion.sources.kafka.SECONDS_WITHOUT_ANSWER", 1.0)
     send(topic, *((day % 2, message(day), day) for day in range(10)), (0, b"poison", 9))
     original, failures = KafkaSource._messages, [TimeoutError("no message for 1 s"), TimeoutError("no message for 1 s")]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.kinesis_source import KinesisSource
+from evergreen.ingestion.sources.kinesis import KinesisSource
 from faulty_server import FaultyServer
 from ingestion.conftest import START
 from ingestion.servers import simple_storage
@@ -150,7 +150,7 @@ def test_a_place_that_expired_in_an_outage_is_looked_up_again(
     faulty: FaultyServer, client: Any, stream: str, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(client, stream, *(message(day) for day in range(20)))
-    monkeypatch.setattr("evergreen.ingestion.kinesis_source.RECORDS_AT_A_TIME", 4)
+    monkeypatch.setattr("evergreen.ingestion.sources.kinesis.RECORDS_AT_A_TIME", 4)
     expired = b'{"__type": "ExpiredIteratorException", "message": "The iterator expired"}'
     # The list of shards and an iterator come first; the second fault meets a shard of which some records were read.
     faults = [faulty.plan("answer", skip=skip, status=400, body=expired) for skip in (2, 4)]

@@ -4,7 +4,6 @@ import sqlite3
 import sys
 import threading
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +13,7 @@ from ingestion.conftest import START, daily_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 EPOCH = int(START.timestamp())
 
@@ -47,7 +47,7 @@ def test_any_form_of_time_gives_the_same_rows_as_a_file(tmp_path: Path, ingest: 
 
 
 def test_an_end_and_a_label_delay_bound_the_query(tmp_path: Path, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from evergreen.ingestion import window_query
+    from evergreen.ingestion.sources import window_query
 
     written: list[int] = []
     original = window_query.WindowQuery.write_rows
@@ -178,7 +178,7 @@ def test_a_locked_database_is_waited_for(tmp_path: Path, ingest: Callable[..., A
 def test_a_connection_that_drops_in_the_middle_gives_each_row_once(tmp_path: Path, ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from sqlalchemy.exc import OperationalError
 
-    from evergreen.ingestion.window_query import WindowQuery
+    from evergreen.ingestion.sources.window_query import WindowQuery
 
     original, drops = WindowQuery.write_rows, [1, 2]
 

@@ -10,12 +10,12 @@ import pytest
 from kfp import dsl
 
 from evergreen import ingest_data
-from evergreen.artifacts import manifest_of
-from evergreen.cron import parse_cron
+from evergreen.data.artifacts import manifest_of
+from evergreen.ingestion.cron import parse_cron
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.window_end import parse_window_end, resolve_window_end
-from evergreen.object_store import open_store
-from evergreen.run_log import read_run
+from evergreen.runs.records import read_run
+from evergreen.storage.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

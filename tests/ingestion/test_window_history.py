@@ -13,10 +13,10 @@ from kfp import dsl
 from typer.testing import CliRunner
 
 from evergreen import ingest_data
-from evergreen.cli import app
+from evergreen.cli.main import app
 from evergreen.ingestion.errors import IngestionError
-from evergreen.object_store import open_store
-from evergreen.run_log import read_run
+from evergreen.runs.records import read_run
+from evergreen.storage.opening import open_store
 from ingestion.conftest import START, daily_table
 from ingestion.test_sql_source import database
 

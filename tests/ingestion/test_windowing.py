@@ -14,11 +14,11 @@ import pytest
 from kfp import dsl
 
 from evergreen import ingest_data
-from evergreen.artifacts import manifest_of
+from evergreen.data.artifacts import manifest_of
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.windowing import ingest_window
-from evergreen.object_store import open_store
-from evergreen.run_log import read_run
+from evergreen.runs.records import read_run
+from evergreen.storage.opening import open_store
 from ingestion.conftest import START, daily_table
 
 if TYPE_CHECKING:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "DaemonSet", "CronJob", "Pod")
 SECRET_NAME = re.compile(r"password|secret|token|credential|api_?key|access_?key", re.IGNORECASE)

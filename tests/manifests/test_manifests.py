@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from evergreen.images import IMAGES, REPOSITORY
-from evergreen.secret_files import SECRET_KEYS
+from evergreen.secrets.files import SECRET_KEYS
 from manifests.objects import BUILT, ROOT, built, name_of
 from manifests.policy import pod_of, violations
 
@@ -126,7 +126,7 @@ def test_the_schedule_of_gitops_is_a_command_that_exists() -> None:
     import typer
     from typer.main import get_group
 
-    from evergreen.cli import app
+    from evergreen.cli.main import app
 
     (job,) = [found for found in built("pipelines") if found["kind"] == "Job"]
     (container,) = pod_of(job)["containers"]

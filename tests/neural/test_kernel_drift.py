@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from evergreen.drift.config import Detectors
 
 

@@ -16,7 +16,8 @@ from kfp import dsl
 
 from evergreen.evaluation.gate_config import Serving
 from evergreen.evaluation.servability import check_servability
-from evergreen.models import ModelError, load_model
+from evergreen.models.files import load_model
+from evergreen.models.trust import ModelError
 from evergreen.training.challenger import refit_challenger, train_challenger
 from evergreen.training.errors import TrainingError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +13,14 @@ import pytest
 from kfp import dsl
 
 from evergreen import batch_predict
-from evergreen.models import ModelError, load_model
+from evergreen.models.files import load_model
+from evergreen.models.trust import ModelError
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.prediction_log import CLASSES_KEY, VERSION_KEY, PredictionBatch, read_prediction_log, write_prediction_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CUT = "2020-06-01T00:00:00Z"
 NOON = pd.Timestamp("2026-01-31T12:00:00Z")

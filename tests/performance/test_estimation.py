@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from evergreen.evaluation.calibration import measure_calibration
+from evergreen.metrics.predictions import Interval, Predictions, ScoringError
+from evergreen.metrics.scoring import resolve_metric
 from evergreen.performance.estimation import Estimate, EstimateRequest, estimate_score, make_estimate
 from evergreen.performance.reliability import ReliabilityCurve, why_unavailable
-from evergreen.scoring import Interval, Predictions, ScoringError, resolve_metric
 
 ASKED: dict[str, Any] = {"task": "classification", "metric": "accuracy", "classes": 2, "probabilities": True, "maximum_error": 0.05}
 

@@ -13,13 +13,13 @@ import pytest
 from kfp import dsl
 
 from evergreen import batch_predict, join_labels, monitor_performance
+from evergreen.errors import PolicyError
 from evergreen.evaluation.calibration import measure_calibration
 from evergreen.evaluation.holdout_rows import predictions_of
-from evergreen.models import load_model
+from evergreen.metrics.prediction_errors import summarise_errors
+from evergreen.metrics.scoring import bootstrap_interval, resolve_metric
+from evergreen.models.files import load_model
 from evergreen.performance.errors import PerformanceError
-from evergreen.policy.errors import PolicyError
-from evergreen.prediction_errors import summarise_errors
-from evergreen.scoring import bootstrap_interval, resolve_metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,11 +12,11 @@ import pytest
 from kfp import dsl
 
 from evergreen import join_labels
+from evergreen.errors import PolicyError
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.label_join import JoinSettings, join_predictions
 from evergreen.performance.prediction_log import PredictionBatch, PredictionLog, read_prediction_log, write_prediction_log
 from evergreen.performance.unlabelled_rows import compare_unlabelled
-from evergreen.policy.errors import PolicyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RECORDED = Path(__file__).parent / "recorded"
 RECORDED_ROOT = "minio://mlpipeline/v2/artifacts"

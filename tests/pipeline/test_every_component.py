@@ -13,8 +13,8 @@ from kfp.dsl.executor import Executor
 
 import evergreen
 from evergreen.pipeline.executor import load_function
+from evergreen.pipeline.loading import load_pipeline
 from evergreen.pipeline.local_dag import LocalDag, RunIdentity, Step
-from evergreen.pipeline_file import load_pipeline
 from pipeline.recordings import facts, recorded_inputs
 
 ROOT = Path(__file__).resolve().parents[2]

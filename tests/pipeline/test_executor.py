@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from evergreen.pipeline.handover import TaskFolders, executor_input
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INGEST = {
     "outputDefinitions": {"parameters": {"Output": {"parameterType": "STRING"}}, "artifacts": {"dataset": {"artifactType": {"schemaTitle": "system.Dataset"}}}}

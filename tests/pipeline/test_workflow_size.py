@@ -8,7 +8,7 @@ import pytest
 import yaml
 from kfp import compiler, dsl
 
-from evergreen.compilation import compile_pipeline
+from evergreen.pipeline.compilation import compile_pipeline
 from evergreen.pipeline.workflow_size import WARN_FROM_BYTES, WorkflowSize, estimate_workflow, executor_input_bytes
 from pipeline.recordings import recorded_inputs
 

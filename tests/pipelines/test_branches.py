@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from evergreen.local_run import LocalHome, LocalRun, run_locally
-from evergreen.object_store import open_store
-from evergreen.pipeline_file import arguments_for, load_pipeline
+from evergreen.pipeline.loading import arguments_for, load_pipeline
+from evergreen.pipeline.local_run import LocalRun, run_locally
 from evergreen.policy.history import read_history
 from evergreen.registry.ledger import Ledger
 from evergreen.reporting.summary import RunSummary, summarise_run
+from evergreen.runs.local_home import LocalHome
+from evergreen.storage.opening import open_store
 from pipeline.recordings import facts, recorded_inputs
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from kfp import dsl
 
-from evergreen.compilation import KubernetesObjects, compile_pipeline
 from evergreen.images import BASE_IMAGE, DRIFT_IMAGE
-from evergreen.pipeline_file import PipelineFileError
+from evergreen.pipeline.compilation import KubernetesObjects, compile_pipeline
+from evergreen.pipeline.loading import PipelineFileError
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = ROOT / "pipelines" / "continuous_retraining.py"

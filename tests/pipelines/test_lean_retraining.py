@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from evergreen.object_store import open_store
+from evergreen.storage.opening import open_store
 from pipelines.test_branches import CHANGE, MODEL, PIPELINES, Laptop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evergreen.local_run import LocalRun
+    from evergreen.pipeline.local_run import LocalRun
     from evergreen.reporting.summary import RunSummary
 
 pytestmark = pytest.mark.timeout(900)

@@ -24,9 +24,9 @@ from evergreen import (
 )
 from evergreen.errors import EvergreenError
 from evergreen.images import DRIFT_IMAGE
-from evergreen.object_store import open_store
 from evergreen.registry.ledger import Ledger
-from evergreen.run_log import read_run
+from evergreen.runs.records import read_run
+from evergreen.storage.opening import open_store
 from killed_steps import killed_after_its_ledger_record
 
 if TYPE_CHECKING:

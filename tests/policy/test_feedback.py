@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kfp import dsl
 
+from evergreen.errors import PolicyError
 from evergreen.policy.component import decide_retraining
 from evergreen.policy.decision import decide
-from evergreen.policy.errors import PolicyError
+from evergreen.policy.evidence import Evidence
 from evergreen.policy.feedback import capped_weights, feedback, wilson_lower
 from evergreen.policy.feedback_settings import FeedbackSettings
 from evergreen.policy.policy_file import Hysteresis, Policy, read_policy
-from evergreen.policy.triggers import Evidence
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BASELINE = {"present": True, "version": "3", "fit_end": "1981-01-01T00:00:00Z"}
 AT_ONCE = Hysteresis(needed=1, windows=1)

@@ -9,10 +9,10 @@ import pytest
 from kfp import dsl
 
 from evergreen import decide_retraining, keep_champion
-from evergreen.object_store import open_store
 from evergreen.policy.history import read_history
 from evergreen.registry.ledger import Ledger
-from evergreen.run_log import read_run
+from evergreen.runs.records import read_run
+from evergreen.storage.opening import open_store
 from killed_steps import killed_after_its_ledger_record
 
 if TYPE_CHECKING:

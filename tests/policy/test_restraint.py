@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evergreen.object_store import open_store
+from evergreen.errors import PolicyError
 from evergreen.policy.decision import decide
-from evergreen.policy.errors import PolicyError
-from evergreen.policy.history import PastDecision, read_history
+from evergreen.policy.evidence import Evidence, PastDecision
+from evergreen.policy.history import read_history
 from evergreen.policy.policy_file import Policy, read_policy
-from evergreen.policy.triggers import Evidence
 from evergreen.registry.ledger import Entry, Ledger
+from evergreen.storage.opening import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path

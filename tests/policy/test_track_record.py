@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evergreen.intervals import NORMAL_QUANTILE
-from evergreen.object_store import open_store
+from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.policy.decision import decide
-from evergreen.policy.history import PastDecision, read_history
+from evergreen.policy.evidence import Evidence, PastDecision
+from evergreen.policy.history import read_history
 from evergreen.policy.policy_file import Policy, read_policy
 from evergreen.policy.report import decision_page
 from evergreen.policy.track_record import measured, with_track_record
-from evergreen.policy.triggers import Evidence, model_age
+from evergreen.policy.triggers import model_age
 from evergreen.registry.ledger import Entry, Ledger
+from evergreen.storage.opening import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from evergreen.cli import app
-from evergreen.models import load_model
+from evergreen.cli.main import app
+from evergreen.models.files import load_model
 from evergreen.registry.audit import audit
 from evergreen.registry.bundle import write_bundle
 from evergreen.registry.champion import write_champion

@@ -12,14 +12,14 @@ import pytest
 from kfp import dsl
 
 from evergreen import deploy_model, keep_champion, load_champion
-from evergreen.artifacts import is_present, read_frame, read_json
+from evergreen.data.artifacts import is_present, read_frame, read_json
 from evergreen.deployment.errors import DeploymentError
 from evergreen.errors import StateError
-from evergreen.models import load_model
-from evergreen.object_store import LocalStore
+from evergreen.models.files import load_model
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.ledger import Entry
-from evergreen.run_log import read_run, reported_step
+from evergreen.runs.records import read_run, reported_step
+from evergreen.storage.local import LocalStore
 from registry_fixtures import CONTRACT, FEATURES, ledger_bytes
 
 if TYPE_CHECKING:

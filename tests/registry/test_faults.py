@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evergreen.errors import StateError
-from evergreen.object_store import GoogleCloudStore, LocalStore
 from evergreen.registry.ledger import Entry, Ledger
+from evergreen.storage.google_cloud import GoogleCloudStore
+from evergreen.storage.local import LocalStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from chaos.unreliable_bucket import Unreliable

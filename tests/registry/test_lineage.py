@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
-from evergreen.artifacts import DataManifest, describe_dataset
-from evergreen.cli import app
+from evergreen.cli.main import app
+from evergreen.data.artifacts import DataManifest, describe_dataset
 from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.lineage import lineage_of_version

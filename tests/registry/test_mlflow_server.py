@@ -10,7 +10,7 @@ import pytest
 
 from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.errors import StateError
-from evergreen.models import load_model
+from evergreen.models.files import load_model
 from evergreen.registry.champion import write_champion
 from registry_fixtures import ledger_bytes
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from evergreen.cli import app
+from evergreen.cli.main import app
 from evergreen.deployment.approval import ApprovalRequest, approve
 from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.registry.semantic_version import MAJOR, MINOR, PATCH, bumped, change

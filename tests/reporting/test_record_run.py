@@ -10,11 +10,11 @@ import pytest
 from kfp import dsl
 
 from evergreen.errors import StateError
-from evergreen.object_store import open_store
 from evergreen.reporting.component import record_run
 from evergreen.reporting.run_metrics import run_metrics
 from evergreen.reporting.summary import OUTCOMES, RunSummary, summarise_run
-from evergreen.run_log import StepRecord, reported_step
+from evergreen.runs.records import StepRecord, reported_step
+from evergreen.storage.opening import open_store
 
 
 def step(name: str, outcome: str = "", state: str = "succeeded", second: int = 0, **more: Any) -> StepRecord:

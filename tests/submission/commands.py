@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from evergreen.cli import main
+from evergreen.cli.main import main
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +18,8 @@ from submission.kfp_runs import Script
 from submission.recordings import recorded_run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from submission.kfp_server import KfpServer
 
 TWO_STEPS = """
@@ -159,7 +160,7 @@ def test_a_ledger_that_cannot_be_read_changes_nothing(kfp: KfpServer, two_steps:
 
 def test_a_ledger_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr("evergreen.object_store.open_store", lambda _uri: release.wait(30))
+    monkeypatch.setattr("evergreen.storage.opening.open_store", lambda _uri: release.wait(30))
     records = read_run_records("gs://slow/x", "run-1", patience_s=0.05)
     release.set()
     assert (records.steps, records.report) == ([], "gs://slow/x/runs/run-1.html")

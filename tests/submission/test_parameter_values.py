@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,8 @@ from evergreen.submission.parameter_values import ParameterValueError, check_par
 from submission.commands import evergreen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from submission.kfp_server import KfpServer
 
 VARIABLE = "EVERGREEN_APPROVAL_KEY"

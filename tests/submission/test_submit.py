@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from evergreen.compilation import compile_pipeline
+from evergreen.pipeline.compilation import compile_pipeline
 from evergreen.submission.connection import connect
 from evergreen.submission.runs import step_names, step_states
 from submission.commands import evergreen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from submission.kfp_server import KfpServer
 
 FAST = ("-p", "model_name=rain", "--poll-seconds", "0.05")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.window_query import WindowQuery
+from evergreen.ingestion.sources.window_query import WindowQuery
 from evergreen.ingestion.windowing import IngestedWindow, ingest_window
 from faulty_server import FaultyConnection
 from postgresql_server import postgresql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.postgresql
 

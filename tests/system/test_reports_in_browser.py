@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evergreen.local_run import LocalHome, run_locally
-from evergreen.pipeline_file import arguments_for, load_pipeline
+from evergreen.pipeline.loading import arguments_for, load_pipeline
+from evergreen.pipeline.local_run import run_locally
 from evergreen.reporting.summary import summarise_run
+from evergreen.runs.local_home import LocalHome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

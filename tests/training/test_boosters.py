@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from evergreen.errors import MissingExtraError
-from evergreen.models import load_model
+from evergreen.models.files import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def test_a_booster_predicts_the_same_in_a_process_of_its_own(
     rows = tmp_path / "rows.parquet"
     holdout.to_parquet(rows)
     code = (
-        "import sys, numpy, pandas; from evergreen.models import load_model; "
+        "import sys, numpy, pandas; from evergreen.models.files import load_model; "
         "numpy.save(sys.argv[3], load_model(sys.argv[1]).predict_probability(pandas.read_parquet(sys.argv[2])))"
     )
     subprocess.run([sys.executable, "-c", code, artifacts["model"].path, str(rows), str(tmp_path / "said.npy")], check=True, timeout=120)

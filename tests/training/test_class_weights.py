@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow import MlflowClient
 
-from evergreen.models import load_model, read_description
+from evergreen.models.files import load_model, read_description
 from evergreen.registry.versions import ModelRegistry
 from evergreen.training.errors import TrainingError
 from evergreen.training.reproduction import reproduce

@@ -14,15 +14,15 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
-from evergreen.cli import app
-from evergreen.models import load_model
-from evergreen.policy.errors import PolicyError
+from evergreen.cli.main import app
+from evergreen.errors import PolicyError
+from evergreen.models.files import load_model
 from evergreen.policy.policy_file import read_policy
+from evergreen.training.data_warnings import look_at_rows
 from evergreen.training.errors import TrainingError
 from evergreen.training.memory import memory_available, read_within_memory
 from evergreen.training.options import recency_weights
 from evergreen.training.reproduction import reproduce
-from evergreen.training.warnings_about_rows import look_at_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,7 +115,7 @@ def test_a_random_key_teaches_nothing(run_training: Callable[..., Any], make_eve
 
 
 def _prepared(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    from evergreen.columns import prepare_features
+    from evergreen.data.columns import prepare_features
 
     return prepare_features(frame, model.description.features)
 

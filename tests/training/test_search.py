@@ -14,11 +14,11 @@ from kfp import dsl
 from mlflow import MlflowClient
 
 from evergreen.errors import MissingExtraError
-from evergreen.models import read_description
-from evergreen.training import search as search_module
-from evergreen.training.candidates import trials_of
+from evergreen.models.files import read_description
 from evergreen.training.errors import TrainingError
-from evergreen.training.search_settings import SearchSettings
+from evergreen.training.search import running as search_module
+from evergreen.training.search.candidates import trials_of
+from evergreen.training.search.settings import SearchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

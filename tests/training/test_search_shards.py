@@ -12,12 +12,13 @@ import pytest
 from kfp import dsl
 
 from evergreen import choose_candidate, plan_search, score_candidates
-from evergreen.artifacts import read_frame
-from evergreen.local_run import LocalHome, run_locally
-from evergreen.models import read_description
-from evergreen.pipeline_file import arguments_for, load_pipeline
-from evergreen.training import search as search_module
+from evergreen.data.artifacts import read_frame
+from evergreen.models.files import read_description
+from evergreen.pipeline.loading import arguments_for, load_pipeline
+from evergreen.pipeline.local_run import run_locally
+from evergreen.runs.local_home import LocalHome
 from evergreen.training.errors import TrainingError
+from evergreen.training.search import running as search_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable

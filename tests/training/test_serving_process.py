@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.columns import prepare_features
-from evergreen.models import load_model
-from evergreen.recorded_predictions import as_requests, read_record
+from evergreen.data.columns import prepare_features
+from evergreen.models.files import load_model
+from evergreen.models.recorded_predictions import as_requests, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,9 +13,9 @@ from mlflow import MlflowClient
 
 from evergreen import refit_model
 from evergreen.errors import StateError
-from evergreen.models import load_model
-from evergreen.object_store import open_store
-from evergreen.run_log import read_run
+from evergreen.models.files import load_model
+from evergreen.runs.records import read_run
+from evergreen.storage.opening import open_store
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from evergreen.cli import app
+from evergreen.cli.main import app
 from evergreen.errors import EvergreenError
 from evergreen.validation.contract import Contract
 from validation.conftest import good_frame

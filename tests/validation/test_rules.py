@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.artifacts import DataManifest, describe_dataset, is_present, manifest_of
+from evergreen.data.artifacts import DataManifest, describe_dataset, is_present, manifest_of
 from evergreen.ingestion.step import EARLIER_ROWS
 from evergreen.validation.contract import Contract
 from evergreen.validation.errors import ContractError

@@ -10,9 +10,9 @@ import pytest
 from kfp import dsl
 
 from evergreen import validate_data
-from evergreen.artifacts import DataManifest, describe_dataset, is_present, manifest_of, write_absent
-from evergreen.object_store import open_store
-from evergreen.run_log import read_run
+from evergreen.data.artifacts import DataManifest, describe_dataset, is_present, manifest_of, write_absent
+from evergreen.runs.records import read_run
+from evergreen.storage.opening import open_store
 from evergreen.validation.contract import Contract
 from evergreen.validation.errors import ContractError
 from support.local_runs import run_here

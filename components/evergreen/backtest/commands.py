@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
-from evergreen.json_values import plain
+from evergreen.data.json_values import plain
+from evergreen.settings.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from evergreen.backtest.replay import Replay, Setting
 

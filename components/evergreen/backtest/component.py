@@ -48,7 +48,7 @@ def replay_policy(
         Output: The policy's name: never, always, default, the file's name, or the policy itself where it was given in line.
         replay: Score, retraining and promotion of every window, as JSON.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.backtest.step import replay_step
@@ -95,7 +95,7 @@ def report_backtest(
         backtest_report: Scores over time, what retrainings buy, and every retraining with its reason.
         metrics: Mean score and number of retrainings of each policy.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.backtest.step import report_step

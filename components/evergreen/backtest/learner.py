@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evergreen.columns import iso_time
+from evergreen.data.columns import iso_time
 from evergreen.evaluation.comparison import compare_models
 from evergreen.evaluation.gate import GateSettings
 from evergreen.evaluation.holdout_rows import comparison_rows, predictions_of
-from evergreen.models import FittedModel
+from evergreen.metrics.predictions import ScoringError
+from evergreen.metrics.scoring import resolve_metric
+from evergreen.models.fitted import FittedModel
 from evergreen.policy.history import days_between
 from evergreen.policy.policy_file import Policy
-from evergreen.scoring import ScoringError, resolve_metric
 from evergreen.training.challenger import fit_all, fit_before
 from evergreen.training.holdout import holdout_start
 from evergreen.training.memory import sample_positions
@@ -22,8 +23,8 @@ from evergreen.training.training_rows import label_classes, training_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evergreen.artifacts import ModelDescription
     from evergreen.backtest.timeline import Knowledge
+    from evergreen.data.artifacts import ModelDescription
     from evergreen.evaluation.result import Evaluation
     from evergreen.policy.decision import Decision
     from evergreen.training.training_rows import TrainingRows

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.backtest.replay import ALWAYS, NEVER, Replay, Setting, replay
 from evergreen.backtest.timeline import Timeline
-from evergreen.threads import wait_passively
+from evergreen.models.threads import wait_passively
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

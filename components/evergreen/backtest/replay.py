@@ -10,13 +10,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from evergreen.backtest.learner import Champion, Learner, LearnerSettings
-from evergreen.columns import iso_time
+from evergreen.data.columns import iso_time
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
 from evergreen.performance.monitoring import WatchedColumns, monitor_rows
 from evergreen.policy.decision import Decision, decide
-from evergreen.policy.history import PastDecision
-from evergreen.policy.triggers import Evidence
+from evergreen.policy.evidence import Evidence, PastDecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable

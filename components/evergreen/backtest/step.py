@@ -6,13 +6,13 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, read_json, write_json, write_metrics
 from evergreen.backtest.errors import BacktestError
 from evergreen.backtest.learner import LearnerSettings
 from evergreen.backtest.replay import ALWAYS, NEVER, Replay, Setting
 from evergreen.backtest.replay import replay as replay_history
 from evergreen.backtest.report import backtest_page, verdict
 from evergreen.backtest.timeline import Timeline
+from evergreen.data.artifacts import PRESENT, read_json, write_json, write_metrics
 from evergreen.policy.policy_file import read_policy
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from evergreen.artifacts import read_frame
 from evergreen.backtest.errors import BacktestError, LookAheadError
-from evergreen.columns import event_times, iso_time
+from evergreen.data.artifacts import read_frame
+from evergreen.data.columns import event_times, iso_time
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.serving import serve_champion
 from evergreen.deployment.targets import open_targets
-from evergreen.redaction import mask
 from evergreen.registry.approval import approval_key, is_signed, signature
 from evergreen.registry.champion import open_ledger
 from evergreen.registry.errors import RolledBackError, SupersededError
@@ -20,7 +19,8 @@ from evergreen.registry.ledger import WAITING, Entry
 from evergreen.registry.record import APPROVAL, PROMOTION
 from evergreen.registry.semantic_version import SEMANTIC_VERSION, next_semantic_version
 from evergreen.registry.versions import APPROVAL_TAG, ModelRegistry
-from evergreen.state import is_nothing
+from evergreen.secrets.redaction import mask
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     from evergreen.registry.ledger import Ledger, LedgerRecord

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evergreen.deployment.errors import DeploymentError
-from evergreen.models import load_model
+from evergreen.models.files import load_model
 
 if TYPE_CHECKING:
-    from evergreen.artifacts import ModelDescription
-    from evergreen.models import FittedModel
+    from evergreen.data.artifacts import ModelDescription
+    from evergreen.models.fitted import FittedModel
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.published_model import FILES, MANIFEST, POINTER, Manifest, Pointer, manifest_of_files, parse_pointer, publishing_key
-from evergreen.object_store import google_errors, google_service, open_bucket
 from evergreen.registry.ledger import folder_name
 from evergreen.registry.versions import copy_model_directory
+from evergreen.storage.google_cloud import google_errors, google_service, open_bucket
 
 if TYPE_CHECKING:
     from evergreen.registry.versions import ModelRegistry

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evergreen.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, TrackingUri
+from evergreen.settings.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, TrackingUri
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Targets = Annotated[str, typer.Option("--targets", help="Where the model is served, separated by commas; `default` is where the champion was promoted to.")]
 
@@ -49,7 +51,7 @@ def rollback(  # noqa: PLR0917  # every option of a command is a parameter
     Give --from where the command may be sent twice: without it, a second one goes back one version more.
     """
     from evergreen.deployment.rollback import RollbackRequest, roll_back
-    from evergreen.local_run import LocalHome
+    from evergreen.runs.local_home import LocalHome
 
     local = LocalHome(home)
     request = RollbackRequest(model, reason, to_version, from_version, targets, actor=person(), step_name="evergreen rollback")
@@ -77,7 +79,7 @@ def approve(  # noqa: PLR0917  # every option of a command is a parameter
     """
     from evergreen.deployment.approval import ApprovalRequest
     from evergreen.deployment.approval import approve as record_approval
-    from evergreen.local_run import LocalHome
+    from evergreen.runs.local_home import LocalHome
 
     local = LocalHome(home)
     request = ApprovalRequest(model, version, by, reason)
@@ -107,7 +109,7 @@ def retire(  # noqa: PLR0917  # every option of a command is a parameter
 
     from evergreen.deployment.retirement import RetirementPolicy
     from evergreen.deployment.retirement import retire as archive
-    from evergreen.local_run import LocalHome
+    from evergreen.runs.local_home import LocalHome
 
     local = LocalHome(home)
     result = archive(
@@ -168,7 +170,7 @@ def copy(  # noqa: PLR0917  # every option of a command is a parameter
 ) -> None:
     """Copy a version that was promoted here to another registry, check that every byte arrived, and promote it there."""
     from evergreen.deployment.copying import CopyRequest, Place, copy_version
-    from evergreen.local_run import LocalHome
+    from evergreen.runs.local_home import LocalHome
 
     local = LocalHome(home)
     request = CopyRequest(model, version, reason, person(), expected, targets)

@@ -48,12 +48,12 @@ def deploy_model(
         Output: "promoted", "already champion", "waiting for approval" or "dry run".
         deployment: Version, champion before and after, checks and the number of the ledger's record, JSON.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from dataclasses import asdict
 
-        from evergreen.artifacts import read_json, write_json
+        from evergreen.data.artifacts import read_json, write_json
         from evergreen.deployment.challenger import read_challenger
         from evergreen.deployment.promotion import promote
         from evergreen.deployment.request import PromotionRequest, compared_champion
@@ -100,12 +100,12 @@ def roll_back_model(
         Output: "rolled back" or "already rolled back".
         rollback: The bad version, the champion now, the reason and the number of the ledger's record, JSON.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from dataclasses import asdict
 
-        from evergreen.artifacts import write_json
+        from evergreen.data.artifacts import write_json
         from evergreen.deployment.rollback import RollbackRequest, roll_back
 
         request = RollbackRequest(model_name, reason, to_version, from_version, targets, "pipeline", run_id, step_name)
@@ -114,3 +114,50 @@ def roll_back_model(
         record.outcome = result.outcome
         record.details = asdict(result)
         return result.outcome
+
+
+@component(image=BASE_IMAGE)
+def load_champion(
+    model: Output[Model],
+    reference_data: Output[Dataset],
+    contract: Output[Artifact],
+    baseline: Output[Artifact],
+    model_name: str,
+    tracking_uri: str,
+    ledger_uri: str = "none",
+    run_id: str = "none",
+    step_name: str = "load_champion",
+) -> str:
+    """Load the champion with everything that was registered with it.
+
+    The champion is the version that the ledger names; where the registry's alias or a bucket's pointer names another, it is moved.
+    A version that a person has approved meanwhile is promoted first.
+    Without a champion every output is written all the same, with the metadata entry "present" false.
+
+    Args:
+        model_name: Name of the registered model.
+        tracking_uri: The MLflow server's address.
+        ledger_uri: Folder or bucket of the ledger and of the run records; "none" goes by the alias alone.
+        run_id: The pipeline run's id.
+        step_name: Name of this step in the run's records.
+
+    Returns:
+        Output: The champion's version, or "none".
+        model: The champion as an MLflow model directory.
+        reference_data: A sample of the rows that it was fitted on.
+        contract: Its data contract, YAML.
+        baseline: Its score with interval, features, importances, and the event time up to which it has seen rows, JSON.
+    """
+    from evergreen.deployment.recorded_step import load_and_record
+
+    return load_and_record(
+        model=model,
+        reference_data=reference_data,
+        contract=contract,
+        baseline=baseline,
+        model_name=model_name,
+        tracking_uri=tracking_uri,
+        ledger_uri=ledger_uri,
+        run_id=run_id,
+        step_name=step_name,
+    )

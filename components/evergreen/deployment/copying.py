@@ -13,7 +13,7 @@ from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.published_model import manifest_of_files
 from evergreen.deployment.serving import serve_champion
 from evergreen.deployment.targets import open_targets, target_names
-from evergreen.models import load_model
+from evergreen.models.files import load_model
 from evergreen.registry.champion import open_ledger
 from evergreen.registry.errors import RolledBackError, SupersededError
 from evergreen.registry.head import keep_head_noted
@@ -21,7 +21,7 @@ from evergreen.registry.ledger import Entry, Ledger
 from evergreen.registry.record import PROMOTION, LedgerRecord
 from evergreen.registry.semantic_version import SEMANTIC_VERSION, next_semantic_version
 from evergreen.registry.versions import CHALLENGER_TAG, ModelRegistry
-from evergreen.state import is_nothing, without_password
+from evergreen.storage.uris import is_nothing, without_password
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import manifest_of, open_table, read_json, write_json
+from evergreen.data.artifacts import manifest_of, open_table, read_json, write_json
+from evergreen.data.json_values import plain, to_json
 from evergreen.deployment.errors import DeploymentError
-from evergreen.json_values import plain, to_json
-from evergreen.redaction import mask_json
 from evergreen.registry.champion import BASELINE_FILE, CARD_FILE, CARD_PAGE_FILE, CONTRACT_FILE, REFERENCE_FILE
+from evergreen.secrets.redaction import mask_json
 
 if TYPE_CHECKING:
-    from evergreen.artifacts import ModelDescription
+    from evergreen.data.artifacts import ModelDescription
     from evergreen.deployment.challenger import PassedChallenger
 
 REFERENCE_ROWS = 20_000

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.evidence import evidence_differs, write_evidence
+from evergreen.deployment.registered_copy_checks import smoke_test, try_serving
 from evergreen.deployment.request import PROMOTED, Deployment, ledger_entry
 from evergreen.deployment.serving import serve_champion
-from evergreen.deployment.smoke_test import smoke_test, try_serving
 from evergreen.deployment.targets import open_targets
-from evergreen.models import load_model
+from evergreen.models.files import load_model
 from evergreen.registry.champion import open_ledger
 from evergreen.registry.errors import RolledBackError, SupersededError
 from evergreen.registry.head import keep_head_noted
@@ -28,8 +28,8 @@ from evergreen.registry.versions import APPROVAL_TAG, EVIDENCE_FOLDER, ModelRegi
 
 if TYPE_CHECKING:
     from evergreen.deployment.challenger import PassedChallenger
+    from evergreen.deployment.registered_copy_checks import Check
     from evergreen.deployment.request import PromotionRequest
-    from evergreen.deployment.smoke_test import Check
     from evergreen.deployment.targets import ServingTarget
     from evergreen.registry.ledger import Ledger, LedgerRecord
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.published_model import FILES, MANIFEST, POINTER, file_sha256, parse_manifest, parse_pointer, publishing_key
-from evergreen.object_store import download_or_none, flush_folder, google_errors, google_service, open_bucket
 from evergreen.registry.ledger import folder_name
+from evergreen.storage.google_cloud import download_or_none, google_errors, google_service, open_bucket
+from evergreen.storage.local import flush_folder
 
 if TYPE_CHECKING:
     from evergreen.deployment.published_model import Manifest, Pointer

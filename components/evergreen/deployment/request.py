@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import manifest_of
+from evergreen.data.artifacts import manifest_of
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.targets import target_names
 from evergreen.registry.ledger import WAITING, Entry
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from evergreen.deployment.challenger import PassedChallenger
-    from evergreen.deployment.smoke_test import Check
+    from evergreen.deployment.registered_copy_checks import Check
 
 APPROVALS = ("automatic", "required")
 MODES = ("auto", "force", "dry-run")

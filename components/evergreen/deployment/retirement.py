@@ -15,10 +15,10 @@ from evergreen.deployment.serving import targets_named
 from evergreen.deployment.targets import STAGE_TAG, open_targets
 from evergreen.registry.champion import open_ledger
 from evergreen.registry.errors import SupersededError
-from evergreen.registry.former import last_good
 from evergreen.registry.head import keep_head_noted
 from evergreen.registry.ledger import NO_CHAMPION, Entry
 from evergreen.registry.record import RETIREMENT
+from evergreen.registry.rollback_target import last_good
 from evergreen.registry.versions import APPROVAL_TAG, RETIRED_TAG, ModelRegistry
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from evergreen.deployment.serving import DEFAULT_TARGETS, is_served, serve_champ
 from evergreen.deployment.targets import open_targets
 from evergreen.registry.champion import open_ledger
 from evergreen.registry.errors import SupersededError
-from evergreen.registry.former import last_good
 from evergreen.registry.head import keep_head_noted
 from evergreen.registry.ledger import NO_CHAMPION, Entry
 from evergreen.registry.record import ROLLBACK
+from evergreen.registry.rollback_target import last_good
 from evergreen.registry.versions import CHALLENGER_TAG, ROLLED_BACK_TAG, ModelRegistry
-from evergreen.state import is_nothing
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     from evergreen.deployment.targets import ServingTarget

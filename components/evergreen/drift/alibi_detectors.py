@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from evergreen.drift.classifier_test import FOLDS, new_classifier, usable_columns
+from evergreen.drift.domain_classifier import FOLDS, new_classifier, usable_columns
 
 if TYPE_CHECKING:
     from typing import Any

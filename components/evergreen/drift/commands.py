@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evergreen.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
+from evergreen.data.json_values import plain
 from evergreen.drift.config import Detectors  # noqa: TC001 - Typer reads it at run time
-from evergreen.json_values import plain
+from evergreen.settings.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
 
 NO_VALUE = "-"
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from evergreen.drift.verdict import DriftResult
 
 
@@ -43,7 +44,7 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
     from evergreen.drift.detection import detect
     from evergreen.drift.errors import DriftError
     from evergreen.ingestion.local_copy import local_copy
-    from evergreen.settings import read_settings
+    from evergreen.settings.reading import read_settings
 
     settings = read_settings(config, DriftConfig, parameter="--config", error=DriftError)
     if detectors is not None:
@@ -51,7 +52,7 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
     with local_copy(reference) as reference_path, local_copy(current) as current_path:
         compared = detect(reference_path, current_path, config=settings, timestamp_column=timestamp_column, ignored_columns=ignore or [])
     if save_profile is not None:
-        from evergreen.drift.profile_file import write_profile
+        from evergreen.drift.profile.file import write_profile
 
         write_profile(compared.reference, save_profile)
     if html is not None:

@@ -92,7 +92,7 @@ def plan_shards(
         Output: The numbers of the shards, from 0 on, for dsl.ParallelFor.
         plan: The reference's columns and bin edges, as a profile.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.drift.sharding import run_plan_step
@@ -136,7 +136,7 @@ def profile_shard(
         Output: Rows of the shard.
         shard_profile: Counts, moments and a random sample of the shard's rows.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.drift.sharding import run_shard_step
@@ -175,7 +175,7 @@ def merge_profiles(
         Output: Rows of the whole.
         profile: The profile of the whole: the same counts as if one step had read all rows.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.drift.sharding import run_merge_step

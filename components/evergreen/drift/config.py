@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal
 
-from evergreen.bounds import Bounds
 from evergreen.errors import MissingExtraError
+from evergreen.settings.bounds import Bounds
 
 Share = Annotated[float, Bounds(gt=0, le=1)]
 Positive = Annotated[float, Bounds(gt=0, lt=math.inf)]

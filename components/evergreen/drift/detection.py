@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evergreen.drift.accumulators import CategoryCounts
-from evergreen.drift.batches import Source
 from evergreen.drift.errors import DriftError
 from evergreen.drift.features import TESTS, FeatureDrift, Measured, conclude, measure_feature
-from evergreen.drift.prediction_name import PREDICTION
+from evergreen.drift.multivariate import TogetherResult, changed_correlations, feature_matrix
 from evergreen.drift.predictions import predicted_columns
-from evergreen.drift.profile import CURRENT_SAMPLE_ROWS, DatasetProfile
-from evergreen.drift.profile_file import is_profile, read_profile
-from evergreen.drift.scan import empty_like, fill, plan_profile
-from evergreen.drift.season import period_of, same_period
+from evergreen.drift.profile.accumulators import CategoryCounts
+from evergreen.drift.profile.batches import Source
+from evergreen.drift.profile.file import is_profile, read_profile
+from evergreen.drift.profile.scan import empty_like, fill, plan_profile
+from evergreen.drift.profile.season import period_of, same_period
+from evergreen.drift.profile.table_profile import CURRENT_SAMPLE_ROWS, DatasetProfile
 from evergreen.drift.sharding import counted_alike
 from evergreen.drift.statistics import corrected_p_values
-from evergreen.drift.together import TogetherResult, changed_correlations, feature_matrix
-from evergreen.drift.verdict import NOT_LOOKED_AT, DriftResult, conclude_dataset
+from evergreen.drift.verdict import NOT_LOOKED_AT, PREDICTION, DriftResult, conclude_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from evergreen.drift.alibi_detectors import KernelDetector
     from evergreen.drift.config import DriftConfig, SecondDetector
-    from evergreen.models import FittedModel
+    from evergreen.models.fitted import FittedModel
 
 KERNEL_DETECTORS: dict[SecondDetector, KernelDetector] = {"mmd": "MMDDrift", "lsdd": "LSDDDrift"}
 
@@ -213,7 +212,7 @@ def _classify(
     second: SecondDetector,
     seed: int,
 ) -> None:
-    from evergreen.drift.classifier_test import TOP_FEATURES, balanced_rows, classifier_test
+    from evergreen.drift.domain_classifier import TOP_FEATURES, balanced_rows, classifier_test
 
     before, now = balanced_rows(*matrices, seed=seed)
     result.p_value, result.auc, importances = classifier_test(before, now, seed=seed)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evergreen.drift.edges import FEW_VALUES, TAIL
+from evergreen.drift.profile.edges import FEW_VALUES, TAIL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from evergreen.drift.accumulators import NumberCounts
+    from evergreen.drift.profile.accumulators import NumberCounts
 
 FEWEST_FOR_TAILS = 1000
 """Values of the reference from which on its outermost thousandths mean anything."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evergreen.drift import effects
-from evergreen.drift.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.statistics import chi_squared, coarse_cells, equal_shares, kolmogorov_smirnov
 
 if TYPE_CHECKING:

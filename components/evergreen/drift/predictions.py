@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evergreen.drift.accumulators import CategoryCounts, NumberCounts
-from evergreen.drift.edges import choose_edges
+from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.profile.edges import choose_edges
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from evergreen.drift.profile import DatasetProfile
-    from evergreen.models import FittedModel
+    from evergreen.drift.profile.table_profile import DatasetProfile
+    from evergreen.models.fitted import FittedModel
 
 
 def predicted_columns(

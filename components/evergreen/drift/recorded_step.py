@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evergreen.run_log import reported_step
+from evergreen.runs.records import reported_step
 
 
 def detect_and_record(*, drift_report: Any, ledger_uri: str, run_id: str, step_name: str, **options: Any) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evergreen.drift.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.features import effect_name
+from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.verdict import METHOD
 from evergreen.reporting import figures
 from evergreen.reporting.page import NO_VALUE, Section, Table, Tone, render_page

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.artifacts import PRESENT, is_present, write_absent
-from evergreen.drift.accumulators import NumberCounts
-from evergreen.drift.batches import Shard, Source
+from evergreen.data.artifacts import PRESENT, is_present, write_absent
 from evergreen.drift.errors import DriftError
-from evergreen.drift.profile import CURRENT_SAMPLE_ROWS, DatasetProfile
-from evergreen.drift.profile_file import is_profile, read_profile, write_profile
-from evergreen.drift.scan import empty_like, fill, kind_of_counts, plan_profile
-from evergreen.drift.season import period_of
+from evergreen.drift.profile.accumulators import NumberCounts
+from evergreen.drift.profile.batches import Shard, Source
+from evergreen.drift.profile.file import is_profile, read_profile, write_profile
+from evergreen.drift.profile.scan import empty_like, fill, kind_of_counts, plan_profile
+from evergreen.drift.profile.season import period_of
+from evergreen.drift.profile.table_profile import CURRENT_SAMPLE_ROWS, DatasetProfile
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from evergreen.drift.accumulators import CategoryCounts
+    from evergreen.drift.profile.accumulators import CategoryCounts
 
 MOST_SHARDS = 1000
 

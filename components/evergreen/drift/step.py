@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import is_present, write_json, write_metrics
+from evergreen.data.artifacts import is_present, write_json, write_metrics
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import NO_CHAMPION, detect
 from evergreen.drift.errors import DriftError
 from evergreen.drift.report import drift_page
-from evergreen.settings import read_settings
+from evergreen.settings.reading import read_settings
 
 if TYPE_CHECKING:
     from evergreen.drift.verdict import DriftResult
-    from evergreen.models import FittedModel
+    from evergreen.models.fitted import FittedModel
 
 COMPARED = ("drift", "no drift")
 """Verdicts that tell how many features drifted."""
@@ -82,7 +82,7 @@ def run_drift_step(
 def _champion(model: Any) -> FittedModel | None:
     if not is_present(model):
         return None
-    from evergreen.models import load_model
+    from evergreen.models.files import load_model
 
     return load_model(model.path)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evergreen.drift.features import SEVERITIES, FeatureDrift
-from evergreen.drift.together import TogetherResult
+from evergreen.drift.multivariate import TogetherResult
 
 if TYPE_CHECKING:
     from evergreen.drift.config import DriftConfig
@@ -167,3 +167,6 @@ def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], c
 def _urgency(feature: FeatureDrift) -> tuple[int, float, float, str]:
     sizes = [abs(size) for size in feature.measured.effects.values() if size is not None]
     return (-SEVERITIES.index(feature.severity), -max(sizes, default=0.0), min(feature.corrected.values(), default=1.0), feature.measured.name)
+
+
+PREDICTION = "prediction of the champion"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from evergreen.scoring import Predictions
+    from evergreen.metrics.predictions import Predictions
 
 BINS = 10
 

@@ -9,10 +9,9 @@ import numpy as np
 from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
-    from evergreen.artifacts import ModelDescription
-    from evergreen.evaluation.comparison import Scored
-    from evergreen.evaluation.result import Evaluation
-    from evergreen.scoring import Predictions
+    from evergreen.data.artifacts import ModelDescription
+    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.metrics.predictions import Predictions
 
 MOST_NAMED = 20
 LARGEST_SHIFTS = 5

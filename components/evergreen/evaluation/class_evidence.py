@@ -12,9 +12,8 @@ from evergreen.reporting.page import Section, Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evergreen.evaluation.comparison import Scored
-    from evergreen.evaluation.result import Evaluation
-    from evergreen.scoring import Predictions
+    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.metrics.predictions import Predictions
 
 MOST_POINTS = 200
 MOST_MATRIX_CLASSES = 12

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import read_frame
+from evergreen.data.artifacts import read_frame
+from evergreen.data.json_values import plain
 from evergreen.errors import ArtifactError
 from evergreen.evaluation.changes import describe_changes
+from evergreen.evaluation.constant_baseline import naive_predictions
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.gate import GateSettings, Ruling, missed_floors, rule_against_champion, rule_without_champion
 from evergreen.evaluation.gate_checks import apply_checks, run_checks
 from evergreen.evaluation.holdout_rows import ComparisonRows, comparison_rows, load_present, predictions_of
-from evergreen.evaluation.naive import naive_predictions
 from evergreen.evaluation.paired_tests import analytic_test
-from evergreen.evaluation.result import Evaluation
+from evergreen.evaluation.result import Evaluation, Scored
 from evergreen.evaluation.servability import check_servability
-from evergreen.json_values import plain
-from evergreen.models import FittedModel, ModelError
-from evergreen.prediction_errors import summarise_errors
-from evergreen.recorded_predictions import as_requests
-from evergreen.scoring import Interval, Metric, Predictions, ScoringError, bootstrap_interval, paired_bootstrap, resolve_metric
+from evergreen.metrics.prediction_errors import summarise_errors
+from evergreen.metrics.predictions import Interval, Predictions, ScoringError
+from evergreen.metrics.scoring import Metric, bootstrap_interval, paired_bootstrap, resolve_metric
+from evergreen.models.recorded_predictions import as_requests
+from evergreen.models.trust import ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evergreen.models.fitted import FittedModel
 
 MOST_CHECK_ROWS = 200
 FEWEST_ROWS = 2
@@ -34,14 +37,6 @@ OTHER_METRICS = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", "neg_log_loss", "roc_auc"),
     "regression": ("neg_mean_absolute_error", "neg_root_mean_squared_error", "r2"),
 }
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Predictions of both models on the rows compared; the champion's are None when it is absent or cannot be scored."""
-
-    challenger: Predictions
-    champion: Predictions | None = None
 
 
 def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, settings: GateSettings) -> tuple[Evaluation, Scored | None]:

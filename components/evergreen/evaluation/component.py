@@ -61,16 +61,16 @@ def evaluate_model(
         model_card: What the challenger is, what it was fitted on, and how it did.
         model_card_page: The same as a page.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from evergreen.artifacts import is_present, read_json
+        from evergreen.data.artifacts import is_present, read_json
         from evergreen.evaluation.comparison import compare
         from evergreen.evaluation.gate import parse_settings
         from evergreen.evaluation.model_card import write_model_card
         from evergreen.evaluation.report import write_outputs
         from evergreen.registry.keeping import REJECTED, record_kept_champion, version_of
-        from evergreen.state import is_nothing
+        from evergreen.storage.uris import is_nothing
 
         settings = parse_settings(
             margin=margin,

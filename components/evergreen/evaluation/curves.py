@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from evergreen.scoring import Predictions
+    from evergreen.metrics.predictions import Predictions
 
 MOST_POINTS = 100
 MOST_CATEGORIES = 30

@@ -12,8 +12,7 @@ from evergreen.reporting.figures import FIRST, INK, SECOND, bar_chart, legend, r
 from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
-    from evergreen.evaluation.comparison import Scored
-    from evergreen.evaluation.result import Evaluation
+    from evergreen.evaluation.result import Evaluation, Scored
 
 MOST_BARS = 15
 MOST_DOTS = 300

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evergreen.evaluation.gate_config import Fairness
-    from evergreen.scoring import Predictions
+    from evergreen.metrics.predictions import Predictions
 
 
 def check_fairness(frame: pd.DataFrame, predictions: Predictions, rules: Fairness, *, minimum_rows: int) -> list[Check]:

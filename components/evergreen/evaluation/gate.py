@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.gate_config import GateConfig
-from evergreen.policy.policy_file import read_policy
-from evergreen.scoring import ScoringError, resolve_metric
+from evergreen.metrics.predictions import ScoringError
+from evergreen.metrics.scoring import resolve_metric
+from evergreen.settings.policy_sections import read_policy_section
 
 if TYPE_CHECKING:
-    from evergreen.scoring import Interval, Metric, Predictions
+    from evergreen.metrics.predictions import Interval, Predictions
+    from evergreen.metrics.scoring import Metric
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def parse_settings(
     ):
         raise EvaluationError(f'floors {floors[:200]!r}: expected a number for each scorer. Write an object such as {{"accuracy": 0.7}}.')
     given = {str(name): float(value) for name, value in parsed.items()}
-    return GateSettings(margin, minimum_rows, confidence, resamples, seed, given, read_policy(policy_config).gate, champion_stale)
+    return GateSettings(margin, minimum_rows, confidence, resamples, seed, given, read_policy_section(policy_config, "gate", GateConfig), champion_stale)
 
 
 def missed_floors(settings: GateSettings, challenger: Predictions, task: str) -> list[str]:

@@ -13,16 +13,18 @@ from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.fairness import check_fairness
 from evergreen.evaluation.gate import Ruling
 from evergreen.evaluation.golden import check_golden
-from evergreen.evaluation.slices import SliceScore, check_slices, find_slices, score_slices
 from evergreen.evaluation.stress import check_stress
-from evergreen.scoring import ScoringError, paired_bootstraps, resolve_metric
+from evergreen.metrics.predictions import ScoringError
+from evergreen.metrics.scoring import paired_bootstraps, resolve_metric
+from evergreen.metrics.slices import Draws, SliceScore, find_slices, score_slices
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from evergreen.evaluation.gate import GateSettings
-    from evergreen.models import FittedModel
-    from evergreen.scoring import Metric, Predictions
+    from evergreen.metrics.predictions import Predictions
+    from evergreen.metrics.scoring import Metric
+    from evergreen.models.fitted import FittedModel
 
 
 @dataclass
@@ -50,8 +52,9 @@ def run_checks(model: FittedModel, frame: pd.DataFrame, ours: Predictions, their
     """
     config = settings.config
     found = Findings(calibration=measure_calibration(ours))
-    parts = find_slices(frame, config)
-    found.slices = score_slices(parts, ours, theirs, metric=metric, settings=settings, minimum_rows=config.slice_minimum_rows)
+    parts = find_slices(frame, config.slices, margin=config.slice_margin, setting="gate.slices", error_class=EvaluationError)
+    draws = Draws(settings.confidence, settings.resamples, settings.seed)
+    found.slices = score_slices(parts, ours, theirs, metric=metric, draws=draws, minimum_rows=config.slice_minimum_rows)
     found.checks = [
         *_check_answers(ours),
         *_check_other_metrics(ours, theirs, model.description.task, settings),
@@ -133,3 +136,15 @@ def apply_checks(ruling: Ruling, checks: list[Check], *, when_unclear: str) -> R
     if unclear and when_unclear == "reject":
         return Ruling("reject", "cannot tell", [*(check.sentence for check in unclear), *ruling.reasons])
     return Ruling(ruling.verdict, ruling.conclusion, [*ruling.reasons, *(check.sentence for check in unclear)])
+
+
+def check_slices(scores: list[SliceScore]) -> list[Check]:
+    """Return one check over all slices: failed when the challenger is shown worse on any."""
+    if not scores:
+        return []
+    worse = [item for item in scores if item.verdict == "worse"]
+    judged = sum(item.verdict in ("worse", "not worse") for item in scores)
+    if not worse:
+        return [Check("slices", "passed", f"On none of {judged} slices is the challenger shown to be worse by more than the margin ({len(scores)} looked at).")]
+    named = "; ".join(f"{item.name} ({item.rows} rows): {item.difference:.4g}, interval {item.lower:.4g} to {item.upper:.4g}" for item in worse)
+    return [Check("slices", "failed", f"The challenger is worse by more than the margin on {len(worse)} of {judged} slices: {named}.")]

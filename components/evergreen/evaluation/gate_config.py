@@ -4,37 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
+
+from evergreen.metrics.slice_rule import SliceRule  # noqa: TC001  # pydantic reads annotations at run time
+from evergreen.settings.strict import StrictSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SliceRule(_Strict):
-    """Rows to look at on their own: every value of a column, or the rows that an expression holds for.
-
-    Attributes:
-        column: A category, truth value or number; numbers are cut at their quartiles.
-        where: An expression as `pandas.DataFrame.query` takes it, such as ``temperature > 30 and city == 'Oslo'``.
-        margin: By how much the challenger may be worse on a slice, in the metric's unit; the common margin when not given.
-    """
-
-    column: str = ""
-    where: str = ""
-    margin: Annotated[float, Field(ge=0)] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> SliceRule:
-        if bool(self.column) == bool(self.where):
-            raise ValueError("a slice needs either column or where")
-        return self
-
-
-class Fairness(_Strict):
+class Fairness(StrictSettings):
     """Limits for gaps between groups.
 
     Attributes:
@@ -50,7 +29,7 @@ class Fairness(_Strict):
     equalised_odds: Share | None = None
 
 
-class Golden(_Strict):
+class Golden(StrictSettings):
     """A row whose answer every model must keep; numbers may differ by ``tolerance``."""
 
     row: dict[str, Any]
@@ -58,7 +37,7 @@ class Golden(_Strict):
     tolerance: Annotated[float, Field(ge=0)] = 0.0
 
 
-class Serving(_Strict):
+class Serving(StrictSettings):
     """Limits for the model in a process of its own; a limit that is not given is measured and shown only."""
 
     check: bool = True
@@ -67,7 +46,7 @@ class Serving(_Strict):
     memory_megabytes: Positive | None = None
 
 
-class GateConfig(_Strict):
+class GateConfig(StrictSettings):
     """What the gate demands beside the comparison by the first metric.
 
     Attributes:

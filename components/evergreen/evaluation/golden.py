@@ -8,13 +8,13 @@ import pandas as pd
 
 from evergreen.evaluation.checks import Check
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.models import ModelError
+from evergreen.models.trust import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evergreen.evaluation.gate_config import Golden
-    from evergreen.models import FittedModel
+    from evergreen.models.fitted import FittedModel
 
 
 def check_golden(model: FittedModel, examples: Sequence[Golden]) -> list[Check]:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from evergreen.artifacts import is_present
-from evergreen.columns import event_times, iso_time, prepare_labels
+from evergreen.data.artifacts import is_present
+from evergreen.data.columns import event_times, iso_time, prepare_labels
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.models import FittedModel, load_model
-from evergreen.scoring import Predictions
+from evergreen.metrics.predictions import Predictions
+from evergreen.models.files import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from evergreen.models.fitted import FittedModel
 
 
 @dataclass(frozen=True)

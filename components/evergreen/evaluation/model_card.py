@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT
+from evergreen.data.artifacts import PRESENT
 from evergreen.evaluation.checks import gravest_first
-from evergreen.models import read_description
-from evergreen.redaction import mask
+from evergreen.models.files import read_description
 from evergreen.reporting.page import Section, Table, Tone, format_cell, render_page
+from evergreen.secrets.redaction import mask
 from evergreen.version import installed_version
 
 if TYPE_CHECKING:
-    from evergreen.artifacts import ModelDescription
+    from evergreen.data.artifacts import ModelDescription
     from evergreen.evaluation.result import Evaluation
 
 MOST_IMPORTANCES = 15

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.scoring import Interval, Predictions
+from evergreen.metrics.predictions import Interval, Predictions
 
 if TYPE_CHECKING:
-    from evergreen.scoring import Metric
+    from evergreen.metrics.scoring import Metric
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, write_json, write_metrics
+from evergreen.data.artifacts import PRESENT, write_json, write_metrics
 from evergreen.evaluation.checks import gravest_first
 from evergreen.evaluation.evidence import evidence_sections
 from evergreen.reporting.page import Section, Table, render_page
@@ -13,9 +13,8 @@ from evergreen.reporting.page import Section, Table, render_page
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evergreen.evaluation.comparison import Scored
-    from evergreen.evaluation.result import Evaluation
-    from evergreen.run_log import StepRecord
+    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.runs.records import StepRecord
 
 
 def write_outputs(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from evergreen.data.json_values import plain
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.json_values import plain
+
+if TYPE_CHECKING:
+    from evergreen.metrics.predictions import Predictions
 
 
 @dataclass
@@ -69,3 +72,11 @@ class Evaluation:
         """Return the evaluation as plain values without the check rows and the errors of single rows, as a step's record keeps it."""
         content: dict[str, Any] = plain({name: value for name, value in asdict(self).items() if not name.startswith("check_") and name != "errors"})
         return content
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions of both models on the rows compared; the champion's are None when it is absent or cannot be scored."""
+
+    challenger: Predictions
+    champion: Predictions | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.errors import ArtifactError
 from evergreen.evaluation.checks import Check, within
-from evergreen.recorded_predictions import differences, read_record
+from evergreen.models.recorded_predictions import differences, read_record
 from evergreen.registry.versions import EVIDENCE_FOLDER
 
 if TYPE_CHECKING:

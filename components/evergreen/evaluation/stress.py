@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.columns import BOOLEAN, CATEGORY
+from evergreen.data.columns import BOOLEAN, CATEGORY
 from evergreen.evaluation.checks import Check, within
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evergreen.models import FittedModel
+    from evergreen.models.fitted import FittedModel
 
 MOST_ROWS = 1000
 FAR = 10.0

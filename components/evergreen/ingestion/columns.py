@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import EVENT_TIME
-from evergreen.state import is_nothing
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

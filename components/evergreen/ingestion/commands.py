@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evergreen.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, ledger_store
+from evergreen.settings.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, ledger_store
 
 
 def register(app: typer.Typer) -> None:

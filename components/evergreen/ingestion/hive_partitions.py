@@ -4,39 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from evergreen.ingestion.errors import IngestionError
+from evergreen.ingestion.source_file import PartitionValue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evergreen.ingestion.sources import SourceFile
+    from evergreen.ingestion.source_file import SourceFile
 
 NULL_NAME = "__HIVE_DEFAULT_PARTITION__"
 """What a folder is named whose rows have no value."""
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
-
-
-class PartitionValue(NamedTuple):
-    """The value that a folder's name gives to a column of all rows below it.
-
-    Attributes:
-        text: The value as it stands in the name; None for a missing one.
-        kind: The column's type: that of every folder's value, whole numbers or text.
-    """
-
-    text: str | None
-    kind: pa.DataType
-
-    def repeated(self, rows: int) -> pa.Array:
-        """Return the value as a column."""
-        return pa.repeat(pa.scalar(self.text, pa.string()), rows).cast(self.kind)
 
 
 def with_hive_partitions(files: Sequence[SourceFile], locations: Sequence[str]) -> list[SourceFile]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.sources import GLOB_MARKS, find_files, local_path
-from evergreen.local_paths import check_local_folder
+from evergreen.ingestion.sources.files import GLOB_MARKS, find_files, local_path
+from evergreen.storage.local_paths import check_local_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +46,11 @@ def _files(data: str, scheme: str, folder: Path) -> list[Path]:
     if scheme in ("", "file"):
         return [file.path for file in find_files(data)]
     if scheme in _DOWNLOADED:
-        from evergreen.ingestion.source import open_bucket_source
+        from evergreen.ingestion.sources.opening import open_bucket_source
 
         return [path for _, path in open_bucket_source(data).download(folder)]
     if scheme.startswith("dvc+"):
-        from evergreen.ingestion.dvc_source import DvcSource
+        from evergreen.ingestion.sources.dvc import DvcSource
 
         return [file.path for file in DvcSource(data).download(folder).files]
     raise IngestionError(

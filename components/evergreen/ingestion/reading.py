@@ -19,7 +19,7 @@ from evergreen.ingestion.json_lines import joined_json_schema, json_blocks
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from evergreen.ingestion.sources import SourceFile
+    from evergreen.ingestion.source_file import SourceFile
 
 BATCH_ROWS = 65_536
 _CSV_BLOCK_BYTES = 4 << 20

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import describe_dataset, is_present, read_json
+from evergreen.data.artifacts import describe_dataset, is_present, read_json
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.window import MICROSECONDS_PER_DAY, Window
 from evergreen.ingestion.window_end import parse_window_end, resolve_window_end
 from evergreen.ingestion.windowing import ingest_window
-from evergreen.state import is_nothing
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     from evergreen.ingestion.window_end import WindowEnd
@@ -43,7 +43,7 @@ def run_ingestion_step(
 
     Args:
         dataset: Output artifact.
-        source_uri: See :func:`evergreen.ingestion.source.open_source`.
+        source_uri: See :func:`evergreen.ingestion.sources.opening.open_source`.
         timestamp_column: The event time.
         window_end: End of the window; see :func:`evergreen.ingestion.window_end.resolve_window_end`.
         schedule_time: When the run was scheduled, or ``none``.
@@ -121,6 +121,6 @@ def _history(model_name: str, ledger_uri: str, step_name: str) -> WindowHistory 
     if is_nothing(model_name) or is_nothing(ledger_uri):
         return None
     from evergreen.ingestion.window_history import WindowHistory
-    from evergreen.object_store import open_store
+    from evergreen.storage.opening import open_store
 
     return WindowHistory(open_store(ledger_uri), model_name, step_name)

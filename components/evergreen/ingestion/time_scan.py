@@ -19,7 +19,7 @@ from evergreen.ingestion.window import ALIGNMENTS, Window
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evergreen.ingestion.sources import SourceFile
+    from evergreen.ingestion.source_file import SourceFile
 
 _BEFORE_ALL, _AFTER_ALL = -(1 << 63), 1 << 63
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from evergreen.artifacts import is_present, read_json
+from evergreen.data.artifacts import is_present, read_json
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import iso_time, parse_iso_time
-from evergreen.state import NOTHING, is_nothing
+from evergreen.storage.uris import NOTHING, is_nothing
 
 LATEST = "latest"
 SCHEDULED = "scheduled"
@@ -62,7 +62,7 @@ def resolve_window_end(window_end: str, *, schedule_time: str = NOTHING, decisio
         return WindowEnd(word)
     cron = None
     if by_cron is not None:
-        from evergreen.cron import parse_cron
+        from evergreen.ingestion.cron import parse_cron
 
         cron = parse_cron(by_cron["cron"].strip(), error=IngestionError)
     if is_nothing(schedule_time):

@@ -10,18 +10,18 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from evergreen.data.json_values import plain, to_json
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import iso_time, parse_iso_time
 from evergreen.ingestion.window import MICROSECONDS_PER_DAY, Window
-from evergreen.json_values import plain, to_json
-from evergreen.redaction import mask_json
 from evergreen.registry.ledger import folder_name
+from evergreen.secrets.redaction import mask_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evergreen.artifacts import DataManifest
-    from evergreen.object_store import ObjectStore
+    from evergreen.data.artifacts import DataManifest
+    from evergreen.storage.base import ObjectStore
 
 EARLIER_WINDOWS = 10
 """How many earlier windows tell how many rows are usual."""
@@ -32,7 +32,7 @@ class WindowRecord:
     """One window that was ingested.
 
     Attributes:
-        manifest: Where its rows came from, see :class:`evergreen.artifacts.DataManifest`.
+        manifest: Where its rows came from, see :class:`evergreen.data.artifacts.DataManifest`.
         run_id: The run that ingested it.
     """
 

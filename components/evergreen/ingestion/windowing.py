@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet
 
-from evergreen.artifacts import DataManifest, stored_objects
+from evergreen.data.artifacts import DataManifest, stored_objects
 from evergreen.ingestion.columns import parse_excluded_columns
 from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.fingerprint import Fingerprint
 from evergreen.ingestion.progress import reported_progress
-from evergreen.ingestion.source import FetchedFiles, Source, SourceRequest, open_source, without_password
-from evergreen.ingestion.sources import SourceFile
+from evergreen.ingestion.source_file import SourceFile
+from evergreen.ingestion.sources.base import FetchedFiles, Source, SourceRequest, without_password
+from evergreen.ingestion.sources.opening import open_source
 from evergreen.ingestion.time_scan import EventTimes, TimeScan, scan_times
 from evergreen.ingestion.whole_file import appearing_whole
 from evergreen.ingestion.window import ALIGNMENTS, MICROSECONDS_PER_DAY, Window, check_lengths, continued, end_after_newest, window_before
 from evergreen.ingestion.window_end import parse_window_end
 from evergreen.ingestion.window_rows import rows_in_window
-from evergreen.run_log import now
+from evergreen.runs.records import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,7 +86,7 @@ def ingest_window(
 
     Args:
         target: Where the file goes; it appears whole or not at all.
-        source_uri: See :func:`evergreen.ingestion.source.open_source`.
+        source_uri: See :func:`evergreen.ingestion.sources.opening.open_source`.
         timestamp_column: The event time.
         window_end: See :func:`evergreen.ingestion.window_end.parse_window_end`.
         window_days: Length of the window.

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, is_present, read_frame, write_absent
+from evergreen.data.artifacts import PRESENT, is_present, read_frame, write_absent
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.prediction_log import PredictionBatch, checked_keys, write_prediction_log
-from evergreen.state import is_nothing
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +62,8 @@ def predict_batch(
         return BatchPrediction("no champion")
     import pandas as pd
 
-    from evergreen.columns import event_times, iso_time
-    from evergreen.models import load_model
+    from evergreen.data.columns import event_times, iso_time
+    from evergreen.models.files import load_model
 
     champion, rows = load_model(model.path), read_frame(data.path)
     for role, name in (("key_column", key_column), ("timestamp_column", timestamp_column)):

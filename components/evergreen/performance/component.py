@@ -107,13 +107,13 @@ def batch_predict(
         prediction_log: The predictions as Parquet, in the format of evergreen.performance.prediction_log.
         metrics: Number of rows, and the mean confidence of a classifier.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from dataclasses import asdict
 
-        from evergreen.artifacts import write_metrics
-        from evergreen.json_values import plain
+        from evergreen.data.artifacts import write_metrics
+        from evergreen.data.json_values import plain
         from evergreen.performance.batch_prediction import predict_batch
 
         found = predict_batch(
@@ -174,7 +174,7 @@ def join_labels(
         join_report: The same as a page.
         metrics: The share of predictions that have a label.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.performance.label_join import JoinSettings
@@ -230,7 +230,7 @@ def read_feedback(
         feedback: Numbers for each source, as JSON.
         corrections: Key, corrected label, source and time of each correction, as labels for join_labels; absent when there are none.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.performance.feedback import read_feedback_window, write_feedback

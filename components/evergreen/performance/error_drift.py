@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.prediction_errors import RESIDUAL, WRONG, prediction_errors
+from evergreen.metrics.prediction_errors import RESIDUAL, WRONG, prediction_errors
 
 if TYPE_CHECKING:
     from evergreen.drift.features import FeatureDrift, Measured
-    from evergreen.scoring import Predictions
+    from evergreen.metrics.predictions import Predictions
 
 CHANGED, UNCHANGED, UNTOLD = "changed", "unchanged", "cannot tell"
 BINS = 30
@@ -56,7 +56,7 @@ def compare_errors(baseline: dict[str, Any] | None, predictions: Predictions) ->
     A change needs significance and an effect that reaches its floor (see `evergreen.drift.features.conclude`).
 
     Args:
-        baseline: What `evergreen.prediction_errors.summarise_errors` returned at promotion; None when the baseline holds none.
+        baseline: What `evergreen.metrics.prediction_errors.summarise_errors` returned at promotion; None when the baseline holds none.
         predictions: What the champion said about labelled rows.
     """
     measure, errors = prediction_errors(predictions)
@@ -92,9 +92,9 @@ def _judge(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categorie
 
 
 def _measure(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categories: bool, config: Any) -> Measured:
-    from evergreen.drift.accumulators import CategoryCounts, NumberCounts
-    from evergreen.drift.edges import choose_edges
     from evergreen.drift.features import measure_feature
+    from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
+    from evergreen.drift.profile.edges import choose_edges
 
     if categories:
         counted = [CategoryCounts(), CategoryCounts()]

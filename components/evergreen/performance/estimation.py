@@ -15,22 +15,23 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.intervals import NORMAL_QUANTILE
+from evergreen.metrics.intervals import NORMAL_QUANTILE
+from evergreen.metrics.predictions import Interval, Predictions, ScoringError
+from evergreen.metrics.sufficient_statistics import row_statistics, score_once
 from evergreen.performance.reliability import ReliabilityCurve, logit_of, recalibration, why_unavailable
-from evergreen.row_statistics import row_statistics, score_once
-from evergreen.scoring import Interval, Predictions, ScoringError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
+    from evergreen.metrics.scoring import Metric
     from evergreen.performance.watched_rows import Watched
-    from evergreen.scoring import Metric
 
 DRAWS = 400
 MOST_ROWS = 5000

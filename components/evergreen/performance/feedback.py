@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, read_frame, write_absent, write_json
+from evergreen.data.artifacts import PRESENT, read_frame, write_absent, write_json
 from evergreen.performance.errors import PerformanceError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.prediction_log import EVENT_TIME, FEATURE, KEY, MODEL_VERSION, PREDICTED_AT, PREDICTION, PROBABILITY, PredictionLog, key_text
-from evergreen.state import is_nothing
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +146,7 @@ def _candidates(predictions: pd.DataFrame, labels: pd.DataFrame, settings: JoinS
     """Return pairs of a prediction and a label that came in time; what is left out is counted, each label once."""
     import pandas as pd
 
-    from evergreen.columns import event_times
+    from evergreen.data.columns import event_times
 
     given = pd.DataFrame({"key": key_text(labels[settings.key_column]), "label": labels[settings.target_column]})
     timed = not is_nothing(settings.label_time_column)

@@ -6,20 +6,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, is_present, read_frame, write_absent, write_json, write_metrics
-from evergreen.columns import iso_time
-from evergreen.json_values import plain
+from evergreen.data.artifacts import PRESENT, is_present, read_frame, write_absent, write_json, write_metrics
+from evergreen.data.columns import iso_time
+from evergreen.data.json_values import plain
 from evergreen.performance.label_join import LOGGED, JoinSettings, LabelJoin, join_predictions
 from evergreen.performance.prediction_log import PREDICTED_AT, read_prediction_log
 from evergreen.performance.report import unlike_section
 from evergreen.performance.unlabelled_rows import UNLIKE, compare_unlabelled
 from evergreen.reporting.page import Section, Table, Tone, render_page
-from evergreen.state import is_nothing
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evergreen.run_log import StepRecord
+    from evergreen.runs.records import StepRecord
 
 NO_LOG = LabelJoin("no predictions", "There is no prediction log, so there is nothing to join labels to.")
 

@@ -6,22 +6,23 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import is_present, read_frame, read_json
-from evergreen.intervals import NORMAL_QUANTILE
+from evergreen.data.artifacts import is_present, read_frame, read_json
+from evergreen.metrics.intervals import NORMAL_QUANTILE
+from evergreen.metrics.predictions import Interval, ScoringError
+from evergreen.metrics.scoring import bootstrap_interval, resolve_metric
 from evergreen.performance.error_drift import compare_errors
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.estimation import EstimateRequest, estimate_rows
 from evergreen.performance.slice_scores import score_parts, worst_part
 from evergreen.performance.unlabelled_rows import compare_unlabelled
 from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, Watched, as_logged, asked_now, new_rows
-from evergreen.scoring import Interval, ScoringError, bootstrap_interval, resolve_metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evergreen.models import FittedModel
+    from evergreen.metrics.scoring import Metric
+    from evergreen.models.fitted import FittedModel
     from evergreen.performance.settings import PerformanceSettings
-    from evergreen.scoring import Metric
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -114,7 +115,7 @@ def monitor(
         return Performance("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to watch.")
     if not is_present(current_data):
         return Performance("cannot tell", margin=settings.margin, sentence="Cannot tell: there are no rows.", predictions=predictions)
-    from evergreen.models import load_model, read_description
+    from evergreen.models.files import load_model, read_description
 
     logged = predictions == LOG
     watched = as_logged(read_description(model.path), str(model.metadata.get("version", ""))) if logged else asked_now(load_model(model.path))

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import open_table
+from evergreen.data.artifacts import open_table
+from evergreen.data.json_values import plain
 from evergreen.errors import ArtifactError
-from evergreen.json_values import plain
 from evergreen.performance.errors import PerformanceError
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def key_text(keys: pd.Series[Any]) -> pd.Series[str]:
     """Return keys as text; a whole number that became a float beside a gap stays the same key."""
     import pandas as pd
 
-    from evergreen.columns import CATEGORY, prepare_features
+    from evergreen.data.columns import CATEGORY, prepare_features
 
     return pd.Series(prepare_features(keys.to_frame("key"), {"key": CATEGORY})["key"].to_numpy(), index=keys.index, dtype=object)
 
@@ -190,7 +190,7 @@ def _times(given: Any, rows: int) -> Any:
     import pandas as pd
     import pyarrow as pa
 
-    from evergreen.columns import event_times
+    from evergreen.data.columns import event_times
 
     column = pd.Series([given] * rows) if isinstance(given, pd.Timestamp) else given
     return pa.array(event_times(column).dt.as_unit("us").to_numpy(), from_pandas=True).cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))

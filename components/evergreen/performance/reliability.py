@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evergreen.function_path import is_function_path
+from evergreen.settings.function_path import is_function_path
 
 FEWEST_CALIBRATION_ROWS = 100
 SMALLEST = 1e-6

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, write_json, write_metrics
-from evergreen.json_values import plain
+from evergreen.data.artifacts import PRESENT, write_json, write_metrics
+from evergreen.data.json_values import plain
 from evergreen.performance.slice_scores import SCORED
 from evergreen.performance.watched_rows import LOG
 from evergreen.reporting.figures import interval_chart, overlaid_histograms
@@ -15,7 +15,7 @@ from evergreen.reporting.page import Section, Table, render_page
 
 if TYPE_CHECKING:
     from evergreen.performance.monitoring import Performance
-    from evergreen.run_log import StepRecord
+    from evergreen.runs.records import StepRecord
 
 TONES: dict[str, Any] = {"holds": "good", "degraded": "bad", "cannot tell": "warning", "no champion": "neutral"}
 

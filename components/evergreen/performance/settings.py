@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from evergreen.evaluation.gate_config import SliceRule  # noqa: TC001  # pydantic reads annotations at run time
+from evergreen.metrics.slice_rule import SliceRule  # noqa: TC001  # pydantic reads annotations at run time
+from evergreen.settings.strict import StrictSettings
 
 DEFAULT_MARGIN, DEFAULT_MINIMUM_ROWS, DEFAULT_HORIZON_DAYS = 0.0, 20, 30.0
 
 
-class PerformanceSettings(BaseModel):
+class PerformanceSettings(StrictSettings):
     """How performance is watched.
 
     Attributes:
@@ -23,8 +24,6 @@ class PerformanceSettings(BaseModel):
         estimate: ``auto`` estimates the score from calibrated confidences where labels are missing, ``off`` does not.
         maximum_calibration_error: From this expected calibration error on, confidences are not trusted for an estimate.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     margin: Annotated[float, Field(ge=0)] = DEFAULT_MARGIN
     minimum_rows: Annotated[int, Field(ge=2)] = DEFAULT_MINIMUM_ROWS

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen.evaluation.errors import EvaluationError
 from evergreen.performance.errors import PerformanceError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evergreen.metrics.predictions import Predictions
+    from evergreen.metrics.scoring import Metric
     from evergreen.performance.settings import PerformanceSettings
-    from evergreen.scoring import Metric, Predictions
 
 SCORED = "scored"
 
@@ -34,15 +34,11 @@ def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric
     """
     if not settings.slices:
         return []
-    from evergreen.evaluation.gate import GateSettings
-    from evergreen.evaluation.gate_config import GateConfig
-    from evergreen.evaluation.slices import find_slices, score_slices
+    from evergreen.metrics.slices import Draws, find_slices, score_slices
 
-    try:
-        slices = find_slices(frame, GateConfig(slices=list(settings.slices)), setting="performance.slices")
-    except EvaluationError as error:
-        raise PerformanceError(str(error)) from error
-    scores = score_slices(slices, predictions, None, metric=metric, settings=GateSettings(seed=seed), minimum_rows=settings.slice_minimum_rows)
+    # The worst slice is named here; margins are the gate's.
+    slices = find_slices(frame, settings.slices, margin=0.0, setting="performance.slices", error_class=PerformanceError)
+    scores = score_slices(slices, predictions, None, metric=metric, draws=Draws(seed=seed), minimum_rows=settings.slice_minimum_rows)
     found = [
         {
             "name": item.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.settings import DEFAULT_HORIZON_DAYS, DEFAULT_MARGIN, DEFAULT_MINIMUM_ROWS, PerformanceSettings
-from evergreen.policy.policy_file import read_policy
+from evergreen.settings.policy_sections import read_policy_section
 
 
 def chosen_settings(policy_config: str, *, margin: float, minimum_rows: int) -> PerformanceSettings:
@@ -24,7 +24,7 @@ def chosen_settings(policy_config: str, *, margin: float, minimum_rows: int) -> 
         raise PerformanceError(f"margin {margin}: expected 0 or a positive number in the metric's unit, such as 0.02.")
     if minimum_rows < 2:
         raise PerformanceError(f"minimum_rows {minimum_rows}: expected at least 2; fewer rows have no spread. Use 20 or more.")
-    settings = read_policy(policy_config).performance
+    settings = read_policy_section(policy_config, "performance", PerformanceSettings)
     given = {
         name: value for name, value, default in (("margin", margin, DEFAULT_MARGIN), ("minimum_rows", minimum_rows, DEFAULT_MINIMUM_ROWS)) if value != default
     }
@@ -37,5 +37,5 @@ def chosen_horizon(given: float, policy_config: str) -> float:
     Raises:
         PolicyError: The policy cannot be used.
     """
-    horizon: float = given if given != DEFAULT_HORIZON_DAYS else read_policy(policy_config).performance.horizon_days
+    horizon: float = given if given != DEFAULT_HORIZON_DAYS else read_policy_section(policy_config, "performance", PerformanceSettings).horizon_days
     return horizon

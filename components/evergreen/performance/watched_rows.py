@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import ArtifactError
+from evergreen.metrics.predictions import Predictions, ScoringError
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.label_join import LOGGED
 from evergreen.performance.prediction_log import MODEL_VERSION, PREDICTION, PROBABILITY
-from evergreen.scoring import Predictions, ScoringError
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from evergreen.artifacts import ModelDescription
-    from evergreen.models import FittedModel
+    from evergreen.data.artifacts import ModelDescription
+    from evergreen.models.fitted import FittedModel
 
 CHAMPION, LOG = "champion", "logged"
 
@@ -49,8 +49,8 @@ class Watched:
         Raises:
             ScoringError: The model cannot be asked about these rows.
         """
-        from evergreen.columns import prepare_labels
-        from evergreen.models import ModelError
+        from evergreen.data.columns import prepare_labels
+        from evergreen.models.trust import ModelError
 
         classes = self.description.classes
         try:
@@ -103,7 +103,7 @@ def as_logged(description: ModelDescription, version: str) -> Watched:
     """
 
     def said(rows: pd.DataFrame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
-        from evergreen.columns import prepare_labels
+        from evergreen.data.columns import prepare_labels
 
         predicted = prepare_labels(rows[f"{LOGGED}{PREDICTION}"], description.classes)
         names = [f"{LOGGED}{PROBABILITY}{label}" for label in description.classes]
@@ -124,7 +124,7 @@ def new_rows(
     """
     import pandas as pd
 
-    from evergreen.columns import event_times
+    from evergreen.data.columns import event_times
 
     for role, name in (("target_column", target_column), ("timestamp_column", timestamp_column)):
         if name not in frame.columns:

@@ -14,9 +14,10 @@ import sys
 import traceback
 from typing import Any
 
+from evergreen.data.masked_files import mask_file
 from evergreen.errors import EvergreenError
-from evergreen.redaction import mask_file, masked_output
-from evergreen.secret_files import load_secrets
+from evergreen.secrets.files import load_secrets
+from evergreen.secrets.masked_streams import masked_output
 from evergreen.version import __version__
 
 DATA_TYPES = ("system.Dataset", "system.Model")

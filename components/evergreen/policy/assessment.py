@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evergreen.deployment.recorded_step import load_and_record
 from evergreen.drift.recorded_step import detect_and_record
 from evergreen.ingestion.recorded_step import ingest_and_record
 from evergreen.performance.recorded_step import monitor_and_record
 from evergreen.policy.recorded_step import decide_and_record
-from evergreen.registry.recorded_step import load_and_record
 from evergreen.validation.recorded_step import validate_and_record
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from evergreen.errors import PolicyError
 from evergreen.policy import triggers
-from evergreen.policy.change import what_moved
-from evergreen.policy.errors import PolicyError
+from evergreen.policy.diagnosis import what_moved
 from evergreen.policy.feedback import feedback
 from evergreen.policy.restraint import held_back
 from evergreen.policy.track_record import measured, with_track_record
 from evergreen.policy.training_window import training_since
 
 if TYPE_CHECKING:
+    from evergreen.policy.evidence import Evidence
     from evergreen.policy.policy_file import Policy
-    from evergreen.policy.triggers import Evidence, Trigger
+    from evergreen.policy.triggers import Trigger
 
 
 # In the order in which they decide. The last ones count only while performance cannot be told.

@@ -6,12 +6,12 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from evergreen.intervals import NORMAL_QUANTILE
+from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.policy.triggers import Trigger
 
 if TYPE_CHECKING:
+    from evergreen.policy.evidence import Evidence
     from evergreen.policy.feedback_settings import FeedbackSettings
-    from evergreen.policy.triggers import Evidence
 
 NAME = "feedback"
 

@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from evergreen.policy.errors import PolicyError
+from evergreen.errors import PolicyError
+from evergreen.policy.evidence import PastDecision
 from evergreen.registry.record import KEPT, PROMOTION, REJECTION, RETRAINING, ROLLBACK, WAITING
 
 if TYPE_CHECKING:
-    from evergreen.policy.triggers import Evidence
+    from evergreen.policy.evidence import Evidence
     from evergreen.registry.ledger import Ledger
     from evergreen.registry.record import LedgerRecord
 
 DECISION_KINDS = (KEPT, RETRAINING)
 COMPLETES_A_RETRAINING = (PROMOTION, REJECTION, WAITING)
 MOST_RECORDS = 1000
-
-
-@dataclass(frozen=True)
-class PastDecision:
-    """An earlier decision about the same model.
-
-    Attributes:
-        window_end: End of the window it was about, ISO, UTC.
-        decision: ``retrain`` or ``keep``.
-        fired: Names of the triggers that fired.
-        rows: Rows of the window.
-        rule: What decided.
-        completed: Whether the decision came to its end; False for a retraining that failed or was a dry run, so that no challenger was judged.
-        promoted: Whether its challenger became champion and was not rolled back.
-        measured: The champion's metric, score and interval in the window; empty when it was not measured.
-    """
-
-    window_end: str
-    decision: str
-    fired: tuple[str, ...] = ()
-    rows: int = 0
-    rule: str = ""
-    completed: bool = True
-    promoted: bool = False
-    measured: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def retrained(self) -> bool:
-        """Whether a challenger was trained and judged."""
-        return self.decision == "retrain" and self.completed
 
 
 def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from evergreen.errors import PolicyError
 from evergreen.evaluation.gate_config import GateConfig
 from evergreen.performance.settings import PerformanceSettings
-from evergreen.policy.errors import PolicyError
 from evergreen.policy.feedback_settings import FeedbackSettings
-from evergreen.settings import read_settings
+from evergreen.settings.reading import read_settings
+from evergreen.settings.strict import StrictSettings
 from evergreen.training.options import TrainingOptions
 
 TriggerName = Literal[
@@ -29,11 +30,7 @@ VetoName = Literal["insufficient_data", "contract_warnings", "rollout_under_way"
 Days = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Hysteresis(_Strict):
+class Hysteresis(StrictSettings):
     """A trigger has to fire in so many of the last windows, the newest among them, before it retrains; severe drift needs no second window.
 
     Attributes:
@@ -54,7 +51,7 @@ class Hysteresis(_Strict):
         return self
 
 
-class Budget(_Strict):
+class Budget(StrictSettings):
     """At most so many retrainings in so many days.
 
     Attributes:
@@ -66,7 +63,7 @@ class Budget(_Strict):
     days: Days
 
 
-class Policy(_Strict):
+class Policy(StrictSettings):
     """When to retrain, how, and what a challenger has to show.
 
     Attributes:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evergreen.intervals import NORMAL_QUANTILE
+from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.policy.history import before, days_between, days_text, since_champion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evergreen.policy.history import PastDecision
+    from evergreen.policy.evidence import Evidence, PastDecision
     from evergreen.policy.policy_file import Policy
-    from evergreen.policy.triggers import Evidence, Trigger
+    from evergreen.policy.triggers import Trigger
 
 NEVER_HELD_BACK = ("no_champion", "explicit_request")
 WITHOUT_HYSTERESIS = ("external_event", "follow_up", "model_age", "new_data")

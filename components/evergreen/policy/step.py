@@ -6,16 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import is_present, read_json, write_json
+from evergreen.data.artifacts import is_present, read_json, write_json
 from evergreen.policy.decision import Decision, decide
+from evergreen.policy.evidence import Evidence
 from evergreen.policy.history import read_history
 from evergreen.policy.policy_file import read_policy
 from evergreen.policy.report import decision_page
-from evergreen.policy.triggers import Evidence
 from evergreen.registry.champion import open_ledger
 from evergreen.registry.keeping import NO_REASON, record_kept_champion, version_of
 from evergreen.registry.record import PROMOTION, RETRAINING, ROLLBACK, WAITING, Entry
-from evergreen.state import is_nothing
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     from evergreen.policy.feedback_settings import FeedbackSettings

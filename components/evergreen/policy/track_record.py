@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from evergreen.intervals import NORMAL_QUANTILE
+from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.policy.history import since_champion
 
 if TYPE_CHECKING:
-    from evergreen.policy.triggers import Evidence
+    from evergreen.policy.evidence import Evidence
 
 
 def with_track_record(evidence: Evidence) -> Evidence:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from evergreen.policy.history import last_change
 
 if TYPE_CHECKING:
+    from evergreen.policy.evidence import Evidence
     from evergreen.policy.policy_file import Policy
-    from evergreen.policy.triggers import Evidence
 
 
 def training_since(evidence: Evidence, policy: Policy) -> str:

@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evergreen.drift.prediction_name import PREDICTION
-from evergreen.policy.errors import PolicyError
+from evergreen.drift.verdict import PREDICTION
+from evergreen.errors import PolicyError
 from evergreen.policy.history import days_between, days_text, since_champion, windows_since_recovery
-from evergreen.state import is_nothing
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
-    from evergreen.policy.history import PastDecision
+    from evergreen.policy.evidence import Evidence
 
 SEVERITIES = ("none", "slight", "moderate", "severe")
 MODES = ("auto", "force", "dry-run")
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a decision is made from.
-
-    Attributes:
-        drift: The result of detect_drift.
-        performance: The result of monitor_performance.
-        baseline: The champion's baseline; ``{"present": False}`` when there is none.
-        mode: ``auto``, ``force`` or ``dry-run``.
-        window_end: End of the watched window, ISO, UTC; ``latest`` when it is not known.
-        history: What was decided for this model before, in any order.
-        validation: What validate_data answered: ``passed`` or ``passed with warnings``.
-        event: What happened elsewhere and asks for a retraining, in a few words; ``none`` when nothing did.
-        rollout_under_way: Whether a version of this model waits for approval or is being rolled out.
-        feedback: What users said, as read_feedback counted it; empty when nothing was read.
-    """
-
-    drift: dict[str, Any]
-    performance: dict[str, Any]
-    baseline: dict[str, Any]
-    mode: str
-    window_end: str
-    history: tuple[PastDecision, ...] = ()
-    validation: str = "passed"
-    event: str = "none"
-    rollout_under_way: bool = False
-    feedback: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evergreen.json_values import to_json
+from evergreen.data.json_values import to_json
 from evergreen.registry.audit import Audit, audit
 from evergreen.registry.champion import BASELINE_FILE, CARD_FILE, CARD_PAGE_FILE
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.versions import CHALLENGER_TAG, EVIDENCE_FOLDER, copy_model_directory
-from evergreen.run_log import now
+from evergreen.runs.records import now
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
-    from evergreen.object_store import ObjectStore
+    from pathlib import Path
+
     from evergreen.registry.ledger import Ledger, LedgerRecord
     from evergreen.registry.versions import ModelRegistry
+    from evergreen.storage.base import ObjectStore
 
 CHECKSUMS = "SHA256SUMS"
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evergreen.artifacts import PRESENT, read_json, write_absent, write_json
-from evergreen.object_store import open_store
+from evergreen.data.artifacts import PRESENT, read_json, write_absent, write_json
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.head import keep_head_noted
 from evergreen.registry.ledger import NO_CHAMPION, Ledger
 from evergreen.registry.versions import EVIDENCE_FOLDER, ModelRegistry, copy_model_directory
-from evergreen.state import check_ledger_uri, is_nothing, runs_in_a_pod
+from evergreen.storage.opening import open_store
+from evergreen.storage.uris import check_ledger_uri, is_nothing, runs_in_a_pod
 
 REFERENCE_FILE = "reference.parquet"
 CONTRACT_FILE = "contract.yaml"

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from evergreen.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, TrackingUri, ledger_store
-from evergreen.json_values import plain
+from evergreen.data.json_values import plain
+from evergreen.settings.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, TrackingUri, ledger_store
 
 
 def register(app: typer.Typer) -> None:
@@ -27,8 +27,8 @@ def history(model: ModelName, ledger_uri: LedgerUri = None, home: Home = DEFAULT
     """Show a model's ledger: every promotion, rejection and decision to keep."""
     from rich.console import Console
 
+    from evergreen.registry.display import print_history
     from evergreen.registry.ledger import Ledger
-    from evergreen.run_display import print_history
 
     records = Ledger(ledger_store(ledger_uri, home), model).records()
     if as_json:
@@ -55,13 +55,13 @@ def lineage(  # noqa: PLR0917  # every option of a command is a parameter
     """
     from rich.console import Console
 
-    from evergreen.local_run import LocalHome
+    from evergreen.registry.display import print_lineage
     from evergreen.registry.errors import RegistryError
     from evergreen.registry.ledger import Ledger
     from evergreen.registry.lineage import lineage_of_dataset, lineage_of_version
     from evergreen.registry.lineage_graph import lineage_svg
     from evergreen.registry.versions import ModelRegistry, model_names
-    from evergreen.run_display import print_lineage
+    from evergreen.runs.local_home import LocalHome
 
     store, server = ledger_store(ledger_uri, home), tracking_uri or LocalHome(home).tracking_uri
     if dataset is None and model is None:
@@ -93,11 +93,11 @@ def verify(model: ModelName, ledger_uri: LedgerUri = None, tracking_uri: Trackin
     Approvals are checked against the key in EVERGREEN_APPROVAL_KEY, where it is set.
     Exit status: 0 when the ledger is what was written, 1 when it is not, 2 for bad input.
     """
-    from evergreen.local_run import LocalHome
     from evergreen.registry.approval import approval_key
     from evergreen.registry.audit import audit
     from evergreen.registry.ledger import Ledger
     from evergreen.registry.versions import ModelRegistry
+    from evergreen.runs.local_home import LocalHome
 
     registry = ModelRegistry(tracking_uri or LocalHome(home).tracking_uri, model)
     found = audit(Ledger(ledger_store(ledger_uri, home), model), registry, approval_key=approval_key())
@@ -124,11 +124,11 @@ def bundle(  # noqa: PLR0917  # every option of a command is a parameter
     as_json: AsJson = False,
 ) -> None:
     """Gather model, data sample, contract, scores, ledger and run records of a version in one folder, with checksums."""
-    from evergreen.local_run import LocalHome
     from evergreen.registry.approval import approval_key
     from evergreen.registry.bundle import write_bundle
     from evergreen.registry.ledger import Ledger, folder_name
     from evergreen.registry.versions import ModelRegistry
+    from evergreen.runs.local_home import LocalHome
 
     store = ledger_store(ledger_uri, home)
     registry = ModelRegistry(tracking_uri or LocalHome(home).tracking_uri, model)

@@ -1,56 +1,9 @@
 """The components `load_champion` and `keep_champion`."""
 
-from kfp.dsl import Artifact, Dataset, Input, Model, Output
+from kfp.dsl import Artifact, Input
 
 from evergreen.images import BASE_IMAGE
 from evergreen.pipeline.component import component
-
-
-@component(image=BASE_IMAGE)
-def load_champion(
-    model: Output[Model],
-    reference_data: Output[Dataset],
-    contract: Output[Artifact],
-    baseline: Output[Artifact],
-    model_name: str,
-    tracking_uri: str,
-    ledger_uri: str = "none",
-    run_id: str = "none",
-    step_name: str = "load_champion",
-) -> str:
-    """Load the champion with everything that was registered with it.
-
-    The champion is the version that the ledger names; where the registry's alias or a bucket's pointer names another, it is moved.
-    A version that a person has approved meanwhile is promoted first.
-    Without a champion every output is written all the same, with the metadata entry "present" false.
-
-    Args:
-        model_name: Name of the registered model.
-        tracking_uri: The MLflow server's address.
-        ledger_uri: Folder or bucket of the ledger and of the run records; "none" goes by the alias alone.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
-
-    Returns:
-        Output: The champion's version, or "none".
-        model: The champion as an MLflow model directory.
-        reference_data: A sample of the rows that it was fitted on.
-        contract: Its data contract, YAML.
-        baseline: Its score with interval, features, importances, and the event time up to which it has seen rows, JSON.
-    """
-    from evergreen.registry.recorded_step import load_and_record
-
-    return load_and_record(
-        model=model,
-        reference_data=reference_data,
-        contract=contract,
-        baseline=baseline,
-        model_name=model_name,
-        tracking_uri=tracking_uri,
-        ledger_uri=ledger_uri,
-        run_id=run_id,
-        step_name=step_name,
-    )
 
 
 @component(image=BASE_IMAGE)
@@ -81,7 +34,7 @@ def keep_champion(
     Returns:
         Output: "kept", or "rejection" when a challenger was rejected.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.registry.keeping import record_kept_champion

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import is_present, read_json
+from evergreen.data.artifacts import is_present, read_json
 from evergreen.registry.champion import open_ledger, reconcile_alias
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.ledger import Entry, Ledger, LedgerRecord
 from evergreen.registry.record import KEPT, NO_CHAMPION, REJECTION
 from evergreen.registry.run_decision import decision_of_run
 from evergreen.registry.versions import ModelRegistry
-from evergreen.state import NOTHING, is_nothing
+from evergreen.storage.uris import NOTHING, is_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,18 +14,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from evergreen.json_values import plain
-from evergreen.redaction import mask, mask_json
+from evergreen.data.json_values import plain
 from evergreen.registry.errors import LedgerError, RolledBackError, SupersededError
 from evergreen.registry.record import FIRST_PREVIOUS_HASH, KINDS, NO_CHAMPION, PROMOTION, ROLLBACK, WAITING, Entry, LedgerRecord
 from evergreen.registry.verification import RECORD_NAME, chain_problems, tail_problems
-from evergreen.run_log import now
+from evergreen.runs.records import now
+from evergreen.secrets.redaction import mask, mask_json
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evergreen.object_store import ObjectStore
+    from evergreen.storage.base import ObjectStore
 
 __all__ = ["KINDS", "NO_CHAMPION", "WAITING", "Entry", "Ledger", "LedgerRecord", "folder_name"]
 

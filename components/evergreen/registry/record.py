@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from evergreen.json_values import plain, to_json
+from evergreen.data.json_values import plain, to_json
 
 NO_CHAMPION = "none"
 FIRST_PREVIOUS_HASH = "0" * 64

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from evergreen.object_store import open_store
-from evergreen.run_log import read_run
-from evergreen.state import is_nothing
+from evergreen.runs.records import read_run
+from evergreen.storage.opening import open_store
+from evergreen.storage.uris import is_nothing
 
 KEPT = ("decision", "rule", "reasons", "mode", "policy")
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen.json_values import plain
+from evergreen.data.json_values import plain
 from evergreen.registry.record import PROMOTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evergreen.artifacts import ModelDescription
+    from evergreen.data.artifacts import ModelDescription
     from evergreen.registry.ledger import Ledger
 
 FIRST = "1.0.0"

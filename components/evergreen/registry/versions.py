@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.local_paths import check_local_uri
-from evergreen.redaction import mask, mask_json
 from evergreen.registry.errors import RegistryError
-from evergreen.tracked_files import download_files
-from evergreen.tracking import open_client, unusable_server
+from evergreen.secrets.redaction import mask, mask_json
+from evergreen.storage.local_paths import check_local_uri
+from evergreen.storage.tracked_files import download_files
+from evergreen.storage.tracking import open_client, unusable_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,7 +150,7 @@ class ModelRegistry:
 
         The version comes last: a killed attempt leaves a logged model that nobody points to.
         """
-        from evergreen.training.mlflow_logging import connect
+        from evergreen.storage.experiments import connect
 
         tracking = connect(self.tracking_uri, self.model_name)
         with self._errors():

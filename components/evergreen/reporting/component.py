@@ -32,7 +32,7 @@ def record_run(
         run_report: What happened, for people.
         run_metrics: The outcome, which stands in a name because KFP's metrics are numbers, and the decisive numbers.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.reporting.step import run_record_step

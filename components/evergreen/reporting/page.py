@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from evergreen.json_values import plain
-from evergreen.redaction import mask
+from evergreen.data.json_values import plain
+from evergreen.secrets.redaction import mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

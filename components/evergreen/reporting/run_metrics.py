@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evergreen.reporting.summary import RunSummary
-    from evergreen.run_log import StepRecord
+    from evergreen.runs.records import StepRecord
 
 
 def run_metrics(summary: RunSummary, records: Sequence[StepRecord]) -> dict[str, float | None]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen.json_values import plain
+from evergreen.data.json_values import plain
 from evergreen.reporting.page import Link, Section, Table, Tone, format_number, render_page
-from evergreen.state import without_password
+from evergreen.storage.uris import without_password
 
 if TYPE_CHECKING:
     from evergreen.reporting.summary import RunSummary

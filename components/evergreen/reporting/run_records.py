@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from evergreen.run_log import StepRecord, checked_id
+from evergreen.runs.records import StepRecord, checked_id
 
 if TYPE_CHECKING:
-    from evergreen.object_store import ObjectStore
+    from evergreen.storage.base import ObjectStore
 
 _FIELDS = {"step_name": str, "state": str, "started_at": str, "outcome": str, "error": str, "launcher": str, "details": dict, "reports": dict}
 
@@ -16,7 +16,7 @@ _FIELDS = {"step_name": str, "state": str, "started_at": str, "outcome": str, "e
 def read_records(store: ObjectStore, run_id: str, *, without_step: str) -> tuple[list[StepRecord], list[str]]:
     """Read the records of a run's steps; one that cannot be read does not hide the others.
 
-    Unlike :func:`evergreen.run_log.read_run` this never fails because of a record's content, because the report of a
+    Unlike :func:`evergreen.runs.records.read_run` this never fails because of a record's content, because the report of a
     failed run is when a person needs the others most.
 
     Args:

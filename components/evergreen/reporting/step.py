@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evergreen.artifacts import write_metrics
-from evergreen.json_values import plain, to_json
-from evergreen.object_store import open_store
-from evergreen.redaction import mask_json
+from evergreen.data.artifacts import write_metrics
+from evergreen.data.json_values import plain, to_json
 from evergreen.reporting.run_metrics import run_metrics
 from evergreen.reporting.run_page import run_page
 from evergreen.reporting.run_records import read_records
 from evergreen.reporting.summary import RunSummary, summarise_run
-from evergreen.run_log import checked_id
-from evergreen.state import check_ledger_uri, is_nothing
+from evergreen.runs.records import checked_id
+from evergreen.secrets.redaction import mask_json
+from evergreen.storage.opening import open_store
+from evergreen.storage.uris import check_ledger_uri, is_nothing
 
 
 def run_record_step(

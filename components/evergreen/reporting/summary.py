@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evergreen.run_log import StepRecord
+    from evergreen.runs.records import StepRecord
 
 DEPLOYED = ("promoted", "already champion", "waiting for approval", "dry run")
 """Outcomes that deploy_model may report."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from evergreen.command_options import AsJson, Digests, ImageRegistry, PlatformFile
+from evergreen.settings.command_options import AsJson, Digests, ImageRegistry, PlatformFile
 from evergreen.submission import schedule_commands
 from evergreen.submission.options import Assignments, Experiment, Host, Namespace, ParameterFile, ServiceAccount, given_parameters, to_console
 
@@ -53,7 +53,7 @@ def submit(
     A version that is there already is not uploaded again. Of a run that failed, each failed step's error is printed, with what to do and where
     the report is. Exit status: 0 when the run succeeded, 1 when it did not, 2 for bad input.
     """
-    from evergreen.pipeline_file import arguments_for, parse_assignments
+    from evergreen.pipeline.loading import arguments_for, parse_assignments
     from evergreen.submission.connection import connect
     from evergreen.submission.parameter_values import check_parameter_values, check_text
     from evergreen.submission.run_names import default_run_name, effective_parameters, experiment_name
@@ -158,8 +158,8 @@ def _ended(connection: Connection, console: Console, run: Any, spec: dict[str, A
 
 
 def _compiled(pipeline_file: Path, folder: Path, image_registry: str | None, digests: Path | None, platform_file: Path | None) -> Path:
-    from evergreen.compilation import compile_pipeline
-    from evergreen.pipeline_file import PipelineFileError
+    from evergreen.pipeline.compilation import compile_pipeline
+    from evergreen.pipeline.loading import PipelineFileError
 
     if pipeline_file.suffix not in {".yaml", ".yml"}:
         output = folder / f"{pipeline_file.stem}.yaml"

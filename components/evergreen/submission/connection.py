@@ -6,12 +6,14 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evergreen.submission.errors import SubmissionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 HOST_VARIABLE = "EVERGREEN_KFP_HOST"
 TOKEN_VARIABLE = "EVERGREEN_KFP_TOKEN"  # noqa: S105  # the name of a variable, not a token

@@ -1,9 +1,9 @@
-"""The cron expression of a schedule; see `evergreen.cron`."""
+"""The cron expression of a schedule; see `evergreen.ingestion.cron`."""
 
 from __future__ import annotations
 
-from evergreen import cron
-from evergreen.cron import Cron
+from evergreen.ingestion import cron
+from evergreen.ingestion.cron import Cron
 from evergreen.submission.errors import SubmissionError
 
 __all__ = ["Cron", "parse_cron"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from evergreen.submission.failures import StepFailure
     from evergreen.submission.runs import StepState
-    from evergreen.submission.schedules import Schedule, Wanted
+    from evergreen.submission.schedule import Schedule, ScheduleSettings
 
 MARKS = {
     "SUCCEEDED": "[green]✓[/]",
@@ -67,7 +67,7 @@ def print_failures(console: Console, failures: list[StepFailure]) -> None:
             console.print(f"  Report: {failure.report}{unsure}", highlight=False, markup=False, soft_wrap=True)
 
 
-def print_window_end(console: Console, wanted: Wanted) -> None:
+def print_window_end(console: Console, wanted: ScheduleSettings) -> None:
     """Say which window the runs of a schedule look at, where its parameters leave that to the slot."""
     window_end = str(wanted.parameters.get(WINDOW_END, ""))
     if SCHEDULED_WITH_CRON.fullmatch(window_end):
@@ -97,12 +97,12 @@ def _next(schedule: Schedule) -> str:
     return time[:16].replace("T", " ") if len(time) > LONGEST_TIME else time
 
 
-def _fires(wanted: Wanted) -> str:
+def _fires(wanted: ScheduleSettings) -> str:
     try:
         return parse_cron(wanted.cron).in_words().removesuffix(" (UTC)")
     except SubmissionError:
         return wanted.cron
 
 
-def _tracked(wanted: Wanted) -> str:
+def _tracked(wanted: ScheduleSettings) -> str:
     return "latest version" if wanted.version_id is None else f"version {wanted.version_id}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,9 @@ from evergreen.submission.times import known_time
 from evergreen.submission.workflow_nodes import Workflow, read_workflow
 
 if TYPE_CHECKING:
-    from evergreen.run_log import StepRecord
+    from collections.abc import Mapping
+
+    from evergreen.runs.records import StepRecord
     from evergreen.submission.connection import Connection
 
 CORRECT = "Do what the message says, and start the run again: what has been done is not done twice."

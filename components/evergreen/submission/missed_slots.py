@@ -11,7 +11,7 @@ from evergreen.submission.times import known_time
 
 if TYPE_CHECKING:
     from evergreen.submission.connection import Connection
-    from evergreen.submission.schedules import Schedule
+    from evergreen.submission.schedule import Schedule
 
 
 def missed_slot(connection: Connection, schedule: Schedule, *, now: datetime | None = None) -> datetime | None:

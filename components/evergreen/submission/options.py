@@ -23,7 +23,7 @@ ServiceAccount = Annotated[str | None, typer.Option("--service-account", help="K
 
 def given_parameters(parameter_file: Path | None, assignments: list[str] | None) -> dict[str, Any]:
     """Return the parameters of file and command line; the command line wins."""
-    from evergreen.pipeline_file import parse_assignments, read_parameter_file
+    from evergreen.pipeline.loading import parse_assignments, read_parameter_file
 
     return {**(read_parameter_file(parameter_file) if parameter_file else {}), **parse_assignments(assignments or [])}
 

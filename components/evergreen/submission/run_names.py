@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from evergreen.state import is_nothing
+from evergreen.storage.uris import is_nothing
 from evergreen.submission.parameter_values import SCHEDULED, WINDOW_END
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kfp.dsl.graph_component import GraphComponent
 
 EXPERIMENT = "evergreen"

@@ -6,10 +6,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evergreen.state import DECIDED_BY_MLFLOW, is_nothing
+from evergreen.storage.uris import DECIDED_BY_MLFLOW, is_nothing
 
 if TYPE_CHECKING:
-    from evergreen.run_log import StepRecord
+    from evergreen.runs.records import StepRecord
 
 PATIENCE_S = 20.0
 """Without credentials, clients of buckets look for them for minutes; whoever waits for a failed run's reason does not."""
@@ -45,8 +45,8 @@ def read_run_records(ledger_uri: str, run_id: str, *, patience_s: float = PATIEN
     found: list[RunRecords] = []
 
     def read() -> None:
-        from evergreen.object_store import open_store
         from evergreen.reporting.run_records import read_records
+        from evergreen.storage.opening import open_store
 
         report = f"{place}/runs/{run_id}.html"
         try:

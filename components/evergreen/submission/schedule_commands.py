@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evergreen.command_options import AsJson
+from evergreen.settings.command_options import AsJson
 from evergreen.submission.errors import SubmissionError
 from evergreen.submission.options import Assignments, Experiment, Host, Namespace, ParameterFile, ServiceAccount, given_parameters, to_console
 from evergreen.submission.schedule_request import checked_cron, wanted_schedule, warn_of_old_server

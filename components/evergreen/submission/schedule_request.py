@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from evergreen.submission.connection import Connection
-    from evergreen.submission.schedules import Wanted
+    from evergreen.submission.schedule import ScheduleSettings
 
 
 def checked_cron(name: str, cron: str, given: dict[str, Any], *, track: str, version: str, catch_up: bool) -> str:
@@ -55,13 +55,13 @@ def wanted_schedule(
     service_account: str | None,
     catch_up: bool,
     max_concurrency: int,
-) -> Wanted:
+) -> ScheduleSettings:
     """Return the schedule that was asked for, its parameters checked against the version that it runs."""
-    from evergreen.pipeline_file import arguments_for
+    from evergreen.pipeline.loading import arguments_for
     from evergreen.submission.parameter_values import check_parameter_values
     from evergreen.submission.run_names import effective_parameters, experiment_name
+    from evergreen.submission.schedule import ScheduleSettings
     from evergreen.submission.scheduled_window import scheduled_parameters
-    from evergreen.submission.schedules import Wanted
     from evergreen.submission.server_pipelines import experiment_id, find_version, pipeline_of_version, require_pipeline
 
     pipeline_id = require_pipeline(connection, pipeline)
@@ -70,7 +70,7 @@ def wanted_schedule(
     parameters = scheduled_parameters(version_held, arguments_for(version_held, given), track=track, cron=cron)
     effective = effective_parameters(version_held, parameters)
     check_parameter_values(effective, expands_macros=track == "latest")
-    return Wanted(
+    return ScheduleSettings(
         cron=cron,
         pipeline_id=pipeline_id,
         experiment_id=experiment_id(connection, experiment_name(experiment, effective)),

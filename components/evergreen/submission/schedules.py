@@ -2,84 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from evergreen.submission.connection import REQUEST_TIMEOUT_S
 from evergreen.submission.cron import parse_cron
 from evergreen.submission.errors import SubmissionError
 from evergreen.submission.missed_slots import firing_on_resume
 from evergreen.submission.runs import runs_under_way
+from evergreen.submission.schedule import Schedule, ScheduleSettings
 from evergreen.submission.server_pipelines import equals, in_namespace, pages
 from evergreen.submission.times import known_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evergreen.submission.connection import Connection
-
-Track = Literal["latest", "pinned"]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a schedule is to be: everything that a person sees in its diff.
-
-    Attributes:
-        cron: Six fields, seconds first.
-        catch_up: Run every time that was missed while the schedule was paused or the cluster down.
-        max_concurrency: Runs at the same time.
-        pipeline_id: The pipeline.
-        track: ``latest`` for the version that was uploaded last at each start, ``pinned`` for one version.
-        version_id: The pinned version; nothing for ``latest``.
-        experiment_id: Where its runs are listed.
-        parameters: Of each run.
-        service_account: Kubernetes service account of its pods; nothing for KFP's own.
-    """
-
-    cron: str
-    pipeline_id: str
-    experiment_id: str
-    track: Track = "latest"
-    version_id: str | None = None
-    catch_up: bool = False
-    max_concurrency: int = 1
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    service_account: str | None = None
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A schedule on the server.
-
-    Attributes:
-        schedule_id: KFP's id of the recurring run.
-        name: Its name.
-        enabled: It fires.
-        wanted: What it was made with.
-        created_at: ISO time; empty when the server does not tell it.
-        made_at: The same as a time.
-    """
-
-    schedule_id: str
-    name: str
-    enabled: bool
-    wanted: Wanted
-    created_at: str
-    made_at: datetime | None = None
-
-    def next_time(self) -> str:
-        """Return when it fires next, ISO, or why it does not."""
-        if not self.enabled:
-            return "paused"
-        try:
-            return parse_cron(self.wanted.cron).next_times(1)[0].strftime("%Y-%m-%dT%H:%M:%SZ")
-        except SubmissionError:
-            return "unknown"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return everything about it for a program."""
-        return {"schedule_id": self.schedule_id, "name": self.name, "enabled": self.enabled, "next": self.next_time(), **asdict(self.wanted)}
 
 
 def schedules(connection: Connection, name: str | None = None) -> list[Schedule]:
@@ -105,7 +43,7 @@ def require_schedule(connection: Connection, name: str) -> Schedule:
     return found[0]
 
 
-def create_schedule(connection: Connection, name: str, wanted: Wanted, *, enabled: bool = True) -> Schedule:
+def create_schedule(connection: Connection, name: str, wanted: ScheduleSettings, *, enabled: bool = True) -> Schedule:
     """Make a schedule.
 
     Raises:
@@ -139,7 +77,7 @@ class Replacement:
     waiting: list[str]
 
 
-def replace_schedule(connection: Connection, name: str, wanted: Wanted, *, tell: Callable[[str], None] = lambda _notice: None) -> Replacement:
+def replace_schedule(connection: Connection, name: str, wanted: ScheduleSettings, *, tell: Callable[[str], None] = lambda _notice: None) -> Replacement:
     """Put a schedule in the place of the one that has its name; KFP cannot edit one.
 
     The new one is made first, then the old one is paused, then deleted if none of its runs is under way. Killed in between, two
@@ -184,7 +122,7 @@ def remove_when_idle(connection: Connection, schedule: Schedule) -> bool:
     return True
 
 
-def _make(connection: Connection, name: str, wanted: Wanted, *, enabled: bool) -> Schedule:
+def _make(connection: Connection, name: str, wanted: ScheduleSettings, *, enabled: bool) -> Schedule:
     import kfp_server_api as api
 
     recurring = api.V2beta1RecurringRun(
@@ -211,7 +149,7 @@ def _read(recurring: Any) -> Schedule:
         schedule_id=str(recurring.recurring_run_id),
         name=str(recurring.display_name),
         enabled=recurring.status == "ENABLED",
-        wanted=Wanted(
+        wanted=ScheduleSettings(
             cron=str(cron),
             pipeline_id=str(reference.pipeline_id if reference else "none"),
             experiment_id=str(recurring.experiment_id),
@@ -227,7 +165,7 @@ def _read(recurring: Any) -> Schedule:
     )
 
 
-def difference(old: Wanted, new: Wanted) -> list[str]:
+def difference(old: ScheduleSettings, new: ScheduleSettings) -> list[str]:
     """Return the lines of what would change: ``-`` the old value, ``+`` the new one."""
     # Where none was asked for, the server says which of its own service accounts it took.
     before, after = _flat(old), _flat(new if new.service_account else replace(new, service_account=old.service_account))
@@ -238,7 +176,7 @@ def difference(old: Wanted, new: Wanted) -> list[str]:
     return lines
 
 
-def _flat(wanted: Wanted) -> dict[str, Any]:
+def _flat(wanted: ScheduleSettings) -> dict[str, Any]:
     fields = asdict(wanted)
     parameters = fields.pop("parameters")
     fields["cron"] = f"{wanted.cron} ({_words(wanted.cron)})"

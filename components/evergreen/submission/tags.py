@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from evergreen.submission.errors import SubmissionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LONGEST = 63
 MOST = 20

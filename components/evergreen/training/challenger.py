@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import PRESENT, ModelDescription, is_present, manifest_of
-from evergreen.columns import iso_time
-from evergreen.models import read_description
+from evergreen.data.artifacts import PRESENT, ModelDescription, is_present, manifest_of
+from evergreen.data.columns import iso_time
+from evergreen.models.files import read_description
+from evergreen.storage.experiments import Tracking, connect
+from evergreen.training.data_warnings import look_at_rows
 from evergreen.training.errors import TrainingError
 from evergreen.training.fit import Fit, fit_recipe, measure_importances
 from evergreen.training.job import read_job, row_weights
-from evergreen.training.mlflow_logging import LoggedChallenger, Tracking, connect, find_logged, log_challenger
+from evergreen.training.mlflow_logging import LoggedChallenger, find_logged, log_challenger
 from evergreen.training.options import TrainingOptions
+from evergreen.training.provenance import peak_memory_megabytes, surroundings
 from evergreen.training.recipe import Recipe, challenger_id
-from evergreen.training.search_memory import SearchMemory
-from evergreen.training.surroundings import peak_memory_megabytes, surroundings
+from evergreen.training.search.memory import SearchMemory
 from evergreen.training.training_rows import TrainingRows, feature_kinds, label_classes, read_training_rows
-from evergreen.training.warnings_about_rows import look_at_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evergreen.command_options import DEFAULT_HOME, AsJson, Home, ModelName, TrackingUri
+from evergreen.settings.command_options import DEFAULT_HOME, AsJson, Home, ModelName, TrackingUri
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +31,7 @@ def reproduce(  # noqa: PLR0917  # every option of a command is a parameter
 
     Exit status: 0 when they are the same, 1 when they differ, 2 for bad input.
     """
-    from evergreen.local_run import LocalHome
+    from evergreen.runs.local_home import LocalHome
     from evergreen.training.reproduction import reproduce as train_again
 
     found = train_again(model_name=model, version=version, tracking_uri=tracking_uri or LocalHome(home).tracking_uri, data=str(data or ""))

@@ -56,7 +56,7 @@ def train_model(
         holdout_data: The newest rows, which the challenger has not seen.
         metrics: How many rows the challenger learned from.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.training.challenger import train_challenger
@@ -108,7 +108,7 @@ def refit_model(
         Output: The refitted model's id.
         model: The model as an MLflow model directory.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.training.challenger import refit_challenger
@@ -162,7 +162,7 @@ def plan_search(
         Output: The numbers of the shards, from 0 on, for dsl.ParallelFor.
         plan: The candidates and what they are fitted with, as JSON.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.training.search_plan import run_plan_step
@@ -214,7 +214,7 @@ def score_candidates(
         Output: Number of candidates that were tried.
         candidate_scores: Their scores, or why they could not be fitted, as JSON.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.training.search_shards import run_score_step
@@ -248,7 +248,7 @@ def choose_candidate(
         Output: The chosen hyperparameters, with those that were not searched, as a JSON object for train_model.
         trials: Every candidate with its state, score and shard, as JSON.
     """
-    from evergreen.run_log import reported_step
+    from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         import json

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.function_path import import_function
+from evergreen.settings.function_path import import_function
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:

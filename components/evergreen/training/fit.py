@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from evergreen.columns import prepare_features, prepare_labels
-from evergreen.function_path import is_function_path
-from evergreen.threads import fitting_threads
+from evergreen.data.columns import prepare_features, prepare_labels
+from evergreen.models.threads import fitting_threads
+from evergreen.settings.function_path import is_function_path
 from evergreen.training.class_weights import weigh_classes
 from evergreen.training.custom_trainer import fit_custom
 from evergreen.training.errors import TrainingError
 from evergreen.training.preprocessing import build_pipeline, many_valued
 from evergreen.training.recipe import Recipe, build_estimator
-from evergreen.training.search import SearchRows, search_hyperparameters
+from evergreen.training.search.running import SearchRows, search_hyperparameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from evergreen.training.search_memory import SearchMemory
+    from evergreen.training.search.memory import SearchMemory
 
 MOST_IMPORTANCE_ROWS = 1000
 MOST_REPEATS = 3

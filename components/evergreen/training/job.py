@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import is_present
-from evergreen.models import read_description
-from evergreen.policy.policy_file import read_policy
+from evergreen.data.artifacts import is_present
+from evergreen.models.files import read_description
+from evergreen.settings.policy_sections import read_policy_section
 from evergreen.training.holdout import holdout_start
 from evergreen.training.options import TrainingOptions, recency_weights
 from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
-from evergreen.training.search_settings import parse_search
+from evergreen.training.search.settings import parse_search
 from evergreen.training.training_rows import TrainingRows, label_classes, read_training_rows
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def read_job(
         TrainingError: The data or a parameter cannot be used.
         PolicyError: The policy cannot be used.
     """
-    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy(policy_config).training
+    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy_section(policy_config, "training", TrainingOptions)
     rows = read_training_rows(
         training_data.path,
         training_data.metadata,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import open_table
+from evergreen.data.artifacts import open_table
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ step shares with whatever set ``MLFLOW_RUN_ID`` before it.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -14,21 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evergreen.data.json_values import plain, to_json
 from evergreen.errors import StateError
-from evergreen.json_values import plain, to_json
-from evergreen.local_paths import check_local_uri
-from evergreen.models import DESCRIPTION_FILE, save_model
-from evergreen.redaction import mask, mask_json
-from evergreen.tracked_files import download_files
-from evergreen.tracking import open_client, sqlite_file, unusable_server
+from evergreen.models.files import DESCRIPTION_FILE, save_model
+from evergreen.secrets.redaction import mask, mask_json
+from evergreen.storage.local_paths import check_local_uri
+from evergreen.storage.tracked_files import download_files
+from evergreen.storage.tracking import unusable_server
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
 
-    from evergreen.artifacts import ModelDescription
+    from evergreen.data.artifacts import ModelDescription
+    from evergreen.storage.experiments import Tracking
 
 ID_TAG = "evergreen.challenger_id"
 MODEL_NAME = "model"
@@ -41,41 +39,6 @@ class LoggedChallenger:
 
     model_uri: str
     run_id: str
-
-
-@dataclass(frozen=True)
-class Tracking:
-    """A connection to the tracking server and the experiment that holds a model's runs."""
-
-    client: MlflowClient
-    uri: str
-    experiment_id: str
-    given_run_id: str
-
-
-def connect(tracking_uri: str, model_name: str) -> Tracking:
-    """Reach the tracking server and find or make the experiment ``evergreen/<model_name>``.
-
-    A run that ``MLFLOW_RUN_ID`` names (KFP's own MLflow support sets it) is used when this server knows it; then its experiment is.
-
-    Args:
-        tracking_uri: The MLflow server, or ``sqlite:///file`` on one machine.
-        model_name: Name of the registered model.
-
-    Raises:
-        StateError: The URI cannot work on a cluster, or the server does not answer or refuses.
-        TrainingError: The experiment was deleted.
-    """
-    client = open_client(tracking_uri)
-    from mlflow.exceptions import MlflowException
-
-    run_id = os.environ.get("MLFLOW_RUN_ID", "")
-    try:
-        run = _known_run(client, run_id)
-        experiment_id = run.info.experiment_id if run else _experiment(client, tracking_uri, f"evergreen/{model_name}")
-    except MlflowException as error:
-        raise unusable_server(tracking_uri, error) from error
-    return Tracking(client=client, uri=tracking_uri, experiment_id=experiment_id, given_run_id=run_id if run else "")
 
 
 def find_logged(tracking: Tracking, challenger_id: str, path: str | Path) -> LoggedChallenger | None:
@@ -231,39 +194,3 @@ def _end_quietly(tracking: Tracking, run_id: str) -> None:
     # The first error is the one to tell. The server may be gone; it is not waited for once more.
     with contextlib.suppress(MlflowException, OSError, StateError):
         _end(tracking, run_id, "FAILED")
-
-
-def _known_run(client: MlflowClient, run_id: str) -> Run | None:
-    from mlflow.exceptions import MlflowException
-
-    if not run_id:
-        return None
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
-
-
-def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return client.create_experiment(name, artifact_location=_artifact_location(tracking_uri))
-        except MlflowException:
-            # Another step may have made it meanwhile.
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    if found.lifecycle_stage == "deleted":
-        raise TrainingError(f"MLflow experiment {name!r} at {tracking_uri}: was deleted. Restore it, or choose another model_name.")
-    return found.experiment_id
-
-
-def _artifact_location(tracking_uri: str) -> str | None:
-    # Without a server MLflow puts artifacts into the working directory of whatever step comes first.
-    file = sqlite_file(tracking_uri)
-    return (file.parent / "mlartifacts").as_uri() if file else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen.columns import CATEGORY
+from evergreen.data.columns import CATEGORY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import Any
 
+from evergreen.data.json_values import plain
 from evergreen.errors import MissingExtraError
-from evergreen.json_values import plain
-from evergreen.local_paths import check_values
+from evergreen.storage.local_paths import check_values
 from evergreen.training.errors import TrainingError
 from evergreen.version import __version__
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from evergreen.local_paths import check_local_uri
-from evergreen.models import FittedModel, load_model
+from evergreen.models.files import load_model
+from evergreen.models.fitted import FittedModel
+from evergreen.storage.local_paths import check_local_uri
 from evergreen.training.errors import TrainingError
 from evergreen.training.fit import fit_recipe
 from evergreen.training.options import TrainingOptions, recency_weights
@@ -18,7 +19,7 @@ from evergreen.training.recipe import Recipe
 from evergreen.training.training_rows import read_training_rows
 
 if TYPE_CHECKING:
-    from evergreen.artifacts import ModelDescription
+    from evergreen.data.artifacts import ModelDescription
 
 MOST_COMPARED = 10_000
 

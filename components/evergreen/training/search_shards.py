@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from evergreen.artifacts import PRESENT, read_json, write_json
-from evergreen.scoring import DEFAULT_METRIC
-from evergreen.state import is_nothing
-from evergreen.threads import fitting_threads
-from evergreen.training.candidates import Trial
+from evergreen.data.artifacts import PRESENT, read_json, write_json
+from evergreen.metrics.scoring import DEFAULT_METRIC
+from evergreen.models.threads import fitting_threads
+from evergreen.storage.experiments import connect
+from evergreen.storage.uris import is_nothing
 from evergreen.training.errors import TrainingError
 from evergreen.training.job import job_of
-from evergreen.training.mlflow_logging import connect
 from evergreen.training.recipe import build_estimator
-from evergreen.training.search import nothing_fitted, score_trials
-from evergreen.training.search_memory import SearchMemory
+from evergreen.training.search.candidates import Trial
+from evergreen.training.search.memory import SearchMemory
+from evergreen.training.search.running import nothing_fitted, score_trials
+from evergreen.training.search.settings import SearchSettings
 from evergreen.training.search_plan import SearchPlan, read_plan, rows_to_fit
-from evergreen.training.search_settings import SearchSettings
 
 
 def run_score_step(*, training_data: Any, plan: Any, candidate_scores: Any, shard: int, tracking_uri: str, model_name: str) -> int:

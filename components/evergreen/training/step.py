@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen.artifacts import write_metrics
+from evergreen.data.artifacts import write_metrics
 
 if TYPE_CHECKING:
-    from evergreen.run_log import StepRecord
+    from evergreen.runs.records import StepRecord
     from evergreen.training.challenger import Trained
 
 

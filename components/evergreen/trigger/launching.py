@@ -6,13 +6,14 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from evergreen.trigger.errors import EventRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evergreen.submission.connection import Connection
     from evergreen.trigger.events import Event
     from evergreen.trigger.settings import TriggerSettings
@@ -74,7 +75,7 @@ class Launcher:
             return launched
 
     def _launch(self, mark: str, event: Event) -> Launched:
-        from evergreen.pipeline_file import PipelineFileError
+        from evergreen.pipeline.loading import PipelineFileError
         from evergreen.submission.errors import SubmissionError
         from evergreen.submission.parameter_values import ParameterValueError, check_parameter_values
 
@@ -115,7 +116,7 @@ class Launcher:
             )
 
     def _start(self, connection: Connection, mark: str, event: Event) -> str:
-        from evergreen.pipeline_file import arguments_for
+        from evergreen.pipeline.loading import arguments_for
         from evergreen.submission.parameter_values import check_parameter_values
         from evergreen.submission.run_names import default_run_name, effective_parameters, experiment_name
         from evergreen.submission.runs import start_run

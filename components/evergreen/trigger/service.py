@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -11,13 +10,17 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from pydantic import BaseModel, ValidationError
 
-from evergreen.redaction import mask, mask_logging
+from evergreen.secrets.masked_streams import mask_logging
+from evergreen.secrets.redaction import mask
 from evergreen.trigger.authentication import check_bearer, check_mlflow, check_pubsub, check_webhook
 from evergreen.trigger.errors import EventRefusedError
 from evergreen.trigger.events import AlertmanagerBody, Event, MlflowBody, PubSubBody, WebhookBody
 from evergreen.trigger.launching import Launched, Launcher
 from evergreen.trigger.settings import TriggerSettings, read_settings
 from evergreen.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Body = TypeVar("Body", bound=BaseModel)
 Text = Annotated[str, Header()]

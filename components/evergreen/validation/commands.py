@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evergreen.command_options import AsJson  # noqa: TC001  # typer reads annotations when it registers the command
+from evergreen.settings.command_options import AsJson  # noqa: TC001  # typer reads annotations when it registers the command
 
 if TYPE_CHECKING:
     from evergreen.validation.contract import Contract

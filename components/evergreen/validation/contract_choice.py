@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from evergreen.artifacts import is_present
+from evergreen.data.artifacts import is_present
 from evergreen.errors import StateError
-from evergreen.local_paths import check_local_path
-from evergreen.object_store import open_store
-from evergreen.state import is_nothing
+from evergreen.storage.local_paths import check_local_path
+from evergreen.storage.opening import open_store
+from evergreen.storage.uris import is_nothing
 from evergreen.validation.contract import Contract
 from evergreen.validation.errors import ContractError
 from evergreen.validation.inference import infer_contract, inference_comments

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-from evergreen.artifacts import open_table
+from evergreen.data.artifacts import open_table
 
 
 @dataclass(frozen=True)

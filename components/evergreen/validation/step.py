@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet
 
-from evergreen.artifacts import PRESENT, describe_dataset, inherited_metadata, manifest_of, stored_objects, write_absent
+from evergreen.data.artifacts import PRESENT, describe_dataset, inherited_metadata, manifest_of, stored_objects, write_absent
 from evergreen.ingestion.fingerprint import fingerprint_table
 from evergreen.ingestion.step import EARLIER_ROWS
-from evergreen.redaction import mask
+from evergreen.secrets.redaction import mask
 from evergreen.validation.checks import check_values
 from evergreen.validation.contract_choice import choose_contract
 from evergreen.validation.errors import ContractError

@@ -1,0 +1,1 @@
+"""Tables and artifacts on disk, columns, and values as JSON."""

@@ -1,0 +1,117 @@
+"""Does the registered copy of a model load and predict, and does the refit behave like the challenger that was judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evergreen.deployment.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from evergreen.models.fitted import FittedModel
+
+LEAST_AGREEMENT = 0.5
+"""A refit on a few more rows that contradicts the judged challenger more often than this is another model."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at before a promotion."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+def smoke_test(registered: FittedModel, local: FittedModel, evaluation: dict[str, Any]) -> list[Check]:
+    """Predict the evaluation's check rows with the registered copy.
+
+    Args:
+        registered: The model as it was downloaded from the registry.
+        local: The model as the training step wrote it.
+        evaluation: Holds ``check_rows`` and the challenger's ``check_predictions`` on them.
+
+    Returns:
+        The checks, all passed.
+
+    Raises:
+        DeploymentError: One did not pass.
+        ModelError: The model cannot predict the rows.
+    """
+    import numpy as np
+    import pandas as pd
+
+    rows = pd.DataFrame(evaluation.get("check_rows") or [])
+    if rows.empty:
+        raise DeploymentError("evaluation: holds no rows to try the registered model on. Give deploy_model the output of evaluate_model.")
+    rows = rows.reindex(columns=list(registered.description.features))
+    predicted = registered.predict(rows)
+    checks = [
+        _valid(predicted, registered),
+        Check("same as before registration", bool(np.array_equal(predicted, local.predict(rows))), f"on {len(rows)} rows"),
+        _agreement(predicted, evaluation.get("check_predictions") or [], registered.description.task),
+    ]
+    _all_passed(checks)
+    return checks
+
+
+def try_serving(files: Path, evaluation: dict[str, Any]) -> list[Check]:
+    """Load the registered copy in a fresh process, and hold it against what it said at training and the policy's limits.
+
+    Args:
+        files: The model directory as it was downloaded from the registry.
+        evaluation: Its ``serving`` holds the limits; without them the copy is tried and measured only.
+
+    Returns:
+        The checks, all passed.
+
+    Raises:
+        DeploymentError: One did not pass.
+    """
+    from evergreen.evaluation.gate_config import Serving
+    from evergreen.evaluation.servability import check_servability
+
+    found = check_servability(files, Serving.model_validate(evaluation.get("serving") or {}))
+    checks = [Check(check.name, check.verdict != "failed", check.sentence.rstrip(".")) for check in found]
+    _all_passed(checks)
+    return checks
+
+
+def _all_passed(checks: list[Check]) -> None:
+    failed = [check for check in checks if not check.passed]
+    if not failed:
+        return
+    advice = "look at the training data and run again"
+    if failed[0].name.startswith("serving: "):
+        advice = "choose a smaller model, or raise the limit in policy_config, gate.serving"
+    raise DeploymentError(f"smoke test of the registered model: {failed[0].name}: {failed[0].detail}. The champion stays; {advice}.")
+
+
+def _valid(predicted: np.ndarray[Any, Any], model: FittedModel) -> Check:
+    import numpy as np
+
+    if model.description.task == "classification":
+        strange = sorted({str(value) for value in predicted.tolist()} - {str(value) for value in model.description.classes})
+        return Check("predictions are known classes", not strange, f"unknown: {', '.join(strange[:3])}" if strange else f"{len(predicted)} predictions")
+    finite = int(np.isfinite(predicted.astype(float)).sum())
+    return Check("predictions are finite", finite == len(predicted), f"{finite} of {len(predicted)}")
+
+
+def _agreement(predicted: np.ndarray[Any, Any], expected: list[Any], task: str) -> Check:
+    import numpy as np
+
+    name = "refit agrees with the challenger that was judged"
+    if len(expected) != len(predicted):
+        return Check(name, passed=False, detail=f"{len(expected)} predictions of the challenger for {len(predicted)} rows")
+    if task == "classification":
+        share = float(np.mean([str(one) == str(other) for one, other in zip(predicted.tolist(), expected, strict=True)]))
+        return Check(name, share >= LEAST_AGREEMENT, f"on {share:.1%} of the rows, at least {LEAST_AGREEMENT:.0%} wanted")
+    # A refit of a weak regression may differ much in every row and still be no worse: its correlation is recorded, not judged.
+    ours, theirs = predicted.astype(float), np.asarray(expected, dtype=float)
+    if ours.std() == 0.0 or theirs.std() == 0.0 or not np.isfinite(ours).all():
+        return Check(name, passed=True, detail="one of them predicts a constant or no number, so there is no correlation")
+    return Check(name, passed=True, detail=f"correlation {float(np.corrcoef(ours, theirs)[0, 1]):.3f}")

@@ -1,0 +1,126 @@
+"""All features together: changes that no single feature shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
+from evergreen.drift.profile.arrow_values import float_values_or_nan
+from evergreen.drift.profile.correlation import MOST_ROWS, changed_correlation, rank_correlations
+from evergreen.drift.statistics import corrected_p_values
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from evergreen.drift.config import DriftConfig
+    from evergreen.drift.profile.table_profile import DatasetProfile
+
+
+@dataclass
+class CorrelationChange:
+    """A pair of numbers whose rank correlation changed.
+
+    Attributes:
+        features: The two columns.
+        before: Their correlation in the reference.
+        now: Their correlation in the current data.
+        p_value: Corrected for the number of pairs.
+    """
+
+    features: tuple[str, str]
+    before: float
+    now: float
+    p_value: float
+
+
+@dataclass
+class TogetherResult:
+    """What looking at all features together found.
+
+    Attributes:
+        verdict: ``drift``, ``no drift``, ``insufficient`` or ``not looked at``.
+        method: What looked.
+        library: Where it comes from.
+        p_value: p-value of the test; None when there was none.
+        distance: Distance that a kernel test measured; None for other tests.
+        auc: Area under the ROC curve of a classifier that tells reference from current rows; 0.5 is blind.
+        rows: Rows that it saw, of both sides.
+        features: Share of the classifier's success that each feature explains, the largest ten.
+        correlations: Pairs whose correlation changed, the largest change first, at most ten.
+        tabular_p_values: p-values of alibi-detect's TabularDrift on the sample, for comparison; they decide nothing.
+        sentence: The result in a sentence.
+    """
+
+    verdict: str
+    method: str = "none"
+    library: str = "none"
+    p_value: float | None = None
+    distance: float | None = None
+    auc: float | None = None
+    rows: int = 0
+    features: dict[str, float] = field(default_factory=dict)
+    correlations: list[CorrelationChange] = field(default_factory=list)
+    tabular_p_values: dict[str, float] = field(default_factory=dict)
+    sentence: str = ""
+
+    @property
+    def drift(self) -> bool:
+        """Whether something drifts."""
+        return self.verdict == "drift"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {**asdict(self), "drift": self.drift}
+
+
+def changed_correlations(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig) -> list[CorrelationChange]:
+    """Return the pairs of numbers whose rank correlation changed significantly and by enough, the largest change first.
+
+    Args:
+        reference: Profile of the reference.
+        current: Profile of the current data, of the same columns.
+        config: Significance and floor.
+    """
+    if min(reference.sample.rows, current.sample.rows) < config.minimum_rows_together:
+        return []
+    names, before = rank_correlations(reference)
+    if names != [name for name, counts in current.columns.items() if isinstance(counts, NumberCounts)]:
+        return []
+    _, now = rank_correlations(current)
+    rows = [min(profile.sample.rows, MOST_ROWS) for profile in (reference, current)]
+    pairs = [(one, other) for one in range(len(names)) for other in range(one) if not np.isnan(before[one, other] + now[one, other])]
+    corrected = corrected_p_values([changed_correlation(before[pair], rows[0], now[pair], rows[1]) for pair in pairs])
+    found = [
+        CorrelationChange((names[pair[1]], names[pair[0]]), float(before[pair]), float(now[pair]), p_value)
+        for pair, p_value in zip(pairs, corrected, strict=True)
+        if p_value < config.significance and abs(now[pair] - before[pair]) >= config.correlation_change
+    ]
+    return sorted(found, key=lambda change: -abs(change.now - change.before))[:10]
+
+
+def feature_matrix(sample: pa.Table, reference: DatasetProfile) -> NDArray[np.float64]:
+    """Return sampled rows as numbers, shape (rows, features); categories as codes by the reference, missing values as NaN.
+
+    Categories that the reference does not know share one code.
+    """
+    matrix = np.full((sample.num_rows, len(reference.columns)), np.nan)
+    for position, (name, counts) in enumerate(reference.columns.items()):
+        matrix[:, position] = _category_codes(sample, name, counts) if isinstance(counts, CategoryCounts) else _numbers(sample, name)
+    return matrix
+
+
+def _numbers(sample: pa.Table, name: str) -> NDArray[np.float64]:
+    values = float_values_or_nan(sample.column(name).combine_chunks())
+    values[np.isinf(values)] = np.nan
+    return values
+
+
+def _category_codes(sample: pa.Table, name: str, counts: CategoryCounts) -> NDArray[np.float64]:
+    codes = {category: float(code) for code, category in enumerate(sorted(counts.counts))}
+    unknown = float(len(codes))
+    values = (str(value).lower() if isinstance(value, bool) else value for value in sample.column(name).to_pylist())
+    return np.array([np.nan if value is None else codes.get(value, unknown) for value in values])

@@ -1,3 +1,0 @@
-"""What the champion's predictions are called among the compared columns."""
-
-PREDICTION = "prediction of the champion"

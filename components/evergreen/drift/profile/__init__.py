@@ -1,0 +1,1 @@
+"""A dataset in numbers: read once, kept small, merged exactly, stored and compared."""

@@ -1,0 +1,1 @@
+"""Where data comes from: one module for each kind of source."""

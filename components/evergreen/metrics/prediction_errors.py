@@ -1,0 +1,44 @@
+"""How wrong each prediction was, and a summary of it that is kept with a version, so that later errors have something to be compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from evergreen.metrics.predictions import Predictions
+
+LOG_LOSS, WRONG, RESIDUAL = "log loss", "wrong", "residual"
+MOST_VALUES = 1000
+SMALLEST_PROBABILITY = 1e-6
+"""A model that was sure and wrong has a large error, not an infinite one."""
+
+
+def prediction_errors(predictions: Predictions) -> tuple[str, np.ndarray[Any, Any]]:
+    """Return what measures the error of each row, and the errors, shape (rows,).
+
+    Regression: ``residual``, the label minus the prediction. Classification: ``log loss`` of the label's probability, or ``wrong`` (0 or 1)
+    for a model without probabilities.
+
+    Args:
+        predictions: What the model said about labelled rows.
+    """
+    if not len(predictions.classes):
+        return RESIDUAL, np.asarray(predictions.labels, dtype=np.float64) - np.asarray(predictions.predicted, dtype=np.float64)
+    if predictions.probabilities is None:
+        return WRONG, (predictions.labels != predictions.predicted).astype(np.float64)
+    sure = np.zeros(len(predictions))
+    for position, label in enumerate(predictions.classes):
+        member = predictions.labels == label
+        sure[member] = predictions.probabilities[member, position]
+    return LOG_LOSS, -np.log(np.maximum(sure, SMALLEST_PROBABILITY))
+
+
+def summarise_errors(predictions: Predictions) -> dict[str, Any]:
+    """Return errors as plain values: ``measure``, ``rows``, and ``values``, in order; of more than 1,000 rows evenly spaced quantiles."""
+    measure, errors = prediction_errors(predictions)
+    ordered = np.sort(errors[np.isfinite(errors)])
+    if len(ordered) > MOST_VALUES:
+        ordered = ordered[np.linspace(0, len(ordered) - 1, MOST_VALUES).round().astype(np.int64)]
+    return {"measure": measure, "rows": len(errors), "values": [float(f"{value:.6g}") for value in ordered]}

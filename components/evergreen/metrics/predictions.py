@@ -1,0 +1,46 @@
+"""What a model said about labelled rows, and a score with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evergreen.errors import EvergreenError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+
+class ScoringError(EvergreenError):
+    """A metric's name is wrong, or the metric is not defined on the given rows."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A score with the bounds of its confidence interval."""
+
+    score: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model said about labelled rows.
+
+    Attributes:
+        labels: The true labels, shape (rows,).
+        predicted: The predicted labels, shape (rows,).
+        probabilities: Shape (rows, classes); None when the model gives none.
+        classes: The labels in the order of the probabilities; empty for regression.
+    """
+
+    labels: np.ndarray[Any, Any]
+    predicted: np.ndarray[Any, Any]
+    probabilities: np.ndarray[Any, Any] | None = None
+    classes: Sequence[Any] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)

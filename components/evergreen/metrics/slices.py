@@ -1,0 +1,160 @@
+"""Parts of the rows that are scored on their own, with a correction for looking at many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from evergreen.metrics.predictions import Predictions, ScoringError
+from evergreen.metrics.scoring import bootstrap_interval, paired_bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evergreen.errors import EvergreenError
+    from evergreen.metrics.scoring import Metric
+    from evergreen.metrics.slice_rule import SliceRule
+
+MOST_VALUES = 20
+QUANTILES = 4
+
+
+class _UnusableRuleError(ValueError):
+    """A rule does not fit the rows."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How intervals are drawn.
+
+    Attributes:
+        confidence: Of the interval, between 0 and 1.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
+
+    confidence: float = 0.95
+    resamples: int = 2_000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One part of the rows: its name, which rows belong to it, and the margin."""
+
+    name: str
+    member: np.ndarray[Any, Any]
+    margin: float
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """How the models did on a slice; ``difference`` is challenger minus champion, or the challenger's own score without a champion."""
+
+    name: str
+    rows: int
+    margin: float
+    verdict: str
+    score: float | None = None
+    difference: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+
+def find_slices(frame: pd.DataFrame, rules: Sequence[SliceRule], *, margin: float, setting: str, error_class: type[EvergreenError]) -> list[Slice]:
+    """Return the slices that the rules name.
+
+    Args:
+        frame: The rows compared.
+        rules: Which slices.
+        margin: The margin of rules without one of their own, in the metric's unit.
+        setting: Where the policy names them, for messages.
+        error_class: The error of whoever asks.
+
+    Raises:
+        EvergreenError: A column is absent, or an expression cannot be evaluated or gives no truth values.
+    """
+    found: list[Slice] = []
+    for rule in rules:
+        try:
+            parts = list(_by_expression(frame, rule) if rule.where else _by_column(frame, rule.column))
+        except _UnusableRuleError as error:
+            raise error_class(f"policy_config: {setting}: {error}") from error
+        found.extend(Slice(name, member, margin if rule.margin is None else rule.margin) for name, member in parts)
+    return found
+
+
+def _by_expression(frame: pd.DataFrame, rule: SliceRule) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    if "@" in rule.where or "__" in rule.where:
+        raise _UnusableRuleError(f"{rule.where!r} holds '@' or '__', which reach outside the table. Compare columns with values only.")
+    try:
+        # numexpr is not needed; the Python engine takes texts and missing values too.
+        member = np.asarray(frame.eval(rule.where, engine="python"))
+    except Exception as error:
+        columns = ", ".join(map(str, frame.columns))
+        raise _UnusableRuleError(f"{rule.where!r} cannot be evaluated: {error}. Write a condition on the columns {columns}.") from error
+    if member.dtype != bool or member.shape != (len(frame),):
+        raise _UnusableRuleError(f"{rule.where!r} gives {member.dtype} values; expected true or false for each row. Write a condition such as 'x > 3'.")
+    yield rule.where, member
+
+
+def _by_column(frame: pd.DataFrame, name: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    if name not in frame.columns:
+        raise _UnusableRuleError(f"column {name!r}: there is no such column; the columns are {', '.join(map(str, frame.columns))}.")
+    column = frame[name]
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype) and column.nunique() > MOST_VALUES:
+        for part in (cut := pd.qcut(column, QUANTILES, duplicates="drop")).cat.categories:
+            yield f"{name} {part.left} to {part.right}", (cut == part).to_numpy()
+        if column.isna().any():
+            yield f"{name} = missing", column.isna().to_numpy()
+        return
+    values = column.astype(str).where(column.notna(), "missing")
+    for value in values.value_counts().index[:MOST_VALUES]:
+        yield f"{name} = {value}", (values == value).to_numpy()
+
+
+def score_slices(slices: list[Slice], ours: Predictions, theirs: Predictions | None, *, metric: Metric, draws: Draws, minimum_rows: int) -> list[SliceScore]:
+    """Score both models on each slice; intervals are Bonferroni-corrected for the number of slices that are judged.
+
+    A slice fails when the challenger is worse by more than the margin and the corrected interval of the difference is
+    below zero: both large enough to matter and shown.
+
+    Args:
+        slices: The slices.
+        ours: The challenger's predictions.
+        theirs: The champion's; None when there is none.
+        metric: The first metric.
+        draws: Confidence, resamples and seed.
+        minimum_rows: Fewest rows of a slice that is judged.
+    """
+    judged = sum(int(part.member.sum()) >= minimum_rows for part in slices)
+    corrected = 1 - (1 - draws.confidence) / max(judged, 1)
+    # The corrected tail must hold some resamples, or the bound is the luck of the outermost draw.
+    resamples = max(draws.resamples, min(20_000, int(np.ceil(40 / (1 - corrected)))))
+    used = Draws(corrected, resamples, draws.seed)
+    return [_score(part, ours, theirs, metric=metric, draws=used, minimum_rows=minimum_rows) for part in slices]
+
+
+def _score(part: Slice, ours: Predictions, theirs: Predictions | None, *, metric: Metric, draws: Draws, minimum_rows: int) -> SliceScore:
+    rows = int(part.member.sum())
+    if rows < minimum_rows:
+        return SliceScore(part.name, rows, part.margin, "too few rows")
+    mine = rows_of(ours, part.member)
+    try:
+        if theirs is None:
+            alone = bootstrap_interval(metric, mine, confidence=draws.confidence, resamples=draws.resamples, seed=draws.seed)
+            return SliceScore(part.name, rows, part.margin, "no champion", alone.score, alone.score, alone.lower, alone.upper)
+        found = paired_bootstrap(metric, mine, rows_of(theirs, part.member), confidence=draws.confidence, resamples=draws.resamples, seed=draws.seed)
+        verdict = "worse" if found.score < -part.margin and found.upper < 0 else "not worse"
+        return SliceScore(part.name, rows, part.margin, verdict, metric.score_rows(mine), found.score, found.lower, found.upper)
+    except ScoringError:
+        return SliceScore(part.name, rows, part.margin, "metric not defined")
+
+
+def rows_of(predictions: Predictions, member: np.ndarray[Any, Any]) -> Predictions:
+    """Return the predictions for some of the rows."""
+    probabilities = None if predictions.probabilities is None else predictions.probabilities[member]
+    return Predictions(predictions.labels[member], predictions.predicted[member], probabilities, predictions.classes)

@@ -1,0 +1,1 @@
+"""Fitted models: what they predict, their files, and what may be loaded."""

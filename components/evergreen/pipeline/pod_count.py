@@ -1,0 +1,103 @@
+"""How many pods a run of a compiled pipeline costs, counted from its graph.
+
+On Kubernetes, Kubeflow Pipelines starts two pods for a step, a driver that looks up its inputs and an executor that runs it, and one
+driver for every group of steps: the whole pipeline, an exit handler, each branch of a condition (taken or not: the driver is
+what finds out), and a loop with each of its rounds. Steps that are tried again cost another executor each time; that is not counted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PODS_OF_A_STEP = 2
+"""A driver and an executor."""
+
+PODS_OF_A_GROUP = 1
+"""A driver."""
+
+
+@dataclass(frozen=True)
+class PodCount:
+    """What one run costs.
+
+    Attributes:
+        fewest: Pods of a run that takes the cheapest branch of every condition: a quiet day.
+        most: Pods of a run that takes the dearest branch of every condition: a day that retrains and promotes.
+        fewest_steps: Steps among the fewest.
+        most_steps: Steps among the most.
+    """
+
+    fewest: int
+    most: int
+    fewest_steps: int
+    most_steps: int
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        if self.fewest == self.most:
+            return f"{self.fewest} pods a run ({self.fewest_steps} steps; drivers included)"
+        quiet = f"{self.fewest} pods on a quiet day ({self.fewest_steps} steps)"
+        return f"{quiet}, {self.most} when every branch is the long one ({self.most_steps} steps); drivers included"
+
+
+def count_pods(spec: Mapping[str, Any]) -> PodCount:
+    """Count the pods of a run.
+
+    Args:
+        spec: A compiled pipeline: the first document of its YAML.
+    """
+    fewest, most = _Counter(spec, min), _Counter(spec, max)
+    root = spec["root"]["dag"]
+    fewest_pods, fewest_steps = fewest.group(root)
+    most_pods, most_steps = most.group(root)
+    return PodCount(fewest=fewest_pods, most=most_pods, fewest_steps=fewest_steps, most_steps=most_steps)
+
+
+class _Counter:
+    """Counts pods and steps as pairs; ``choose`` is min or max over branches of which one is taken."""
+
+    def __init__(self, spec: Mapping[str, Any], choose: Callable[[list[tuple[int, int]]], tuple[int, int]]) -> None:
+        self._components = spec.get("components", {})
+        self._executors = spec["deploymentSpec"]["executors"]
+        self._choose = choose
+
+    def group(self, dag: Mapping[str, Any], *, exclusive: bool = False) -> tuple[int, int]:
+        """Return the pods and steps of a group of tasks, its own driver included; of exclusive branches one is taken."""
+        counts = [(PODS_OF_A_GROUP, 0)]
+        branches = []
+        for task in dag["tasks"].values():
+            if "condition" not in task.get("triggerPolicy", {}):
+                counts.append(self._task(task))
+                continue
+            pods, steps = self._task(task)
+            counts.append((PODS_OF_A_GROUP, 0))
+            branches.append((pods - PODS_OF_A_GROUP, steps))
+        if exclusive:
+            counts.append(self._choose(branches))
+        else:
+            counts.extend(self._choose([branch, (0, 0)]) for branch in branches)
+        return sum(pods for pods, _ in counts), sum(steps for _, steps in counts)
+
+    def _task(self, task: Mapping[str, Any]) -> tuple[int, int]:
+        name = task["componentRef"]["name"]
+        component = self._components[name]
+        if "executorLabel" in component:
+            imports = "importer" in self._executors[component["executorLabel"]]
+            return (1 if imports else PODS_OF_A_STEP), 1
+        pods, steps = self.group(component["dag"], exclusive=name.startswith("comp-condition-branches"))
+        rounds = _rounds(task)
+        return (pods, steps) if rounds is None else (PODS_OF_A_GROUP + rounds * pods, rounds * steps)
+
+
+def _rounds(task: Mapping[str, Any]) -> int | None:
+    """Return how often a loop goes round: the length of a list that is written in the pipeline, 1 for one that a run hands in; None for no loop."""
+    iterator = task.get("parameterIterator") or task.get("artifactIterator")
+    if iterator is None:
+        return None
+    written = iterator.get("items", {}).get("raw")
+    return len(json.loads(written)) if written else 1

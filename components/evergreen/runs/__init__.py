@@ -1,0 +1,1 @@
+"""How the steps of a run say what they did."""

@@ -1,0 +1,158 @@
+"""How a step reports what it did outside KFP: one JSON object a step, below the ledger's URI.
+
+Outputs cannot leave an exit handler and an exit task cannot depend on other tasks, so ``record_run``, the command line
+and ``evergreen history`` read ``{ledger_uri}/runs/{run_id}/{step_name}.json``. A record is written when the step starts
+and again when it ends: a step that was killed leaves the state ``running``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.data.json_values import plain, to_json
+from evergreen.errors import StateError
+from evergreen.secrets.redaction import mask, mask_json
+from evergreen.storage.opening import open_store
+from evergreen.storage.uris import check_ledger_uri, is_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evergreen.storage.base import ObjectStore
+
+LAUNCHER_VARIABLE = "EVERGREEN_LAUNCHER"
+"""Set by `evergreen run`, so that it recognises the run that it started among others in the same ledger."""
+
+
+PARTS_OF_STEP = {
+    "assess_model": ("load_champion", "ingest_window", "validate_window", "detect_drift", "monitor_performance", "decide_retraining"),
+    "watch_model": ("detect_drift", "monitor_performance", "decide_retraining"),
+}
+"""Components that do what several steps do, and leave the records of those steps instead of one of their own."""
+
+
+@dataclass
+class StepRecord:
+    """What one step of a run did.
+
+    Attributes:
+        step_name: The step, unique within its run.
+        state: ``running``, ``succeeded`` or ``failed``.
+        started_at: ISO time, UTC.
+        duration_s: Seconds of wall time inside the step, imports of its logic included; absent while it runs.
+        outcome: The step's one word or sentence: a gate's answer, a verdict.
+        details: Evidence as plain JSON values.
+        reports: Each HTML report that the step wrote, by name: its artifact's URI, or the copy kept beside the record.
+        error: The error's message, when the step failed.
+        launcher: What started the run, if it said so.
+    """
+
+    step_name: str
+    state: str = "running"
+    started_at: str = ""
+    duration_s: float | None = None
+    outcome: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+    launcher: str = ""
+
+
+def now() -> str:
+    """Return the present time in UTC as ISO text with milliseconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@contextmanager
+def reported_step(*, ledger_uri: str, run_id: str, step_name: str) -> Iterator[StepRecord]:
+    """Record the start and the end of a step; an error is recorded and goes on.
+
+    Args:
+        ledger_uri: Folder or bucket of the ledger. ``none`` when a component is used alone: nothing is recorded then.
+        run_id: The pipeline run's id (``dsl.PIPELINE_JOB_ID_PLACEHOLDER``).
+        step_name: Name of the step, unique within the run.
+
+    Yields:
+        The record; the step fills in ``outcome``, ``details`` and ``reports``.
+
+    Raises:
+        StateError: The ledger URI cannot work in a pod, or the run's id is no name.
+    """
+    record = StepRecord(step_name=step_name, started_at=now(), launcher=os.environ.get(LAUNCHER_VARIABLE, ""))
+    store = None if is_nothing(ledger_uri) else open_store(check_ledger_uri(ledger_uri))
+    started = time.monotonic()
+    _save(store, run_id, record)
+    try:
+        yield record
+    except BaseException as error:
+        record.state = "failed"
+        record.error = f"{type(error).__name__}: {error}"
+        record.duration_s = round(time.monotonic() - started, 3)
+        # When the record cannot be written either, the step's own error is still the one to tell.
+        with suppress(StateError):
+            _keep_reports(store, run_id, record)
+            _save(store, run_id, record)
+        raise
+    record.state = "succeeded"
+    record.duration_s = round(time.monotonic() - started, 3)
+    _keep_reports(store, run_id, record)
+    _save(store, run_id, record)
+
+
+def _keep_reports(store: ObjectStore | None, run_id: str, record: StepRecord) -> None:
+    # KFP's artifacts have no suffix, so a browser shows their source; and one place should hold all of a run for good.
+    if store is None:
+        return
+    for name, uri in record.reports.items():
+        file = local_path(uri)
+        if file.is_file():
+            kept = f"runs/{checked_id(run_id)}/{record.step_name}.{checked_id(name)}.html"
+            store.write(kept, mask(file.read_text(encoding="utf-8", errors="surrogateescape")).encode("utf-8", errors="surrogateescape"))
+            record.reports[name] = f"{store.uri}/{kept}"
+
+
+def local_path(artifact_uri: str) -> Path:
+    """Return where a running step finds the file of an artifact: KFP mounts object stores below the root."""
+    for scheme in ("gs", "s3", "minio"):
+        artifact_uri = artifact_uri.replace(f"{scheme}://", f"/{scheme if scheme != 'gs' else 'gcs'}/", 1)
+    return Path(artifact_uri)
+
+
+def _save(store: ObjectStore | None, run_id: str, record: StepRecord) -> None:
+    if store is not None:
+        # What a step tells of may hold what a library or a user's code has said.
+        told = {**asdict(record), **mask_json({"outcome": record.outcome, "details": plain(record.details), "reports": record.reports, "error": record.error})}
+        store.write(f"runs/{checked_id(run_id)}/{checked_id(record.step_name)}.json", to_json(told))
+
+
+def checked_id(identifier: str) -> str:
+    """Return a run's or step's id if it is fit for an object's name, and raise StateError if it is not."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", identifier):
+        raise StateError(f"id {identifier!r}: expected up to 200 letters, digits, '.', '_' or '-', starting with a letter or digit.")
+    return identifier
+
+
+def read_run(store: ObjectStore, run_id: str) -> list[StepRecord]:
+    """Return the records of a run's steps in the order in which they started.
+
+    Raises:
+        StateError: A record is damaged.
+    """
+    names = [name for name in store.names(f"runs/{checked_id(run_id)}/") if name.endswith(".json")]
+    records = [_parsed(content, f"{store.uri}/{name}") for name in names if (content := store.read(name)) is not None]
+    return sorted(records, key=lambda record: record.started_at)
+
+
+def _parsed(content: bytes, place: str) -> StepRecord:
+    try:
+        return StepRecord(**json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise StateError(f"run record {place}: is damaged: {error}. Remove it; only the display of that run misses it.") from error

@@ -1,0 +1,1 @@
+"""Secret values: where they come from, and what keeps them out of everything that is written."""

@@ -1,0 +1,1 @@
+"""What a person gives: sections of the policy, bounds of numbers, functions by name, options that commands share."""

@@ -1,0 +1,14 @@
+"""The MLflow server as something that is waited for."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from evergreen.storage.retries.service import Service
+from evergreen.storage.uris import without_password
+
+
+def mlflow_service(tracking_uri: str) -> Service:
+    """Return the MLflow server as messages name it."""
+    kind = "the MLflow server" if urlsplit(tracking_uri).scheme in ("http", "https") else "MLflow's database"
+    return Service(kind, tracking_uri, f"state_tracking_uri {without_password(tracking_uri)!r}", "Start it, or correct the address; then run the step again.")

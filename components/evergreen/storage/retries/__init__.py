@@ -1,0 +1,1 @@
+"""Which faults pass by themselves, and how they are waited out."""

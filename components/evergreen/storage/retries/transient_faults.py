@@ -1,0 +1,155 @@
+"""Which errors may be gone at the next attempt, whatever library tells of them.
+
+A library wraps the errors of the one below it, so an error is looked at from outside to inside, and the first that says
+something definite decides: a status of HTTP, an error number, a class, a database's code. Classes are known by their names,
+because an error of a library that nobody has imported cannot occur, and importing them all would cost a step seconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import socket
+import ssl
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from evergreen.errors import EvergreenError
+from evergreen.storage.retries.fault_codes import header_of, verdict_of_broker, verdict_of_database, verdict_of_mlflow, verdict_of_service
+from evergreen.storage.retries.fault_texts import names_bad_certificate, verdict_of_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NUMBERS = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
+        errno.EPIPE,
+        errno.ETIMEDOUT,
+        errno.EHOSTUNREACH,
+        errno.EHOSTDOWN,
+        errno.ENETUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENOTCONN,
+    }
+)
+_CLASSES = frozenset(
+    {
+        "requests.ConnectionError",
+        "requests.Timeout",
+        "requests.ChunkedEncodingError",
+        "urllib3.ProtocolError",
+        "urllib3.TimeoutError",
+        "urllib3.NewConnectionError",
+        "botocore.ConnectionError",
+        "botocore.ConnectTimeoutError",
+        "botocore.ReadTimeoutError",
+        "botocore.ConnectionClosedError",
+        "botocore.ResponseStreamingError",
+        "botocore.IncompleteReadError",
+        "google.DataCorruption",
+        "aiohttp.ClientConnectionError",
+        "aiohttp.ClientPayloadError",
+        "httpx.TransportError",
+        "httpcore.NetworkError",
+        "httpcore.TimeoutException",
+        "httpcore.RemoteProtocolError",
+        "sqlalchemy.DisconnectionError",
+        "sqlalchemy.TimeoutError",
+    }
+)
+_UNDECIDED = frozenset(
+    {"requests.SSLError", "requests.ProxyError", "urllib3.SSLError", "urllib3.ProxyError", "botocore.SSLError", "botocore.ProxyConnectionError"}
+    | {"aiohttp.ClientSSLError", "httpx.UnsupportedProtocol", "httpx.LocalProtocolError", "httpx.ProxyError"}
+)
+"""These are errors of the connection by their class, and yet may be for good: what they wrap decides."""
+_MISTAKES = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError, ArithmeticError, SyntaxError)
+"""Raised while another error was handled, these tell of a mistake that has nothing to do with it."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether an error may be gone at the next attempt.
+
+    Connections refused, reset and broken, time-outs, names that are not resolved, HTTP 408, 425, 429 and 5xx, locked databases and dropped connections
+    to them may be; refusals (400, 401, 403, 404, 409, 412), certificates that are not trusted, and everything unknown may not.
+    """
+    if not isinstance(error, Exception):
+        # Whoever interrupts a wait means it, whatever was being handled.
+        return False
+    links = list(_links(error))
+    if any(isinstance(link, ssl.SSLCertVerificationError) or names_bad_certificate(link) for link in links):
+        return False
+    for judge in (_verdict, verdict_of_text):
+        for link in links:
+            verdict = judge(link)
+            if verdict is not None:
+                return verdict
+    return False
+
+
+def retry_after_seconds(error: BaseException, now: float) -> float:
+    """Return how long a server asks to wait in its header Retry-After; 0 where it says nothing, or nothing that can be read.
+
+    Args:
+        error: The error, as a library raised it.
+        now: Seconds since 1970.
+    """
+    for link in _links(error):
+        text = header_of(link, "Retry-After").strip()
+        if text.isdecimal():
+            return float(text)
+        if text:
+            try:
+                return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+            except ValueError:
+                return 0.0
+    return 0.0
+
+
+def _links(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it wraps, from outside to inside."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        link = waiting.pop(0)
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        waiting += [inner for inner in _wrapped(link) if isinstance(inner, BaseException)]
+
+
+def _wrapped(link: BaseException) -> list[Any]:
+    if isinstance(link, EvergreenError):
+        return []
+    inner = [getattr(link, name, None) for name in ("reason", "cause", "orig")]
+    context = None if link.__suppress_context__ or isinstance(link, _MISTAKES) else link.__context__
+    return [*inner, *link.args, link.__cause__, context]
+
+
+def _verdict(link: BaseException) -> bool | None:
+    """Return what one error says by itself, or None when it says nothing definite."""
+    if isinstance(link, EvergreenError):
+        # Also what another call has waited for in vain: waits must not be multiplied.
+        return False
+    together = getattr(link, "exceptions", None)
+    if isinstance(together, (tuple, list)) and together:
+        return all(is_transient(each) for each in together)
+    classes = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(link).__mro__}
+    for judge in (verdict_of_mlflow, verdict_of_broker, verdict_of_service, verdict_of_database):
+        verdict = judge(link, classes)
+        if verdict is not None:
+            return verdict
+    if classes & _UNDECIDED:
+        return None
+    return True if classes & _CLASSES else _verdict_of_system(link)
+
+
+def _verdict_of_system(link: BaseException) -> bool | None:
+    if isinstance(link, ssl.SSLError):
+        return isinstance(link, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)) or "timed out" in str(link) or "EOF occurred" in str(link)
+    if isinstance(link, (ConnectionError, TimeoutError, socket.gaierror, http.client.IncompleteRead, http.client.BadStatusLine, http.client.ResponseNotReady)):
+        return True
+    return link.errno in _NUMBERS if isinstance(link, OSError) and link.errno is not None else None

@@ -1,0 +1,97 @@
+"""What a search for hyperparameters looks through, how, and how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evergreen.settings.reading import read_settings
+from evergreen.storage.local_paths import check_values
+from evergreen.storage.uris import is_nothing
+from evergreen.training.class_weights import with_text_keys
+from evergreen.training.errors import TrainingError
+
+MOST_CANDIDATES = 500
+
+
+class ValueRange(BaseModel):
+    """Numbers from low to high, both included.
+
+    Attributes:
+        low: Smallest value.
+        high: Largest value.
+        log: Whether orders of magnitude are equally likely, rather than values.
+        whole: Whether only whole numbers are tried.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    @model_validator(mode="after")
+    def _check_order(self) -> ValueRange:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low {self.low} has no logarithm; with log it must be above 0")
+        return self
+
+
+class SearchSettings(BaseModel):
+    """The search over hyperparameters.
+
+    Attributes:
+        n_iter: Most candidates that are tried.
+        space: For each hyperparameter a list of values, or a range such as ``{low: 0.01, high: 0.3, log: true}``.
+        method: ``random``; ``halving``, where each round gives three times the rows to the better third (Jamieson and Talwalkar, AISTATS
+            2016); or ``optuna``, whose tree-structured Parzen estimator learns from earlier candidates (Bergstra and others, NeurIPS 2011).
+        splits: How candidates are judged: ``time``, on what follows the rows they were fitted on; ``stratified``, which ignores time;
+            or ``group``, which keeps all rows of a group on one side.
+        group_column: The column whose values are the groups.
+        folds: Number of folds.
+        seconds: No candidate is begun after so many seconds; how many are tried then depends on the machine.
+        patience: The search ends after so many candidates without improvement.
+        warm_start: Whether the champion's hyperparameters are the first candidate, when it was made by the same estimator.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    n_iter: Annotated[int, Field(ge=1, le=MOST_CANDIDATES)]
+    space: Annotated[dict[str, Annotated[list[Any], Field(min_length=1)] | ValueRange], Field(min_length=1)]
+    method: Literal["random", "halving", "optuna"] = "random"
+    splits: Literal["time", "stratified", "group"] = "time"
+    group_column: str = "none"
+    folds: Annotated[int, Field(ge=2, le=20)] = 3
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
+    warm_start: bool = False
+
+    @model_validator(mode="after")
+    def _check_together(self) -> SearchSettings:
+        if (self.splits == "group") == is_nothing(self.group_column):
+            raise ValueError("splits: group and group_column are given together or not at all")
+        if self.method == "halving" and self.patience is not None:
+            raise ValueError("halving has rounds and no patience")
+        return self
+
+
+def parse_search(text: str) -> dict[str, Any]:
+    """Read a search: ``none``, or JSON or YAML in line or at a path or URI, such as ``{"n_iter": 10, "space": {"max_depth": [3, 6]}}``.
+
+    Returns:
+        The entries of `SearchSettings` that were given, as JSON would hold them, keys of mappings as text; empty when there is no search.
+
+    Raises:
+        TrainingError: The text is no such object; the message names each wrong entry.
+    """
+    if is_nothing(text):
+        return {}
+    if text.strip() == "default":
+        raise TrainingError("training_search 'default': a search has no default. Write none, or an object such as {n_iter: 10, space: {max_depth: [3, 6]}}.")
+    given: dict[str, Any] = with_text_keys(read_settings(text, SearchSettings, parameter="training_search", error=TrainingError).model_dump(exclude_unset=True))
+    check_values(given["space"], thing="training_search: space", error_class=TrainingError)
+    return given
