@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -33,8 +34,6 @@ from evergreen.reporting.summary import summarise_run
 from evergreen.runs.local_home import LocalHome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from evergreen.pipeline.local_dag import Launch, Step
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docstring_parser
@@ -18,7 +19,6 @@ from evergreen.pipeline.loading import load_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 TYPE_WORDS = {
     "String": "text",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,6 @@ from evergreen.storage.local import LocalStore
 from evergreen.storage.mlflow_claims import ClaimedStore
 from evergreen.storage.uris import check_ledger_uri
 from registry_fixtures import empty_database
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["empty_database"]
 

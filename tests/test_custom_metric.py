@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from evergreen.metrics.predictions import Predictions, ScoringError
 from evergreen.metrics.scoring import bootstrap_interval, paired_bootstrap, resolve_metric
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MODULE = """
 import math

@@ -10,9 +10,9 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,9 +25,6 @@ from evergreen.storage.opening import open_store
 from evergreen.storage.s3 import S3Store
 from ingestion.servers import simple_storage
 from registry_fixtures import empty_database
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 __all__ = ["empty_database"]
 

@@ -7,6 +7,8 @@ import shutil
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,9 +31,6 @@ from ingestion.servers import google_storage, simple_storage
 from registry_fixtures import World, empty_database, material, no_run_from_outside, world
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from evergreen.storage.base import ObjectStore
 
 __all__ = ["empty_database", "material", "no_run_from_outside", "world"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,6 @@ from evergreen.errors import EvergreenError, StateError
 from evergreen.ingestion.errors import IngestionError
 from evergreen.storage.retries import service as retrying
 from evergreen.storage.retries.service import Service, reason, retry_seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 START = 1_800_000_000.0
 REFUSED = ConnectionRefusedError(111, "Connection refused")

@@ -8,8 +8,9 @@ import socket
 import sqlite3
 import ssl
 import urllib.error
+from collections.abc import Callable
 from email.message import Message
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,6 @@ from hypothesis import strategies as st
 from evergreen.errors import StateError
 from evergreen.ingestion.errors import IngestionError
 from evergreen.storage.retries.transient_faults import is_transient, retry_after_seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def requests_error(status: int) -> Exception:

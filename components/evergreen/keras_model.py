@@ -6,6 +6,7 @@ It is loaded in Keras' safe mode: layers that hold code of their own (``Lambda``
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from evergreen.models.network import FittedNetwork
 from evergreen.models.trust import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import keras
 
 ROWS_AT_A_TIME = 4096

@@ -6,6 +6,7 @@ makes the module is code of the user's, so its name has to be trusted (``EVERGRE
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from evergreen.models.network import FittedNetwork
 from evergreen.models.trust import ModelError, check_trust
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import torch
 
 ROWS_AT_A_TIME = 16_384

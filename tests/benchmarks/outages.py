@@ -22,9 +22,10 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 # Instead of this folder, in which `ingestion` is another benchmark.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -39,9 +40,6 @@ from evergreen.storage.google_cloud import open_bucket
 from evergreen.storage.opening import open_store
 from faulty_server import FaultyConnection, FaultyServer
 from ingestion.servers import free_port, google_storage, simple_storage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 PERMANENT_BAR_S = 5.0
 LONGEST_PAUSE_S = 16.0

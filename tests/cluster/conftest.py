@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,9 +12,6 @@ from cluster.parameters import RECENT, WEATHER, write_recent
 from cluster.runs import Cluster, Run
 from cluster.settings import read_settings
 from cluster.table import Case, Row, as_json, lines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TIMEOUT_S = 2400
 ROWS = pytest.StashKey[dict[str, Row]]()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import yaml
 
 from cluster.settings import ROOT, ClusterSettings
 from evergreen.images import IMAGES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TRIGGER = "trigger"
 SECRET_ENVIRONMENT = "EVERGREEN_TRIGGER_WEBHOOK_SECRET"

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from cluster.settings import FOLDER, ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WEATHER = ROOT / "demo" / "weather.parquet"
 RECENT = f"{FOLDER}/recent.parquet"

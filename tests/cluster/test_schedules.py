@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,6 @@ from cluster.parameters import LEAN
 from evergreen.submission.server_pipelines import equals, in_namespace, pages
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cluster.runs import Cluster, Run
     from cluster.table import Case
 

@@ -7,11 +7,9 @@ import gzip
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from typing import Any
 
 EXECUTOR = "evergreen.pipeline.executor"
 EXECUTOR_INPUT = "--executor_input"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +22,6 @@ from evergreen.registry.versions import ModelRegistry
 from registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from registry_fixtures import World
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from evergreen.drift.profile.arrow_values import category_counts, float_values, float_values_or_nan, take_rows
+from evergreen.data.arrow_values import category_counts, float_values, float_values_or_nan, take_rows
 
 GAPS = np.random.default_rng(1).random(100) < 0.3
 NUMBERS = [pa.int8(), pa.uint16(), pa.int32(), pa.uint64(), pa.int64(), pa.float16(), pa.float32(), pa.float64(), pa.decimal128(9, 2)]

@@ -8,7 +8,7 @@ import sys
 import zipfile
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +24,6 @@ from evergreen.drift.profile.correlation import rank_correlations
 from evergreen.drift.profile.file import is_profile, read_profile, write_profile
 from evergreen.drift.profile.scan import empty_like, fill, plan_profile
 from evergreen.drift.profile.table_profile import RowSample
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROFILE_ONLY = DriftConfig(detectors="profile")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,6 @@ from evergreen.drift.profile.batches import Shard, Source
 from evergreen.drift.profile.file import read_profile, write_profile
 from evergreen.drift.sharding import merged, plan_for
 from evergreen.drift.sharding import profile_shard as profile_part
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 IGNORED = ["y", "t"]
 

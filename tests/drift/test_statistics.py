@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +17,6 @@ from evergreen.drift.statistics import chi_squared, corrected_p_values, equal_sh
 from evergreen.drift.verdict import dataset_severity
 from evergreen.errors import MissingExtraError
 from evergreen.settings.reading import read_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def read(value: str) -> DriftConfig:
@@ -151,7 +148,7 @@ def test_settings_come_in_line_from_a_file_or_are_the_default(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("significans: 0.1", "'significans' is no setting; the settings are detectors, second_stage"),
+        ("significans: 0.1", "Unknown setting 'significans'. Valid settings: detectors, second_stage"),
         ("significance: 2", "significance is 2: .*less than 1"),
         ("jensen_shannon_distance: -1", "jensen_shannon_distance is -1"),
         ("[1, 2]", "holds list: expected a mapping"),

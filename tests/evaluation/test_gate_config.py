@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from evergreen.errors import PolicyError
 from evergreen.evaluation.gate_config import GateConfig
 from evergreen.policy.policy_file import read_policy
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_default_asks_for_nothing_more() -> None:

@@ -7,9 +7,11 @@ import io
 import json
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -23,10 +25,6 @@ from evergreen.ingestion.sources.s3 import S3Bucket
 from evergreen.ingestion.windowing import ingest_window
 from ingestion.conftest import ONE_DAY, START, daily_table
 from ingestion.servers import Proxy, google_storage, simple_storage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 class Cloud(Protocol):

@@ -4,6 +4,7 @@ import sqlite3
 import sys
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,6 @@ from ingestion.conftest import START, daily_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 EPOCH = int(START.timestamp())
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
+from typing import Any
 
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "DaemonSet", "CronJob", "Pod")
 SECRET_NAME = re.compile(r"password|secret|token|credential|api_?key|access_?key", re.IGNORECASE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,6 @@ from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from evergreen.drift.config import Detectors
 
 

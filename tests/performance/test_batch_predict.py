@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from evergreen.performance.prediction_log import CLASSES_KEY, VERSION_KEY, Predi
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 CUT = "2020-06-01T00:00:00Z"
 NOON = pd.Timestamp("2026-01-31T12:00:00Z")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,7 +15,6 @@ from support.local_runs import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 CUT = "2020-06-01T00:00:00Z"
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from evergreen.pipeline.handover import TaskFolders, executor_input
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 INGEST = {
     "outputDefinitions": {"parameters": {"Output": {"parameterType": "STRING"}}, "artifacts": {"dataset": {"artifactType": {"schemaTitle": "system.Dataset"}}}}

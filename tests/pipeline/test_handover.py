@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from evergreen.pipeline.handover import kept_metadata
 from evergreen.pipeline.local_dag import LocalDag, LocalRunError, RunIdentity, Step
 from pipeline.recordings import RECORDED_ROOT, recorded_inputs, recorded_pipelines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WRITTEN_AS_BOOLEANS = ("present", "alert")
 """Metadata that steps write as true or false; recordings show what came of it."""

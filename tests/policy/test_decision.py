@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from kfp import dsl
@@ -15,9 +16,6 @@ from evergreen.policy.decision import decide
 from evergreen.policy.evidence import Evidence
 from evergreen.policy.policy_file import Hysteresis, Policy, read_policy
 from evergreen.policy.report import decision_page
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 AT_ONCE = Hysteresis(needed=1, windows=1)
 BASELINE = {"present": True, "version": "3", "fit_end": "1981-01-01T00:00:00Z"}

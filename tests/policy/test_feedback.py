@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,9 +18,6 @@ from evergreen.policy.evidence import Evidence
 from evergreen.policy.feedback import capped_weights, feedback, wilson_lower
 from evergreen.policy.feedback_settings import FeedbackSettings
 from evergreen.policy.policy_file import Hysteresis, Policy, read_policy
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BASELINE = {"present": True, "version": "3", "fit_end": "1981-01-01T00:00:00Z"}
 AT_ONCE = Hysteresis(needed=1, windows=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Callable
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from evergreen.storage.google_cloud import GoogleCloudStore
 from evergreen.storage.local import LocalStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from chaos.unreliable_bucket import Unreliable

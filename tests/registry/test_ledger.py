@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -17,9 +17,6 @@ from evergreen.registry.errors import LedgerError, SupersededError
 from evergreen.registry.ledger import Entry, Ledger, folder_name
 from evergreen.storage.base import checked_name
 from evergreen.storage.local import LocalStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def promotion(version: str, run: str = "none", **more: object) -> Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import kfp_server_api as api
@@ -13,8 +14,6 @@ from submission.kfp_models import Body, fill_in
 from submission.kfp_refusals import RefusedError, check_tags, no_pipeline, no_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from submission.kfp_server import KfpServer
 
 PREFIX = "/apis/v2beta1"

@@ -6,12 +6,10 @@ Every task is a node with one attempt below it, ``NAME(0)``, as the stock contro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 NOT_YET = datetime(1, 1, 1, tzinfo=timezone.utc)
 NEVER = datetime(1970, 1, 1, tzinfo=timezone.utc)

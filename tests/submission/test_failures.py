@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +19,6 @@ from submission.kfp_runs import Script
 from submission.recordings import recorded_run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from submission.kfp_server import KfpServer
 
 TWO_STEPS = """

@@ -7,6 +7,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kfp_server_api as api
@@ -24,8 +25,6 @@ from submission.kfp_runs import Script
 from submission.recordings import recorded, recorded_errors
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from submission.kfp_server import KfpServer
 
 

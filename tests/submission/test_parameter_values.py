@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +15,6 @@ from evergreen.submission.parameter_values import ParameterValueError, check_par
 from submission.commands import evergreen
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from submission.kfp_server import KfpServer
 
 VARIABLE = "EVERGREEN_APPROVAL_KEY"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,8 +10,6 @@ from evergreen.submission.run_names import default_run_name, experiment_name
 from submission.commands import evergreen
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from submission.kfp_server import KfpServer
 
 NOW = datetime(2026, 11, 29, 3, 5, 7, tzinfo=timezone.utc)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kfp_server_api as api
@@ -9,8 +10,6 @@ import pytest
 from submission.commands import Finished, evergreen
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from submission.kfp_server import KfpServer
 
 

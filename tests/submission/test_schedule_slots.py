@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kfp_server_api as api
@@ -14,8 +15,6 @@ from evergreen.submission.schedules import schedules
 from submission.commands import Finished, evergreen
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from submission.kfp_server import KfpServer
 
 DAILY = "0 3 * * *"

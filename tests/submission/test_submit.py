@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +13,6 @@ from evergreen.submission.runs import step_names, step_states
 from submission.commands import evergreen
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from submission.kfp_server import KfpServer
 
 FAST = ("-p", "model_name=rain", "--poll-seconds", "0.05")

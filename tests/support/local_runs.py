@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
 from evergreen.pipeline.local_dag import LocalDag, LocalRunError, RunIdentity
 from evergreen.pipeline.local_steps import StepProcesses
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def run_here(pipeline: Any, root: Path, **arguments: Any) -> Path:

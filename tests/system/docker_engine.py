@@ -6,14 +6,11 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PYTHON_IMAGE = "python:3.11-slim"
 ENGINE_DEADLINE_S = 60

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,10 +17,6 @@ from evergreen.ingestion.sources.window_query import WindowQuery
 from evergreen.ingestion.windowing import IngestedWindow, ingest_window
 from faulty_server import FaultyConnection
 from postgresql_server import postgresql
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.postgresql
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evergreen.data.columns import iso_time
+from evergreen.data.times import iso_time
 from evergreen.evaluation.comparison import compare_models
 from evergreen.evaluation.gate import GateSettings
 from evergreen.evaluation.holdout_rows import comparison_rows, predictions_of

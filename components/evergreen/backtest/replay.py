@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from evergreen.backtest.learner import Champion, Learner, LearnerSettings
-from evergreen.data.columns import iso_time
+from evergreen.data.times import iso_time
 from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
 from evergreen.performance.monitoring import WatchedColumns, monitor_rows

@@ -9,7 +9,8 @@ import pandas as pd
 
 from evergreen.backtest.errors import BacktestError, LookAheadError
 from evergreen.data.artifacts import read_frame
-from evergreen.data.columns import event_times, iso_time
+from evergreen.data.columns import event_times
+from evergreen.data.times import iso_time
 
 if TYPE_CHECKING:
     from pathlib import Path

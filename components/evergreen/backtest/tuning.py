@@ -11,7 +11,7 @@ import pandas as pd
 from evergreen.backtest.errors import BacktestError
 from evergreen.backtest.parallel import replay_all
 from evergreen.backtest.policies import DEFAULT, with_bounds
-from evergreen.data.columns import iso_time
+from evergreen.data.times import iso_time
 from evergreen.policy.policy_file import Policy
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
+
+from evergreen.data.times import parse_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +59,7 @@ class LiveSteps:
 
 
 def _seconds(time: str) -> float:
-    return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+    return parse_time(time).timestamp()
 
 
 def _first_line(record: StepRecord) -> str:

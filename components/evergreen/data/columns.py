@@ -118,8 +118,3 @@ def event_times(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
             return pd.to_datetime(column, utc=True)
     except (ValueError, TypeError, OverflowError) as error:
         raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}: {error}. Name the column that holds the event time.") from error
-
-
-def iso_time(time: pd.Timestamp) -> str:
-    """Return a time as ISO text in UTC, ending in ``Z``, with fractional seconds only when needed."""
-    return time.tz_convert("UTC").isoformat().replace("+00:00", "Z")

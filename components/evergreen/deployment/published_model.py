@@ -16,15 +16,13 @@ import hmac
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from evergreen.data.json_values import to_json
 from evergreen.deployment.errors import DeploymentError
 from evergreen.errors import StateError
 from evergreen.storage.base import checked_name
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY_VARIABLE = "EVERGREEN_PUBLISHING_KEY"
 POINTER = "current.json"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from evergreen.data.times import parse_time
 from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.serving import targets_named
 from evergreen.deployment.targets import STAGE_TAG, open_targets
@@ -136,7 +137,7 @@ def judge(versions: list[ModelVersion], records: list[LedgerRecord], policy: Ret
     for rank, found in enumerate(ranked, 1):
         version = str(found.version)
         registered = datetime.fromtimestamp(found.creation_timestamp / 1000, timezone.utc)
-        used = datetime.fromisoformat(last_used[version].replace("Z", "+00:00")) if version in last_used else registered
+        used = parse_time(last_used[version]) if version in last_used else registered
         unused = max(now - max(registered, used), timedelta(0)) / timedelta(days=1)
         reasons = {
             "the champion": version in (champion, alias),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evergreen.metrics.ranks import area_under_curve, midranks
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -54,7 +56,7 @@ def classifier_test(reference: NDArray[np.float64], current: NDArray[np.float64]
     from threadpoolctl import threadpool_limits
 
     rows = usable_columns(np.vstack([reference, current]))
-    labels = np.repeat([0, 1], [len(reference), len(current)])
+    labels = np.repeat([False, True], [len(reference), len(current)])
     generator = np.random.default_rng(seed)
     folds = generator.permutation(np.arange(len(rows)) % FOLDS)
     areas, null_areas, importances = [], [], []
@@ -63,9 +65,9 @@ def classifier_test(reference: NDArray[np.float64], current: NDArray[np.float64]
         for fold in range(FOLDS):
             held = folds == fold
             model = new_classifier(seed).fit(rows[~held], labels[~held])
-            ranks = _ranks(model.predict_proba(rows[held])[:, 1])
-            areas.append(_area(ranks, labels[held]))
-            null_areas.append([_area(ranks, generator.permutation(labels[held])) for _ in range(PERMUTATIONS)])
+            ranks = midranks(model.predict_proba(rows[held])[:, 1])
+            areas.append(area_under_curve(ranks, labels[held]))
+            null_areas.append([area_under_curve(ranks, generator.permutation(labels[held])) for _ in range(PERMUTATIONS)])
             if fold == 0:
                 importances = _importances(model, rows[held], labels[held], areas[0], generator)
     area, null = float(np.mean(areas)), np.mean(null_areas, axis=0)
@@ -81,26 +83,12 @@ def usable_columns(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(empty, 0.0, rows)
 
 
-def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    middle: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
-    return middle[inverse]
-
-
-def _area(ranks: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    ones = int(labels.sum())
-    zeros = len(labels) - ones
-    if not ones or not zeros:
-        return 0.5
-    return float((ranks[labels == 1].sum() - ones * (ones + 1) / 2) / (ones * zeros))
-
-
-def _importances(model: Any, rows: NDArray[np.float64], labels: NDArray[np.int64], area: float, generator: np.random.Generator) -> list[float]:
+def _importances(model: Any, rows: NDArray[np.float64], labels: NDArray[np.bool_], area: float, generator: np.random.Generator) -> list[float]:
     losses = []
     for column in range(rows.shape[1]):
         shuffled = rows.copy()
         shuffled[:, column] = generator.permutation(shuffled[:, column])
-        losses.append(max(0.0, area - _area(_ranks(model.predict_proba(shuffled)[:, 1]), labels)))
+        losses.append(max(0.0, area - area_under_curve(midranks(model.predict_proba(shuffled)[:, 1]), labels)))
     return losses
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.data.arrow_values import float_values_or_nan
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
-from evergreen.drift.profile.arrow_values import float_values_or_nan
 from evergreen.drift.profile.correlation import MOST_ROWS, changed_correlation, rank_correlations
 from evergreen.drift.statistics import corrected_p_values
 

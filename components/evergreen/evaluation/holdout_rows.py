@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from evergreen.data.artifacts import is_present
-from evergreen.data.columns import event_times, iso_time, prepare_labels
+from evergreen.data.columns import event_times, prepare_labels
+from evergreen.data.times import iso_time
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.metrics.predictions import Predictions
 from evergreen.models.files import load_model

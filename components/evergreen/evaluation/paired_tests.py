@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.metrics.predictions import Interval, Predictions
+from evergreen.metrics.ranks import midranks
 
 if TYPE_CHECKING:
     from evergreen.metrics.scoring import Metric
@@ -75,16 +76,16 @@ def delong(truth: Any, ours: Any, theirs: Any, *, confidence: float = 0.95) -> P
     Returns:
         None when a class has fewer than two rows.
     """
-    from scipy.stats import norm, rankdata
+    from scipy.stats import norm
 
     positives, negatives = int(truth.sum()), int((~truth).sum())
     if positives < 2 or negatives < 2:
         return None
     areas, by_positive, by_negative = [], [], []
     for scores in (ours, theirs):
-        ranks = rankdata(scores)
-        by_positive.append((ranks[truth] - rankdata(scores[truth])) / negatives)
-        by_negative.append(1 - (ranks[~truth] - rankdata(scores[~truth])) / positives)
+        ranks = midranks(scores)
+        by_positive.append((ranks[truth] - midranks(scores[truth])) / negatives)
+        by_negative.append(1 - (ranks[~truth] - midranks(scores[~truth])) / positives)
         areas.append(float(by_positive[-1].mean()))
     variance = np.var(by_positive[0] - by_positive[1], ddof=1) / positives + np.var(by_negative[0] - by_negative[1], ddof=1) / negatives
     difference, error = areas[0] - areas[1], float(np.sqrt(variance))

@@ -26,7 +26,7 @@ def windows(
     from rich.console import Console
     from rich.table import Table
 
-    from evergreen.ingestion.event_time import iso_time
+    from evergreen.ingestion.event_time import iso_event_time
     from evergreen.ingestion.window_history import WindowHistory, compare_windows
 
     records = WindowHistory(ledger_store(ledger_uri, home), model, step).records()
@@ -34,7 +34,7 @@ def windows(
     for index, record in enumerate(records):
         beside = compare_windows(record.window, records[:index], counted=None, rows_counted=0)
         shown.append({**record.manifest["window"], "rows": record.rows, "gap_days": (beside["gap"] or {}).get("days", 0.0), "run_id": record.run_id})
-    watermark = iso_time(records[-1].window.end) if records else None
+    watermark = iso_event_time(records[-1].window.end) if records else None
     if as_json:
         typer.echo(json.dumps({"model_name": model, "step": step, "watermark": watermark, "windows": shown}, ensure_ascii=False))
         return

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.ingestion.arrow_values import integers_from, numbers_of, validity_of
+from evergreen.data.arrow_values import arrow_array, numbers_of, validity_of
+from evergreen.data.times import iso_time
 from evergreen.ingestion.errors import IngestionError
 
 EVENT_TIME = pa.timestamp("us", tz="UTC")
@@ -25,9 +26,9 @@ _ZONE = r"[T ].*(Z|z|[+-]\d{2}(:?\d{2})?)$"
 _EPOCH_UNITS = ((1e11, "seconds", 1e6), (1e14, "milliseconds", 1e3), (1e17, "microseconds", 1.0), (float("inf"), "nanoseconds", 1e-3))
 
 
-def iso_time(microseconds: int) -> str:
+def iso_event_time(microseconds: int) -> str:
     """Return a time, in microseconds since 1970, as ISO text in UTC that ends in ``Z``; fractional seconds only when needed."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
+    return iso_time(_EPOCH + timedelta(microseconds=microseconds))
 
 
 def normalise_event_time(values: pa.Array, *, column: str, origin: str) -> pa.Array:
@@ -149,7 +150,7 @@ def _from_numbers(values: pa.Array, *, column: str, origin: str) -> pa.Array:
     _refuse_written_dates(known, column=column, origin=origin)
     result = np.zeros(len(values), dtype=np.int64)
     result[present] = microseconds
-    return integers_from(result, present).cast(EVENT_TIME)
+    return arrow_array(result, pa.int64(), present).cast(EVENT_TIME)
 
 
 def _epoch_unit(size: float) -> tuple[float, str, float]:

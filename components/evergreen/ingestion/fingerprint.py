@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from evergreen.ingestion.arrow_values import numbers_of, validity_of
+from evergreen.data.arrow_values import numbers_of, validity_of
 
 Words = npt.NDArray[np.uint64]
 

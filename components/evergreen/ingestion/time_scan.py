@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from evergreen.ingestion.arrow_values import numbers_of
+from evergreen.data.arrow_values import numbers_of
 from evergreen.ingestion.columns import SourceColumns
 from evergreen.ingestion.errors import IngestionError, NoRowsError
 from evergreen.ingestion.event_time import normalise_event_time

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.event_time import iso_time
+from evergreen.ingestion.event_time import iso_event_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Window:
     end: int
 
     def __str__(self) -> str:
-        return f"[{iso_time(self.start)}, {iso_time(self.end)})"
+        return f"[{iso_event_time(self.start)}, {iso_event_time(self.end)})"
 
 
 def check_lengths(*, window_days: int, label_delay_days: int) -> None:
@@ -62,10 +62,11 @@ def window_before(end: int, *, window_days: int, label_delay_days: int) -> Windo
     last = end - label_delay_days * MICROSECONDS_PER_DAY
     window = Window(start=last - window_days * MICROSECONDS_PER_DAY, end=last)
     try:
-        iso_time(window.start)
+        iso_event_time(window.start)
     except OverflowError as error:
         raise IngestionError(
-            f"window_days {window_days} and label_delay_days {label_delay_days}: the window before {iso_time(end)} starts before the year 1. Give fewer days."
+            f"window_days {window_days} and label_delay_days {label_delay_days}: the window before {iso_event_time(end)} starts before the year 1. "
+            "Give fewer days."
         ) from error
     return window
 

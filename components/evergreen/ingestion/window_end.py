@@ -9,7 +9,7 @@ from typing import Any
 
 from evergreen.data.artifacts import is_present, read_json
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.event_time import iso_time, parse_iso_time
+from evergreen.ingestion.event_time import iso_event_time, parse_iso_time
 from evergreen.storage.uris import NOTHING, is_nothing
 
 LATEST = "latest"
@@ -70,7 +70,7 @@ def resolve_window_end(window_end: str, *, schedule_time: str = NOTHING, decisio
     slot = _time_of(schedule_time, parameter="schedule_time", expected="the time at which the run was scheduled, ISO, or 'none'")
     if cron is not None:
         slot = (cron.last_time(_EPOCH + timedelta(microseconds=slot)) - _EPOCH) // timedelta(microseconds=1)
-    return WindowEnd(iso_time(slot), slot=iso_time(slot))
+    return WindowEnd(iso_event_time(slot), slot=iso_event_time(slot))
 
 
 def parse_window_end(window_end: str) -> int | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.data.json_values import plain, to_json
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.event_time import iso_time, parse_iso_time
+from evergreen.ingestion.event_time import iso_event_time, parse_iso_time
 from evergreen.ingestion.window import MICROSECONDS_PER_DAY, Window
 from evergreen.registry.ledger import folder_name
 from evergreen.secrets.redaction import mask_json
@@ -114,9 +114,9 @@ def compare_windows(window: Window, records: Sequence[WindowRecord], *, counted:
         details |= {"late_rows": max(rows_counted - counted.rows, 0), "rows_gone": max(counted.rows - rows_counted, 0)}
     if earlier:
         end = earlier[-1].window.end
-        details["watermark_before"] = iso_time(end)
+        details["watermark_before"] = iso_event_time(end)
         if window.start > end:
-            details["gap"] = {"start": iso_time(end), "end": iso_time(window.start), "days": (window.start - end) / MICROSECONDS_PER_DAY}
+            details["gap"] = {"start": iso_event_time(end), "end": iso_event_time(window.start), "days": (window.start - end) / MICROSECONDS_PER_DAY}
         details["overlap_days"] = max(end - window.start, 0) / MICROSECONDS_PER_DAY
     return details
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from evergreen.ingestion.arrow_values import booleans_from, numbers_of, validity_of
+from evergreen.data.arrow_values import booleans_from, numbers_of, validity_of
 from evergreen.ingestion.columns import plain_type
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import normalise_event_time

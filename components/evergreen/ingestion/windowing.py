@@ -13,7 +13,7 @@ import pyarrow.parquet
 from evergreen.data.artifacts import DataManifest, stored_objects
 from evergreen.ingestion.columns import parse_excluded_columns
 from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError, NoRowsError
-from evergreen.ingestion.event_time import iso_time
+from evergreen.ingestion.event_time import iso_event_time
 from evergreen.ingestion.fingerprint import Fingerprint
 from evergreen.ingestion.progress import reported_progress
 from evergreen.ingestion.source_file import SourceFile
@@ -124,14 +124,14 @@ def ingest_window(
     manifest = DataManifest(
         source_uri=shown,
         objects=[_as_object(file) for file in written.files],
-        window={"start": iso_time(window.start), "end": iso_time(window.end)},
+        window={"start": iso_event_time(window.start), "end": iso_event_time(window.end)},
         rows=written.rows,
         schema={field.name: str(field.type) for field in scan.schema},
         fingerprint=written.fingerprint,
         created=now(),
     )
     return IngestedWindow(
-        window_end=iso_time(end),
+        window_end=iso_event_time(end),
         window=window,
         manifest=manifest,
         rows_without_time=scan.times.rows_without_time,
@@ -172,7 +172,7 @@ def _end_of(request: SourceRequest, times: EventTimes, source_uri: str) -> int:
     if times.newest_possible < times.oldest:
         raise IngestionError(
             f"source {source_uri!r}: all {times.rows_in_future:,} event times in {request.timestamp_column!r} lie more than a day in the future "
-            f"(the oldest is {iso_time(times.oldest)}). Correct them, or give window_end as a time."
+            f"(the oldest is {iso_event_time(times.oldest)}). Correct them, or give window_end as a time."
         )
     return end_after_newest(times.newest_possible, ALIGNMENTS[times.alignment])
 
@@ -214,8 +214,9 @@ def _write_window(target: Path, window: Window, scan: TimeScan, request: SourceR
             advance(1)
         if not rows:
             raise NoRowsError(
-                f"window {window}: holds no rows of {shown.uri!r}, whose newest event in {request.timestamp_column!r} is at {iso_time(shown.range.end)}: its "
-                f"event times range from {iso_time(shown.range.start)} to {iso_time(shown.range.end)}. {NO_ROWS_REMEDY}"
+                f"window {window}: holds no rows of {shown.uri!r}, whose newest event in {request.timestamp_column!r} is at "
+                f"{iso_event_time(shown.range.end)}: its event times range from {iso_event_time(shown.range.start)} to "
+                f"{iso_event_time(shown.range.end)}. {NO_ROWS_REMEDY}"
             )
         writer.add_key_value_metadata(stored_objects([_as_object(file) for file in read.values()]))
         when_complete()

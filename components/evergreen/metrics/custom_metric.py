@@ -13,15 +13,13 @@ not defined on these rows. It is called on many resamples of the rows, so it sho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evergreen.errors import EvergreenError
 from evergreen.settings.function_path import import_function
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class CustomMetricError(EvergreenError):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from evergreen.metrics.sufficient_statistics import CellStatistics, MeanStatistics, RankStatistics, Statistics, auc_of_counts
 from evergreen.models.threads import one_thread
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 Array = np.ndarray[Any, Any]
 

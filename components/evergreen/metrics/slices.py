@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from evergreen.metrics.predictions import Predictions, ScoringError
 from evergreen.metrics.scoring import bootstrap_interval, paired_bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from evergreen.errors import EvergreenError
     from evergreen.metrics.scoring import Metric

@@ -7,14 +7,13 @@ from here only where it gives scikit-learn's score on all rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from evergreen.metrics.predictions import Predictions
 
 Array = np.ndarray[Any, Any]

@@ -62,7 +62,8 @@ def predict_batch(
         return BatchPrediction("no champion")
     import pandas as pd
 
-    from evergreen.data.columns import event_times, iso_time
+    from evergreen.data.columns import event_times
+    from evergreen.data.times import iso_time
     from evergreen.models.files import load_model
 
     champion, rows = load_model(model.path), read_frame(data.path)

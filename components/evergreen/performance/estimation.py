@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,6 @@ from evergreen.metrics.sufficient_statistics import row_statistics, score_once
 from evergreen.performance.reliability import ReliabilityCurve, logit_of, recalibration, why_unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from evergreen.metrics.scoring import Metric

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import PRESENT, is_present, read_frame, write_absent, write_json, write_metrics
-from evergreen.data.columns import iso_time
 from evergreen.data.json_values import plain
+from evergreen.data.times import iso_time
 from evergreen.performance.label_join import LOGGED, JoinSettings, LabelJoin, join_predictions
 from evergreen.performance.prediction_log import PREDICTED_AT, read_prediction_log
 from evergreen.performance.report import unlike_section

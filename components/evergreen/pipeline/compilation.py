@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.images import IMAGES, REPOSITORY
@@ -15,7 +16,6 @@ from evergreen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from kfp.compiler.compiler_utils import KubernetesManifestOptions
     from kfp.dsl.graph_component import GraphComponent

@@ -9,12 +9,10 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from evergreen.errors import EvergreenError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|&&|\|\||!(?!=)|\btrue\b|\bfalse\b|\bnull\b""")
 _AS_PYTHON = {"&&": " and ", "||": " or ", "!": " not ", "true": "True", "false": "False", "null": "None"}

@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from typing import Any
 
 SESSION_INFO = json.dumps({"Provider": "local", "Params": {}}, separators=(",", ":"))
 """Stands where a cluster names its object store, and the secret with the store's credentials."""

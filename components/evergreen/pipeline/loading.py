@@ -7,6 +7,7 @@ import importlib.util
 import json
 import sys
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -14,8 +15,6 @@ import yaml
 from evergreen.errors import EvergreenError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kfp.dsl.graph_component import GraphComponent
 
 

@@ -15,15 +15,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from evergreen.errors import EvergreenError
 from evergreen.pipeline.conditions import is_met
 from evergreen.pipeline.handover import HeldArtifact, TaskFolders, as_number, executor_input, held, kept_metadata, read_outputs
 from evergreen.storage.uris import NOTHING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Artifacts = dict[str, HeldArtifact | list[HeldArtifact]]
 

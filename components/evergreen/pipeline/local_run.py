@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from evergreen.models.threads import wait_passively
@@ -15,9 +17,6 @@ from evergreen.runs.records import StepRecord, read_run
 from evergreen.storage.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from kfp.dsl.graph_component import GraphComponent
 
     from evergreen.runs.local_home import LocalHome

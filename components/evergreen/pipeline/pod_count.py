@@ -8,11 +8,9 @@ what finds out), and a loop with each of its rounds. Steps that are tried again 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from typing import Any
 
 PODS_OF_A_STEP = 2
 """A driver and an executor."""

@@ -6,6 +6,7 @@ requests come from the LimitRange in ``manifests/base``, which every pod of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,8 +18,6 @@ from evergreen.pipeline.platform import quantity
 from evergreen.secrets.files import SECRET_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from evergreen.pipeline.platform import Platform, StepPlatform
 
 LOST_POD_RETRIES = 2

@@ -8,13 +8,11 @@ Workflows 4.0.8: a node repeats what its pod gets.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evergreen.pipeline.pod_count import count_pods
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PACKED_FROM_BYTES = 2**20
 """Argo packs nodes above this size."""

@@ -6,6 +6,7 @@ import itertools
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from evergreen.data.times import parse_time
 from evergreen.errors import PolicyError
 from evergreen.policy.evidence import PastDecision
 from evergreen.registry.record import KEPT, PROMOTION, REJECTION, RETRAINING, ROLLBACK, WAITING
@@ -167,8 +168,7 @@ def moment(text: str, name: str) -> datetime:
         PolicyError: It is no time.
     """
     try:
-        # Python 3.10 does not read the "Z".
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        found = parse_time(text)
     except ValueError as error:
         raise PolicyError(f"{name} {text!r} is no time: expected ISO text such as 1981-01-01T00:00:00Z. Pass what ingest_data returned.") from error
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.data.json_values import to_json
@@ -16,8 +17,6 @@ from evergreen.runs.records import now
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from evergreen.registry.ledger import Ledger, LedgerRecord
     from evergreen.registry.versions import ModelRegistry
     from evergreen.storage.base import ObjectStore

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from evergreen.data.times import parse_time
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -188,7 +190,6 @@ def _duration(records: Sequence[StepRecord]) -> float | None:
 
 def _time(text: str) -> datetime | None:
     try:
-        # Python 3.10 does not read the "Z".
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return parse_time(text)
     except ValueError:
         return None

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -24,8 +25,6 @@ from evergreen.storage.opening import open_store
 from evergreen.storage.uris import check_ledger_uri, is_nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from evergreen.storage.base import ObjectStore
 
 LAUNCHER_VARIABLE = "EVERGREEN_LAUNCHER"

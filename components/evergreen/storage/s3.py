@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evergreen.errors import StateError
 from evergreen.storage.base import checked_name
 from evergreen.storage.bucket_uris import bucket_and_prefix
 from evergreen.storage.retries.service import Service
 from evergreen.storage.uris import DECIDED_BY_MLFLOW
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
 EXISTS, NOT_IMPLEMENTED = 412, 501

@@ -6,14 +6,12 @@ import json
 import logging
 import os
 import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evergreen.submission.errors import SubmissionError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 HOST_VARIABLE = "EVERGREEN_KFP_HOST"
 TOKEN_VARIABLE = "EVERGREEN_KFP_TOKEN"  # noqa: S105  # the name of a variable, not a token

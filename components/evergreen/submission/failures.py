@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from evergreen.submission.times import known_time
 from evergreen.submission.workflow_nodes import Workflow, read_workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from evergreen.runs.records import StepRecord
     from evergreen.submission.connection import Connection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,6 @@ from evergreen.storage.uris import is_nothing
 from evergreen.submission.parameter_values import SCHEDULED, WINDOW_END
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kfp.dsl.graph_component import GraphComponent
 
 EXPERIMENT = "evergreen"

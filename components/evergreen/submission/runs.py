@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,6 @@ from evergreen.submission.steps import pipeline_steps
 from evergreen.submission.times import known_time, seconds_between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from evergreen.submission.connection import Connection
     from evergreen.submission.server_pipelines import Version
 

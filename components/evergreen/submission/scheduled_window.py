@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evergreen.submission.cron import parse_cron
@@ -9,8 +10,6 @@ from evergreen.submission.errors import SubmissionError
 from evergreen.submission.parameter_values import SCHEDULED, SCHEDULED_WITH_CRON, WINDOW_END
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kfp.dsl.graph_component import GraphComponent
 
 

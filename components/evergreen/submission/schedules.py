@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,6 @@ from evergreen.submission.server_pipelines import equals, in_namespace, pages
 from evergreen.submission.times import known_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from evergreen.submission.connection import Connection
 
 

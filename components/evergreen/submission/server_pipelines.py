@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -14,9 +16,6 @@ from evergreen.submission.errors import SubmissionError
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
     from kfp.dsl.yaml_component import YamlComponent
 
     from evergreen.submission.connection import Connection

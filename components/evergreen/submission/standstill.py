@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from evergreen.storage.uris import DECIDED_BY_MLFLOW, is_nothing
 from evergreen.submission.times import known_time
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 PATIENCE_S = 300.0
 """With no step at work, something happens every few seconds: a driver takes ten, a pod that waits for room in the cluster longer."""

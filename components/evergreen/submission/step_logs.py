@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from evergreen.submission.errors import SubmissionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from evergreen.submission.connection import Connection
 
 LOG_PATH = "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from evergreen.submission.errors import SubmissionError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LONGEST = 63
 MOST = 20

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from typing import Any
 
 EXECUTOR = re.compile(r"\.executor(\(\d+\))?$")
 ATTEMPT = re.compile(r"\(\d+\)$")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import PRESENT, ModelDescription, is_present, manifest_of
-from evergreen.data.columns import iso_time
+from evergreen.data.times import iso_time
 from evergreen.models.files import read_description
 from evergreen.storage.experiments import Tracking, connect
 from evergreen.training.data_warnings import look_at_rows

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from evergreen.data.artifacts import feature_columns
-from evergreen.data.columns import BOOLEAN, CATEGORY, DATE, NUMBER, event_times, iso_time
+from evergreen.data.columns import BOOLEAN, CATEGORY, DATE, NUMBER, event_times
+from evergreen.data.times import iso_time
 from evergreen.training.errors import TrainingError
 from evergreen.training.memory import read_within_memory
 

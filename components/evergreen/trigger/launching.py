@@ -6,14 +6,13 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from evergreen.trigger.errors import EventRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from evergreen.submission.connection import Connection
     from evergreen.trigger.events import Event
     from evergreen.trigger.settings import TriggerSettings

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -18,9 +19,6 @@ from evergreen.trigger.events import AlertmanagerBody, Event, MlflowBody, PubSub
 from evergreen.trigger.launching import Launched, Launcher
 from evergreen.trigger.settings import TriggerSettings, read_settings
 from evergreen.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Body = TypeVar("Body", bound=BaseModel)
 Text = Annotated[str, Header()]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evergreen.data.arrow_values import float_values_or_nan
 from evergreen.drift.profile.accumulators import NumberCounts
-from evergreen.drift.profile.arrow_values import float_values_or_nan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

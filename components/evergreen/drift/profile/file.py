@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.data.arrow_values import float_values
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
-from evergreen.drift.profile.arrow_values import float_values
 from evergreen.drift.profile.correlation import rank_correlations
 from evergreen.drift.profile.table_profile import SAMPLE_ROWS, DatasetProfile, RowSample
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evergreen.data.arrow_values import category_counts, float_values
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
-from evergreen.drift.profile.arrow_values import category_counts, float_values
 from evergreen.drift.profile.columns import matched_kinds, profiled_columns
 from evergreen.drift.profile.edges import choose_edges
 from evergreen.drift.profile.table_profile import SAMPLE_ROWS, DatasetProfile, RowSample

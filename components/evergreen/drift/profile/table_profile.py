@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evergreen.data.arrow_values import take_rows
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
-from evergreen.drift.profile.arrow_values import take_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

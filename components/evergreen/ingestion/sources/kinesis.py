@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from evergreen.ingestion.errors import IngestionError
-from evergreen.ingestion.event_time import iso_time
+from evergreen.ingestion.event_time import iso_event_time
 from evergreen.ingestion.sources.base import FetchedFiles, SourceRequest, missing_extra
 from evergreen.ingestion.sources.stream_messages import PartitionWriter, arrivals_wanted, fetched_messages, parse_ranges
 from evergreen.storage.retries.service import Service
@@ -133,4 +133,4 @@ class KinesisSource:
             return {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": self._asked[shard][0]}
         if since is None:
             return {"ShardIteratorType": "TRIM_HORIZON"}
-        return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": iso_time(since)}
+        return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": iso_event_time(since)}

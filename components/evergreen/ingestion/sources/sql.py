@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.ingestion.columns import did_you_mean
 from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError, NoRowsError
-from evergreen.ingestion.event_time import iso_time
+from evergreen.ingestion.event_time import iso_event_time
 from evergreen.ingestion.sources.base import FetchedFiles, SourceRequest, missing_extra, without_password
 from evergreen.ingestion.sources.files import describe_file
 from evergreen.ingestion.sources.window_query import WindowQuery
@@ -85,7 +85,7 @@ class SqlSource:
         if not rows:
             raise NoRowsError(
                 f"source {self._shown!r}: holds no rows near the window{request.bounds()}. Its newest event in {request.timestamp_column!r} is at "
-                f"{iso_time(whole.end)}: its event times range from {iso_time(whole.start)} to {iso_time(whole.end)}. {NO_ROWS_REMEDY}"
+                f"{iso_event_time(whole.end)}: its event times range from {iso_event_time(whole.start)} to {iso_event_time(whole.end)}. {NO_ROWS_REMEDY}"
             )
         # A database keeps no version of a table that could be asked for later: what was read is told by its number of rows.
         return FetchedFiles([describe_file(target, uri=self._shown, version=f"{rows} rows")], skipped, request.excluded_columns, whole)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError
-from evergreen.ingestion.event_time import iso_time
+from evergreen.ingestion.event_time import iso_event_time
 from evergreen.ingestion.sources.base import FetchedFiles
 from evergreen.ingestion.sources.files import describe_file
 from evergreen.ingestion.window import MICROSECONDS_PER_DAY
@@ -110,9 +110,9 @@ def fetched_messages(
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "none at all"
         facts = [f"holds no messages that can be read near the window{'' if request is None else request.bounds()} ({left_out})"]
         if arrived_since is not None:
-            facts.append(f"messages that arrived before {iso_time(arrived_since)} were not read")
+            facts.append(f"messages that arrived before {iso_event_time(arrived_since)} were not read")
         if newest_arrival is not None:
-            facts.append(f"the newest message arrived at {iso_time(newest_arrival)}")
+            facts.append(f"the newest message arrived at {iso_event_time(newest_arrival)}")
         raise IngestionError(f"source {shown!r}: {'; '.join(facts)}. Expected one JSON object a message. {NO_ROWS_REMEDY}")
     return FetchedFiles(found, dict(skipped), arrived_since=arrived_since)
 

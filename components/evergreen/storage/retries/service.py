@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -20,8 +21,6 @@ from evergreen.errors import EvergreenError, StateError
 from evergreen.storage.uris import runs_in_a_pod, without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tenacity import RetryCallState
 
 Result = TypeVar("Result")

@@ -11,15 +11,13 @@ import errno
 import http.client
 import socket
 import ssl
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evergreen.errors import EvergreenError
 from evergreen.storage.retries.fault_codes import header_of, verdict_of_broker, verdict_of_database, verdict_of_mlflow, verdict_of_service
 from evergreen.storage.retries.fault_texts import names_bad_certificate, verdict_of_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _NUMBERS = frozenset(
     {

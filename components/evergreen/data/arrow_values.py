@@ -50,12 +50,40 @@ def present_rows(column: pa.Array) -> NDArray[np.bool_] | None:
     return np.unpackbits(bits, count=column.offset + len(column), bitorder="little")[column.offset :].view(np.bool_)
 
 
-def _numbers(column: pa.Array) -> NDArray[Any]:
-    """Return the values of a column of one of numpy's types, whatever stands where there is none, shape (rows,)."""
-    numpy_type = NUMPY_TYPES[str(column.type)]
+def numbers_of(column: pa.Array) -> NDArray[Any]:
+    """Return the values of a column of a fixed-width numeric or time type, without a copy, shape (rows,); entries at nulls mean nothing."""
+    numpy_type = _numpy_type(column.type)
     if not len(column):
         return np.zeros(0, dtype=numpy_type)
     return np.frombuffer(column.buffers()[1], dtype=numpy_type, count=len(column), offset=column.offset * numpy_type.itemsize)
+
+
+def _numpy_type(arrow_type: pa.DataType) -> np.dtype[Any]:
+    import pyarrow as pa
+
+    # Times and dates are counted in integers of their width.
+    return NUMPY_TYPES.get(str(arrow_type)) or np.dtype(f"{'uint' if pa.types.is_unsigned_integer(arrow_type) else 'int'}{arrow_type.bit_width}")
+
+
+def validity_of(column: pa.Array) -> NDArray[np.bool_]:
+    """Return True where a column holds a value and False at its nulls, shape (rows,)."""
+    if not column.null_count:
+        return np.ones(len(column), dtype=bool)
+    return truths_of(column.is_valid())
+
+
+def truths_of(column: pa.BooleanArray) -> NDArray[np.bool_]:
+    """Return the values of a column of booleans, shape (rows,); entries at nulls mean nothing."""
+    import pyarrow as pa
+
+    return numbers_of(column.cast(pa.uint8())).astype(bool)
+
+
+def booleans_from(values: NDArray[np.bool_]) -> pa.BooleanArray:
+    """Return an Arrow array of booleans."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(np.packbits(values, bitorder="little"))])
 
 
 def _as_numbers(column: pa.Array) -> pa.Array:
@@ -74,7 +102,7 @@ def float_values(column: pa.Array) -> tuple[NDArray[np.float64], int]:
         return np.zeros(0), nulls
     numbers = _as_numbers(column)
     present = present_rows(numbers)
-    values = _numbers(numbers)
+    values = numbers_of(numbers)
     return (values if present is None else values[present]).astype(np.float64, copy=False), nulls
 
 
@@ -83,7 +111,7 @@ def float_values_or_nan(column: pa.Array) -> NDArray[np.float64]:
     if column.null_count == len(column):
         return np.full(len(column), np.nan)
     numbers = _as_numbers(column)
-    values = _numbers(numbers).astype(np.float64)
+    values = numbers_of(numbers).astype(np.float64)
     present = present_rows(numbers)
     if present is not None:
         values[~present] = np.nan
@@ -101,7 +129,7 @@ def category_counts(column: pa.Array) -> tuple[list[str], NDArray[np.int64], int
         column = (column if pa.types.is_string(column.type) else column.cast(pa.string())).dictionary_encode()
     names = column.dictionary if pa.types.is_string(column.dictionary.type) else column.dictionary.cast(pa.string())
     present = present_rows(column.indices)
-    codes = _numbers(column.indices)
+    codes = numbers_of(column.indices)
     used = np.bincount(codes if present is None else codes[present], minlength=len(names)).astype(np.int64)
     seen = np.flatnonzero(used)
     if len(names) <= FEW_NAMES:
@@ -125,4 +153,4 @@ def _taken(column: pa.Array, positions: NDArray[np.int64]) -> pa.Array:
     if str(column.type) not in NUMPY_TYPES:
         return column.take(arrow_array(positions, pa.int64()))
     present = present_rows(column)
-    return arrow_array(_numbers(column)[positions], column.type, None if present is None else present[positions])
+    return arrow_array(numbers_of(column)[positions], column.type, None if present is None else present[positions])
