@@ -58,7 +58,7 @@ def test_a_person_reads_the_sentence_and_a_table(folder: Path) -> None:
     [
         (["absent.csv", "current.parquet"], "dataset absent.csv: there is no such file"),
         (["reference.csv", "current.parquet", "--detectors", "magic"], "'magic' is not one of 'auto'"),
-        (["reference.csv", "current.parquet", "--config", "floor: 1"], "'floor' is no setting"),
+        (["reference.csv", "current.parquet", "--config", "floor: 1"], "Unknown setting 'floor'. Valid settings: "),
         (["reference.csv", "current.parquet", "--config", "reference_season: same-period"], "no column of times named ''"),
     ],
 )

@@ -168,7 +168,7 @@ def test_the_worst_slice_is_named_with_its_interval(world: World, make_events: C
         ("{performance: {slices: [{column: city, margin: 0.1}]}}", PolicyError, "slice 'city' has a margin, which only the gate knows"),
         ("{performance: {estimate: maybe}}", PolicyError, "performance.estimate is 'maybe'"),
         ("{performance: {margin: -1}}", PolicyError, "performance.margin is -1"),
-        ("{performance: {speed: 3}}", PolicyError, "'performance.speed' is no setting"),
+        ("{performance: {speed: 3}}", PolicyError, "Unknown setting 'performance.speed'. Valid settings: "),
     ],
 )
 def test_wrong_settings_are_named(world: World, make_events: Callable[..., pd.DataFrame], policy: str, error: type[Exception], message: str) -> None:

@@ -190,7 +190,7 @@ def test_the_policy_sets_the_severity_that_retrains() -> None:
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ("maximum_age: 3", "'maximum_age' is no setting"),
+        ("maximum_age: 3", "Unknown setting 'maximum_age'. Valid settings: "),
         ("triggers: [moon]", r"triggers.0 is 'moon': .*'no_champion'"),
         ("maximum_model_age_days: -1", "maximum_model_age_days is -1"),
         ("version: 2", "version is 2"),

@@ -99,7 +99,7 @@ def test_the_lower_end_of_a_share() -> None:
         ("{feedback: {maximum_source_share: 0.6}}", "maximum_source_share 0.6 is not below negative_share 0.5: one source alone could decide"),
         ("{feedback: {reliability: {bot: 2}}}", "feedback.reliability.bot is 2"),
         ("{feedback: {negative_share: -0.1}}", "feedback.negative_share is -0.1"),
-        ("{feedback: {volume: 3}}", "'feedback.volume' is no setting"),
+        ("{feedback: {volume: 3}}", "Unknown setting 'feedback.volume'. Valid settings: "),
     ],
 )
 def test_a_section_that_cannot_be_used_is_named(policy: str, message: str) -> None:

@@ -171,7 +171,7 @@ def test_data_larger_than_memory_is_refused_with_what_would_fit(make_events: Cal
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{half_life: 3}", "'training.half_life' is no setting; the settings are recency_half_life_days, sample_rows, encoding"),
+        ("{half_life: 3}", "Unknown setting 'training.half_life'. Valid settings: recency_half_life_days, sample_rows, encoding"),
         ("{recency_half_life_days: -1}", "training.recency_half_life_days is -1: Input should be greater than 0"),
         ("{sample_rows: 3}", "training.sample_rows is 3: Input should be greater than or equal to 100"),
         ("{encoding: hash}", "training.encoding is 'hash': Input should be 'automatic', 'one-hot' or 'target'"),

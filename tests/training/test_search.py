@@ -51,7 +51,7 @@ def test_the_search_keeps_its_budget_and_shows_its_progress(
         ({"seconds": 0}, "seconds is 0: Input should be greater than 0"),
         ({"patience": 1.5}, r"patience is 1\.5: Input should be a valid integer"),
         ({"splits": "random"}, "splits is 'random': Input should be 'time', 'stratified' or 'group'"),
-        ({"trials": 3}, "'trials' is no setting; the settings are n_iter, space, method"),
+        ({"trials": 3}, "Unknown setting 'trials'. Valid settings: n_iter, space, method"),
         ({"splits": "group"}, "splits: group and group_column are given together or not at all"),
         ({"method": "halving", "patience": 3}, "halving has rounds and no patience"),
         ({"space": {"C": {"low": 3, "high": 1}}}, r"low 3\.0 is not below high 1\.0"),
