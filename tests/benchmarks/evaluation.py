@@ -25,7 +25,8 @@ COST = """
 import json, resource, sys, time
 import numpy as np
 from sklearn.metrics import get_scorer
-from evergreen.scoring import Predictions, paired_bootstraps, resolve_metric
+from evergreen.metrics.predictions import Predictions
+from evergreen.metrics.scoring import paired_bootstraps, resolve_metric
 names, loops = json.loads(sys.argv[1]), int(sys.argv[2])
 random = np.random.default_rng(0)
 labels = random.integers(0, 2, 100_000)
