@@ -29,7 +29,7 @@ FEATURES = {"amount": "number", "city": "category", "code": "category", "member"
 SERVE = """
 import json, sys
 import pandas as pd
-from evergreen.models import load_model
+from evergreen.models.files import load_model
 model = load_model(sys.argv[1])
 rows = json.load(sys.stdin)
 print(json.dumps([model.predict_probability(pd.DataFrame([row])).tolist()[0] for row in rows]))
