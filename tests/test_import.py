@@ -50,6 +50,7 @@ def test_an_unknown_attribute_is_an_error_that_lists_the_components() -> None:
         "submission",
         "trigger",
         "pipeline",
+        "retraining",
     ],
 )
 def test_a_room_is_free_of_kfp(room: str) -> None:
