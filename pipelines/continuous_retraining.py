@@ -76,7 +76,7 @@ def continuous_retraining(
     with dsl.ExitHandler(step("Record run", record_run, model_name=model_name), name="Keep the model fresh"):
         champion = step("Load champion", load_champion, model_name=model_name, tracking_uri=state_tracking_uri)
         window = step(
-            "Ingest newest window",
+            "Ingest window",
             ingest_data,
             source_uri=data_source_uri,
             timestamp_column=data_timestamp_column,
@@ -85,10 +85,9 @@ def continuous_retraining(
             window_days=data_window_days,
             excluded_columns=data_excluded_columns,
             model_name=model_name,
-            step_name="ingest_window",
         )
         valid_window = step(
-            "Validate newest window",
+            "Validate window",
             validate_data,
             dataset=window.outputs["dataset"],
             champion_contract=champion.outputs["contract"],
@@ -97,7 +96,6 @@ def continuous_retraining(
             timestamp_column=data_timestamp_column,
             task=model_task,
             check_target_classes=False,
-            step_name="validate_window",
         )
         drift = step(
             "Detect drift",

@@ -65,7 +65,6 @@ def hyperparameter_search(
             schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
             window_days=training_window_days,
             excluded_columns=data_excluded_columns,
-            step_name="ingest_training_data",
             size=LARGE,
         )
         planned = step(
@@ -117,6 +116,5 @@ def hyperparameter_search(
             policy_config=policy_config,
             seed=training_seed,
             holdout_share=evaluation_holdout_share,
-            step_name="train_challenger",
             size=LARGE,
         )

@@ -61,7 +61,6 @@ def policy_backtest(
         schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
         window_days=data_history_days,
         excluded_columns=data_excluded_columns,
-        step_name="ingest_history",
         size=LARGE,
     )
     with dsl.ParallelFor(policy_configs, name="Replay every policy") as policy:

@@ -34,7 +34,7 @@ def rollback(
     """
     step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
     step(
-        "Roll back",
+        "Roll back model",
         roll_back_model,
         model_name=model_name,
         reason=rollback_reason,

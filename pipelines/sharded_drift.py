@@ -47,7 +47,7 @@ def sharded_drift(
     with dsl.ExitHandler(step("Record run", record_run, model_name=model_name), name="Watch drift"):
         champion = step("Load champion", load_champion, model_name=model_name, tracking_uri=state_tracking_uri)
         window = step(
-            "Ingest newest window",
+            "Ingest window",
             ingest_data,
             source_uri=data_source_uri,
             timestamp_column=data_timestamp_column,
@@ -55,7 +55,6 @@ def sharded_drift(
             schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
             window_days=data_window_days,
             excluded_columns=data_excluded_columns,
-            step_name="ingest_window",
             size=LARGE,
         )
         planned = step(

@@ -1,5 +1,6 @@
 """What a step gets from the factory of its pipeline."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from kfp import dsl
 
 from evergreen import detect_drift, profile_shard
 from evergreen.pipeline.step_factory import StepFactory
-from evergreen.pipeline_file import load_pipeline
+from evergreen.pipeline_file import PipelineFileError, load_pipeline
 from evergreen.secret_files import SECRET_FOLDER
+from evergreen.submission.steps import pipeline_steps
 
 PIPELINES = sorted((Path(__file__).resolve().parents[2] / "pipelines").glob("*.py"))
 RUN = {"runtimeValue": {"constant": dsl.PIPELINE_JOB_ID_PLACEHOLDER}}
@@ -51,6 +53,24 @@ def test_a_step_reports_to_the_ledger_under_the_run_and_reads_the_secret() -> No
     assert (secret["secretNameParameter"]["runtimeValue"]["constant"], secret["mountPath"]) == (SECRET, SECRET_FOLDER)
 
 
+def test_a_step_is_recorded_under_the_name_that_the_graph_shows_in_words() -> None:
+    def add_steps(step: StepFactory, data: Any) -> None:
+        step("Compare with last year", detect_drift, reference_data=data, current_data=data, **COLUMNS)
+        step("Detect drift", detect_drift, reference_data=data, current_data=data, **COLUMNS)
+
+    renamed, plain = (tasks_of(define(add_steps))[name] for name in ("detect-drift", "detect-drift-2"))
+    assert renamed["taskInfo"]["name"] == "Compare with last year"
+    assert renamed["inputs"]["parameters"]["step_name"] == {"runtimeValue": {"constant": "compare_with_last_year"}}
+    # The component's own name is its default.
+    assert "step_name" not in plain["inputs"]["parameters"]
+
+
+@pytest.mark.parametrize("name", ["", "detect drift", "Detect  drift", "Detect drift (again)", "Detect/drift", "../Drift", "Detect Drift"])
+def test_a_name_that_no_record_can_have_is_refused(name: str) -> None:
+    with pytest.raises(PipelineFileError, match=f"step {re.escape(repr(name))}: expected a capital letter and words.*'Ingest window'.*ingest_window"):
+        define(lambda step, data: step(name, detect_drift, reference_data=data, current_data=data, **COLUMNS) and None)
+
+
 def test_a_step_of_a_loop_reports_nothing() -> None:
     def add_steps(step: StepFactory, data: Any) -> None:
         step("Profile shard", profile_shard, dataset=data, plan=data, shard=0, shards=1, **COLUMNS, reports=False)
@@ -67,6 +87,13 @@ def test_a_component_of_ones_own_gets_what_it_takes() -> None:
     pipeline = define(lambda step, _: step("Count rows", count, rows=3) and None)
     assert tasks_of(pipeline)["count"]["inputs"]["parameters"] == {"rows": {"runtimeValue": {"constant": 3}}, "run_id": RUN}
     assert executors_of(pipeline)["exec-count"]["secretAsVolume"]
+
+
+@pytest.mark.parametrize("file", PIPELINES, ids=lambda path: path.stem)
+def test_every_step_of_a_pipeline_has_one_name(file: Path) -> None:
+    for name, found in pipeline_steps(MessageToDict(load_pipeline(file).pipeline_spec)).items():
+        if not found.group and len(found.record_names) == 1:
+            assert found.record_names[0].replace("_", " ").capitalize() == found.shown, name
 
 
 @pytest.mark.parametrize("file", PIPELINES, ids=lambda path: path.stem)

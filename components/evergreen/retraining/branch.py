@@ -77,8 +77,8 @@ def retrain(
         deployment_approval: ``automatic`` or ``required``.
         state_tracking_uri: Address of the MLflow server.
     """
-    training_window = step(
-        "Ingest training window",
+    training_data = step(
+        "Ingest training data",
         ingest_data,
         source_uri=data_source_uri,
         timestamp_column=data_timestamp_column,
@@ -88,25 +88,23 @@ def retrain(
         excluded_columns=data_excluded_columns,
         model_name=model_name,
         decision=decision,
-        step_name="ingest_training_data",
         size=LARGE,
     )
-    valid_training_window = step(
-        "Validate training window",
+    valid_training_data = step(
+        "Validate training data",
         validate_data,
-        dataset=training_window.outputs["dataset"],
+        dataset=training_data.outputs["dataset"],
         champion_contract=champion_contract,
         contract=data_contract,
         target_column=data_target_column,
         timestamp_column=data_timestamp_column,
         task=model_task,
-        step_name="validate_training_data",
         size=LARGE,
     )
     challenger = step(
         "Train challenger",
         train_model,
-        training_data=valid_training_window.outputs["validated_data"],
+        training_data=valid_training_data.outputs["validated_data"],
         target_column=data_target_column,
         timestamp_column=data_timestamp_column,
         model_name=model_name,
@@ -119,11 +117,10 @@ def retrain(
         policy_config=policy_config,
         seed=training_seed,
         holdout_share=evaluation_holdout_share,
-        step_name="train_challenger",
         size=LARGE,
     )
     evaluation = step(
-        "Evaluate challenger against champion",
+        "Evaluate challenger",
         evaluate_model,
         challenger=challenger.outputs["model"],
         champion=champion,
@@ -134,17 +131,15 @@ def retrain(
         decision=decision,
         model_name=model_name,
         seed=training_seed,
-        step_name="evaluate_challenger",
     )
     with dsl.If(evaluation.outputs["Output"] == "promote", name="Promote, because it is better"):
         refitted = step(
-            "Refit challenger on all rows",
+            "Refit challenger",
             refit_model,
             challenger=challenger.outputs["model"],
-            training_data=valid_training_window.outputs["validated_data"],
+            training_data=valid_training_data.outputs["validated_data"],
             model_name=model_name,
             tracking_uri=state_tracking_uri,
-            step_name="refit_challenger",
             size=LARGE,
         )
         step(
@@ -152,8 +147,8 @@ def retrain(
             deploy_model,
             model=refitted.outputs["model"],
             evaluation=evaluation.outputs["evaluation"],
-            contract=valid_training_window.outputs["contract_used"],
-            training_data=valid_training_window.outputs["validated_data"],
+            contract=valid_training_data.outputs["contract_used"],
+            training_data=valid_training_data.outputs["validated_data"],
             model_name=model_name,
             tracking_uri=state_tracking_uri,
             expected_champion=champion_version,
