@@ -100,6 +100,6 @@ def test_an_error_in_the_last_of_the_three_keeps_what_the_others_found(tmp_path:
 
 def test_it_is_marked_as_deprecated_and_stays_importable() -> None:
     assert "Deprecated, use assess_model" in str(watch_model.python_func.__doc__)
-    assert "Deprecated, use assess_model" in (ROOT / "components/evergreen/watching/component.yaml").read_text().partition("\ncomponents:")[0]
+    assert "Deprecated, use assess_model" in (ROOT / "components/evergreen/watching/watch_model.yaml").read_text().partition("\ncomponents:")[0]
     executor = MessageToDict(watch_model.pipeline_spec)["deploymentSpec"]["executors"]["exec-watch-model"]
     assert executor["container"]["image"] == DRIFT_IMAGE
