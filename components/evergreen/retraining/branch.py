@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from kfp import dsl
 
-from evergreen import deploy_model, evaluate_model, ingest_data, refit_model, train_model, validate_data
+from evergreen.deployment.component import deploy_model
+from evergreen.evaluation.component import evaluate_model
+from evergreen.ingestion.component import ingest_data
 from evergreen.step_settings import LARGE
+from evergreen.training.component import refit_model, train_model
+from evergreen.validation.component import validate_data
 
 if TYPE_CHECKING:
     from evergreen.pipeline.step_factory import StepFactory
