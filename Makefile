@@ -91,9 +91,13 @@ images: $(INSTALLED) ## Build the images with a Docker engine (IMAGE_REGISTRY=, 
 push: $(INSTALLED) ## Push the images, and write their digests
 	$(BIN)/python scripts/images.py push --registry $(IMAGE_REGISTRY) $(addprefix --target ,$(TARGETS))
 
-pipeline: $(INSTALLED) ## Compile the pipelines for your images (IMAGE_REGISTRY=, DIGESTS=)
-	mkdir -p $(PIPELINES)
-	for file in pipelines/*.py; do $(BIN)/evergreen compile "$$file" --image-registry $(IMAGE_REGISTRY) $(if $(DIGESTS),--digests $(DIGESTS)) -o "$(PIPELINES)/$$(basename "$$file" .py).yaml" || exit; done
+pipeline: $(INSTALLED) ## Compile the pipelines for your images, also as Kubernetes objects (IMAGE_REGISTRY=, DIGESTS=)
+	mkdir -p $(PIPELINES)/objects
+	for file in pipelines/*.py; do \
+	  set -- "$$file" --image-registry $(IMAGE_REGISTRY) $(if $(DIGESTS),--digests $(DIGESTS)); \
+	  $(BIN)/evergreen compile "$$@" -o "$(PIPELINES)/$$(basename "$$file" .py).yaml" || exit; \
+	  $(BIN)/evergreen compile "$$@" --objects -o "$(PIPELINES)/objects/$$(basename "$$file" .py).yaml" >/dev/null || exit; \
+	done
 
 upload: $(INSTALLED) ## Upload what `make pipeline` compiled as new versions (TAG=, EVERGREEN_KFP_HOST)
 	for file in $(PIPELINES)/*.yaml; do $(BIN)/evergreen submit "$$file" --upload-only $(if $(TAG),--tag "$(TAG)") || exit; done

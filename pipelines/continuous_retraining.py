@@ -5,20 +5,9 @@ README.md holds the table of parameters for people.
 
 from kfp import dsl
 
-from evergreen import (
-    decide_retraining,
-    deploy_model,
-    detect_drift,
-    evaluate_model,
-    ingest_data,
-    load_champion,
-    monitor_performance,
-    record_run,
-    refit_model,
-    train_model,
-    validate_data,
-)
-from evergreen.pipeline.steps import LARGE, step
+from evergreen import decide_retraining, detect_drift, ingest_data, load_champion, monitor_performance, record_run, validate_data
+from evergreen.pipeline.step_factory import StepFactory
+from evergreen.retraining.branch import retrain
 
 
 @dsl.pipeline(
@@ -83,201 +72,91 @@ def continuous_retraining(
         state_ledger_uri: Folder or bucket of the ledger.
         secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
-    run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-    recorded = step(
-        record_run(model_name=model_name, ledger_uri=state_ledger_uri, run_id=run_id),
-        "Record run",
-        secret_name=secret_name,
-    )
-    with dsl.ExitHandler(recorded, name="Keep the model fresh"):
-        champion = step(
-            load_champion(model_name=model_name, tracking_uri=state_tracking_uri, ledger_uri=state_ledger_uri, run_id=run_id),
-            "Load champion",
-            secret_name=secret_name,
-        )
+    step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
+    with dsl.ExitHandler(step("Record run", record_run, model_name=model_name), name="Keep the model fresh"):
+        champion = step("Load champion", load_champion, model_name=model_name, tracking_uri=state_tracking_uri)
         window = step(
-            ingest_data(
-                source_uri=data_source_uri,
-                timestamp_column=data_timestamp_column,
-                window_end=data_window_end,
-                schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
-                window_days=data_window_days,
-                excluded_columns=data_excluded_columns,
-                model_name=model_name,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-                step_name="ingest_window",
-            ),
-            "Ingest newest window",
-            secret_name=secret_name,
+            "Ingest window",
+            ingest_data,
+            source_uri=data_source_uri,
+            timestamp_column=data_timestamp_column,
+            window_end=data_window_end,
+            schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
+            window_days=data_window_days,
+            excluded_columns=data_excluded_columns,
+            model_name=model_name,
         )
         valid_window = step(
-            validate_data(
-                dataset=window.outputs["dataset"],
-                champion_contract=champion.outputs["contract"],
-                contract=data_contract,
-                target_column=data_target_column,
-                timestamp_column=data_timestamp_column,
-                task=model_task,
-                check_target_classes=False,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-                step_name="validate_window",
-            ),
-            "Validate newest window",
-            secret_name=secret_name,
+            "Validate window",
+            validate_data,
+            dataset=window.outputs["dataset"],
+            champion_contract=champion.outputs["contract"],
+            contract=data_contract,
+            target_column=data_target_column,
+            timestamp_column=data_timestamp_column,
+            task=model_task,
+            check_target_classes=False,
         )
         drift = step(
-            detect_drift(
-                reference_data=champion.outputs["reference_data"],
-                current_data=valid_window.outputs["validated_data"],
-                target_column=data_target_column,
-                timestamp_column=data_timestamp_column,
-                model=champion.outputs["model"],
-                config=drift_config,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-            ),
             "Detect drift",
-            secret_name=secret_name,
+            detect_drift,
+            reference_data=champion.outputs["reference_data"],
+            current_data=valid_window.outputs["validated_data"],
+            target_column=data_target_column,
+            timestamp_column=data_timestamp_column,
+            model=champion.outputs["model"],
+            config=drift_config,
         )
         performance = step(
-            monitor_performance(
-                model=champion.outputs["model"],
-                baseline=champion.outputs["baseline"],
-                current_data=valid_window.outputs["validated_data"],
-                target_column=data_target_column,
-                timestamp_column=data_timestamp_column,
-                label_delay_days=data_label_delay_days,
-                policy_config=policy_config,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-            ),
             "Monitor performance",
-            secret_name=secret_name,
+            monitor_performance,
+            model=champion.outputs["model"],
+            baseline=champion.outputs["baseline"],
+            current_data=valid_window.outputs["validated_data"],
+            target_column=data_target_column,
+            timestamp_column=data_timestamp_column,
+            label_delay_days=data_label_delay_days,
+            policy_config=policy_config,
         )
         decision = step(
-            decide_retraining(
-                drift_result=drift.outputs["drift_result"],
-                performance_result=performance.outputs["performance_result"],
-                baseline=champion.outputs["baseline"],
-                policy_config=policy_config,
-                mode=policy_mode,
-                window_end=window.outputs["Output"],
-                model_name=model_name,
-                validation=valid_window.outputs["Output"],
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-            ),
             "Decide retraining",
-            secret_name=secret_name,
+            decide_retraining,
+            drift_result=drift.outputs["drift_result"],
+            performance_result=performance.outputs["performance_result"],
+            baseline=champion.outputs["baseline"],
+            policy_config=policy_config,
+            mode=policy_mode,
+            window_end=window.outputs["Output"],
+            model_name=model_name,
+            validation=valid_window.outputs["Output"],
         )
         with dsl.If(decision.outputs["Output"] == "retrain", name="Retrain, because there is reason to"):
-            training_window = step(
-                ingest_data(
-                    source_uri=data_source_uri,
-                    timestamp_column=data_timestamp_column,
-                    window_end=window.outputs["Output"],
-                    window_days=training_window_days,
-                    label_delay_days=data_label_delay_days,
-                    excluded_columns=data_excluded_columns,
-                    model_name=model_name,
-                    decision=decision.outputs["decision"],
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                    step_name="ingest_training_data",
-                ),
-                "Ingest training window",
-                secret_name=secret_name,
-                size=LARGE,
+            retrain(
+                step,
+                decision=decision.outputs["decision"],
+                window_end=window.outputs["Output"],
+                champion=champion.outputs["model"],
+                champion_contract=champion.outputs["contract"],
+                champion_version=champion.outputs["Output"],
+                data_source_uri=data_source_uri,
+                data_timestamp_column=data_timestamp_column,
+                data_target_column=data_target_column,
+                data_label_delay_days=data_label_delay_days,
+                data_excluded_columns=data_excluded_columns,
+                data_contract=data_contract,
+                model_name=model_name,
+                model_task=model_task,
+                policy_config=policy_config,
+                policy_mode=policy_mode,
+                training_window_days=training_window_days,
+                training_estimator=training_estimator,
+                training_hyperparameters=training_hyperparameters,
+                training_search=training_search,
+                training_seed=training_seed,
+                evaluation_metric=evaluation_metric,
+                evaluation_margin=evaluation_margin,
+                evaluation_holdout_share=evaluation_holdout_share,
+                deployment_targets=deployment_targets,
+                deployment_approval=deployment_approval,
+                state_tracking_uri=state_tracking_uri,
             )
-            valid_training_window = step(
-                validate_data(
-                    dataset=training_window.outputs["dataset"],
-                    champion_contract=champion.outputs["contract"],
-                    contract=data_contract,
-                    target_column=data_target_column,
-                    timestamp_column=data_timestamp_column,
-                    task=model_task,
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                    step_name="validate_training_data",
-                ),
-                "Validate training window",
-                secret_name=secret_name,
-                size=LARGE,
-            )
-            challenger = step(
-                train_model(
-                    training_data=valid_training_window.outputs["validated_data"],
-                    target_column=data_target_column,
-                    timestamp_column=data_timestamp_column,
-                    model_name=model_name,
-                    tracking_uri=state_tracking_uri,
-                    task=model_task,
-                    estimator=training_estimator,
-                    hyperparameters=training_hyperparameters,
-                    search=training_search,
-                    champion=champion.outputs["model"],
-                    policy_config=policy_config,
-                    seed=training_seed,
-                    holdout_share=evaluation_holdout_share,
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                    step_name="train_challenger",
-                ),
-                "Train challenger",
-                secret_name=secret_name,
-                size=LARGE,
-            )
-            evaluation = step(
-                evaluate_model(
-                    challenger=challenger.outputs["model"],
-                    champion=champion.outputs["model"],
-                    holdout_data=challenger.outputs["holdout_data"],
-                    metric=evaluation_metric,
-                    margin=evaluation_margin,
-                    policy_config=policy_config,
-                    decision=decision.outputs["decision"],
-                    model_name=model_name,
-                    seed=training_seed,
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                    step_name="evaluate_challenger",
-                ),
-                "Evaluate challenger against champion",
-                secret_name=secret_name,
-            )
-            with dsl.If(evaluation.outputs["Output"] == "promote", name="Promote, because it is better"):
-                refitted = step(
-                    refit_model(
-                        challenger=challenger.outputs["model"],
-                        training_data=valid_training_window.outputs["validated_data"],
-                        model_name=model_name,
-                        tracking_uri=state_tracking_uri,
-                        ledger_uri=state_ledger_uri,
-                        run_id=run_id,
-                        step_name="refit_challenger",
-                    ),
-                    "Refit challenger on all rows",
-                    secret_name=secret_name,
-                    size=LARGE,
-                )
-                step(
-                    deploy_model(
-                        model=refitted.outputs["model"],
-                        evaluation=evaluation.outputs["evaluation"],
-                        contract=valid_training_window.outputs["contract_used"],
-                        training_data=valid_training_window.outputs["validated_data"],
-                        model_name=model_name,
-                        tracking_uri=state_tracking_uri,
-                        expected_champion=champion.outputs["Output"],
-                        targets=deployment_targets,
-                        approval=deployment_approval,
-                        mode=policy_mode,
-                        ledger_uri=state_ledger_uri,
-                        run_id=run_id,
-                    ),
-                    "Deploy model",
-                    secret_name=secret_name,
-                )

@@ -3,7 +3,8 @@
 from kfp import dsl
 
 from evergreen import choose_candidate, ingest_data, load_champion, plan_search, record_run, score_candidates, train_model
-from evergreen.pipeline.steps import LARGE, step
+from evergreen.pipeline.step_factory import StepFactory
+from evergreen.pipeline.steps import LARGE
 
 
 @dsl.pipeline(
@@ -52,96 +53,68 @@ def hyperparameter_search(
         state_ledger_uri: Folder or bucket of the ledger.
         secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
-    run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-    recorded = step(
-        record_run(model_name=model_name, ledger_uri=state_ledger_uri, run_id=run_id),
-        "Record run",
-        secret_name=secret_name,
-    )
-    with dsl.ExitHandler(recorded, name="Search hyperparameters"):
-        champion = step(
-            load_champion(model_name=model_name, tracking_uri=state_tracking_uri, ledger_uri=state_ledger_uri, run_id=run_id),
-            "Load champion",
-            secret_name=secret_name,
-        )
+    step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
+    with dsl.ExitHandler(step("Record run", record_run, model_name=model_name), name="Search hyperparameters"):
+        champion = step("Load champion", load_champion, model_name=model_name, tracking_uri=state_tracking_uri)
         training_window = step(
-            ingest_data(
-                source_uri=data_source_uri,
-                timestamp_column=data_timestamp_column,
-                window_end=data_window_end,
-                schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
-                window_days=training_window_days,
-                excluded_columns=data_excluded_columns,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-                step_name="ingest_training_data",
-            ),
             "Ingest training data",
-            secret_name=secret_name,
+            ingest_data,
+            source_uri=data_source_uri,
+            timestamp_column=data_timestamp_column,
+            window_end=data_window_end,
+            schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
+            window_days=training_window_days,
+            excluded_columns=data_excluded_columns,
             size=LARGE,
         )
         planned = step(
-            plan_search(
-                training_data=training_window.outputs["dataset"],
-                search=training_search,
-                shards=shards,
-                target_column=data_target_column,
-                timestamp_column=data_timestamp_column,
-                task=model_task,
-                estimator=training_estimator,
-                hyperparameters=training_hyperparameters,
-                champion=champion.outputs["model"],
-                policy_config=policy_config,
-                seed=training_seed,
-                holdout_share=evaluation_holdout_share,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-            ),
             "Plan search",
-            secret_name=secret_name,
+            plan_search,
+            training_data=training_window.outputs["dataset"],
+            search=training_search,
+            shards=shards,
+            target_column=data_target_column,
+            timestamp_column=data_timestamp_column,
+            task=model_task,
+            estimator=training_estimator,
+            hyperparameters=training_hyperparameters,
+            champion=champion.outputs["model"],
+            policy_config=policy_config,
+            seed=training_seed,
+            holdout_share=evaluation_holdout_share,
             size=LARGE,
         )
         with dsl.ParallelFor(planned.outputs["Output"], name="Score candidates, shard by shard") as shard:
             scored = step(
-                score_candidates(
-                    training_data=training_window.outputs["dataset"],
-                    plan=planned.outputs["plan"],
-                    shard=shard,
-                    model_name=model_name,
-                    tracking_uri=state_tracking_uri,
-                ),
                 "Score candidates",
-                secret_name=secret_name,
+                score_candidates,
+                training_data=training_window.outputs["dataset"],
+                plan=planned.outputs["plan"],
+                shard=shard,
+                model_name=model_name,
+                tracking_uri=state_tracking_uri,
+                reports=False,
                 size=LARGE,
             )
         chosen = step(
-            choose_candidate(
-                plan=planned.outputs["plan"],
-                candidate_scores=dsl.Collected(scored.outputs["candidate_scores"]),
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-            ),
             "Choose candidate",
-            secret_name=secret_name,
+            choose_candidate,
+            plan=planned.outputs["plan"],
+            candidate_scores=dsl.Collected(scored.outputs["candidate_scores"]),
         )
         step(
-            train_model(
-                training_data=training_window.outputs["dataset"],
-                target_column=data_target_column,
-                timestamp_column=data_timestamp_column,
-                model_name=model_name,
-                tracking_uri=state_tracking_uri,
-                task=model_task,
-                estimator=training_estimator,
-                hyperparameters=chosen.outputs["Output"],
-                policy_config=policy_config,
-                seed=training_seed,
-                holdout_share=evaluation_holdout_share,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-                step_name="train_challenger",
-            ),
             "Train challenger",
-            secret_name=secret_name,
+            train_model,
+            training_data=training_window.outputs["dataset"],
+            target_column=data_target_column,
+            timestamp_column=data_timestamp_column,
+            model_name=model_name,
+            tracking_uri=state_tracking_uri,
+            task=model_task,
+            estimator=training_estimator,
+            hyperparameters=chosen.outputs["Output"],
+            policy_config=policy_config,
+            seed=training_seed,
+            holdout_share=evaluation_holdout_share,
             size=LARGE,
         )

@@ -6,17 +6,9 @@ holds the two together.
 
 from kfp import dsl
 
-from evergreen import (
-    assess_model,
-    deploy_model,
-    evaluate_model,
-    ingest_data,
-    record_run,
-    refit_model,
-    train_model,
-    validate_data,
-)
-from evergreen.pipeline.steps import LARGE, step
+from evergreen import assess_model, record_run
+from evergreen.pipeline.step_factory import StepFactory
+from evergreen.retraining.branch import retrain
 
 
 @dsl.pipeline(
@@ -81,142 +73,54 @@ def lean_retraining(
         state_ledger_uri: Folder or bucket of the ledger.
         secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
-    run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-    recorded = step(
-        record_run(model_name=model_name, ledger_uri=state_ledger_uri, run_id=run_id),
-        "Record run",
-        secret_name=secret_name,
-    )
-    with dsl.ExitHandler(recorded, name="Keep the model fresh"):
+    step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
+    with dsl.ExitHandler(step("Record run", record_run, model_name=model_name), name="Keep the model fresh"):
         assessment = step(
-            assess_model(
-                model_name=model_name,
-                tracking_uri=state_tracking_uri,
-                source_uri=data_source_uri,
-                timestamp_column=data_timestamp_column,
-                target_column=data_target_column,
-                window_end=data_window_end,
-                schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
-                window_days=data_window_days,
-                label_delay_days=data_label_delay_days,
-                excluded_columns=data_excluded_columns,
-                contract=data_contract,
-                task=model_task,
-                drift_config=drift_config,
-                policy_config=policy_config,
-                mode=policy_mode,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-            ),
             "Assess model",
-            secret_name=secret_name,
+            assess_model,
+            model_name=model_name,
+            tracking_uri=state_tracking_uri,
+            source_uri=data_source_uri,
+            timestamp_column=data_timestamp_column,
+            target_column=data_target_column,
+            window_end=data_window_end,
+            schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
+            window_days=data_window_days,
+            label_delay_days=data_label_delay_days,
+            excluded_columns=data_excluded_columns,
+            contract=data_contract,
+            task=model_task,
+            drift_config=drift_config,
+            policy_config=policy_config,
+            mode=policy_mode,
         )
         with dsl.If(assessment.outputs["Output"] == "retrain", name="Retrain, because there is reason to"):
-            training_window = step(
-                ingest_data(
-                    source_uri=data_source_uri,
-                    timestamp_column=data_timestamp_column,
-                    window_end="decision",
-                    window_days=training_window_days,
-                    label_delay_days=data_label_delay_days,
-                    excluded_columns=data_excluded_columns,
-                    model_name=model_name,
-                    decision=assessment.outputs["decision"],
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                    step_name="ingest_training_data",
-                ),
-                "Ingest training window",
-                secret_name=secret_name,
-                size=LARGE,
+            retrain(
+                step,
+                decision=assessment.outputs["decision"],
+                window_end="decision",
+                champion=assessment.outputs["champion"],
+                champion_contract=assessment.outputs["champion_contract"],
+                champion_version="evaluation",
+                data_source_uri=data_source_uri,
+                data_timestamp_column=data_timestamp_column,
+                data_target_column=data_target_column,
+                data_label_delay_days=data_label_delay_days,
+                data_excluded_columns=data_excluded_columns,
+                data_contract=data_contract,
+                model_name=model_name,
+                model_task=model_task,
+                policy_config=policy_config,
+                policy_mode=policy_mode,
+                training_window_days=training_window_days,
+                training_estimator=training_estimator,
+                training_hyperparameters=training_hyperparameters,
+                training_search=training_search,
+                training_seed=training_seed,
+                evaluation_metric=evaluation_metric,
+                evaluation_margin=evaluation_margin,
+                evaluation_holdout_share=evaluation_holdout_share,
+                deployment_targets=deployment_targets,
+                deployment_approval=deployment_approval,
+                state_tracking_uri=state_tracking_uri,
             )
-            valid_training_window = step(
-                validate_data(
-                    dataset=training_window.outputs["dataset"],
-                    champion_contract=assessment.outputs["champion_contract"],
-                    contract=data_contract,
-                    target_column=data_target_column,
-                    timestamp_column=data_timestamp_column,
-                    task=model_task,
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                    step_name="validate_training_data",
-                ),
-                "Validate training window",
-                secret_name=secret_name,
-                size=LARGE,
-            )
-            challenger = step(
-                train_model(
-                    training_data=valid_training_window.outputs["validated_data"],
-                    target_column=data_target_column,
-                    timestamp_column=data_timestamp_column,
-                    model_name=model_name,
-                    tracking_uri=state_tracking_uri,
-                    task=model_task,
-                    estimator=training_estimator,
-                    hyperparameters=training_hyperparameters,
-                    search=training_search,
-                    champion=assessment.outputs["champion"],
-                    policy_config=policy_config,
-                    seed=training_seed,
-                    holdout_share=evaluation_holdout_share,
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                    step_name="train_challenger",
-                ),
-                "Train challenger",
-                secret_name=secret_name,
-                size=LARGE,
-            )
-            evaluation = step(
-                evaluate_model(
-                    challenger=challenger.outputs["model"],
-                    champion=assessment.outputs["champion"],
-                    holdout_data=challenger.outputs["holdout_data"],
-                    metric=evaluation_metric,
-                    margin=evaluation_margin,
-                    policy_config=policy_config,
-                    decision=assessment.outputs["decision"],
-                    model_name=model_name,
-                    seed=training_seed,
-                    ledger_uri=state_ledger_uri,
-                    run_id=run_id,
-                    step_name="evaluate_challenger",
-                ),
-                "Evaluate challenger against champion",
-                secret_name=secret_name,
-            )
-            with dsl.If(evaluation.outputs["Output"] == "promote", name="Promote, because it is better"):
-                refitted = step(
-                    refit_model(
-                        challenger=challenger.outputs["model"],
-                        training_data=valid_training_window.outputs["validated_data"],
-                        model_name=model_name,
-                        tracking_uri=state_tracking_uri,
-                        ledger_uri=state_ledger_uri,
-                        run_id=run_id,
-                        step_name="refit_challenger",
-                    ),
-                    "Refit challenger on all rows",
-                    secret_name=secret_name,
-                    size=LARGE,
-                )
-                step(
-                    deploy_model(
-                        model=refitted.outputs["model"],
-                        evaluation=evaluation.outputs["evaluation"],
-                        contract=valid_training_window.outputs["contract_used"],
-                        training_data=valid_training_window.outputs["validated_data"],
-                        model_name=model_name,
-                        tracking_uri=state_tracking_uri,
-                        expected_champion="evaluation",
-                        targets=deployment_targets,
-                        approval=deployment_approval,
-                        mode=policy_mode,
-                        ledger_uri=state_ledger_uri,
-                        run_id=run_id,
-                    ),
-                    "Deploy model",
-                    secret_name=secret_name,
-                )

@@ -3,7 +3,8 @@
 from kfp import dsl
 
 from evergreen import ingest_data, replay_policy, report_backtest
-from evergreen.pipeline.steps import LARGE, step
+from evergreen.pipeline.step_factory import StepFactory
+from evergreen.pipeline.steps import LARGE
 
 
 @dsl.pipeline(
@@ -50,45 +51,35 @@ def policy_backtest(
         state_ledger_uri: Folder or bucket where steps report; ``none`` for nowhere.
         secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
-    run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
     history = step(
-        ingest_data(
-            source_uri=data_source_uri,
-            timestamp_column=data_timestamp_column,
-            window_end=data_window_end,
-            schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
-            window_days=data_history_days,
-            excluded_columns=data_excluded_columns,
-            ledger_uri=state_ledger_uri,
-            run_id=run_id,
-            step_name="ingest_history",
-        ),
         "Ingest history",
-        secret_name=secret_name,
+        ingest_data,
+        source_uri=data_source_uri,
+        timestamp_column=data_timestamp_column,
+        window_end=data_window_end,
+        schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
+        window_days=data_history_days,
+        excluded_columns=data_excluded_columns,
         size=LARGE,
     )
     with dsl.ParallelFor(policy_configs, name="Replay every policy") as policy:
         replayed = step(
-            replay_policy(
-                history=history.outputs["dataset"],
-                policy=policy,
-                target_column=data_target_column,
-                timestamp_column=data_timestamp_column,
-                window_days=data_window_days,
-                start_days=training_start_days,
-                training_window_days=training_window_days,
-                label_delay_days=data_label_delay_days,
-                estimator=training_estimator,
-                metric=evaluation_metric,
-                margin=evaluation_margin,
-                seed=training_seed,
-            ),
             "Replay policy",
-            secret_name=secret_name,
+            replay_policy,
+            history=history.outputs["dataset"],
+            policy=policy,
+            target_column=data_target_column,
+            timestamp_column=data_timestamp_column,
+            window_days=data_window_days,
+            start_days=training_start_days,
+            training_window_days=training_window_days,
+            label_delay_days=data_label_delay_days,
+            estimator=training_estimator,
+            metric=evaluation_metric,
+            margin=evaluation_margin,
+            seed=training_seed,
+            reports=False,
             size=LARGE,
         )
-    step(
-        report_backtest(replays=dsl.Collected(replayed.outputs["replay"]), ledger_uri=state_ledger_uri, run_id=run_id),
-        "Report backtest",
-        secret_name=secret_name,
-    )
+    step("Report backtest", report_backtest, replays=dsl.Collected(replayed.outputs["replay"]))

@@ -3,7 +3,7 @@
 from kfp import dsl
 
 from evergreen import roll_back_model
-from evergreen.pipeline.steps import step
+from evergreen.pipeline.step_factory import StepFactory
 
 
 @dsl.pipeline(
@@ -32,17 +32,14 @@ def rollback(
         state_ledger_uri: Folder or bucket of the ledger.
         secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
+    step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
     step(
-        roll_back_model(
-            model_name=model_name,
-            reason=rollback_reason,
-            tracking_uri=state_tracking_uri,
-            to_version=rollback_to_version,
-            from_version=rollback_from_version,
-            targets=deployment_targets,
-            ledger_uri=state_ledger_uri,
-            run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-        ),
-        "Roll back",
-        secret_name=secret_name,
+        "Roll back model",
+        roll_back_model,
+        model_name=model_name,
+        reason=rollback_reason,
+        tracking_uri=state_tracking_uri,
+        to_version=rollback_to_version,
+        from_version=rollback_from_version,
+        targets=deployment_targets,
     )

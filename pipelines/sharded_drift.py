@@ -3,7 +3,8 @@
 from kfp import dsl
 
 from evergreen import detect_drift, ingest_data, load_champion, merge_profiles, plan_shards, profile_shard, record_run
-from evergreen.pipeline.steps import LARGE, step
+from evergreen.pipeline.step_factory import StepFactory
+from evergreen.pipeline.steps import LARGE
 
 
 @dsl.pipeline(
@@ -42,78 +43,51 @@ def sharded_drift(
         state_ledger_uri: Folder or bucket of the ledger.
         secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
     """
-    run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-    recorded = step(
-        record_run(model_name=model_name, ledger_uri=state_ledger_uri, run_id=run_id),
-        "Record run",
-        secret_name=secret_name,
-    )
-    with dsl.ExitHandler(recorded, name="Watch drift"):
-        champion = step(
-            load_champion(model_name=model_name, tracking_uri=state_tracking_uri, ledger_uri=state_ledger_uri, run_id=run_id),
-            "Load champion",
-            secret_name=secret_name,
-        )
+    step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
+    with dsl.ExitHandler(step("Record run", record_run, model_name=model_name), name="Watch drift"):
+        champion = step("Load champion", load_champion, model_name=model_name, tracking_uri=state_tracking_uri)
         window = step(
-            ingest_data(
-                source_uri=data_source_uri,
-                timestamp_column=data_timestamp_column,
-                window_end=data_window_end,
-                schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
-                window_days=data_window_days,
-                excluded_columns=data_excluded_columns,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-                step_name="ingest_window",
-            ),
-            "Ingest newest window",
-            secret_name=secret_name,
+            "Ingest window",
+            ingest_data,
+            source_uri=data_source_uri,
+            timestamp_column=data_timestamp_column,
+            window_end=data_window_end,
+            schedule_time=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
+            window_days=data_window_days,
+            excluded_columns=data_excluded_columns,
             size=LARGE,
         )
         planned = step(
-            plan_shards(
-                reference_data=champion.outputs["reference_data"],
+            "Plan shards",
+            plan_shards,
+            reference_data=champion.outputs["reference_data"],
+            shards=shards,
+            target_column=data_target_column,
+            timestamp_column=data_timestamp_column,
+            seed=seed,
+        )
+        with dsl.ParallelFor(planned.outputs["Output"], name="Profile the window, shard by shard") as shard:
+            profiled = step(
+                "Profile shard",
+                profile_shard,
+                dataset=window.outputs["dataset"],
+                plan=planned.outputs["plan"],
+                shard=shard,
                 shards=shards,
                 target_column=data_target_column,
                 timestamp_column=data_timestamp_column,
                 seed=seed,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-            ),
-            "Plan shards",
-            secret_name=secret_name,
-        )
-        with dsl.ParallelFor(planned.outputs["Output"], name="Profile the window, shard by shard") as shard:
-            profiled = step(
-                profile_shard(
-                    dataset=window.outputs["dataset"],
-                    plan=planned.outputs["plan"],
-                    shard=shard,
-                    shards=shards,
-                    target_column=data_target_column,
-                    timestamp_column=data_timestamp_column,
-                    seed=seed,
-                ),
-                "Profile shard",
-                secret_name=secret_name,
+                reports=False,
             )
-        merged = step(
-            merge_profiles(shard_profiles=dsl.Collected(profiled.outputs["shard_profile"]), ledger_uri=state_ledger_uri, run_id=run_id),
-            "Merge profiles",
-            secret_name=secret_name,
-        )
+        merged = step("Merge profiles", merge_profiles, shard_profiles=dsl.Collected(profiled.outputs["shard_profile"]))
         step(
-            detect_drift(
-                reference_data=champion.outputs["reference_data"],
-                current_data=merged.outputs["profile"],
-                target_column=data_target_column,
-                timestamp_column=data_timestamp_column,
-                model=champion.outputs["model"],
-                config=drift_config,
-                seed=seed,
-                ledger_uri=state_ledger_uri,
-                run_id=run_id,
-            ),
             "Detect drift",
-            secret_name=secret_name,
+            detect_drift,
+            reference_data=champion.outputs["reference_data"],
+            current_data=merged.outputs["profile"],
+            target_column=data_target_column,
+            timestamp_column=data_timestamp_column,
+            model=champion.outputs["model"],
+            config=drift_config,
+            seed=seed,
         )

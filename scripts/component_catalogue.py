@@ -56,6 +56,11 @@ def components() -> dict[str, list[CatalogueEntry]]:
     return rooms
 
 
+def component_file(name: str) -> str:
+    """Return where a component's YAML lies in the repository: in the room of its code, under its own name."""
+    return f"components/evergreen/{_ROOM_OF_COMPONENT[name]}/{name}.yaml"
+
+
 def _entry(name: str, component: Any) -> CatalogueEntry:
     parsed = docstring_parser.parse(inspect.getdoc(component.python_func) or "", docstring_parser.DocstringStyle.GOOGLE)
     meanings = {parameter.arg_name: _one_line(parameter.description) for parameter in parsed.params}
@@ -95,10 +100,9 @@ def catalogue_table() -> str:
     rows = []
     for room, entries in components().items():
         folder = f"components/evergreen/{room}"
-        for position, entry in enumerate(entries):
-            file = "component.yaml" if position == 0 else f"{entry.name}.yaml"
+        for entry in entries:
             answer = next((meaning for name, _, meaning in entry.outputs if name == "Output"), "")
-            rows.append((f"[`{entry.name}`]({folder}/README.md#{entry.name})", entry.summary, answer, f"[YAML]({folder}/{file})"))
+            rows.append((f"[`{entry.name}`]({folder}/README.md#{entry.name})", entry.summary, answer, f"[YAML]({component_file(entry.name)})"))
     return _table(("component", "what it does", "returns", "file"), rows)
 
 

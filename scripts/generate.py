@@ -10,13 +10,33 @@ import argparse
 import re
 from pathlib import Path
 
-from component_catalogue import catalogue_table, component_page, components, parameter_table
+from component_catalogue import catalogue_table, component_file, component_page, components, parameter_table
 from kfp import compiler
 
 import evergreen
-from evergreen.pipeline.compilation import KubernetesObjects, compile_pipeline
+from evergreen.pipeline.compilation import compile_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
+MOVED = {
+    "backtest/component.yaml": "replay_policy",
+    "deployment/component.yaml": "deploy_model",
+    "drift/component.yaml": "detect_drift",
+    "evaluation/component.yaml": "evaluate_model",
+    "ingestion/component.yaml": "ingest_data",
+    "performance/component.yaml": "monitor_performance",
+    "policy/component.yaml": "decide_retraining",
+    "registry/component.yaml": "load_champion",
+    "reporting/component.yaml": "record_run",
+    "training/component.yaml": "train_model",
+    "validation/component.yaml": "validate_data",
+    "watching/component.yaml": "watch_model",
+}
+"""Which component lay at a path below ``components/evergreen`` that has another file now. People's pipelines load these files by URL, so each path
+keeps a copy for one release. After it, delete the copies, this list and ``_copy_to_old_path``."""
+
+HEADING = "# PIPELINE DEFINITION\n"
+"""KFP's first line, which it never reads; the description is read by its line number, so that no line may be added above it."""
+
 MARKED = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end of generated text -->)", re.DOTALL)
 
 
@@ -26,18 +46,24 @@ def generate(target: Path) -> None:
         output = target / "pipelines" / pipeline_file.with_suffix(".yaml").name
         output.parent.mkdir(parents=True, exist_ok=True)
         compile_pipeline(pipeline_file, output)
-        objects = target / "manifests" / "pipelines" / output.name
-        objects.parent.mkdir(parents=True, exist_ok=True)
-        compile_pipeline(pipeline_file, objects, objects=KubernetesObjects())
     for room, entries in components().items():
         folder = target / "components" / "evergreen" / room
         folder.mkdir(parents=True, exist_ok=True)
-        for position, entry in enumerate(entries):
-            name = "component.yaml" if position == 0 else f"{entry.name}.yaml"
-            compiler.Compiler().compile(getattr(evergreen, entry.name), str(folder / name))
+        for entry in entries:
+            compiler.Compiler().compile(getattr(evergreen, entry.name), str(target / component_file(entry.name)))
         (folder / "README.md").write_text(component_page(room, entries), encoding="utf-8")
+    for old_path, name in MOVED.items():
+        _copy_to_old_path(target, f"components/evergreen/{old_path}", component_file(name))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (target / "README.md").write_text(MARKED.sub(_replacement, readme), encoding="utf-8")
+
+
+def _copy_to_old_path(target: Path, old_path: str, new_path: str) -> None:
+    text = (target / new_path).read_text(encoding="utf-8")
+    note = f"# Moved to {new_path}. This copy is for pipelines that still name the old path, and is kept for one release.\n"
+    copy = target / old_path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(note + text.removeprefix(HEADING), encoding="utf-8")
 
 
 def _replacement(match: re.Match[str]) -> str:

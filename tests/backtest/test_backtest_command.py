@@ -22,7 +22,7 @@ from evergreen.errors import PolicyError
 if TYPE_CHECKING:
     import pandas as pd
 
-OPTIONS = ["--target", "rain", "--timestamp-column", "time", "--window-days", "50", "--training-window-days", "100"]
+OPTIONS = ["--target-column", "rain", "--timestamp-column", "time", "--window-days", "50", "--training-window-days", "100"]
 LOGISTIC = ["--estimator", "sklearn.linear_model.LogisticRegression"]
 
 
@@ -55,7 +55,7 @@ def test_the_command_compares_policies_and_writes_a_report(data: str, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "snow"], "--target 'snow': the data has no such column"),
+        (["--target-column", "snow"], "--target-column 'snow': the data has no such column"),
         (["--window-days", "400"], "holds no window of 400 days"),
         (["--policy", "/no/such.yaml"], "there is no such file"),
         (["--tune", "--policy", "default"], "--tune and --policy"),

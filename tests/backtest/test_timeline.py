@@ -35,7 +35,7 @@ def test_at_a_moment_only_settled_labels_are_known(history: pd.DataFrame) -> Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"target_column": "snow"}, "--target 'snow': the data has no such column; its columns are time, temperature"),
+        ({"target_column": "snow"}, "--target-column 'snow': the data has no such column; its columns are time, temperature"),
         ({"timestamp_column": "when"}, "--timestamp-column 'when': the data has no such column"),
         ({"label_delay_days": -1}, "--label-delay-days -1: expected 0 or more days"),
     ],

@@ -47,7 +47,7 @@ def test_a_stored_profile_takes_the_place_of_the_reference(folder: Path) -> None
 
 
 def test_a_person_reads_the_sentence_and_a_table(folder: Path) -> None:
-    finished = drift("reference.csv", "current.parquet", "--detectors", "profile", "--ignore", "b", folder=folder)
+    finished = drift("reference.csv", "current.parquet", "--detectors", "profile", "--exclude", "b", folder=folder)
     assert finished.returncode == 0
     assert "No drift: none of 2 features" in finished.stdout
     assert "No significant change." in finished.stdout

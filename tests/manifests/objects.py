@@ -14,8 +14,12 @@ BUILT = ("overlays/standalone", "overlays/multi-user", "overlays/gcp", "pipeline
 @lru_cache
 def built(folder: str) -> list[dict[str, Any]]:
     """Return the objects that ``kubectl apply -k`` would apply."""
-    command = ["kubectl", "kustomize", str(ROOT / "manifests" / folder)]
-    finished = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return kustomized(ROOT / "manifests" / folder)
+
+
+def kustomized(folder: Path) -> list[dict[str, Any]]:
+    """Return the objects of a kustomization."""
+    finished = subprocess.run(["kubectl", "kustomize", str(folder)], check=True, capture_output=True, text=True, timeout=60)
     return list(yaml.safe_load_all(finished.stdout))
 
 

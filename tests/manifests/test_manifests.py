@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -9,12 +11,13 @@ import pytest
 import yaml
 
 from evergreen.images import IMAGES, REPOSITORY
+from evergreen.pipeline.compilation import KubernetesObjects, compile_pipeline
 from evergreen.secrets.files import SECRET_KEYS
-from manifests.objects import BUILT, ROOT, built, name_of
+from manifests.objects import BUILT, ROOT, built, kustomized, name_of
 from manifests.policy import pod_of, violations
 
 SUPPORTED = ("1.29", "1.31", "1.33")
-OWN_KINDS = ("Profile", "AuthorizationPolicy", "Pipeline", "PipelineVersion")
+OWN_KINDS = ("Profile", "AuthorizationPolicy")
 """Kinds of other projects, for which Kubernetes itself has no schema."""
 
 
@@ -120,6 +123,29 @@ def test_the_example_of_secrets_cannot_be_applied_and_names_every_key() -> None:
     assert {key for name, key in held if name == "evergreen-pipeline"} <= set(SECRET_KEYS)
     used = subprocess.run(["grep", "-rl", "secrets.example", str(ROOT / "manifests")], capture_output=True, text=True, check=False).stdout
     assert used == ""
+
+
+def test_the_objects_of_every_pipeline_stand_beside_the_schedule(tmp_path: Path) -> None:
+    files = sorted((ROOT / "pipelines").glob("*.py"))
+    for file in files:
+        compile_pipeline(file, tmp_path / f"{file.stem}.yaml", objects=KubernetesObjects())
+    resources = [*(f"{file.stem}.yaml" for file in files), os.path.relpath(ROOT / "manifests" / "pipelines", tmp_path)]
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": "kubeflow", "resources": resources}))
+    objects = kustomized(tmp_path)
+    assert {found["metadata"]["namespace"] for found in objects} == {"kubeflow"}
+    assert {name_of(found): wrong for found in objects if (wrong := violations(found))} == {}
+    pipelines = {found["metadata"]["name"] for found in objects if found["kind"] == "Pipeline"}
+    assert pipelines == {file.stem.replace("_", "-") for file in files}
+    versions = [found for found in objects if found["kind"] == "PipelineVersion"]
+    assert {version["spec"]["pipelineName"] for version in versions} == pipelines
+    images = {executor["container"]["image"] for version in versions for executor in version["spec"]["pipelineSpec"]["deploymentSpec"]["executors"].values()}
+    assert images <= set(IMAGES)
+    assert [found["metadata"]["name"] for found in objects if found["kind"] == "Job"] == ["evergreen-nightly"]
+
+
+def test_no_compiled_pipeline_is_kept_twice() -> None:
+    repeated = [str(path) for path in (ROOT / "manifests").rglob("*.yaml") if "pipelineSpec:" in path.read_text(encoding="utf-8")]
+    assert repeated == [], "pipelines/ holds the compiled pipelines; their objects are built by `make pipeline`"
 
 
 def test_the_schedule_of_gitops_is_a_command_that_exists() -> None:

@@ -78,7 +78,7 @@ def test_every_step_of_a_pipeline_takes_what_the_driver_hands_over(file: Path, d
     deciding = dict.fromkeys(("decide_retraining", "assess_model", "watch_model"), decision)
     walked = walk(load_pipeline(file), tmp_path, evaluate_model=verdict, **deciding)
     deploys = "deploy_model" in walked.functions
-    if "evaluate_model" in (file.read_text()):
+    if file.stem in {"continuous_retraining", "lean_retraining"}:
         assert ("train_model" in walked.functions, deploys) == (decision == "retrain", (decision, verdict) == ("retrain", "promote"))
 
 

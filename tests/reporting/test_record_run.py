@@ -32,6 +32,7 @@ DEPLOYED = step("deploy_model", "promoted", second=20, details={"outcome": "prom
     [
         ([LOADED, step("decide_retraining", "keep"), step("keep_champion")], "kept", "3"),
         ([LOADED, RETRAIN, step("evaluate_challenger", "reject"), step("reject_challenger")], "rejected", "3"),
+        ([LOADED, RETRAIN, step("evaluate_model", "reject")], "rejected", "3"),
         ([LOADED, RETRAIN, PASSED, DEPLOYED], "promoted", "4"),
         ([LOADED, RETRAIN, PASSED, step("deploy_model", "dry run")], "dry run", "3"),
         ([LOADED, RETRAIN, PASSED, step("deploy_model", "waiting for approval")], "waiting for approval", "3"),
@@ -54,6 +55,11 @@ def test_the_outcome_comes_from_what_the_steps_wrote(records: list[StepRecord], 
     assert (summary.outcome, summary.champion_after) == (outcome, after)
     assert summary.status == ("failed" if outcome == "failed" else "succeeded")
     assert bool(summary.error) is (outcome == "failed")
+
+
+@pytest.mark.parametrize("name", ["evaluate_challenger", "evaluate_model"])
+def test_the_evaluation_is_found_under_the_steps_name_and_the_components(name: str) -> None:
+    assert summarise_run([LOADED, RETRAIN, step(name, "promote", details={"verdict": "promote"})]).evaluation == {"verdict": "promote"}
 
 
 def test_the_summary_holds_reasons_evaluation_and_duration() -> None:

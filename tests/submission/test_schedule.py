@@ -166,8 +166,8 @@ def test_deleting_waits_for_runs(kfp: KfpServer, pipeline: str) -> None:
     [
         (["--cron", "0 3 * * 7"], "counts from 0"),
         (["--cron", "0 3 * * *", "--track", "newest"], "--track 'newest': expected latest or pinned"),
-        (["--cron", "0 3 * * *", "--version", "1"], "Give --track pinned"),
-        (["--cron", "0 3 * * *", "--track", "pinned", "--version", "absent"], "version 'absent': the pipeline has no such version"),
+        (["--cron", "0 3 * * *", "--version-name", "1"], "Give --track pinned"),
+        (["--cron", "0 3 * * *", "--track", "pinned", "--version-name", "absent"], "version 'absent': the pipeline has no such version"),
         (["--cron", "0 3 * * *", "--pipeline", "absent"], "has no such pipeline. Upload it first"),
         (["--cron", "0 3 * * *", "-p", "dais=3"], "Did you mean 'days'"),
         (["--cron", "0 3 * * *"], "parameter 'model_name'"),

@@ -116,8 +116,8 @@ def test_a_server_that_is_not_there_is_named(pipeline_file: Path) -> None:
 def test_steps_of_the_real_pipeline_have_the_names_of_its_graph(repository: Path) -> None:
     names = step_names(next(yaml.safe_load_all((repository / "pipelines" / "continuous_retraining.yaml").read_text())))
     assert len(names) == 13
-    assert names["ingest-data"] == "Ingest newest window"
-    assert names["ingest-data-2"] == "Ingest training window"
+    assert names["ingest-data"] == "Ingest window"
+    assert names["ingest-data-2"] == "Ingest training data"
 
 
 @pytest.mark.kfp

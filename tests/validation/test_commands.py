@@ -69,9 +69,9 @@ def test_serving_requests_are_checked_without_label_and_time(data: Path, tmp_pat
     requests.to_csv(tmp_path / "requests.csv", index=False)
     check = ("validate", tmp_path / "requests.csv", "--contract", tmp_path / "c.yaml")
     assert run(*check).exit_code == 1
-    assert run(*check, "--without", "rain", "--without", "time").exit_code == 0
+    assert run(*check, "--exclude", "rain", "--exclude", "time").exit_code == 0
     requests.assign(temperature=lambda frame: frame["temperature"] * 1.8 + 132).to_csv(tmp_path / "requests.csv", index=False)
-    skewed = run(*check, "--without", "rain", "--without", "time")
+    skewed = run(*check, "--exclude", "rain", "--exclude", "time")
     assert skewed.exit_code == 1
     assert "column 'temperature': at most" in skewed.stdout
 
@@ -82,7 +82,7 @@ def test_serving_requests_are_checked_without_label_and_time(data: Path, tmp_pat
         (("contract", "infer", "{data}", "--timestamp-column", "tme"), "'tme'.*has no such column"),
         (("contract", "infer", "{folder}/nothing"), "no such file or folder"),
         (("validate", "{data}", "--contract", "{folder}/none.yaml"), "none.yaml': cannot be read"),
-        (("validate", "{data}", "--contract", "{folder}/c.yaml", "--without", "wind"), "--without 'wind': the contract has no such column"),
+        (("validate", "{data}", "--contract", "{folder}/c.yaml", "--exclude", "wind"), "--exclude 'wind': the contract has no such column"),
     ],
 )
 def test_mistakes_are_named(data: Path, tmp_path: Path, words: tuple[str, ...], expected: str) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from evergreen.data.json_values import plain
 from evergreen.settings.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
+from evergreen.settings.renamed_options import renamed_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(backtest)
+    app.command(cls=renamed_options({"--target": "--target-column"}))(backtest)
 
 
 def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the signature
     data: Annotated[str, typer.Argument(help="Parquet or CSV file or folder with the history.", metavar="DATA")],
-    target: Annotated[str, typer.Option("--target", help="The label's column.")],
+    target: Annotated[str, typer.Option("--target-column", help="The label's column.")],
     timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="The event time's column.")],
     window_days: Annotated[int, typer.Option("--window-days", help="Length of the windows.")] = 30,
     policy: Annotated[list[str] | None, typer.Option("--policy", help="A policy file, or default; may be given more than once.", metavar="FILE")] = None,

@@ -39,7 +39,7 @@ class Timeline:
         Raises:
             BacktestError: A column is absent, there are no rows, a row has no time, or the delay is negative.
         """
-        for role, name in (("--target", target_column), ("--timestamp-column", timestamp_column)):
+        for role, name in (("--target-column", target_column), ("--timestamp-column", timestamp_column)):
             if name not in frame.columns:
                 raise BacktestError(f"{role} {name!r}: the data has no such column; its columns are {', '.join(map(str, frame.columns))}. Correct the name.")
         if frame.empty:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from evergreen.settings.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, TrackingUri
+from evergreen.settings.renamed_options import renamed_options
 
 Targets = Annotated[str, typer.Option("--targets", help="Where the model is served, separated by commas; `default` is where the champion was promoted to.")]
 
@@ -20,7 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(approve)
     app.command()(retire)
     app.command()(pull)
-    app.command()(copy)
+    app.command(cls=renamed_options({"--expect": "--expected-champion"}))(copy)
 
 
 def person() -> str:
@@ -159,7 +160,9 @@ def copy(  # noqa: PLR0917  # every option of a command is a parameter
     to_tracking_uri: Annotated[str, typer.Option("--to-tracking-uri", help="MLflow server that it is copied to.")],
     to_ledger_uri: Annotated[str, typer.Option("--to-ledger-uri", help="Folder or bucket of the ledger there.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger there.")],
-    expected: Annotated[str, typer.Option("--expect", help="The champion there that it replaces; `none` for none.", metavar="VERSION")] = "current",
+    expected_champion: Annotated[
+        str, typer.Option("--expected-champion", help="The champion there that it replaces; `none` for none.", metavar="VERSION")
+    ] = "current",
     targets: Annotated[str, typer.Option("--targets", help="Where it is served there, separated by commas.")] = "registry",
     tracking_uri: TrackingUri = None,
     ledger_uri: LedgerUri = None,
@@ -171,7 +174,7 @@ def copy(  # noqa: PLR0917  # every option of a command is a parameter
     from evergreen.runs.local_home import LocalHome
 
     local = LocalHome(home)
-    request = CopyRequest(model, version, reason, person(), expected, targets)
+    request = CopyRequest(model, version, reason, person(), expected_champion, targets)
     here = Place(tracking_uri or local.tracking_uri, ledger_uri or local.ledger_uri)
     result = copy_version(request, here, Place(to_tracking_uri, to_ledger_uri))
     if as_json:

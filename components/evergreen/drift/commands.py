@@ -12,6 +12,7 @@ import typer
 from evergreen.data.json_values import plain
 from evergreen.drift.config import Detectors  # noqa: TC001 - Typer reads it at run time
 from evergreen.settings.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
+from evergreen.settings.renamed_options import renamed_options
 
 NO_VALUE = "-"
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(drift)
+    app.command(cls=renamed_options({"--ignore": "--exclude"}))(drift)
 
 
 def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signature
@@ -29,7 +30,7 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
     current: Annotated[str, typer.Argument(help="Parquet or CSV file, folder or glob, also at gs:// or s3://.", metavar="CURRENT")],
     detectors: Annotated[Detectors | None, typer.Option("--detectors", help="What looks at the data; the settings say it when not given.")] = None,
     config: Annotated[str, typer.Option("--config", help="Settings as YAML or JSON in line, or their place.")] = "default",
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="A column that is not compared: the label, a key.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="A column that is not compared: the label, a key.")] = None,
     timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="The event time, for reference_season.")] = "",
     save_profile: Annotated[Path | None, typer.Option("--save-profile", help="Keep the reference's profile in this file.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report for people to this file.")] = None,
@@ -49,7 +50,7 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
     if detectors is not None:
         settings = replace(settings, detectors=detectors)
     with local_copy(reference) as reference_path, local_copy(current) as current_path:
-        compared = detect(reference_path, current_path, config=settings, timestamp_column=timestamp_column, ignored_columns=ignore or [])
+        compared = detect(reference_path, current_path, config=settings, timestamp_column=timestamp_column, ignored_columns=exclude or [])
     if save_profile is not None:
         from evergreen.drift.profile.file import write_profile
 

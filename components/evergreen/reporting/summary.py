@@ -94,7 +94,7 @@ def summarise_run(
     """
     steps = {record.step_name: record for record in records}
     decision = steps.get("decide_retraining")
-    evaluation = steps.get("evaluate_challenger")
+    evaluation = _evaluation(steps)
     outcome, error = _outcome(steps, list(problems))
     status = final_status or {}
     if outcome == "failed" and status.get("error_message"):
@@ -142,7 +142,7 @@ def _outcome(steps: dict[str, StepRecord], problems: list[str]) -> tuple[str, st
 
 
 def _reached(steps: dict[str, StepRecord]) -> str:
-    deployment, evaluation, decision = (steps.get(name) for name in ("deploy_model", "evaluate_challenger", "decide_retraining"))
+    deployment, decision, evaluation = steps.get("deploy_model"), steps.get("decide_retraining"), _evaluation(steps)
     if deployment:
         return deployment.outcome if deployment.outcome in DEPLOYED else ""
     for names, reached in OTHER_PIPELINES.items():
@@ -151,6 +151,11 @@ def _reached(steps: dict[str, StepRecord]) -> str:
     if "reject_challenger" in steps or (evaluation and evaluation.outcome == "reject"):
         return "rejected"
     return "kept" if "keep_champion" in steps or (decision and decision.outcome == "keep") else ""
+
+
+def _evaluation(steps: dict[str, StepRecord]) -> StepRecord | None:
+    # A pipeline of one's own may leave the step the component's name.
+    return steps.get("evaluate_challenger") or steps.get("evaluate_model")
 
 
 def _promoted(steps: dict[str, StepRecord]) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from evergreen.settings.command_options import AsJson
+from evergreen.settings.renamed_options import renamed_options
 from evergreen.submission.errors import SubmissionError
 from evergreen.submission.options import Assignments, Experiment, Host, Namespace, ParameterFile, ServiceAccount, given_parameters, to_console
 from evergreen.submission.schedule_request import checked_cron, wanted_schedule, warn_of_old_server
@@ -24,9 +25,11 @@ TrackOption = Annotated[
         metavar="latest|pinned",
     ),
 ]
-VersionName = Annotated[str, typer.Option("--version", help="The version to pin; the one uploaded last when not given.")]
+VersionName = Annotated[str, typer.Option("--version-name", help="Name of the version to pin; the one uploaded last when not given.")]
 CatchUp = Annotated[bool, typer.Option("--catch-up/--no-catch-up", help="Run every time that was missed, instead of the last one; with --track pinned.")]
 MaxConcurrency = Annotated[int, typer.Option("--max-concurrency", help="Runs at the same time.", min=1, max=10)]
+
+RENAMED = {"--version": "--version-name"}
 
 commands = typer.Typer(help="Run a pipeline on Kubeflow at set times.", no_args_is_help=True)
 
@@ -36,14 +39,14 @@ def register(app: typer.Typer) -> None:
     app.add_typer(commands, name="schedule")
 
 
-@commands.command()
+@commands.command(cls=renamed_options(RENAMED))
 def create(
     name: Name,
     *,
     cron: CronText,
     pipeline: PipelineName = "continuous-retraining",
     track: TrackOption = "latest",
-    version: VersionName = "latest",
+    version_name: VersionName = "latest",
     parameter_file: ParameterFile = None,
     assignments: Assignments = None,
     experiment: Experiment = None,
@@ -64,14 +67,14 @@ def create(
     from evergreen.submission.schedules import create_schedule
 
     given = given_parameters(parameter_file, assignments)
-    checked = checked_cron(name, cron, given, track=track, version=version, catch_up=catch_up)
+    checked = checked_cron(name, cron, given, track=track, version=version_name, catch_up=catch_up)
     connection = connect(host, namespace)
     wanted = wanted_schedule(
         connection,
         checked,
         pipeline=pipeline,
         track=track,
-        version=version,
+        version=version_name,
         given=given,
         experiment=experiment,
         service_account=service_account,
@@ -88,14 +91,14 @@ def create(
         typer.echo(json.dumps(schedule.as_json(), ensure_ascii=False))
 
 
-@commands.command()
+@commands.command(cls=renamed_options(RENAMED))
 def replace(
     name: Name,
     *,
     cron: CronText,
     pipeline: PipelineName = "continuous-retraining",
     track: TrackOption = "latest",
-    version: VersionName = "latest",
+    version_name: VersionName = "latest",
     parameter_file: ParameterFile = None,
     assignments: Assignments = None,
     experiment: Experiment = None,
@@ -114,7 +117,7 @@ def replace(
     from evergreen.submission.schedules import difference, replace_schedule, require_schedule, schedules
 
     given = given_parameters(parameter_file, assignments)
-    checked = checked_cron(name, cron, given, track=track, version=version, catch_up=catch_up)
+    checked = checked_cron(name, cron, given, track=track, version=version_name, catch_up=catch_up)
     connection = connect(host, namespace)
     console = to_console(as_json=as_json)
     wanted = wanted_schedule(
@@ -122,7 +125,7 @@ def replace(
         checked,
         pipeline=pipeline,
         track=track,
-        version=version,
+        version=version_name,
         given=given,
         experiment=experiment,
         service_account=service_account,

@@ -23,7 +23,7 @@ def checked_cron(name: str, cron: str, given: dict[str, Any], *, track: str, ver
     if track not in {"latest", "pinned"}:
         raise SubmissionError(f"--track {track!r}: expected latest or pinned.")
     if track == "latest" and version != "latest":
-        raise SubmissionError(f"--version {version!r}: names one version, but --track latest takes the newest each time. Give --track pinned.")
+        raise SubmissionError(f"--version-name {version!r}: names one version, but --track latest takes the newest each time. Give --track pinned.")
     check_catch_up(track=track, catch_up=catch_up)
     # KFP calls the runs after the schedule.
     check_text(f"schedule {name!r}", name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evergreen.settings.command_options import AsJson  # noqa: TC001  # typer reads annotations when it registers the command
+from evergreen.settings.renamed_options import renamed_options
 
 if TYPE_CHECKING:
     from evergreen.validation.contract import Contract
@@ -22,7 +23,7 @@ TimestampColumn = Annotated[str | None, typer.Option("--timestamp-column", help=
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(validate)
+    app.command(cls=renamed_options({"--without": "--exclude"}))(validate)
     contracts = typer.Typer(help="Data contracts.", no_args_is_help=True)
     contracts.command("infer")(infer)
     app.add_typer(contracts, name="contract")
@@ -54,8 +55,8 @@ def validate(  # noqa: PLR0917  # typer passes options by name
     contract: Annotated[str, typer.Option("--contract", help="Contract: YAML file, or its gs:// or s3:// URI.", metavar="FILE")],
     target_column: TargetColumn = None,
     timestamp_column: TimestampColumn = None,
-    without: Annotated[
-        list[str] | None, typer.Option("--without", help="A column of the contract that this data need not have, such as the label in serving requests.")
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="A column of the contract that this data need not have, such as the label in serving requests.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Report to write, for people.", metavar="FILE")] = None,
     quarantine: Annotated[Path | None, typer.Option("--quarantine", help="Parquet file for rows that are put aside, with the reason.", metavar="FILE")] = None,
@@ -75,7 +76,7 @@ def validate(  # noqa: PLR0917  # typer passes options by name
     from evergreen.validation.step import check_data, write_table
 
     text = read_contract_text(contract)
-    rules = _without(Contract.from_yaml(text, origin=f"contract {contract}"), without or [])
+    rules = _without(Contract.from_yaml(text, origin=f"contract {contract}"), exclude or [])
     with local_copy(data) as path:
         loaded = load_data(path)
     findings = check_data(loaded, rules, target_column=target_column, timestamp_column=timestamp_column)
@@ -98,7 +99,7 @@ def _without(contract: Contract, columns: list[str]) -> Contract:
 
     for name in columns:
         if name not in contract.columns:
-            raise ContractError(f"--without {name!r}: the contract has no such column; its columns are {', '.join(contract.columns)}.")
+            raise ContractError(f"--exclude {name!r}: the contract has no such column; its columns are {', '.join(contract.columns)}.")
     kept = {name: rules for name, rules in contract.columns.items() if name not in columns}
     return contract.model_copy(update={"columns": kept})
 
