@@ -59,7 +59,7 @@ def check_local_path(path: str | Path, *, thing: str, error_class: type[Evergree
     closed = _closed_places()
     written = str(path)
     # Some libraries take ~ for the home folder, others for a name.
-    places = itertools.chain(_places_on_the_way(written), _places_on_the_way(os.path.expanduser(written)) if written.startswith("~") else ())  # noqa: PTH111
+    places = itertools.chain(_places_on_the_way(written), _places_on_the_way(os.path.expanduser(written)) if written.startswith("~") else ())  # noqa: PTH111  # Path.expanduser raises for an unknown user
     for place in places:
         for folder in closed:
             if place == folder or place.startswith(f"{folder}/"):
