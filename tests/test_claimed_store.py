@@ -13,9 +13,6 @@ from evergreen.errors import StateError
 from evergreen.object_store import LocalStore
 from evergreen.registry.ledger import Entry, Ledger
 from evergreen.state import check_ledger_uri
-from registry_fixtures import empty_database
-
-__all__ = ["empty_database"]
 
 
 class KilledBeforeWriting(LocalStore):

@@ -30,14 +30,14 @@ from typing import Any, Protocol
 # Instead of this folder, in which `ingestion` is another benchmark.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from chaos.mlflow_server import running
 from evergreen.errors import EvergreenError
 from evergreen.ingestion.source import SourceRequest, open_source
 from evergreen.object_store import open_bucket, open_store
 from evergreen.registry.ledger import Entry, Ledger
 from evergreen.training.mlflow_logging import connect
-from faulty_server import FaultyConnection, FaultyServer
-from ingestion.servers import free_port, google_storage, simple_storage
+from support.faulty_server import FaultyConnection, FaultyServer
+from support.mlflow_server import running
+from support.servers import free_port, google_storage, simple_storage
 
 PERMANENT_BAR_S = 5.0
 LONGEST_PAUSE_S = 16.0
@@ -380,7 +380,7 @@ def main() -> int:
             "Kafka": lambda: Kafka(stack.enter_context(kafka_broker(folder))),
         }
         if list(Path("/usr/lib/postgresql").glob("*/bin")):
-            from postgresql_server import postgresql
+            from support.postgresql_server import postgresql
 
             makers["PostgreSQL"] = lambda: Postgresql(stack.enter_context(postgresql(folder / "postgresql")))
         for kind, make in makers.items():

@@ -11,12 +11,12 @@ from evergreen.deployment.rollback import Rollback, RollbackRequest, roll_back
 from evergreen.deployment.targets import RegistryTarget
 from evergreen.registry.errors import LedgerError, RolledBackError
 from evergreen.registry.ledger import Entry
-from registry_fixtures import ledger_bytes
+from support.registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 def back(world: World, **settings: Any) -> Rollback:

@@ -15,7 +15,7 @@ from evergreen.models import FittedModel, load_model
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 class Fixed:

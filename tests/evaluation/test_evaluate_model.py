@@ -13,7 +13,7 @@ from evergreen.evaluation.errors import EvaluationError
 from evergreen.object_store import open_store
 from evergreen.registry.ledger import Ledger
 from evergreen.run_log import reported_step
-from killed_steps import killed_after_its_ledger_record
+from support.killed_steps import killed_after_its_ledger_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

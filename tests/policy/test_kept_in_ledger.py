@@ -13,7 +13,7 @@ from evergreen.object_store import open_store
 from evergreen.policy.history import read_history
 from evergreen.registry.ledger import Ledger
 from evergreen.run_log import read_run
-from killed_steps import killed_after_its_ledger_record
+from support.killed_steps import killed_after_its_ledger_record
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,10 +20,10 @@ from evergreen.object_store import LocalStore
 from evergreen.registry.errors import RegistryError
 from evergreen.registry.ledger import Entry
 from evergreen.run_log import read_run, reported_step
-from registry_fixtures import CONTRACT, FEATURES, ledger_bytes
+from support.registry_fixtures import CONTRACT, FEATURES, ledger_bytes
 
 if TYPE_CHECKING:
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 def load(world: World, outputs: dict[str, Any], **settings: Any) -> str:

@@ -17,7 +17,7 @@ from evergreen.registry.ledger import Entry, Ledger
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chaos.unreliable_bucket import Unreliable
+    from support.unreliable_bucket import Unreliable
 
 NOBODY = 65534
 

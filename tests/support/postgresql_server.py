@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ingestion.servers import free_port
+from support.servers import free_port
 
 
 @contextlib.contextmanager
