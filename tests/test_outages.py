@@ -30,7 +30,7 @@ from support.registry_fixtures import World, no_run_from_outside, world
 
 __all__ = ["no_run_from_outside", "world"]
 
-pytestmark = [pytest.mark.usefixtures("patient"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.usefixtures("patient"), pytest.mark.timeout(120), pytest.mark.begins_first]
 UNTIL = r"\. Next attempt in [\d.]+ s, until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.$"
 AT_ONCE_S = 5.0
 """A permanent fault must not take longer."""

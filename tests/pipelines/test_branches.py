@@ -27,7 +27,7 @@ PIPELINE = PIPELINES / "continuous_retraining.py"
 MODEL = "rain"
 CHANGE = "2023-01-01"
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.begins_first]
 
 
 class Laptop:
@@ -207,38 +207,26 @@ def test_a_changed_world_is_noticed_learned_and_promoted_after_approval_was_wait
 @pytest.mark.parametrize(
     ("parameters", "step", "message"),
     [
-        ({"data_source_uri": "/nowhere/events.parquet"}, "ingest_window", "/nowhere/events.parquet"),
-        ({"data_window_end": "2031-01-01"}, "ingest_window", "2031-01-01"),
-        ({"data_timestamp_column": "tiem"}, "ingest_window", "tiem"),
+        # What else each component refuses is tried in its room.
         ({"data_target_column": "snow"}, "validate_window", "snow"),
         ({"state_tracking_uri": "http://127.0.0.1:9"}, "load_champion", "http://127.0.0.1:9"),
     ],
 )
 def test_bad_input_fails_the_named_step_and_changes_nothing(laptop: Laptop, parameters: dict[str, Any], step: str, message: str) -> None:
     before = laptop.state()
-    summary, finished = laptop.run(**{"window_end": parameters.pop("data_window_end", "2022-06-01"), **parameters})
+    summary, finished = laptop.run("2022-06-01", **parameters)
     assert summary.status == "failed"
     assert [record.step_name for record in finished.records if record.state == "failed"] == [step]
     assert message in summary.error
     assert laptop.state() == before
 
 
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"training_estimator": "sklearn.ensemble.NoSuchForest"}, "NoSuchForest"),
-        ({"training_hyperparameters": "{not json"}, "{not json"),
-        ({"training_hyperparameters": '{"leaves": 3}'}, "leaves"),
-    ],
-)
-def test_a_training_that_fails_leaves_the_decision_in_the_ledger_and_the_champion_where_it_was(
-    laptop: Laptop, parameters: dict[str, Any], message: str
-) -> None:
+def test_a_training_that_fails_leaves_the_decision_in_the_ledger_and_the_champion_where_it_was(laptop: Laptop) -> None:
     champion, versions, kinds = laptop.state()
-    summary, finished = laptop.run("2022-06-01", policy_mode="force", **parameters)
+    summary, finished = laptop.run("2022-06-01", policy_mode="force", training_hyperparameters='{"leaves": 3}')
     assert summary.status == "failed"
     assert [record.step_name for record in finished.records if record.state == "failed"] == ["train_challenger"]
-    assert message in summary.error
+    assert "leaves" in summary.error
     assert laptop.state() == (champion, versions, [*kinds, "retraining"])
     newest = read_history(laptop.ledger(), run_id="another")[0]
     assert (newest.window_end[:10], newest.decision, newest.completed) == ("2022-06-01", "retrain", False)
