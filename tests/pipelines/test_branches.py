@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from evergreen.local_run import LocalHome, LocalRun, run_locally
+from evergreen.local_run import LocalHome, LocalRun
 from evergreen.object_store import open_store
-from evergreen.pipeline_file import arguments_for, load_pipeline
 from evergreen.policy.history import read_history
 from evergreen.registry.ledger import Ledger
 from evergreen.reporting.summary import RunSummary, summarise_run
 from pipeline.recordings import facts, recorded_inputs
+from support.local_runs import run_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +49,7 @@ class Laptop:
             "model_name": MODEL,
             **parameters,
         }
-        pipeline = load_pipeline(pipeline_file)
-        finished = run_locally(pipeline, arguments_for(pipeline, given), self.home, lambda _: None)
+        finished = run_file(pipeline_file, given, self.home.folder)
         return summarise_run(finished.records), finished
 
     def champion(self) -> str:
@@ -129,7 +128,6 @@ def test_the_same_window_gives_the_same_bytes_and_the_same_decision(laptop: Lapt
 def test_a_window_that_is_profiled_in_shards_drifts_as_it_does_in_one_step(laptop: Laptop) -> None:
     _, single = laptop.run("2022-01-01")
     before = laptop.state()
-    pipeline = load_pipeline(PIPELINES / "sharded_drift.py")
     given = {
         "data_source_uri": str(laptop.source),
         "data_timestamp_column": "time",
@@ -139,7 +137,7 @@ def test_a_window_that_is_profiled_in_shards_drifts_as_it_does_in_one_step(lapto
         "model_name": MODEL,
         "shards": 3,
     }
-    sharded = run_locally(pipeline, arguments_for(pipeline, given), laptop.home, lambda _: None)
+    sharded = run_file(PIPELINES / "sharded_drift.py", given, laptop.home.folder)
     assert not sharded.failure, sharded.log_file.read_text()[-3000:]
     assert next(record.outcome for record in sharded.records if record.step_name == "record_run") == "drift measured"
     details = [next(record.details for record in run.records if record.step_name == "detect_drift") for run in (single, sharded)]

@@ -13,11 +13,10 @@ from kfp import dsl
 
 from evergreen import choose_candidate, plan_search, score_candidates
 from evergreen.artifacts import read_frame
-from evergreen.local_run import LocalHome, run_locally
 from evergreen.models import read_description
-from evergreen.pipeline_file import arguments_for, load_pipeline
 from evergreen.training import search as search_module
 from evergreen.training.errors import TrainingError
+from support.local_runs import run_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,8 +216,8 @@ def test_the_pipeline_fans_out_and_trains_with_the_best(
         "training_estimator": TREE,
         "shards": 2,
     }
-    pipeline, home = load_pipeline(repository / "pipelines" / "hyperparameter_search.py"), steps.folder / "home"
-    finished = run_locally(pipeline, arguments_for(pipeline, given), LocalHome(home), lambda _: None)
+    home = steps.folder / "home"
+    finished = run_file(repository / "pipelines" / "hyperparameter_search.py", given, home)
     assert not finished.failure, finished.log_file.read_text()[-3000:]
     details = {record.step_name: record.details for record in finished.records}
     assert next(record.outcome for record in finished.records if record.step_name == "record_run") == "searched"
