@@ -1,7 +1,4 @@
-"""Run pipelines on this machine: those of the project, and those that a test makes.
-
-Every whole run of the tests goes through here, so that what starts the steps is said once.
-"""
+"""Run pipelines on this machine: those of the project, and those that a test makes. Every whole run of the tests goes through here."""
 
 from __future__ import annotations
 
@@ -19,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def start_steps(log: IO[str]) -> Launch:
-    """Return what starts the steps of a run; all that they print goes into a log."""
-    return StepProcesses(log)
-
-
 def run_file(pipeline_file: Path, given: Mapping[str, Any], home: Path) -> LocalRun:
     """Run a pipeline of the project as `evergreen run` does; a failed step is told by what is returned."""
     pipeline = load_pipeline(pipeline_file)
-    return run_locally(pipeline, arguments_for(pipeline, dict(given)), LocalHome(home), lambda _: None, start_steps)
+    return run_locally(pipeline, arguments_for(pipeline, dict(given)), LocalHome(home), lambda _: None)
+
+
+def start_steps(log: IO[str]) -> Launch:
+    """Return what starts the steps of a test's own pipeline; all that they print goes into a log."""
+    return StepProcesses(log)
 
 
 def run_here(pipeline: Any, root: Path, **arguments: Any) -> Path:
