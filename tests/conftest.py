@@ -1,18 +1,53 @@
-"""What tests of several rooms need: generated events, and a place for local runs."""
+"""What is made once for all tests of a worker: generated events, an empty registry to copy, and servers."""
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 import pytest
+import sqlalchemy as sa
+
+from support.models import ModelShelf, fitted_model
+from support.servers import google_storage, simple_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import pandas as pd
+
+    from support.registry_fixtures import Material
+
 ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {
+    # MLflow would report to its makers what tests do, and wait where there is no way to them.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Wait one second, instead of twenty, for a server that is away: many tests ask one that nobody started. Those of waits set a time of their own.
+    "EVERGREEN_RETRY_SECONDS": "1",
+}
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Each worker has one of the processors: threads of several workers that wait for each other in turns cost more than they win."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set what processes that tests start have to find, too, before numeric libraries are loaded."""
+    os.environ.update(ENVIRONMENT)
+    if hasattr(config, "workerinput"):
+        os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes: another worker has all the others meanwhile, and none is left over at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("begins_first") is None)
+
+
+@sa.event.listens_for(sa.engine.Engine, "connect")
+def without_waiting_for_the_disk(connection: Any, _: Any) -> None:
+    """Let SQLite leave it to the system when it writes: no test needs its database after a power cut, and each of thousands of commits waits for the disk."""
+    if type(connection).__module__.startswith("sqlite3"):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +59,8 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def make_events() -> Callable[..., pd.DataFrame]:
     """Make days of events whose label depends on two of four features; ``shift`` moves the inputs, ``flip`` the relation."""
+    import numpy as np
+    import pandas as pd
 
     def make(*, start: str = "2020-01-01", days: int = 400, per_day: int = 4, seed: int = 0, shift: float = 0.0, flip: bool = False) -> pd.DataFrame:
         random = np.random.default_rng(seed)
@@ -45,12 +82,48 @@ def make_events() -> Callable[..., pd.DataFrame]:
     return make
 
 
-@pytest.fixture(scope="session", autouse=True)
-def soon_given_up() -> Iterator[None]:
-    """Wait one second, instead of twenty, for a server that is away: many tests ask one that nobody started. Those of waits set a time of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EVERGREEN_RETRY_SECONDS", "1")
-        yield
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables, which a test copies: making them takes two seconds."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture(scope="session")
+def material(make_events: Callable[..., pd.DataFrame]) -> Material:
+    """Rows and two fitted pipelines, for the models of `support.registry_fixtures`."""
+    from support.registry_fixtures import make_material
+
+    return make_material(make_events)
+
+
+@pytest.fixture(scope="session")
+def model_shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelShelf:
+    """Models that several tests use are fitted and saved once."""
+    return ModelShelf(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def make_model(model_shelf: ModelShelf, tmp_path: Path) -> Callable[..., Any]:
+    """Put a model that was fitted on given rows into the test's folder; returns its artifact."""
+    return partial(fitted_model, model_shelf, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def google_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An emulator of Google Cloud Storage; a test makes a bucket of its own."""
+    with google_storage(tmp_path_factory.mktemp("gcs")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """A server of S3 and Kinesis; a test makes a bucket or a stream of its own."""
+    with simple_storage() as url:
+        yield url
 
 
 @pytest.fixture

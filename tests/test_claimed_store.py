@@ -13,9 +13,6 @@ from evergreen.registry.ledger import Entry, Ledger
 from evergreen.storage.local import LocalStore
 from evergreen.storage.mlflow_claims import ClaimedStore
 from evergreen.storage.uris import check_ledger_uri
-from registry_fixtures import empty_database
-
-__all__ = ["empty_database"]
 
 
 class KilledBeforeWriting(LocalStore):

@@ -12,6 +12,7 @@ import typer.main
 import yaml
 
 from evergreen.cli.main import ROOMS_WITH_COMMANDS, app
+from support.commands import evergreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,8 @@ EVERGREEN = str(Path(sys.executable).parent / "evergreen")
 PIPELINE = str(ROOT / "pipelines" / "continuous_retraining.py")
 
 
-def evergreen(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def in_a_shell(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the installed program; most tests go without a process of its own."""
     return subprocess.run([EVERGREEN, *arguments], cwd=folder, capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -43,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_events: Callable[..., 
 
 
 def test_a_run_ends_with_one_json_object_and_history_shows_the_promotion(folder: Path) -> None:
-    finished = evergreen("run", PIPELINE, "--params", "parameters.yaml", "-p", "data_window_days=60", "--json", folder=folder)
+    finished = in_a_shell("run", PIPELINE, "--params", "parameters.yaml", "-p", "data_window_days=60", "--json", folder=folder)
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout.splitlines()[-1])
     assert {"status", "decision", "reasons", "evaluation", "champion_before", "champion_after", "duration_s", "reports"} <= set(result)
@@ -57,7 +59,7 @@ def test_a_run_ends_with_one_json_object_and_history_shows_the_promotion(folder:
         assert step in finished.stderr
 
     history = evergreen("history", "rain", "--json", folder=folder)
-    assert history.returncode == 0, history.stderr
+    assert history.status == 0, history.stderr
     records = json.loads(history.stdout)
     assert [(record["kind"], record["version_after"]) for record in records] == [("retraining", "none"), ("promotion", "1")]
     assert "promotion" in evergreen("history", "rain", folder=folder).stdout
@@ -65,7 +67,7 @@ def test_a_run_ends_with_one_json_object_and_history_shows_the_promotion(folder:
 
 def test_a_failed_run_has_exit_status_1_and_says_why(folder: Path) -> None:
     finished = evergreen("run", PIPELINE, "--params", "parameters.yaml", "-p", "data_timestamp_column=when", "--json", folder=folder)
-    assert finished.returncode == 1
+    assert finished.status == 1
     result = json.loads(finished.stdout.splitlines()[-1])
     assert result["status"] == "failed"
     assert "'when'" in result["error"]
@@ -84,7 +86,7 @@ def test_a_failed_run_has_exit_status_1_and_says_why(folder: Path) -> None:
 )
 def test_bad_input_has_exit_status_2_and_one_line(folder: Path, arguments: list[str], message: str) -> None:
     finished = evergreen(*arguments, folder=folder)
-    assert finished.returncode == 2
+    assert finished.status == 2
     assert finished.stderr.startswith("error: ")
     assert message in finished.stderr
     assert "Traceback" not in finished.stderr
@@ -92,13 +94,13 @@ def test_bad_input_has_exit_status_2_and_one_line(folder: Path, arguments: list[
 
 def test_compile_writes_yaml_with_the_images_of_the_team(folder: Path) -> None:
     finished = evergreen("compile", PIPELINE, "-o", "pipeline.yaml", "--image-registry", "registry.example/team", folder=folder)
-    assert finished.returncode == 0, finished.stderr
+    assert finished.status == 0, finished.stderr
     assert "registry.example/team/evergreen-base:" in (folder / "pipeline.yaml").read_text()
 
 
 def test_history_of_an_unknown_model_says_so(folder: Path) -> None:
     finished = evergreen("history", "nobody", folder=folder)
-    assert finished.returncode == 0
+    assert finished.status == 0
     assert "holds nothing about model 'nobody'" in finished.stdout
 
 
@@ -119,7 +121,7 @@ def test_every_command_of_every_room_can_be_asked_for() -> None:
 
 
 def test_a_misspelt_command_is_corrected(folder: Path) -> None:
-    finished = evergreen("drfit", folder=folder)
+    finished = in_a_shell("drfit", folder=folder)
     assert finished.returncode == 2
     assert "'drift'" in finished.stderr
 

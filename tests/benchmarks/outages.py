@@ -30,7 +30,6 @@ from typing import Any, Protocol
 # Instead of this folder, in which `ingestion` is another benchmark.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from chaos.mlflow_server import running
 from evergreen.errors import EvergreenError
 from evergreen.ingestion.sources.base import SourceRequest
 from evergreen.ingestion.sources.opening import open_source
@@ -38,8 +37,9 @@ from evergreen.registry.ledger import Entry, Ledger
 from evergreen.storage.experiments import connect
 from evergreen.storage.google_cloud import open_bucket
 from evergreen.storage.opening import open_store
-from faulty_server import FaultyConnection, FaultyServer
-from ingestion.servers import free_port, google_storage, simple_storage
+from support.faulty_server import FaultyConnection, FaultyServer
+from support.mlflow_server import running
+from support.servers import free_port, google_storage, simple_storage
 
 PERMANENT_BAR_S = 5.0
 LONGEST_PAUSE_S = 16.0
@@ -382,7 +382,7 @@ def main() -> int:
             "Kafka": lambda: Kafka(stack.enter_context(kafka_broker(folder))),
         }
         if list(Path("/usr/lib/postgresql").glob("*/bin")):
-            from postgresql_server import postgresql
+            from support.postgresql_server import postgresql
 
             makers["PostgreSQL"] = lambda: Postgresql(stack.enter_context(postgresql(folder / "postgresql")))
         for kind, make in makers.items():

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from chaos.figures import TOLD
-from chaos.mlflow_server import postgresql_server, server
-from chaos.unreliable_bucket import unreliable
-from registry_fixtures import empty_database, material, no_run_from_outside, world
+from support.mlflow_server import postgresql_server, server
+from support.registry_fixtures import no_run_from_outside, world
+from support.unreliable_bucket import unreliable
 
-__all__ = ["empty_database", "material", "no_run_from_outside", "postgresql_server", "server", "unreliable", "world"]
+__all__ = ["no_run_from_outside", "postgresql_server", "server", "unreliable", "world"]
 
 
 @pytest.fixture(autouse=True)

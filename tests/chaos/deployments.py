@@ -21,9 +21,9 @@ from evergreen.registry.versions import EVIDENCE_FOLDER, ModelRegistry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chaos.mlflow_server import RestartableServer
     from evergreen.deployment.challenger import PassedChallenger
-    from registry_fixtures import World
+    from support.mlflow_server import RestartableServer
+    from support.registry_fixtures import World
 
 LONGEST_DEPLOYMENT_S = 120
 FORK = get_context("fork")

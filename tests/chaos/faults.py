@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from chaos.unreliable_bucket import Unreliable
     from evergreen.deployment.challenger import PassedChallenger
-    from registry_fixtures import World
+    from support.registry_fixtures import World
+    from support.unreliable_bucket import Unreliable
 
 CLONE_NEWNS, MS_RDONLY, MS_REMOUNT, MS_PRIVATE_BELOW = 0x20000, 1, 32, (1 << 18) | (1 << 14)
 DISK_BYTES = 256 * 1024

@@ -17,9 +17,9 @@ from chaos.figures import told
 from chaos.ledger_mutations import mutate
 
 if TYPE_CHECKING:
-    from chaos.mlflow_server import RestartableServer
-    from chaos.unreliable_bucket import Unreliable
-    from registry_fixtures import World
+    from support.mlflow_server import RestartableServer
+    from support.registry_fixtures import World
+    from support.unreliable_bucket import Unreliable
 
 pytestmark = [pytest.mark.mlflow_server, pytest.mark.timeout(900)]
 

@@ -10,7 +10,7 @@ from evergreen.registry.approval import KEY_VARIABLE
 from evergreen.registry.audit import audit
 from evergreen.registry.ledger import Entry
 from evergreen.registry.versions import ModelRegistry
-from registry_fixtures import World, ledger_bytes
+from support.registry_fixtures import World, ledger_bytes
 
 WAIT = "waiting for approval"
 

@@ -11,9 +11,9 @@ from chaos.faults import deployments_to_an_unreliable_bucket, deployments_with_a
 from chaos.ledger_mutations import mutate
 
 if TYPE_CHECKING:
-    from chaos.mlflow_server import RestartableServer
-    from chaos.unreliable_bucket import Unreliable
-    from registry_fixtures import World
+    from support.mlflow_server import RestartableServer
+    from support.registry_fixtures import World
+    from support.unreliable_bucket import Unreliable
 
 pytestmark = [pytest.mark.mlflow_server, pytest.mark.timeout(300), pytest.mark.usefixtures("patient")]
 

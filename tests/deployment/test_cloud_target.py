@@ -25,25 +25,16 @@ from evergreen.registry.versions import ModelRegistry
 from evergreen.runs.records import read_run
 from evergreen.storage.google_cloud import open_bucket
 from evergreen.storage.local import LocalStore
-from ingestion.servers import google_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 pytestmark = pytest.mark.gcs
 
 
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with google_storage(tmp_path_factory.mktemp("gcs")) as host:
-        yield host
-
-
 @pytest.fixture
-def uri(emulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
+def uri(google_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", google_server)
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     name = f"models-{uuid.uuid4().hex[:8]}"
     bucket, _ = open_bucket(f"gs://{name}")

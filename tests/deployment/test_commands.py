@@ -12,7 +12,7 @@ from evergreen.cli.main import app
 from evergreen.deployment.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 def call(world: World, *words: str) -> str:

@@ -10,7 +10,7 @@ from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.targets import STAGE_TAG, RegistryTarget
 
 if TYPE_CHECKING:
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 def test_a_promoter_that_slept_does_not_move_the_alias_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ import pytest
 from evergreen.data.artifacts import read_json
 from evergreen.deployment.errors import DeploymentError
 from evergreen.models.trust import ModelError
-from registry_fixtures import ledger_bytes
+from support.registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 def test_the_first_challenger_becomes_champion(world: World) -> None:

@@ -16,11 +16,11 @@ from evergreen.deployment.retirement import Retirement, RetirementPolicy, judge,
 from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.models.fitted import FittedModel
 from evergreen.registry.versions import ModelRegistry
-from registry_fixtures import ledger_bytes
+from support.registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:
     from evergreen.deployment.challenger import PassedChallenger
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 def as_another(challenger: PassedChallenger, name: str) -> PassedChallenger:

@@ -11,12 +11,13 @@ from evergreen.deployment.rollback import Rollback, RollbackRequest, roll_back
 from evergreen.deployment.targets import RegistryTarget
 from evergreen.registry.errors import LedgerError, RolledBackError
 from evergreen.registry.ledger import Entry
-from registry_fixtures import ledger_bytes
+from support.local_runs import run_file
+from support.registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 def back(world: World, **settings: Any) -> Rollback:
@@ -158,13 +159,8 @@ def test_a_ledger_whose_end_was_cut_off_is_not_built_upon(two: World) -> None:
 
 
 def test_the_pipeline_rolls_back(two: World, repository: Path) -> None:
-    from evergreen.pipeline.loading import arguments_for, load_pipeline
-    from evergreen.pipeline.local_run import run_locally
-    from evergreen.runs.local_home import LocalHome
-
-    pipeline = load_pipeline(repository / "pipelines" / "rollback.py")
     given = {"model_name": "rain", "rollback_reason": "it crashes", "state_tracking_uri": two.tracking_uri, "state_ledger_uri": two.ledger_uri}
-    finished = run_locally(pipeline, arguments_for(pipeline, given), LocalHome(two.folder / "home"), lambda _: None)
+    finished = run_file(repository / "pipelines" / "rollback.py", given, two.folder / "home")
     assert (finished.failure, [record.outcome for record in finished.records]) == ("", ["rolled back"])
     assert two.state() == (["1", "2"], "1", ["promotion", "promotion", "rollback"])
     assert finished.records[0].details["champion_after"] == "1"

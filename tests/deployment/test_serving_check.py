@@ -12,7 +12,7 @@ from evergreen.deployment.errors import DeploymentError
 from evergreen.models.recorded_predictions import RECORD_FILE
 
 if TYPE_CHECKING:
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 SMALL = {"check": True, "model_megabytes": 0.0001}
 SLOW = {"check": True, "p99_milliseconds": 0.0001}

@@ -16,7 +16,7 @@ from evergreen.models.fitted import FittedModel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 class Fixed:

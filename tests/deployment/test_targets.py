@@ -9,7 +9,7 @@ from evergreen.deployment.targets import RegistryTarget, open_targets
 from evergreen.registry.versions import ModelRegistry
 
 if TYPE_CHECKING:
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 @pytest.fixture

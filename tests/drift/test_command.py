@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-EVERGREEN = str(Path(sys.executable).parent / "evergreen")
+from support.commands import Finished, evergreen
 
 
-def drift(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([EVERGREEN, "drift", *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+def drift(*arguments: str, folder: Path) -> Finished:
+    return evergreen("drift", *arguments, folder=folder)
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_json_has_a_verdict_a_line_a_feature_and_rows(folder: Path) -> None:
     finished = drift("reference.csv", "current.parquet", "--detectors", "profile", "--json", "--html", "report.html", folder=folder)
-    assert finished.returncode == 0, finished.stderr
+    assert finished.status == 0, finished.stderr
     result = json.loads(finished.stdout.splitlines()[-1])
     assert (result["drift"], result["verdict"], result["rows"]) == (True, "drift", {"reference": 800, "current": 800})
     assert [feature["name"] for feature in result["features"] if feature["drift"]] == ["b"]
@@ -42,13 +40,13 @@ def test_json_has_a_verdict_a_line_a_feature_and_rows(folder: Path) -> None:
 def test_a_stored_profile_takes_the_place_of_the_reference(folder: Path) -> None:
     kept = drift("reference.csv", "current.parquet", "--detectors", "profile", "--save-profile", "reference.profile", "--json", folder=folder)
     again = drift("reference.profile", "current.parquet", "--detectors", "profile", "--json", folder=folder)
-    assert kept.returncode == again.returncode == 0
+    assert kept.status == again.status == 0
     assert json.loads(kept.stdout) == json.loads(again.stdout)
 
 
 def test_a_person_reads_the_sentence_and_a_table(folder: Path) -> None:
     finished = drift("reference.csv", "current.parquet", "--detectors", "profile", "--exclude", "b", folder=folder)
-    assert finished.returncode == 0
+    assert finished.status == 0
     assert "No drift: none of 2 features" in finished.stdout
     assert "No significant change." in finished.stdout
 
@@ -64,6 +62,6 @@ def test_a_person_reads_the_sentence_and_a_table(folder: Path) -> None:
 )
 def test_bad_input_has_exit_status_2(folder: Path, arguments: list[str], message: str) -> None:
     finished = drift(*arguments, folder=folder)
-    assert finished.returncode == 2
+    assert finished.status == 2
     assert message in finished.stderr
     assert "Traceback" not in finished.stderr

@@ -13,7 +13,7 @@ from evergreen.evaluation.errors import EvaluationError
 from evergreen.registry.ledger import Ledger
 from evergreen.runs.records import reported_step
 from evergreen.storage.opening import open_store
-from killed_steps import killed_after_its_ledger_record
+from support.killed_steps import killed_after_its_ledger_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ from evergreen.ingestion.sources.google_cloud import GoogleBucket
 from evergreen.ingestion.sources.s3 import S3Bucket
 from evergreen.ingestion.windowing import ingest_window
 from ingestion.conftest import ONE_DAY, START, daily_table
-from ingestion.servers import Proxy, google_storage, simple_storage
+from support.servers import Proxy
 
 
 class Cloud(Protocol):
@@ -68,18 +68,6 @@ class Simple:
 
     def bucket(self, name: str) -> S3Bucket:
         return S3Bucket(name, connect_seconds=0.5, read_seconds=0.5)
-
-
-@pytest.fixture(scope="session")
-def google_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with google_storage(tmp_path_factory.mktemp("gcs")) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    with simple_storage() as url:
-        yield url
 
 
 @pytest.fixture(params=[pytest.param("gs", marks=pytest.mark.gcs), pytest.param("s3", marks=pytest.mark.s3)])

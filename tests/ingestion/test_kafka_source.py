@@ -19,9 +19,9 @@ import pytest
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.sources.kafka import KafkaSource
-from faulty_server import FaultyConnection
 from ingestion.conftest import ONE_DAY, START
-from ingestion.servers import free_port
+from support.faulty_server import FaultyConnection
+from support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,9 +12,8 @@ import pytest
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.sources.kinesis import KinesisSource
-from faulty_server import FaultyServer
 from ingestion.conftest import START
-from ingestion.servers import simple_storage
+from support.faulty_server import FaultyServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,17 +22,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kinesis
 
 
-@pytest.fixture(scope="session")
-def kinesis_server() -> Iterator[str]:
-    with simple_storage() as url:
-        yield url
-
-
 @pytest.fixture
-def client(kinesis_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def client(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     import boto3
 
-    for variable, value in (("ACCESS_KEY_ID", "key"), ("SECRET_ACCESS_KEY", "secret"), ("DEFAULT_REGION", "us-east-1"), ("ENDPOINT_URL", kinesis_server)):
+    for variable, value in (("ACCESS_KEY_ID", "key"), ("SECRET_ACCESS_KEY", "secret"), ("DEFAULT_REGION", "us-east-1"), ("ENDPOINT_URL", s3_server)):
         monkeypatch.setenv(f"AWS_{variable}", value)
     return boto3.client("kinesis")
 
@@ -115,8 +108,8 @@ def test_mistakes_are_named(stream: str, tmp_path: Path, ingest: Callable[..., A
 
 
 @pytest.fixture
-def faulty(kinesis_server: str, client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:  # noqa: ARG001  # sets what the client needs
-    proxy = FaultyServer(kinesis_server)
+def faulty(s3_server: str, client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:  # noqa: ARG001  # sets what the client needs
+    proxy = FaultyServer(s3_server)
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
     yield proxy
     proxy.close()

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from google.protobuf.json_format import MessageToDict
 from kfp import dsl
 
-from evergreen.pipeline.local_dag import LocalDag, LocalRunError, RunIdentity
-from evergreen.pipeline.local_steps import StepProcesses
+from support.local_runs import run_and_report
 
 
 @dsl.component(install_kfp_package=False, base_image="python:3.11-slim")
@@ -50,16 +48,9 @@ def shell():
 
 def run(pipeline: Any, root: Path, **arguments: Any) -> dict[str, Any]:
     """Run a pipeline; return the parameters that its steps returned, by task, in the order of their start; of a loop's rounds, a list."""
-    identity = RunIdentity.new(str(pipeline.name), root)
-    root.mkdir(exist_ok=True)
-    failure = ""
-    with (root / "log.txt").open("w") as log:
-        try:
-            LocalDag(MessageToDict(pipeline.pipeline_spec), identity, StepProcesses(log)).run(arguments)
-        except LocalRunError as error:
-            failure = str(error)
+    folder, failure = run_and_report(pipeline, root, arguments)
     returned: dict[str, Any] = {"failure": failure} if failure else {}
-    for file in sorted((root / identity.pipeline_name).glob("*/*/*/output_metadata.json"), key=lambda path: path.stat().st_mtime):
+    for file in sorted(folder.parent.glob("*/*/*/output_metadata.json"), key=lambda path: path.stat().st_mtime):
         values = json.loads(file.read_text()).get("parameterValues", {})
         returned.setdefault(file.parent.parent.name, []).append(values.get("Output", values))
     return returned

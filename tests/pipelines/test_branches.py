@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from evergreen.pipeline.loading import arguments_for, load_pipeline
-from evergreen.pipeline.local_run import LocalRun, run_locally
+from evergreen.pipeline.local_run import LocalRun
 from evergreen.policy.history import read_history
 from evergreen.registry.ledger import Ledger
 from evergreen.reporting.summary import RunSummary, summarise_run
 from evergreen.runs.local_home import LocalHome
 from evergreen.storage.opening import open_store
 from pipeline.recordings import facts, recorded_inputs
+from support.local_runs import run_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ PIPELINE = PIPELINES / "continuous_retraining.py"
 MODEL = "rain"
 CHANGE = "2023-01-01"
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.begins_first]
 
 
 class Laptop:
@@ -50,8 +50,7 @@ class Laptop:
             "model_name": MODEL,
             **parameters,
         }
-        pipeline = load_pipeline(pipeline_file)
-        finished = run_locally(pipeline, arguments_for(pipeline, given), self.home, lambda _: None)
+        finished = run_file(pipeline_file, given, self.home.folder)
         return summarise_run(finished.records), finished
 
     def champion(self) -> str:
@@ -130,7 +129,6 @@ def test_the_same_window_gives_the_same_bytes_and_the_same_decision(laptop: Lapt
 def test_a_window_that_is_profiled_in_shards_drifts_as_it_does_in_one_step(laptop: Laptop) -> None:
     _, single = laptop.run("2022-01-01")
     before = laptop.state()
-    pipeline = load_pipeline(PIPELINES / "sharded_drift.py")
     given = {
         "data_source_uri": str(laptop.source),
         "data_timestamp_column": "time",
@@ -140,7 +138,7 @@ def test_a_window_that_is_profiled_in_shards_drifts_as_it_does_in_one_step(lapto
         "model_name": MODEL,
         "shards": 3,
     }
-    sharded = run_locally(pipeline, arguments_for(pipeline, given), laptop.home, lambda _: None)
+    sharded = run_file(PIPELINES / "sharded_drift.py", given, laptop.home.folder)
     assert not sharded.failure, sharded.log_file.read_text()[-3000:]
     assert next(record.outcome for record in sharded.records if record.step_name == "record_run") == "drift measured"
     details = [next(record.details for record in run.records if record.step_name == "detect_drift") for run in (single, sharded)]
@@ -208,38 +206,26 @@ def test_a_changed_world_is_noticed_learned_and_promoted_after_approval_was_wait
 @pytest.mark.parametrize(
     ("parameters", "step", "message"),
     [
-        ({"data_source_uri": "/nowhere/events.parquet"}, "ingest_window", "/nowhere/events.parquet"),
-        ({"data_window_end": "2031-01-01"}, "ingest_window", "2031-01-01"),
-        ({"data_timestamp_column": "tiem"}, "ingest_window", "tiem"),
+        # What else each component refuses is tried in its room.
         ({"data_target_column": "snow"}, "validate_window", "snow"),
         ({"state_tracking_uri": "http://127.0.0.1:9"}, "load_champion", "http://127.0.0.1:9"),
     ],
 )
 def test_bad_input_fails_the_named_step_and_changes_nothing(laptop: Laptop, parameters: dict[str, Any], step: str, message: str) -> None:
     before = laptop.state()
-    summary, finished = laptop.run(**{"window_end": parameters.pop("data_window_end", "2022-06-01"), **parameters})
+    summary, finished = laptop.run("2022-06-01", **parameters)
     assert summary.status == "failed"
     assert [record.step_name for record in finished.records if record.state == "failed"] == [step]
     assert message in summary.error
     assert laptop.state() == before
 
 
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"training_estimator": "sklearn.ensemble.NoSuchForest"}, "NoSuchForest"),
-        ({"training_hyperparameters": "{not json"}, "{not json"),
-        ({"training_hyperparameters": '{"leaves": 3}'}, "leaves"),
-    ],
-)
-def test_a_training_that_fails_leaves_the_decision_in_the_ledger_and_the_champion_where_it_was(
-    laptop: Laptop, parameters: dict[str, Any], message: str
-) -> None:
+def test_a_training_that_fails_leaves_the_decision_in_the_ledger_and_the_champion_where_it_was(laptop: Laptop) -> None:
     champion, versions, kinds = laptop.state()
-    summary, finished = laptop.run("2022-06-01", policy_mode="force", **parameters)
+    summary, finished = laptop.run("2022-06-01", policy_mode="force", training_hyperparameters='{"leaves": 3}')
     assert summary.status == "failed"
     assert [record.step_name for record in finished.records if record.state == "failed"] == ["train_challenger"]
-    assert message in summary.error
+    assert "leaves" in summary.error
     assert laptop.state() == (champion, versions, [*kinds, "retraining"])
     newest = read_history(laptop.ledger(), run_id="another")[0]
     assert (newest.window_end[:10], newest.decision, newest.completed) == ("2022-06-01", "retrain", False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evergreen.pipeline.local_run import LocalRun
     from evergreen.reporting.summary import RunSummary
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.begins_first]
 
 WAYS = ("continuous_retraining", "lean_retraining")
 SCENARIOS: dict[str, tuple[dict[str, Any], str]] = {

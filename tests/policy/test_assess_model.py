@@ -27,14 +27,14 @@ from evergreen.images import DRIFT_IMAGE
 from evergreen.registry.ledger import Ledger
 from evergreen.runs.records import read_run
 from evergreen.storage.opening import open_store
-from killed_steps import killed_after_its_ledger_record
+from support.killed_steps import killed_after_its_ledger_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
 
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 KINDS: dict[str, type] = {"report": dsl.HTML, "metrics": dsl.Metrics, "data": dsl.Dataset, "champion": dsl.Model, "model": dsl.Model}
 STEPS = ["load_champion", "ingest_window", "validate_window", "detect_drift", "monitor_performance", "decide_retraining"]

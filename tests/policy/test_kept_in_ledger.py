@@ -13,7 +13,7 @@ from evergreen.policy.history import read_history
 from evergreen.registry.ledger import Ledger
 from evergreen.runs.records import read_run
 from evergreen.storage.opening import open_store
-from killed_steps import killed_after_its_ledger_record
+from support.killed_steps import killed_after_its_ledger_record
 
 if TYPE_CHECKING:
     from pathlib import Path

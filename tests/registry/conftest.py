@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from chaos.mlflow_server import server
-from chaos.unreliable_bucket import unreliable
-from registry_fixtures import empty_database, material, no_run_from_outside, world
+from support.mlflow_server import server
+from support.registry_fixtures import no_run_from_outside, world
+from support.unreliable_bucket import unreliable
 
-__all__ = ["empty_database", "material", "no_run_from_outside", "server", "unreliable", "world"]
+__all__ = ["no_run_from_outside", "server", "unreliable", "world"]

@@ -18,10 +18,10 @@ from evergreen.registry.champion import write_champion
 from evergreen.registry.errors import LedgerError, RegistryError
 from evergreen.registry.ledger import Entry
 from evergreen.registry.versions import ModelRegistry
-from registry_fixtures import ledger_bytes
+from support.registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 @pytest.fixture

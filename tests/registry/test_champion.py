@@ -20,10 +20,10 @@ from evergreen.registry.errors import RegistryError
 from evergreen.registry.ledger import Entry
 from evergreen.runs.records import read_run, reported_step
 from evergreen.storage.local import LocalStore
-from registry_fixtures import CONTRACT, FEATURES, ledger_bytes
+from support.registry_fixtures import CONTRACT, FEATURES, ledger_bytes
 
 if TYPE_CHECKING:
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 def load(world: World, outputs: dict[str, Any], **settings: Any) -> str:

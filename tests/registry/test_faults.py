@@ -14,11 +14,12 @@ from evergreen.errors import StateError
 from evergreen.registry.ledger import Entry, Ledger
 from evergreen.storage.google_cloud import GoogleCloudStore
 from evergreen.storage.local import LocalStore
+from support.folders import let_others_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chaos.unreliable_bucket import Unreliable
+    from support.unreliable_bucket import Unreliable
 
 NOBODY = 65534
 
@@ -67,8 +68,7 @@ def test_a_disk_without_room_leaves_no_record_and_the_next_attempt_works(ledger:
 
 def test_a_folder_that_is_read_only_is_named_and_nothing_is_lost(ledger: Ledger, tmp_path: Path) -> None:
     folder = tmp_path / "state" / "ledger" / "rain"
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
+    let_others_in(tmp_path)
     folder.chmod(0o555)
     for file in folder.iterdir():
         file.chmod(0o444)

@@ -18,7 +18,7 @@ from evergreen.registry.lineage_graph import lineage_svg
 from evergreen.registry.versions import ModelRegistry
 
 if TYPE_CHECKING:
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.errors import StateError
 from evergreen.models.files import load_model
 from evergreen.registry.champion import write_champion
-from registry_fixtures import ledger_bytes
+from support.registry_fixtures import ledger_bytes
 
 if TYPE_CHECKING:
-    from chaos.mlflow_server import RestartableServer
-    from registry_fixtures import World
+    from support.mlflow_server import RestartableServer
+    from support.registry_fixtures import World
 
 pytestmark = pytest.mark.mlflow_server
 

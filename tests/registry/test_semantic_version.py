@@ -14,7 +14,7 @@ from evergreen.registry.semantic_version import MAJOR, MINOR, PATCH, bumped, cha
 
 if TYPE_CHECKING:
     from evergreen.deployment.challenger import PassedChallenger
-    from registry_fixtures import World
+    from support.registry_fixtures import World
 
 BEFORE: dict[str, Any] = {
     "interface": {"task": "classification", "target": "rain", "classes": ["0", "1"], "features": {"a": "number", "b": "category"}},

@@ -14,9 +14,9 @@ from evergreen.submission.connection import connect
 from evergreen.submission.failures import run_failures
 from evergreen.submission.run_records import read_run_records
 from evergreen.submission.runs import ending, step_names, step_states
-from submission.commands import Finished, evergreen
 from submission.kfp_runs import Script
 from submission.recordings import recorded_run
+from support.commands import Finished, evergreen
 
 if TYPE_CHECKING:
     from submission.kfp_server import KfpServer

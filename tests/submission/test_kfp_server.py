@@ -17,12 +17,12 @@ from evergreen.submission.connection import connect
 from evergreen.submission.errors import SubmissionError
 from evergreen.submission.server_pipelines import equals, experiment_id, find_pipeline, upload_version
 from evergreen.submission.tags import check_tags
-from submission.commands import evergreen
 from submission.kfp_models import check_fields
 from submission.kfp_refusals import RefusedError
 from submission.kfp_routes import ROUTES
 from submission.kfp_runs import Script
 from submission.recordings import recorded, recorded_errors
+from support.commands import evergreen
 
 if TYPE_CHECKING:
     from submission.kfp_server import KfpServer

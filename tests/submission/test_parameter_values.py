@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.submission.parameter_values import ParameterValueError, check_parameter_values
-from submission.commands import evergreen
+from support.commands import evergreen
 
 if TYPE_CHECKING:
     from submission.kfp_server import KfpServer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evergreen.submission.run_names import default_run_name, experiment_name
-from submission.commands import evergreen
+from support.commands import evergreen
 
 if TYPE_CHECKING:
     from submission.kfp_server import KfpServer

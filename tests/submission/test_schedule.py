@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import kfp_server_api as api
 import pytest
 
-from submission.commands import Finished, evergreen
+from support.commands import Finished, evergreen
 
 if TYPE_CHECKING:
     from submission.kfp_server import KfpServer

@@ -12,7 +12,7 @@ import pytest
 from evergreen.submission.connection import connect
 from evergreen.submission.missed_slots import missed_slot
 from evergreen.submission.schedules import schedules
-from submission.commands import Finished, evergreen
+from support.commands import Finished, evergreen
 
 if TYPE_CHECKING:
     from submission.kfp_server import KfpServer

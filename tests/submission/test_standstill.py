@@ -7,9 +7,9 @@ import pytest
 from evergreen.submission import standstill
 from evergreen.submission.runs import step_states
 from evergreen.submission.standstill import Standstill, frozen_notice, states_frozen
-from submission.commands import evergreen
 from submission.kfp_runs import Script
 from submission.recordings import recorded_run
+from support.commands import evergreen
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import yaml
 from evergreen.pipeline.compilation import compile_pipeline
 from evergreen.submission.connection import connect
 from evergreen.submission.runs import step_names, step_states
-from submission.commands import evergreen
+from support.commands import evergreen
 
 if TYPE_CHECKING:
     from submission.kfp_server import KfpServer

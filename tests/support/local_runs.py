@@ -1,24 +1,52 @@
-"""Run a pipeline of a test's own on this machine."""
+"""Run pipelines on this machine: those of the project, and those that a test makes.
+
+Every whole run of the tests goes through here, so that what starts the steps is said once.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict
 
-from evergreen.pipeline.local_dag import LocalDag, LocalRunError, RunIdentity
+from evergreen.pipeline.loading import arguments_for, load_pipeline
+from evergreen.pipeline.local_dag import Launch, LocalDag, LocalRunError, RunIdentity
+from evergreen.pipeline.local_run import LocalRun, run_locally
 from evergreen.pipeline.local_steps import StepProcesses
+from evergreen.runs.local_home import LocalHome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def start_steps(log: IO[str]) -> Launch:
+    """Return what starts the steps of a run; all that they print goes into a log."""
+    return StepProcesses(log)
+
+
+def run_file(pipeline_file: Path, given: Mapping[str, Any], home: Path) -> LocalRun:
+    """Run a pipeline of the project as `evergreen run` does; a failed step is told by what is returned."""
+    pipeline = load_pipeline(pipeline_file)
+    return run_locally(pipeline, arguments_for(pipeline, dict(given)), LocalHome(home), lambda _: None, start_steps)
 
 
 def run_here(pipeline: Any, root: Path, **arguments: Any) -> Path:
     """Run a pipeline, and return the folder of its artifacts; a failed step fails the test with all that the steps printed."""
+    folder, failure = run_and_report(pipeline, root, arguments)
+    if failure:
+        raise AssertionError(f"{failure}\n{(root / 'log.txt').read_text()}")
+    return folder
+
+
+def run_and_report(pipeline: Any, root: Path, arguments: Mapping[str, Any]) -> tuple[Path, str]:
+    """Run a pipeline; returns the folder of its artifacts and why it failed, nothing when it did not."""
     run = RunIdentity.new(str(pipeline.name), root)
     root.mkdir(parents=True, exist_ok=True)
-    log_file = root / "log.txt"
-    try:
-        with log_file.open("w") as log:
-            LocalDag(MessageToDict(pipeline.pipeline_spec), run, StepProcesses(log)).run(arguments)
-    except LocalRunError as error:
-        raise AssertionError(f"{error}\n{log_file.read_text()}") from error
-    return root / run.pipeline_name / run.run_id
+    folder = root / run.pipeline_name / run.run_id
+    with (root / "log.txt").open("w") as log:
+        try:
+            LocalDag(MessageToDict(pipeline.pipeline_spec), run, start_steps(log)).run(dict(arguments))
+        except LocalRunError as error:
+            return folder, str(error)
+    return folder, ""

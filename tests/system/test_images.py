@@ -17,7 +17,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from evergreen.images import IMAGES
 from evergreen.version import __version__
-from ingestion.servers import free_port
+from support.servers import free_port
 from system.docker_engine import docker_engine
 
 if TYPE_CHECKING:

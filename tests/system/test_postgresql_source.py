@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.sources.window_query import WindowQuery
 from evergreen.ingestion.windowing import IngestedWindow, ingest_window
-from faulty_server import FaultyConnection
-from postgresql_server import postgresql
+from support.faulty_server import FaultyConnection
+from support.postgresql_server import postgresql
 
 pytestmark = pytest.mark.postgresql
 

@@ -14,11 +14,9 @@ from kfp import dsl
 from evergreen import choose_candidate, plan_search, score_candidates
 from evergreen.data.artifacts import read_frame
 from evergreen.models.files import read_description
-from evergreen.pipeline.loading import arguments_for, load_pipeline
-from evergreen.pipeline.local_run import run_locally
-from evergreen.runs.local_home import LocalHome
 from evergreen.training.errors import TrainingError
 from evergreen.training.search import running as search_module
+from support.local_runs import run_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,8 +216,8 @@ def test_the_pipeline_fans_out_and_trains_with_the_best(
         "training_estimator": TREE,
         "shards": 2,
     }
-    pipeline, home = load_pipeline(repository / "pipelines" / "hyperparameter_search.py"), steps.folder / "home"
-    finished = run_locally(pipeline, arguments_for(pipeline, given), LocalHome(home), lambda _: None)
+    home = steps.folder / "home"
+    finished = run_file(repository / "pipelines" / "hyperparameter_search.py", given, home)
     assert not finished.failure, finished.log_file.read_text()[-3000:]
     details = {record.step_name: record.details for record in finished.records}
     assert next(record.outcome for record in finished.records if record.step_name == "record_run") == "searched"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,17 +19,12 @@ import pytest
 from evergreen.data.columns import prepare_features
 from evergreen.models.files import load_model
 from evergreen.models.recorded_predictions import as_requests, read_record
+from support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SECONDS_TO_START = 90
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from evergreen.trigger.service import application
 from evergreen.trigger.settings import TriggerSettings
 from submission.conftest import PIPELINE
 from submission.kfp_server import KfpServer
+from support.commands import evergreen
 from trigger.senders import ALERTMANAGER_TOKEN, MLFLOW_SECRET, WEBHOOK_SECRET
 
 if TYPE_CHECKING:
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pipeline")
     (folder / "example.py").write_text(PIPELINE.replace("{marker}", "trigger"))
-    subprocess.run([str(Path(sys.executable).parent / "evergreen"), "compile", str(folder / "example.py")], check=True, capture_output=True, timeout=120)
+    finished = evergreen("compile", str(folder / "example.py"))
+    assert finished.status == 0, finished.stderr
     return folder / "example.yaml"
 
 

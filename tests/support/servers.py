@@ -1,10 +1,15 @@
-"""Real servers on this machine, and a proxy that makes them fail as real networks do."""
+"""Real servers on this machine, each started by itself, and a proxy that makes them fail as real networks do.
+
+A test that only needs a bucket takes the session's servers, `google_server` and `s3_server` in conftest.py, and a bucket of its own there.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import importlib.util
+import os
+import random
 import shutil
 import socket
 import subprocess
@@ -17,11 +22,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+PORTS = range(10_000, 32_000)
+"""Below those that the system gives to outgoing connections: none of them takes a port before its server starts, or while it is down."""
+PORTS_PER_WORKER = 1_000
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, out of those that belong to this worker of pytest-xdist."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % (len(PORTS) // PORTS_PER_WORKER)
+    ports = PORTS[worker * PORTS_PER_WORKER : (worker + 1) * PORTS_PER_WORKER]
+    for port in random.sample(ports, len(ports)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"no port of {ports} is free")
 
 
 @contextlib.contextmanager

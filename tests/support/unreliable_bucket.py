@@ -7,13 +7,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evergreen.storage.google_cloud import open_bucket
-from ingestion.servers import google_storage
 
 
 class Unreliable:
@@ -68,11 +66,14 @@ class Unreliable:
 
 
 @pytest.fixture
-def unreliable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unreliable]:
-    with google_storage(tmp_path) as emulator:
-        proxy = Unreliable(emulator)
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
-        bucket, _ = open_bucket("gs://state")
-        bucket.client.create_bucket(bucket)
-        yield proxy
-        proxy.stop()
+def unreliable(google_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unreliable]:
+    """The session's emulator, with an empty bucket named state, as a server that can fail."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", google_server)
+    bucket, _ = open_bucket("gs://state")
+    if bucket.exists():
+        bucket.delete(force=True)
+    bucket.client.create_bucket(bucket)
+    proxy = Unreliable(google_server)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+    yield proxy
+    proxy.stop()

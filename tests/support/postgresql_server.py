@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ingestion.servers import free_port
+from support.folders import let_others_in
+from support.servers import free_port
 
 
 @contextlib.contextmanager
@@ -25,9 +26,7 @@ def postgresql(folder: Path) -> Iterator[str]:
         pytest.fail("PostgreSQL is not installed; expected Debian's package postgresql. Run: make test-system")
     folder.mkdir(exist_ok=True)
     # PostgreSQL does not run as root, and its user must reach its folder.
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_uid == 0 and parent != Path("/tmp") and str(parent).startswith("/tmp/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
+    let_others_in(folder)
     user = pwd.getpwnam("postgres")
     data = folder / "data"
     data.mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,16 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from postgresql_server import postgresql
+from support.postgresql_server import postgresql
+from support.servers import free_port
 
 
 class RestartableServer:
     """`mlflow server` at one address, with its database and artifacts in a folder."""
 
     def __init__(self, folder: Path, backend: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self.uri = f"http://127.0.0.1:{self._port}"
         self._folder = folder
         self._backend = backend

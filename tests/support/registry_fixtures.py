@@ -168,18 +168,7 @@ def no_run_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables, made once: that takes two seconds."""
-    from mlflow import MlflowClient
-
-    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
-    return file
-
-
-@pytest.fixture(scope="session")
-def material(make_events: Callable[..., pd.DataFrame]) -> Material:
+def make_material(make_events: Callable[..., pd.DataFrame]) -> Material:
     rows = make_events(days=50, per_day=4).drop(columns="humidity")
     recipes = [Recipe("classification", "sklearn.linear_model.LogisticRegression", {"C": strength}, 7) for strength in (1.0, 0.01)]
     return Material(rows, [fit_recipe(recipe, rows, target_column="rain", features=FEATURES, classes=[0, 1]).pipeline for recipe in recipes])
@@ -197,4 +186,4 @@ def ledger_bytes(world: World) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-__all__ = ["World", "empty_database", "ledger_bytes", "material", "no_run_from_outside", "world"]
+__all__ = ["World", "ledger_bytes", "make_material", "no_run_from_outside", "world"]
