@@ -1,7 +1,8 @@
 """What the steps of a pipeline import, so that it can be imported before they are forked.
 
 Measured, by `tests/benchmarks/local_runs.py --imports`: the modules of our own and of libraries that a step loads on a usual day, with a champion in
-MLflow and data in files. What only some runs need (boto3, a trainer's library) is left to the step.
+MLflow and data in files. What only some runs need (boto3, a trainer's library) is left to the step, and so is alibi-detect: one step imports it, and only
+when there is a champion.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _MODEL = [
 ]
 _SCORES = ["evergreen.scoring", "evergreen.resampling"]
 _PROFILES = [*_DATA, "evergreen.drift.recorded_step", "evergreen.drift.step", "evergreen.drift.sharding"]
-_DRIFT = [*_PROFILES, *_MODEL, "evergreen.drift.classifier_test", "sklearn.ensemble", "evergreen.drift.alibi_detectors", "alibi_detect.cd", *_FIGURES]
+_DRIFT = [*_PROFILES, *_MODEL, "evergreen.drift.classifier_test", "sklearn.ensemble", *_FIGURES]
 _PERFORMANCE = [
     "evergreen.performance.recorded_step",
     "evergreen.performance.step",
