@@ -39,6 +39,9 @@ LONGEST_COMMAND = 100_000
 INTERRUPTED_WAIT_S = 0.25
 """How long a step that was interrupted together with this process may take to end by itself, as `subprocess.run` has it."""
 
+LONGEST_COMPLAINT = 100_000
+"""Bytes of what the process that steps are forked from has printed that are looked at when it has ended."""
+
 KILLED_WAIT_S = 30
 """How long a step that was killed may take to end."""
 
@@ -200,10 +203,10 @@ class _ServerProcess:
 
     def _end(self) -> str:
         """Say how the process has ended."""
-        self._errors.seek(0)
-        printed = self._errors.read().decode(errors="replace").strip().splitlines()
+        status = self._process.wait()
+        printed = [] if self._errors.closed else os.pread(self._errors.fileno(), LONGEST_COMPLAINT, 0).decode(errors="replace").strip().splitlines()
         last = f": {printed[-1]}" if printed else ""
-        return f"the process that steps are forked from {ended(self._process.wait())}{last}"
+        return f"the process that steps are forked from {ended(status)}{last}"
 
 
 class ForkedSteps:
