@@ -121,9 +121,8 @@ class ForkServer:
         request = StepRequest(**json.loads(line))
         for name in request.needs:
             _import(name)
-        threads = _other_threads()
-        if threads:
-            connection.sendall(f"refused the process that steps are forked from has threads: {', '.join(threads)}\n".encode())
+        if threads := _other_threads():
+            _tell(connection, f"refused the process that steps are forked from has threads: {', '.join(threads)}")
             connection.close()
             return None
         # What is imported is no garbage; and a child that looks through it would copy all of it.
