@@ -60,8 +60,8 @@ def play(command: list[str], expected: str) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def measure(champion: Path, rounds: int) -> bool:
-    """Print the table; return whether the bar is kept."""
+def measure(champion: Path, rounds: int, days: str) -> bool:
+    """Print each turn on standard error and the table at the end; return whether the bar is kept."""
     ways = {
         "a quiet day: plain script": lambda home: (script_command(home, QUIET), "keep"),
         "a quiet day: evergreen run": lambda home: (run_command(home, QUIET), "keep"),
@@ -69,6 +69,7 @@ def measure(champion: Path, rounds: int) -> bool:
         "a retraining: evergreen run": lambda home: (run_command(home, RETRAINING), "retrain"),
         "a retraining: evergreen run --isolated": lambda home: (run_command(home, RETRAINING, "--isolated"), "retrain"),
     }
+    ways = {name: way for name, way in ways.items() if days == "all" or days in name}
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -76,6 +77,7 @@ def measure(champion: Path, rounds: int) -> bool:
                 home = Path(folder) / "home"
                 shutil.copytree(champion, home)
                 taken[name].append(play(*way(home)))
+            print(f"{name:<42} {taken[name][-1][0]:8.1f} {taken[name][-1][1]:8.1f}", file=sys.stderr, flush=True)
     script = [median(column) for column in zip(*taken["a quiet day: plain script"], strict=True)]
     print(f"{'':<42} {'wall s':>8} {'CPU s':>8} {'wall ratio':>11} {'CPU ratio':>10}   (to the plain script, medians of {rounds})")
     ratio = 0.0
@@ -106,6 +108,7 @@ def main() -> int:
     """Make a champion, then measure; the exit status says whether the bar is kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often each is played (default: 3)")
+    parser.add_argument("--days", choices=["all", "quiet"], default="all", help="quiet leaves out the days with a retraining")
     parser.add_argument("--imports", action="store_true", help="print what forked steps still import")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -114,7 +117,7 @@ def main() -> int:
         if given.imports:
             print_imports(champion)
             return 0
-        return 0 if measure(champion, given.rounds) else 1
+        return 0 if measure(champion, given.rounds, given.days) else 1
 
 
 if __name__ == "__main__":
