@@ -170,7 +170,7 @@ class _ServerProcess:
                 socket.send_fds(self._control, [json.dumps({"run": True}).encode()], [theirs.fileno(), log.fileno()])
             except OSError as error:
                 ours.close()
-                raise NotForkedError(self._end()) from error
+                raise NotForkedError(f"the process that steps are forked from cannot be reached: {error.strerror}") from error
         self._running.add(ours)
         return ours
 
