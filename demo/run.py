@@ -22,6 +22,7 @@ from rich.table import Table
 from evergreen.cli.display import LiveSteps, print_summary
 from evergreen.pipeline.loading import arguments_for, load_pipeline
 from evergreen.pipeline.local_run import LocalRun, run_locally
+from evergreen.pipeline.warm_steps import StepServer
 from evergreen.registry.display import print_history
 from evergreen.registry.ledger import Ledger
 from evergreen.reporting.summary import RunSummary, summarise_run
@@ -83,14 +84,15 @@ def main() -> int:
     ]
     pipeline = load_pipeline(ROOT / "pipelines" / "continuous_retraining.py")
     finished: list[tuple[ScheduledRun, LocalRun, RunSummary]] = []
-    for scheduled in schedule:
-        console.rule(f"[bold]{escape(scheduled.title)}", align="left")
-        given = {**PARAMETERS, "data_source_uri": str(scheduled.source), "data_window_end": scheduled.window_end}
-        with LiveSteps(console) as steps:
-            run = run_locally(pipeline, arguments_for(pipeline, given), HOME, steps.show)
-        summary = summarise_run(run.records, run_id=run.run_id, model_name=MODEL)
-        print_summary(console, summary, run)
-        finished.append((scheduled, run, summary))
+    with StepServer() as server:
+        for scheduled in schedule:
+            console.rule(f"[bold]{escape(scheduled.title)}", align="left")
+            given = {**PARAMETERS, "data_source_uri": str(scheduled.source), "data_window_end": scheduled.window_end}
+            with LiveSteps(console) as steps:
+                run = run_locally(pipeline, arguments_for(pipeline, given), HOME, steps.show, server=server)
+            summary = summarise_run(run.records, run_id=run.run_id, model_name=MODEL)
+            print_summary(console, summary, run)
+            finished.append((scheduled, run, summary))
     print_table_of_runs(console, finished)
     print_history(console, MODEL, Ledger(open_store(HOME.ledger_uri), MODEL).records())
     wrong = [scheduled.title for scheduled, _, summary in finished if summary.outcome != scheduled.expected_outcome]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from evergreen.pipeline.local_run import LocalRun
 from evergreen.policy.history import read_history
 from evergreen.registry.ledger import Ledger
 from evergreen.reporting.summary import RunSummary, summarise_run
@@ -22,6 +21,8 @@ from support.local_runs import run_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from evergreen.pipeline.local_run import LocalRun
 
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
 PIPELINE = PIPELINES / "continuous_retraining.py"

@@ -5,6 +5,8 @@ Every whole run of the tests goes through here, so that what starts the steps is
 
 from __future__ import annotations
 
+import atexit
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,22 +15,30 @@ from google.protobuf.json_format import MessageToDict
 from evergreen.pipeline.loading import arguments_for, load_pipeline
 from evergreen.pipeline.local_dag import Launch, LocalDag, LocalRunError, RunIdentity
 from evergreen.pipeline.local_run import LocalRun, run_locally
-from evergreen.pipeline.local_steps import StepProcesses
+from evergreen.pipeline.warm_steps import StepServer
 from evergreen.runs.local_home import LocalHome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@cache
+def step_server() -> StepServer:
+    """Return the process that the steps of all runs of this worker are forked from; it imports what they need once."""
+    server = StepServer()
+    atexit.register(server.close)
+    return server
+
+
 def start_steps(log: IO[str]) -> Launch:
     """Return what starts the steps of a run; all that they print goes into a log."""
-    return StepProcesses(log)
+    return step_server().launch(log)
 
 
 def run_file(pipeline_file: Path, given: Mapping[str, Any], home: Path) -> LocalRun:
     """Run a pipeline of the project as `evergreen run` does; a failed step is told by what is returned."""
     pipeline = load_pipeline(pipeline_file)
-    return run_locally(pipeline, arguments_for(pipeline, dict(given)), LocalHome(home), lambda _: None, start_steps)
+    return run_locally(pipeline, arguments_for(pipeline, dict(given)), LocalHome(home), lambda _: None, server=step_server())
 
 
 def run_here(pipeline: Any, root: Path, **arguments: Any) -> Path:

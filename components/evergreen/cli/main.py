@@ -69,10 +69,12 @@ app = typer.Typer(
 @app.command()
 def run(
     pipeline_file: PipelineFile,
+    *,
     parameter_file: Annotated[Path | None, typer.Option("--params", help="YAML file with parameters.", metavar="FILE.yaml")] = None,
     assignments: Annotated[list[str] | None, typer.Option("-p", help="A parameter; wins over the file.", metavar="NAME=VALUE")] = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
+    isolated: Annotated[bool, typer.Option("--isolated", help="Start a fresh Python interpreter for every step, which takes longer.")] = False,
 ) -> None:
     """Run a pipeline on this machine and say what it decided.
 
@@ -83,16 +85,23 @@ def run(
     from evergreen.cli.display import LiveSteps, print_summary
     from evergreen.pipeline.loading import arguments_for, load_pipeline, parse_assignments, read_parameter_file
     from evergreen.pipeline.local_run import run_locally
+    from evergreen.pipeline.local_steps import StepProcesses
+    from evergreen.pipeline.preloads import first_needs
+    from evergreen.pipeline.warm_steps import StepServer
     from evergreen.reporting.summary import summarise_run
     from evergreen.runs.local_home import LocalHome
 
-    pipeline = load_pipeline(pipeline_file)
-    given: dict[str, Any] = {**(read_parameter_file(parameter_file) if parameter_file else {}), **parse_assignments(assignments or [])}
-    arguments = arguments_for(pipeline, given)
     # Standard output belongs to the JSON line, when there is one. The runner redirects sys.stdout: hold on to it here.
     console = Console(file=sys.stderr if as_json else sys.stdout, soft_wrap=False)
-    with LiveSteps(console) as steps:
-        finished = run_locally(pipeline, arguments, LocalHome(home), steps.show)
+    with StepServer() as server:
+        if not isolated:
+            # While the pipeline is loaded here, libraries are loaded there.
+            server.preload(first_needs(pipeline_file))
+        pipeline = load_pipeline(pipeline_file)
+        given: dict[str, Any] = {**(read_parameter_file(parameter_file) if parameter_file else {}), **parse_assignments(assignments or [])}
+        arguments = arguments_for(pipeline, given)
+        with LiveSteps(console) as steps:
+            finished = run_locally(pipeline, arguments, LocalHome(home), steps.show, make_launch=StepProcesses if isolated else None, server=server)
     summary = summarise_run(finished.records, run_id=finished.run_id, model_name=str(arguments.get("model_name", "none")))
     print_summary(console, summary, finished)
     if as_json:

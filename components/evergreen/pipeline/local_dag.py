@@ -154,7 +154,7 @@ class LocalDag:
         defaults = {name: parameter["defaultValue"] for name, parameter in declared.items() if "defaultValue" in parameter}
         dag = component["dag"]
         group = _Group({**defaults, **given}, artifacts)
-        for name, task in _in_order(dag["tasks"]):
+        for name, task in in_order(dag["tasks"]):
             whatever_happened = task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
             # What does not depend on a failed step has already started on a cluster, where it runs beside it.
             if not whatever_happened and group.stopped.intersection(task.get("dependentTasks", [])):
@@ -247,12 +247,12 @@ class LocalDag:
         command = [*container.get("command", []), *container.get("args", [])]
         status = self._launch(Step(name, container["image"], command, environment, given, folder))
         if status != 0:
-            raise LocalRunError(f"Step {name} {_ended(status)}.")
+            raise LocalRunError(f"Step {name} {ended(status)}.")
         return read_outputs(component, given, folder / "output_metadata.json")
 
 
-def _in_order(tasks: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield tasks behind those that they depend on; otherwise by name."""
+def in_order(tasks: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the tasks of a group by name, each behind those that it depends on."""
     waiting = dict(sorted(tasks.items()))
     done: set[str] = set()
     while waiting:
@@ -304,7 +304,8 @@ def _imported(importer: Mapping[str, Any], parameters: Mapping[str, Any]) -> Hel
     return held(str(uri).removeprefix("file://"), kept_metadata(importer.get("metadata", {}), output_name="artifact"))
 
 
-def _ended(status: int) -> str:
+def ended(status: int) -> str:
+    """Return how a process ended, after its name in a sentence; a negative status is a signal's."""
     if status >= 0:
         return f"failed with exit status {status}"
     with contextlib.suppress(ValueError):

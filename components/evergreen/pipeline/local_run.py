@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from evergreen.models.threads import wait_passively
 from evergreen.pipeline.local_dag import Launch, LocalDag, LocalRunError, RunIdentity
-from evergreen.pipeline.local_steps import StepProcesses
+from evergreen.pipeline.preloads import needs_in_order
+from evergreen.pipeline.warm_steps import StepServer
 from evergreen.runs.records import StepRecord, read_run
 from evergreen.storage.opening import open_store
 
@@ -58,7 +59,9 @@ def run_locally(
     arguments: dict[str, Any],
     home: LocalHome,
     on_change: Callable[[list[StepRecord]], None],
-    make_launch: Callable[[IO[str]], Launch] = StepProcesses,
+    *,
+    make_launch: Callable[[IO[str]], Launch] | None = None,
+    server: StepServer | None = None,
 ) -> LocalRun:
     """Run a pipeline on this machine, one step after the other.
 
@@ -67,7 +70,9 @@ def run_locally(
         arguments: Its arguments, as `arguments_for` makes them.
         home: Where artifacts, logs and the default state go.
         on_change: Called from another thread with all step records whenever one was added or changed.
-        make_launch: Makes what starts a step, given the file that gets all that the steps print; steps are processes when not given.
+        make_launch: Makes what starts a step, given the file that gets all that the steps print; when not given, steps are processes that are forked
+            from one that has imported what they need.
+        server: That process, which may serve several runs; one for this run alone when not given.
 
     Returns:
         What happened; a failed step is reported there and not raised.
@@ -81,9 +86,14 @@ def run_locally(
     run = RunIdentity.new(str(pipeline.name), home.artifact_folder)
     failure = ""
     started = time.monotonic()
-    with log_file.open("w", encoding="utf-8") as log, _watched(RunFollower(open_store(ledger_uri), run.run_id), on_change) as follower:
+    spec = MessageToDict(pipeline.pipeline_spec)
+    with (
+        log_file.open("w", encoding="utf-8") as log,
+        _launching(make_launch, server, spec) as launch,
+        _watched(RunFollower(open_store(ledger_uri), run.run_id), on_change) as follower,
+    ):
         try:
-            LocalDag(MessageToDict(pipeline.pipeline_spec), run, make_launch(log)).run(complete)
+            LocalDag(spec, run, launch(log)).run(complete)
         except LocalRunError as error:
             failure = str(error)
             log.write(f"\n{failure}\n")
@@ -95,6 +105,17 @@ def run_locally(
         log_file=log_file,
         ledger_uri=ledger_uri,
     )
+
+
+@contextlib.contextmanager
+def _launching(make_launch: Callable[[IO[str]], Launch] | None, server: StepServer | None, spec: dict[str, Any]) -> Iterator[Callable[[IO[str]], Launch]]:
+    """Yield what was given; else a process for steps to be forked from, which imports what they need."""
+    if make_launch is not None:
+        yield make_launch
+        return
+    with contextlib.nullcontext(server) if server is not None else StepServer() as forking:
+        forking.preload(needs_in_order(spec))
+        yield forking.launch
 
 
 class RunFollower:

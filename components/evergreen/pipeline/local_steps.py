@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from evergreen.pipeline.component import EXECUTOR_MODULE
 from evergreen.pipeline.local_dag import LocalRunError, Step
@@ -27,14 +28,23 @@ class StepProcesses:
         """Run a step and return its exit status.
 
         Raises:
-            LocalRunError: The step is no Python component: its command belongs into its image.
+            LocalRunError: The step is no Python component: its command belongs into its image. Or it has more parameters than a command line holds.
         """
         check_python_component(step)
-        self._log.write(f"\n=== {step.task_name}\n")
-        self._log.flush()
+        announce(step, self._log)
+        return self.run(step)
+
+    def run(self, step: Step) -> int:
+        """Run a step that is announced in the log already, and return its exit status.
+
+        Raises:
+            LocalRunError: It has more parameters than a command line holds.
+        """
         command = [sys.executable if part == "python3" else part for part in filled_in(step)]
         try:
-            finished = subprocess.run(command, stdout=self._log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=_environment(step), check=False)  # noqa: S603  # what a step runs is what the pipeline file says
+            finished = subprocess.run(  # noqa: S603  # what a step runs is what the pipeline file says
+                command, stdout=self._log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=step_environment(step.environment), check=False
+            )
         except OSError as error:
             if error.errno != errno.E2BIG:
                 raise
@@ -63,7 +73,14 @@ def filled_in(step: Step) -> list[str]:
     return [part.replace("{{$}}", json.dumps(step.executor_input)) for part in step.command]
 
 
-def _environment(step: Step) -> dict[str, Any]:
+def announce(step: Step, log: IO[str]) -> None:
+    """Begin a step's part of the log."""
+    log.write(f"\n=== {step.task_name}\n")
+    log.flush()
+
+
+def step_environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a step that sets variables of its own."""
     # KFP's lightweight components look for "python3" themselves, through a shell.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, **step.environment}
+    return {**os.environ, "PATH": path, **own}
