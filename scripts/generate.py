@@ -1,4 +1,4 @@
-"""Write everything that is generated from the code: compiled pipelines, component YAML, the catalogue.
+"""Write everything that is generated from the code: compiled pipelines, component YAML, the reference.
 
 Run by ``make generate``. With ``--check DIRECTORY`` the files are written there instead, for the test that finds
 committed files that are stale.
@@ -7,17 +7,16 @@ committed files that are stale.
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
-from component_catalogue import catalogue_table, component_page, components, parameter_table
+from component_catalogue import component_page, components
 from kfp import compiler
+from reference import write_reference
 
 import evergreen
 from evergreen.compilation import KubernetesObjects, compile_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
-MARKED = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end of generated text -->)", re.DOTALL)
 
 
 def generate(target: Path) -> None:
@@ -36,13 +35,7 @@ def generate(target: Path) -> None:
             name = "component.yaml" if position == 0 else f"{entry.name}.yaml"
             compiler.Compiler().compile(getattr(evergreen, entry.name), str(folder / name))
         (folder / "README.md").write_text(component_page(room, entries), encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (target / "README.md").write_text(MARKED.sub(_replacement, readme), encoding="utf-8")
-
-
-def _replacement(match: re.Match[str]) -> str:
-    text = {"catalogue": catalogue_table, "parameters": lambda: parameter_table(ROOT / "pipelines" / "continuous_retraining.py")}[match["name"]]()
-    return f"{match[1]}{text}\n{match[3]}"
+    write_reference(target, ROOT)
 
 
 if __name__ == "__main__":
