@@ -97,7 +97,7 @@ def component_reference() -> str:
         for position, entry in enumerate(entries):
             file = f"components/evergreen/{room}/{'component' if position == 0 else entry.name}.yaml"
             answer = next((meaning for name, _, meaning in entry.outputs if name == "Output"), "")
-            rows.append((f"[`{entry.name}`](#{entry.name.replace('_', '-')})", entry.summary, answer))
+            rows.append((f"[`{entry.name}`](#{entry.name})", entry.summary, answer))
             sections.append(f"## {entry.name}\n\n{_component_section(entry, f'Compiled: [{file}](../../{file})')}")
     overview = table(("component", "what it does", "returns"), rows)
     return "\n".join([f"# Components\n\n[Reuse a component](../guides/components.md) shows how to take one on its own.\n\n{overview}\n", *sections])
