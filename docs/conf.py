@@ -15,3 +15,5 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"Evergreen {release}"
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
