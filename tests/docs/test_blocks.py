@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from docs.checks import check_command, read_yaml
-from docs.pages import ROOT, Block, all_blocks
+from docs.pages import ROOT, Block, all_blocks, programs
 from docs.prepared_commands import PreparedCommands
 
 LANGUAGES = {"", "bash", "json", "python", "text", "yaml", "{toctree}"}
@@ -56,6 +56,9 @@ def test_what_can_be_run_works(tmp_path: Path) -> None:
     with PreparedCommands(tmp_path) as prepared:
         session = Session(tmp_path, prepared)
         for block in all_blocks("bash", "python", "yaml"):
+            # A champion is compared on rows that it has not seen, so time has to pass before there can be another one.
+            if block.page == "docs/guides/approve.md":
+                _write_events(tmp_path / "events.csv", years=6)
             if not block.page.startswith("docs/reference/"):
                 session.do(block)
     assert session.failures == []
@@ -75,28 +78,28 @@ class Session:
         for name in ("components", "demo", "manifests", "pipelines", "Makefile"):
             (folder / name).symlink_to(ROOT / name)
         (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
-        _write_events(folder / "events.csv")
+        _write_events(folder / "events.csv", years=4)
 
     def do(self, block: Block) -> None:
         """Write or run a block."""
         if block.file:
             (self.folder / block.file).write_text(block.text)
         elif block.language == "python" and not block.not_run:
-            self._run(block, block.text, [sys.executable, "-c", block.text])
+            self._note(block, block.text, *self.prepared.run("python", [block.text]))
         elif block.language == "bash" and not block.not_run:
             for command in block.commands:
                 # What a page before did is not done again: a reader would not, either.
                 if command not in self.ran:
-                    self._run(block, command, ["bash", "-e", "-u", "-c", command])
+                    self._note(block, command, *self._run(command))
 
-    def _run(self, block: Block, command: str, started_by: list[str]) -> None:
+    def _run(self, command: str) -> tuple[int, str]:
+        if command.startswith("evergreen ") and len(programs(command)) == 1:
+            return self.prepared.run("evergreen", [word.replace("$PWD", str(self.folder)) for word in shlex.split(command)[1:]])
+        done = subprocess.run(["bash", "-e", "-u", "-c", command], cwd=self.folder, capture_output=True, text=True, check=False, timeout=SECONDS)
+        return done.returncode, done.stdout + done.stderr
+
+    def _note(self, block: Block, command: str, status: int, output: str) -> None:
         self.ran.add(command)
-        if command.startswith("evergreen "):
-            arguments = [word.replace("$PWD", str(self.folder)) for word in shlex.split(command)[1:]]
-            status, output = self.prepared.run(arguments)
-        else:
-            done = subprocess.run(started_by, cwd=self.folder, capture_output=True, text=True, check=False, timeout=SECONDS)
-            status, output = done.returncode, done.stdout + done.stderr
         if status != 0:
             self.failures.append(f"{block}: exit status {status}\n{command}\n{output[-4000:]}")
 
@@ -119,12 +122,12 @@ def _module(path: Path) -> object:
     return module
 
 
-def _write_events(path: Path) -> None:
-    """Write the first four years of the demo's weather as CSV."""
+def _write_events(path: Path, *, years: int) -> None:
+    """Write the first years of the demo's weather as CSV."""
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
-    pc.write_csv(pq.read_table(ROOT / "demo" / "weather.parquet").slice(0, 1461), path)
+    pc.write_csv(pq.read_table(ROOT / "demo" / "weather.parquet").slice(0, 365 * years), path)
 
 
 def test_json_is_json() -> None:
