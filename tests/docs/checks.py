@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ def _check_evergreen(arguments: list[str]) -> None:
         assert found is not None, f"evergreen has no command {name!r}"
         command = found
     # Parses options and arguments as a shell would have given them; the command itself is not called.
-    command.make_context("evergreen", rest)
+    try:
+        command.make_context("evergreen", rest)
+    except Exception as error:
+        raise AssertionError(f"evergreen {' '.join(arguments)}: {error}") from error
 
 
 def _check_make(arguments: list[str]) -> None:
@@ -59,7 +63,7 @@ def _check_pip(arguments: list[str]) -> None:
 
 def _check_uvicorn(arguments: list[str]) -> None:
     module, _, name = next(argument for argument in arguments if ":" in argument).partition(":")
-    assert callable(getattr(import_module(module), name))
+    assert callable(getattr(import_module(module), name, None)), f"{module} has no {name}"
 
 
 def _check_kubectl(arguments: list[str]) -> None:
@@ -90,9 +94,16 @@ def read_yaml(block: Block, folder: Path) -> None:
 
 
 def _read_parameters(text: str, pipeline: str) -> None:
-    from evergreen.pipeline_file import arguments_for, load_pipeline
+    from evergreen.pipeline_file import arguments_for
 
-    assert arguments_for(load_pipeline(ROOT / "pipelines" / f"{pipeline}.py"), yaml.safe_load(text))
+    assert arguments_for(_loaded(pipeline), yaml.safe_load(text))
+
+
+@cache
+def _loaded(pipeline: str) -> Any:
+    from evergreen.pipeline_file import load_pipeline
+
+    return load_pipeline(ROOT / "pipelines" / f"{pipeline}.py")
 
 
 def _read_policy(text: str, _: Path) -> None:

@@ -29,6 +29,28 @@ def test_a_command_names_what_exists(block: Block) -> None:
         check_command(command)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evergreen drfit a b",
+        "evergreen run",
+        "evergreen run pipeline.py --parameters file.yaml",
+        "evergreen submit pipeline.yaml || evergreen schedule made nightly",
+        "evergreen run pipelines/absent.py",
+        "make everything",
+        "make images REGISTRY=example",
+        "kubectl apply -k manifests/overlays/absent",
+        "python tests/benchmarks/absent.py",
+        "pip install 'kfp-evergreen[everything]'",
+        "uvicorn --factory evergreen.trigger.service:absent",
+        "unheard-of --help",
+    ],
+)
+def test_a_command_that_names_what_does_not_exist_is_found(command: str) -> None:
+    with pytest.raises(AssertionError):
+        check_command(command)
+
+
 @pytest.mark.parametrize("block", [block for block in all_blocks("yaml") if block.page != "docs/reference/policy.md"], ids=str)
 def test_yaml_is_read_by_whom_it_is_meant_for(block: Block, tmp_path: Path) -> None:
     assert block.read_as, f"{block}: say before the block what it is: <!-- read as: policy -->"

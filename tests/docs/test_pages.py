@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -97,8 +98,13 @@ def test_every_message_of_the_runbook_says_what_happened_what_is_safe_and_what_t
     assert [heading for heading, text in entries if not all(part in text for part in wanted)] == []
 
 
-def _literals() -> Iterator[tuple[str, bool]]:
-    """Yield every text in the code, and whether it is a docstring; what an f-string fills in is left out."""
+@cache
+def _literals() -> list[tuple[str, bool]]:
+    """Return every text in the code, and whether it is a docstring; what an f-string fills in is left out."""
+    return list(_read_literals())
+
+
+def _read_literals() -> Iterator[tuple[str, bool]]:
     for file in sorted(SOURCE.rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
