@@ -9,7 +9,7 @@ NEWEST := .venv-newest
 MADE := $(VENV)/.made $(OLDEST)/.made $(NEWEST)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-docker test test-oldest test-newest test-chaos test-cluster test-neural test-services test-images test-system lint format generate audit package images push pipeline upload lock clean
+.PHONY: help install demo demo-docker test test-oldest test-newest test-chaos test-cluster test-neural test-services test-images test-system lint docs format generate audit package images push pipeline upload lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,7 +102,7 @@ test-images: $(INSTALLED) ## Build the images and run the demo in them (installs
 
 test-system: test-services test-images ## Both
 
-lint: $(INSTALLED) ## Check style, types, security, known vulnerabilities, the Dockerfile, the workflows and the templates
+lint: $(INSTALLED) ## Check style, types, security, known vulnerabilities, the Dockerfile, the workflows, the templates and the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -119,7 +119,15 @@ lint: $(INSTALLED) ## Check style, types, security, known vulnerabilities, the D
 	$(BIN)/python scripts/release_check.py
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci manifests/ci/gitlab-ci.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci manifests/ci/circleci.yml
+	$(BIN)/sphinx-build -W --keep-going -n -q -E docs $(DOCS)
 	$(BIN)/python scripts/audit.py
+
+# Strict: a link that leads nowhere is an error.
+DOCS := docs/_build/html
+
+docs: $(INSTALLED) ## Build the documentation as HTML, in docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -n -q docs $(DOCS)
+	@echo "Open $(DOCS)/index.html"
 
 audit: $(INSTALLED) ## Look up known vulnerabilities of what the images hold; fails where that cannot be done
 	$(BIN)/python scripts/audit.py --require
@@ -128,7 +136,7 @@ format: $(INSTALLED) ## Mend style where that can be done by machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(INSTALLED) ## Write the compiled YAML files and the catalogue anew
+generate: $(INSTALLED) ## Write the compiled YAML files and the generated reference again
 	$(BIN)/python scripts/generate.py
 
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url
@@ -171,4 +179,4 @@ lock: $(INSTALLED) ## Resolve the dependencies anew
 	$(COMPILE) --python-version 3.11 --group trigger-image --constraint requirements.lock -o components/trigger.lock
 
 clean: ## Remove the environments and all local runs
-	rm -rf $(VENV) $(OLDEST) $(NEWEST) .evergreen .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) .evergreen .mypy_cache .pytest_cache .ruff_cache docs/_build

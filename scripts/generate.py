@@ -1,4 +1,4 @@
-"""Write everything that is generated from the code: compiled pipelines, component YAML, the catalogue.
+"""Write everything that is generated from the code: compiled pipelines, component YAML, the reference.
 
 Run by ``make generate``. With ``--check DIRECTORY`` the files are written there instead, for the test that finds
 committed files that are stale.
@@ -7,11 +7,11 @@ committed files that are stale.
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
-from component_catalogue import catalogue_table, component_file, component_page, components, parameter_table
+from component_catalogue import component_file, component_page, components
 from kfp import compiler
+from reference import write_reference
 
 import evergreen
 from evergreen.pipeline.compilation import compile_pipeline
@@ -37,8 +37,6 @@ keeps a copy for one release. After it, delete the copies, this list and ``_copy
 HEADING = "# PIPELINE DEFINITION\n"
 """KFP's first line, which it never reads; the description is read by its line number, so that no line may be added above it."""
 
-MARKED = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end of generated text -->)", re.DOTALL)
-
 
 def generate(target: Path) -> None:
     """Write all generated files below a folder, as they lie in the repository."""
@@ -54,8 +52,7 @@ def generate(target: Path) -> None:
         (folder / "README.md").write_text(component_page(room, entries), encoding="utf-8")
     for old_path, name in MOVED.items():
         _copy_to_old_path(target, f"components/evergreen/{old_path}", component_file(name))
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (target / "README.md").write_text(MARKED.sub(_replacement, readme), encoding="utf-8")
+    write_reference(target, ROOT)
 
 
 def _copy_to_old_path(target: Path, old_path: str, new_path: str) -> None:
@@ -64,11 +61,6 @@ def _copy_to_old_path(target: Path, old_path: str, new_path: str) -> None:
     copy = target / old_path
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(note + text.removeprefix(HEADING), encoding="utf-8")
-
-
-def _replacement(match: re.Match[str]) -> str:
-    text = {"catalogue": catalogue_table, "parameters": lambda: parameter_table(ROOT / "pipelines" / "continuous_retraining.py")}[match["name"]]()
-    return f"{match[1]}{text}\n{match[3]}"
 
 
 if __name__ == "__main__":

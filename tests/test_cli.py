@@ -124,9 +124,3 @@ def test_a_misspelt_command_is_corrected(folder: Path) -> None:
     finished = in_a_shell("drfit", folder=folder)
     assert finished.returncode == 2
     assert "'drift'" in finished.stderr
-
-
-def test_readme_names_every_command() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for name in command_names():
-        assert f"evergreen {name}" in readme, f"README.md does not show `evergreen {name}`"

@@ -1,6 +1,6 @@
 """What the default policy does on fifty years of weather, on data that stands still, and on data that changes.
 
-Run it with ``python tests/benchmarks/backtest.py``; some five minutes. ``--picture FILE.svg`` draws README's figure,
+Run it with ``python tests/benchmarks/backtest.py``; some five minutes. ``--picture FILE.svg`` draws the documentation's figure,
 ``--part weather`` leaves out the made-up data.
 """
 

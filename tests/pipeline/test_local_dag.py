@@ -183,3 +183,17 @@ def test_placeholders_are_filled_in(placeholder: str, tmp_path: Path) -> None:
     first, second = said.split()
     assert second == "w"
     assert first == ("none" if placeholder == dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER else (next((tmp_path / "placeholders").iterdir()).name))
+
+
+def test_imported_artifacts_reach_the_step_that_takes_them(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+
+    @dsl.pipeline(name="importing")
+    def importing(uri: str, also: str):
+        first = dsl.importer(artifact_uri=uri, artifact_class=dsl.Artifact)
+        second = dsl.importer(artifact_uri=also, artifact_class=dsl.Artifact, metadata={"origin": "elsewhere"})
+        read_all(notes=[first.output], more=second.output)
+
+    # A path as it is, and as a URI.
+    assert run(importing, tmp_path / "runs", uri=str(tmp_path / "a"), also=f"file://{tmp_path / 'b'}")["read-all"] == ["ab"]

@@ -201,3 +201,26 @@ def test_kubernetes_objects_hold_the_same_pipeline(tmp_path: Path, compiled: lis
     assert version["spec"]["platformSpec"] == compiled[1]
     images = {executor["container"]["image"] for executor in version["spec"]["pipelineSpec"]["deploymentSpec"]["executors"].values()}
     assert all(image.startswith("registry.example/team/evergreen-") for image in images)
+
+
+def test_a_pipeline_with_an_importer_compiles_and_only_steps_are_told_their_image(tmp_path: Path) -> None:
+    file = tmp_path / "watch.py"
+    file.write_text(
+        "from kfp import dsl\nfrom evergreen import detect_drift\n\n\n@dsl.pipeline(name='watch')\ndef watch(uri: str):\n"
+        "    fixed = dsl.importer(artifact_uri='gs://bucket/reference', artifact_class=dsl.Dataset)\n"
+        "    given = dsl.importer(artifact_uri=uri, artifact_class=dsl.Dataset)\n"
+        "    detect_drift(reference_data=fixed.output, current_data=given.output, target_column='rain', timestamp_column='time')\n"
+    )
+    output = tmp_path / "watch.yaml"
+    platform = tmp_path / "platform.yaml"
+    platform.write_text("version: 1\nevery_step: {node_selector: {pool: small}}")
+    cost = compile_pipeline(file, output, image_registry="registry.example/team", platform_file=platform)
+    # The pipeline's driver, two importers of one pod each, and a step of two.
+    assert (cost.pods.most, cost.pods.most_steps) == (5, 3)
+    executors = next(iter(yaml.safe_load_all(output.read_text())))["deploymentSpec"]["executors"]
+    importers = {name: executor for name, executor in executors.items() if "importer" in executor}
+    assert {executor["importer"]["artifactUri"].get("constant", "given") for executor in importers.values()} == {"gs://bucket/reference", "given"}
+    assert not any("container" in executor for executor in importers.values())
+    (step,) = [executor["container"] for name, executor in executors.items() if name not in importers]
+    assert step["image"].startswith("registry.example/team/evergreen-drift:")
+    assert {"name": "EVERGREEN_IMAGE", "value": step["image"]} in step["env"]

@@ -62,6 +62,29 @@ def test_the_evaluation_is_found_under_the_steps_name_and_the_components(name: s
     assert summarise_run([LOADED, RETRAIN, step(name, "promote", details={"verdict": "promote"})]).evaluation == {"verdict": "promote"}
 
 
+@pytest.mark.parametrize(
+    ("records", "failure", "outcome", "error"),
+    [
+        ([], "", "completed", ""),
+        ([step("detect_drift", "drift")], "", "completed", ""),
+        ([LOADED, RETRAIN, PASSED, DEPLOYED], "", "promoted", ""),
+        ([], "Step say failed with exit status 1.", "failed", "Step say failed with exit status 1."),
+        ([LOADED, RETRAIN, PASSED, DEPLOYED], "Step mail failed with exit status 1.", "failed", "Step mail failed with exit status 1."),
+        # What a step says of itself is more than its exit status.
+        ([step("train_challenger", state="failed", error="no rows")], "Step train failed with exit status 1.", "failed", "train_challenger: no rows"),
+        ([step("detect_drift", state="running")], "", "failed", "detect_drift: started at 2024-01-01T00:00:00.000Z and never ended"),
+    ],
+)
+def test_whoever_ran_all_steps_knows_whether_they_ended_well(records: list[StepRecord], failure: str, outcome: str, error: str) -> None:
+    summary = summarise_run(records, failure=failure)
+    assert summary.outcome == outcome
+    assert summary.status == ("failed" if outcome == "failed" else "succeeded")
+    assert summary.error.startswith(error)
+    assert bool(summary.error) is bool(error)
+    if DEPLOYED in records:
+        assert summary.champion_after == "4"
+
+
 def test_the_summary_holds_reasons_evaluation_and_duration() -> None:
     summary = summarise_run([LOADED, RETRAIN, PASSED, DEPLOYED])
     assert (summary.decision, summary.reasons, summary.evaluation["challenger_score"]) == ("retrain", ["Accuracy fell."], 0.78)

@@ -20,7 +20,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 def signed(body: bytes, *, secret: str = WEBHOOK_SECRET, at: float | None = None) -> dict[str, str]:
-    """Return the headers of a signed webhook, computed as README says."""
+    """Return the headers of a signed webhook, computed as the documentation says."""
     timestamp = str(int(time.time() if at is None else at))
     digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
     return {"X-Evergreen-Timestamp": timestamp, "X-Evergreen-Signature": f"sha256={digest}"}

@@ -102,18 +102,17 @@ def run(
         arguments = arguments_for(pipeline, given)
         with LiveSteps(console) as steps:
             finished = run_locally(pipeline, arguments, LocalHome(home), steps.show, make_launch=StepProcesses if isolated else None, server=server)
-    summary = summarise_run(finished.records, run_id=finished.run_id, model_name=str(arguments.get("model_name", "none")))
+    summary = summarise_run(finished.records, run_id=finished.run_id, model_name=str(arguments.get("model_name", "none")), failure=finished.failure)
     print_summary(console, summary, finished)
     if as_json:
         typer.echo(json.dumps(plain(run_as_json(summary, finished)), ensure_ascii=False))
-    if finished.failure or summary.status != "succeeded":
+    if summary.status != "succeeded":
         raise typer.Exit(1)
 
 
 def run_as_json(summary: RunSummary, finished: LocalRun) -> dict[str, Any]:
     """Return what `evergreen run --json` prints."""
-    status = "failed" if finished.failure else summary.status
-    return {**asdict(summary), "status": status, "duration_s": finished.duration_s, "log": str(finished.log_file)}
+    return {**asdict(summary), "duration_s": finished.duration_s, "log": str(finished.log_file)}
 
 
 @app.command("compile")

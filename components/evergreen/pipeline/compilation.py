@@ -116,6 +116,8 @@ def _object_names(pipeline_name: str, objects: KubernetesObjects) -> KubernetesM
 def _tell_steps_their_image(pipeline: GraphComponent) -> None:
     # A pod does not know its image by itself, and the ledger and the training's record name it. Only here: a local run has no image.
     for executor in pipeline.pipeline_spec.deployment_spec["executors"].values():
+        if "container" not in executor:
+            continue  # an importer: KFP's launcher does it, in no image of the pipeline
         container = executor["container"]
         container.get_or_create_list("env").append({"name": "EVERGREEN_IMAGE", "value": container["image"]})
 

@@ -27,7 +27,10 @@ OTHER_PIPELINES = {
 }
 """What other pipelines than the retraining loop come to, by the steps that such a run has when it is through."""
 
-OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected", *OTHER_PIPELINES.values())
+COMPLETED = "completed"
+"""Outcome of a pipeline of one's own whose steps all ended well, when whoever ran it says so."""
+
+OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected", *OTHER_PIPELINES.values(), COMPLETED)
 
 
 @dataclass
@@ -37,7 +40,8 @@ class RunSummary:
     Attributes:
         run_id: The run.
         model_name: The registered model.
-        outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept``, ``rejected``, ``rolled back`` or ``compared``.
+        outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept``, ``rejected``, ``rolled back``, ``compared``,
+            ``searched``, ``drift measured`` or ``completed``.
         status: ``succeeded`` or ``failed``.
         decision: ``retrain``, ``keep``, or empty when none was made.
         reasons: Why it was decided so.
@@ -78,6 +82,7 @@ def summarise_run(
     model_name: str = "none",
     problems: Sequence[str] = (),
     final_status: dict[str, str] | None = None,
+    failure: str | None = None,
 ) -> RunSummary:
     """Summarise a run.
 
@@ -87,6 +92,7 @@ def summarise_run(
         model_name: The registered model.
         problems: Records that could not be read.
         final_status: State and error as KFP gave them.
+        failure: What whoever ran all steps says went wrong, empty when every one ended well; None when only the records can tell.
 
     Returns:
         The summary. A run that ended before it came to a result counts as failed, even if no step says so: a step
@@ -95,7 +101,7 @@ def summarise_run(
     steps = {record.step_name: record for record in records}
     decision = steps.get("decide_retraining")
     evaluation = _evaluation(steps)
-    outcome, error = _outcome(steps, list(problems))
+    outcome, error = _outcome(steps, list(problems), failure)
     status = final_status or {}
     if outcome == "failed" and status.get("error_message"):
         error = f"{error}\nKFP reports: {status['error_message']}"
@@ -121,7 +127,7 @@ def summarise_run(
     )
 
 
-def _outcome(steps: dict[str, StepRecord], problems: list[str]) -> tuple[str, str]:
+def _outcome(steps: dict[str, StepRecord], problems: list[str], failure: str | None) -> tuple[str, str]:
     """Return the outcome, and the error when it is ``failed``."""
     errors = [f"{record.step_name}: {record.error or 'failed without a message.'}" for record in steps.values() if record.state == "failed"]
     errors += [
@@ -129,11 +135,13 @@ def _outcome(steps: dict[str, StepRecord], problems: list[str]) -> tuple[str, st
         for record in steps.values()
         if record.state not in ("failed", "succeeded")
     ]
-    if errors:
-        return "failed", "\n".join(errors)
+    if errors or failure:
+        return "failed", "\n".join(errors) or str(failure)
     outcome = _reached(steps)
     if outcome:
         return outcome, ""
+    if failure is not None:
+        return COMPLETED, ""
     last = next(reversed(steps), "")
     where = (
         f"The run ended after {last} without coming to a result." if last else "No step of the run left a record: the run ended before its first step started."
