@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import EVENT_TIME
+from evergreen.settings.suggestions import did_you_mean
 from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
@@ -104,10 +104,3 @@ def parse_excluded_columns(excluded_columns: str, *, timestamp_column: str) -> l
     if timestamp_column in names:
         raise IngestionError(f"excluded_columns: {timestamp_column!r} is the timestamp_column, which every dataset needs. Remove it from the list.")
     return names
-
-
-def did_you_mean(name: str, candidates: Sequence[str]) -> str:
-    """Return a sentence with the candidate closest to a name, or nothing when none is close."""
-    by_lower = {candidate.lower(): candidate for candidate in candidates}
-    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
-    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evergreen.errors import EvergreenError, StateError
+from evergreen.settings.suggestions import did_you_mean
 from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
@@ -110,8 +111,9 @@ def _file_content(location: str, *, parameter: str, error: type[EvergreenError])
 def _sentence(detail: ErrorDetails, model: type[Any], section: str) -> str:
     name = ".".join(str(part) for part in ((section,) if section else ()) + detail["loc"]) or "The value"
     if detail["type"] in NO_SUCH_SETTING:
-        settings = ", ".join(_names(_holder(model, detail["loc"])))
-        return f"Unknown setting {name!r}. Valid settings: {settings}. Correct the name or leave it out."
+        settings = _names(_holder(model, detail["loc"]))
+        hint = did_you_mean(str(detail["loc"][-1]), settings)
+        return f"Unknown setting {name!r}. Valid settings: {', '.join(settings)}.{hint} Correct the name or omit it."
     return f"{name} is {detail['input']!r}: {detail['msg']}. Correct the value, or omit it to use the default."
 
 

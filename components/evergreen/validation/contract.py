@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evergreen.settings.suggestions import did_you_mean
 from evergreen.validation.errors import ContractError
 from evergreen.validation.rules import ColumnRules, CrossColumnRule, RowVolume
 
@@ -79,8 +79,7 @@ def _describe(problem: ErrorDetails) -> str:
         parts: dict[str, type[BaseModel]] = {"columns": ColumnRules, "rules": CrossColumnRule, "row_volume": RowVolume}
         part = parts.get(str(problem["loc"][0]), Contract) if len(problem["loc"]) > 1 else Contract
         known = list(part.model_fields)
-        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        return f"unknown key {place!r}; known keys are {', '.join(known)}" + (f". Did you mean {close[0]!r}?" if close else "")
+        return f"Unknown key {place!r}. Valid keys: {', '.join(known)}.{did_you_mean(str(problem['loc'][-1]), known)}"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{place or 'contract'}: {message}" + (
         "" if isinstance(problem["input"], dict) or problem["type"] == "missing" else f" (found {problem['input']!r})"

@@ -7,12 +7,12 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from evergreen.ingestion.columns import did_you_mean
 from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_time
 from evergreen.ingestion.sources.base import FetchedFiles, SourceRequest, missing_extra, without_password
 from evergreen.ingestion.sources.files import describe_file
 from evergreen.ingestion.sources.window_query import WindowQuery
+from evergreen.settings.suggestions import did_you_mean
 from evergreen.storage.local_paths import check_local_uri
 from evergreen.storage.retries.service import Service, reason
 
