@@ -1,7 +1,7 @@
 """NumPy views of Arrow arrays.
 
-Arrow's own conversions between Python and Arrow values import pandas on the way, which costs half a second that this
-step has no use for: hence the views on its buffers.
+Arrow's own conversions between Python and Arrow values import pandas, which costs half a second and is not otherwise
+needed by this step. These functions use views of Arrow's buffers instead.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import pyarrow.compute as pc
 
 
 def numbers_of(values: pa.Array) -> npt.NDArray[Any]:
-    """Return the values of an array of a fixed-width numeric type, without a copy; entries at nulls mean nothing."""
+    """Return the values of an array of a fixed-width numeric type, without a copy; entries at nulls are undefined."""
     if not len(values):
         return np.empty(0, dtype=_numpy_type(values.type))
     return np.frombuffer(values.buffers()[1], dtype=_numpy_type(values.type))[values.offset : values.offset + len(values)]
 
 
 def validity_of(values: pa.Array) -> npt.NDArray[np.bool_]:
-    """Return True where an array holds a value and False at its nulls."""
+    """Return True where an array has a value and False at its nulls."""
     if not values.null_count:
         return np.ones(len(values), dtype=bool)
     return truths_of(pc.is_valid(values))
 
 
 def truths_of(values: pa.BooleanArray) -> npt.NDArray[np.bool_]:
-    """Return the values of an array of booleans; entries at nulls mean nothing."""
+    """Return the values of an array of booleans; entries at nulls are undefined."""
     return numbers_of(values.cast(pa.uint8())).astype(bool)
 
 
