@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,8 +22,6 @@ from evergreen.settings.command_options import DEFAULT_HOME, AsJson, Digests, Ho
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from evergreen.pipeline.local_run import LocalRun
     from evergreen.reporting.summary import RunSummary
 

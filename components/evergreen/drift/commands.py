@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +16,6 @@ from evergreen.settings.command_options import AsJson  # noqa: TC001 - Typer rea
 NO_VALUE = "-"
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from evergreen.drift.verdict import DriftResult
 
 
