@@ -69,7 +69,11 @@ def test_an_assignment_without_equals_sign_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), ("x = 1", "expected one function decorated with @dsl.pipeline, found 0"), ("import nowhere", "importing it failed: ModuleNotFoundError")],
+    [
+        (None, "no such file"),
+        ("x = 1", "expected one function decorated with @dsl.pipeline, found 0"),
+        ("import nowhere", "importing it failed: ModuleNotFoundError"),
+    ],
 )
 def test_files_without_a_pipeline_are_refused(tmp_path: Path, content: str | None, message: str) -> None:
     file = tmp_path / "broken.py"

@@ -46,7 +46,7 @@ def answer(*packages: dict[str, Any]) -> str:
 def test_a_known_vulnerability_fails_and_is_named(run: Any) -> None:
     status, printed = run(answer(CLEAN, VULNERABLE))
     assert status == 1
-    assert "base.lock: left-pad 1.0: PYSEC-1, mended in 1.1. Raise it with `make lock`" in printed
+    assert "base.lock: left-pad 1.0: PYSEC-1, fixed in 1.1. Upgrade it with `make lock`" in printed
     assert "right-pad" not in printed
 
 

@@ -169,7 +169,7 @@ def test_profiles_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(DriftError, match=r"cut\.profile: is damaged or truncated"):
         detect(cut, current, config=PROFILE_ONLY)
     for name, change, message in (
-        ("newer", {"version": 99}, r"has version 99, and this Evergreen reads version 1\. Upgrade"),
+        ("newer", {"version": 99}, r"has version 99, but this Evergreen reads version 1\. Upgrade"),
         ("foreign", {"format": "other"}, "is not a drift profile"),
         ("broken", {"columns": {"x": {"kind": "number"}}}, "is damaged or truncated"),
         ("crooked", {"correlations": {"columns": ["x", "count"], "matrix": [[1.0, 0.5]]}}, "is damaged or truncated"),
@@ -277,7 +277,7 @@ def test_empty_files_and_single_rows_are_insufficient_and_damaged_ones_are_named
         assert detect(full, written(tmp_path, name, table(300, 2).slice(0, rows)), config=PROFILE_ONLY).result.verdict == "insufficient"
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "cut").write_bytes(full.read_bytes()[:-50])
-    for name, message in (("empty.csv", r"empty\.csv: is empty"), ("cut", "is neither Parquet nor CSV, or is damaged"), ("absent", "there is no such file")):
+    for name, message in (("empty.csv", r"empty\.csv: is empty"), ("cut", "is neither Parquet nor CSV, or is damaged"), ("absent", "no such file")):
         with pytest.raises(DriftError, match=message):
             detect(full, tmp_path / name, config=PROFILE_ONLY)
 

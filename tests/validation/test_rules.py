@@ -119,9 +119,7 @@ def test_of_equal_values_the_first_is_kept(validate: Callable[..., Any]) -> None
 def test_rules_over_several_columns(validate: Callable[..., Any]) -> None:
     rules = "rules: [{expression: temperature < 90 or visits > 1000, severity: quarantine}]"
     made = validate(with_hot_rows(2), contract=contract(more=rules))
-    assert (
-        pd.read_parquet(made.quarantined_data.path)["quarantine_reason"].tolist() == ["temperature, visits: expected temperature < 90 or visits > 1000"] * 2
-    )
+    assert pd.read_parquet(made.quarantined_data.path)["quarantine_reason"].tolist() == ["temperature, visits: expected temperature < 90 or visits > 1000"] * 2
     with pytest.raises(ContractError, match=r"expected temperature < visits; .*such as 'temperature="):
         validate(good_frame(), contract=contract(more="rules: [{expression: temperature < visits}]"))
     assert validate(good_frame(), contract=contract(more="rules: [{expression: wind < visits}]")).outcome == "passed with warnings"
@@ -147,7 +145,7 @@ def test_the_number_of_rows_beside_earlier_windows(validate: Callable[..., Any],
 
 
 def test_a_row_volume_may_stop_the_run(validate: Callable[..., Any]) -> None:
-    with pytest.raises(ContractError, match="expected between .* rows"):
+    with pytest.raises(ContractError, match=r"expected between .* rows"):
         validate(good_frame(), contract=contract(more="row_volume: {severity: fail}"), metadata={EARLIER_ROWS: "[1, 1, 1]"})
 
 

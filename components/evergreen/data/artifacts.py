@@ -265,7 +265,7 @@ def read_frame(path: str | Path, columns: list[str] | None = None) -> pandas.Dat
     table = open_table(path)
     missing = [name for name in columns or [] if name not in table.schema.names]
     if missing:
-        raise ArtifactError(f"dataset {path}: has no column {missing[0]!r}. Columns: {', '.join(table.schema.names)}.")
+        raise ArtifactError(f"dataset {path}: has no column {missing[0]!r}. Valid columns: {', '.join(table.schema.names)}.")
     frame: pandas.DataFrame = table.to_table(columns=columns).to_pandas()
     return frame
 

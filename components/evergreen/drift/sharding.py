@@ -101,7 +101,7 @@ def counted_alike(current: DatasetProfile, reference: DatasetProfile) -> Dataset
         if theirs is None or not _alike(counts, theirs):
             raise DriftError(
                 f"profile of the current data: column {name!r}, a {kind_of_counts(counts)} in the reference, "
-                f"{'is missing' if theirs is None else f'is a {kind_of_counts(theirs)}, or was counted with different bin edges'}. "
+                f"{'is missing' if theirs is None else f'is a {kind_of_counts(theirs)} here, or was counted with different bin edges'}. "
                 "Profile the current data with a plan created from this reference."
             )
     current.columns = {name: current.columns[name] for name in reference.columns}

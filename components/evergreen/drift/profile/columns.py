@@ -77,7 +77,7 @@ def matched_kinds(reference: dict[str, Kind], schema: pa.Schema) -> dict[str, Ki
     for name, before in reference.items():
         if name not in schema.names:
             raise DriftError(
-                f"column {name!r} ({before} in the reference) is missing from the current data. Valid columns: {', '.join(schema.names)}. "
+                f"column {name!r} ({before} in the reference) is missing from the current data, which has the columns {', '.join(schema.names)}. "
                 "Restore it at the source, or train a champion without it."
             )
         now = kind_of(schema.field(name).type)

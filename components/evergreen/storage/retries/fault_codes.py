@@ -38,7 +38,8 @@ def verdict_of_mlflow(link: BaseException, classes: set[str]) -> bool | None:
         return None
     code = getattr(link, "error_code", "")
     if "mlflow.RestException" in classes:
-        # MLflow reports a rejection whose body has no code, such as a proxy's, as an internal error. Only trust a code that the body names.
+        # MLflow reports a rejection whose body has no code, such as a proxy's, as an internal error. Its HTTP layer has already counted
+        # genuine ones, so trust only a code that the body itself contains.
         told = getattr(link, "json", {}).get("error_code")
         return code in _MLFLOW or (code == told == "INTERNAL_ERROR")
     # MLflow itself labels every unclassified error as internal, and every database error as temporary.
