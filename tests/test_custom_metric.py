@@ -99,7 +99,7 @@ def test_it_gets_probabilities_in_the_order_of_the_classes(named: str, said: Pre
     ("function", "message"),
     [
         ("words", r"words': returned str 'good'; expected a single number, higher is better"),
-        ("several", r"several': returned ndarray array\(\[0.1, 0.2\]\); expected one number"),
+        ("several", r"several': returned ndarray array\(\[0.1, 0.2\]\); expected a single number"),
         ("unknown", r"unknown': not defined on these 200 rows, whose labels are: 0, 1"),
         ("broken", r"broken': not defined .*: the function failed: ZeroDivisionError: division by zero"),
         ("one_argument", r"one_argument': not defined .*: the function failed: TypeError: one_argument\(\) got an unexpected keyword"),

@@ -123,7 +123,7 @@ def resolve_metric(name: str, task: str) -> Metric:
         except CustomMetricError as error:
             raise ScoringError(str(error)) from error
     if resolved not in get_scorer_names():
-        raise ScoringError(f"Unknown metric {name!r}. Valid metrics: auto, {', '.join(get_scorer_names())}; or your own as module:function.")
+        raise ScoringError(f"metric {name!r}: unknown name. Valid metrics: auto, {', '.join(get_scorer_names())}; or your own as module:function.")
     if task == "classification" and resolved.startswith(REGRESSION_PREFIXES):
         raise ScoringError(f"metric {name!r}: is for regression, but the task is classification. Choose a metric such as accuracy, roc_auc or neg_log_loss.")
     return Metric(name=resolved, task=task, scorer=get_scorer(resolved))
