@@ -107,7 +107,7 @@ def test_types_that_nobody_trusts_are_refused(rows: pd.DataFrame, tmp_path: Path
     assert load_model(tmp_path / "model").description.trusted_types == ["pathlib.PosixPath"]
     monkeypatch.delenv(TRUSTED_TYPES_VARIABLE)
     # What the directory says of itself is no reason to trust it.
-    with pytest.raises(ModelError, match=r"not trusted: pathlib\.PosixPath"):
+    with pytest.raises(ModelError, match=r"untrusted types: pathlib\.PosixPath"):
         load_model(tmp_path / "model")
     assert load_model(tmp_path / "model", trusted_types=["pathlib.PosixPath"]).description.challenger_id == "abc"
 
@@ -163,7 +163,7 @@ def test_rows_that_do_not_fit_are_named(rows: pd.DataFrame, tmp_path: Path) -> N
 def test_a_directory_in_use_is_not_overwritten(rows: pd.DataFrame, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "precious").write_text("x")
-    with pytest.raises(ModelError, match=r"model directory .*model: is in use. Name one that does not exist yet"):
+    with pytest.raises(ModelError, match=r"model directory .*model: is already in use. Choose a directory that does not exist yet"):
         save(rows, tmp_path / "model")
     assert (tmp_path / "model" / "precious").read_text() == "x"
 

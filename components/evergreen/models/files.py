@@ -61,7 +61,7 @@ def save_model(
 
     directory = Path(path)
     if directory.is_file() or (directory.is_dir() and any(directory.iterdir())):
-        raise ModelError(f"model directory {path}: is not empty. Choose a directory that does not exist yet.")
+        raise ModelError(f"model directory {path}: is already in use. Choose a directory that does not exist yet.")
     check_parts(pipeline)
     try:
         # MLflow writes the pipeline and reads it back, trusting only these types; checking our own dump first would double the cost.
