@@ -37,7 +37,7 @@ def test_the_configuration_of_the_manifests_can_be_read(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"version": 2}, "version: Input should be 1"),
-        ({"pipelines": "p"}, "pipelines: Extra inputs"),
+        ({"pipelines": "p"}, "Did you mean 'pipeline'?"),
         ({"webhook_secret": "0123456789abcdef"}, "webhook_secret must not be in the file. Secrets are read only from the environment"),
         ({"runs_per_hour": 0}, "runs_per_hour"),
         ({"parameters": {"model_name": "$(EVERGREEN_APPROVAL_KEY)"}}, "environment variable EVERGREEN_APPROVAL_KEY"),

@@ -161,5 +161,18 @@ def read_platform_file(path: Path) -> Platform:
         return Platform.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "extra_forbidden":
+            raise PipelineFileError(f"platform file {path}: {_unknown_field(first['loc'])}") from error
         field = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise PipelineFileError(f"platform file {path}: {field} is {first['input']!r}: {first['msg']}.") from error
+
+
+def _unknown_field(location: tuple[int | str, ...]) -> str:
+    """Return the error text for a field that its section does not have."""
+    parts: dict[int | str, type[_Settings]] = {"tolerations": Toleration, "accelerator": Accelerator, "volumes": Volume}
+    # Under "steps", the second part is the name of a step.
+    inside = location[2:-1] if location[0] == "steps" else location[1:-1]
+    section = next((parts[part] for part in inside if part in parts), StepPlatform if len(location) > 1 else Platform)
+    valid = list(section.model_fields)
+    name = ".".join(str(part) for part in location)
+    return f"Unknown field {name!r}. Valid fields: {', '.join(valid)}.{did_you_mean(str(location[-1]), valid)} Correct the name or omit it."

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from evergreen.settings.suggestions import did_you_mean
 from evergreen.submission.parameter_values import ParameterValueError, check_parameter_values
 from evergreen.trigger.errors import TriggerError
 
@@ -115,8 +116,7 @@ def read_settings(path: Path | None = None) -> TriggerSettings:
     try:
         settings = TriggerSettings.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise TriggerError(f"trigger configuration {place}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from error
+        raise _wrong_field(place, error) from error
     _check_parameters(settings, place)
     if settings.pubsub is None and not any(getattr(settings, field) for field in SECRET_VARIABLES):
         raise TriggerError(f"trigger configuration {place}: no event source is configured. Set one of {', '.join(SECRET_VARIABLES.values())}, or pubsub.")
@@ -128,3 +128,14 @@ def _check_parameters(settings: TriggerSettings, place: Path) -> None:
         check_parameter_values(settings.parameters)
     except ParameterValueError as error:
         raise TriggerError(f"trigger configuration {place}: parameters: {error}") from error
+
+
+def _wrong_field(place: Path, error: ValidationError) -> TriggerError:
+    """Return the error for the first field that is unknown or has an invalid value."""
+    first = error.errors(include_input=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return TriggerError(f"trigger configuration {place}: {name}: {first['msg']}.")
+    valid = [field for field in (PubSub if len(first["loc"]) > 1 else TriggerSettings).model_fields if field not in SECRET_VARIABLES]
+    hint = did_you_mean(str(first["loc"][-1]), valid)
+    return TriggerError(f"trigger configuration {place}: Unknown field {name!r}. Valid fields: {', '.join(valid)}.{hint} Correct the name or remove it.")
