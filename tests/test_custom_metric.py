@@ -124,5 +124,5 @@ def test_what_cannot_be_found_is_named(named: str) -> None:
         resolve_metric("no_such_module:f", "classification")
     with pytest.raises(ScoringError, match=rf"module '{named}' has no function 'loss'. Write module:function"):
         resolve_metric(f"{named}:loss", "classification")
-    with pytest.raises(ScoringError, match=rf"module '{named}' holds a int, not a function, as 'RATE'"):
+    with pytest.raises(ScoringError, match=rf"module '{named}' defines an object of type int, not a function, as 'RATE'"):
         resolve_metric(f"{named}:RATE", "regression")

@@ -37,7 +37,7 @@ def import_function(path: str, *, thing: str, error_class: type[EvergreenError])
         ) from error
     function = getattr(module, name, None)
     if not callable(function):
-        what = "has no function" if function is None else f"defines a {type(function).__name__}, not a function, as"
+        what = "has no function" if function is None else f"defines an object of type {type(function).__name__}, not a function, as"
         raise error_class(f"{thing} {path!r}: module {module_name!r} {what} {name!r}. Write module:function.")
     found: Callable[..., Any] = function
     return found
