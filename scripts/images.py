@@ -68,7 +68,7 @@ def build(target: str, registry: str) -> None:
     )
     megabytes = (size(image) - size(PYTHON_IMAGE)) / 1e6
     written = write_bill(image, OUTPUT / f"evergreen-{target}.cdx.json")
-    print(f"{image}: {megabytes:.0f} MB on top of {PYTHON_IMAGE}, {written} packages, {time.monotonic() - started:.0f} s")
+    print(f"{image}: {megabytes:.0f} MB above {PYTHON_IMAGE}, {written} packages, {time.monotonic() - started:.0f} s")
 
 
 def size(image: str) -> int:
