@@ -160,7 +160,9 @@ def read_platform_file(path: Path) -> Platform:
     try:
         return Platform.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        problems = error.errors()
+        # A misspelt field often makes another one missing, so it is reported first.
+        first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
         if first["type"] == "extra_forbidden":
             raise PipelineFileError(f"platform file {path}: {_unknown_field(first['loc'])}") from error
         field = ".".join(str(part) for part in first["loc"]) or "the whole file"

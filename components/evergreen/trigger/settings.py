@@ -132,7 +132,9 @@ def _check_parameters(settings: TriggerSettings, place: Path) -> None:
 
 def _wrong_field(place: Path, error: ValidationError) -> TriggerError:
     """Return the error for the first field that is unknown or has an invalid value."""
-    first = error.errors(include_input=False)[0]
+    problems = error.errors(include_input=False)
+    # A misspelt field often makes another one missing, so it is reported first.
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         return TriggerError(f"trigger configuration {place}: {name}: {first['msg']}.")
