@@ -1,7 +1,7 @@
-"""Write everything that is generated from the code: compiled pipelines, component YAML, the catalogue.
+"""Write all files that are generated from the code: compiled pipelines, component YAML and the catalogue.
 
 Run by ``make generate``. With ``--check DIRECTORY`` the files are written there instead, for the test that finds
-committed files that are stale.
+stale committed files.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MARKED = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end of g
 
 
 def generate(target: Path) -> None:
-    """Write all generated files below a folder, as they lie in the repository."""
+    """Write all generated files below a folder, with the repository's layout."""
     for pipeline_file in sorted((ROOT / "pipelines").glob("*.py")):
         output = target / "pipelines" / pipeline_file.with_suffix(".yaml").name
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -73,5 +73,5 @@ def _replacement(match: re.Match[str]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", type=Path, default=ROOT, metavar="DIRECTORY", help="write below this folder instead of the repository")
+    parser.add_argument("--check", type=Path, default=ROOT, metavar="DIRECTORY", help="write to this folder instead of the repository")
     generate(parser.parse_args().check)
