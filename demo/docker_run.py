@@ -1,8 +1,8 @@
-"""The demo's first scheduled run, with every step in a container of Evergreen's images.
+"""The demo's first scheduled run, with every step in a container from Evergreen's images.
 
-The containers are as strict as a cluster's: an arbitrary user id, a read-only root file system, a writable /tmp. MLflow is a server on the host's
-network, the ledger and the artifacts lie in a folder that is mounted at the same path. Printed at the end: how long each image takes from
-the start of a container to the first useful line of a step, beside the imports that the step cannot do without.
+The containers are as restricted as on a cluster: an arbitrary user ID, a read-only root file system and a writable /tmp. MLflow is a server on
+the host's network; the ledger and the artifacts are in a folder that is mounted at the same path. At the end, the demo prints how long each image
+takes from the start of a container to the first useful line of a step, compared to the imports that the step needs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ USER = "54321:0"
 MLFLOW_DEADLINE_S = 120
 
 START_TIMES = {
-    # The bare imports of what a step cannot do without, and the step's own code with them.
+    # The bare imports that a step needs, and the step's own code together with them.
     "load_champion": ("base", "import mlflow", "import evergreen.registry.champion, mlflow"),
     "ingest_data": ("base", "import numpy, pyarrow.parquet", "import evergreen.ingestion.step, pyarrow.parquet"),
     "validate_data": ("base", "import pandas, pyarrow.parquet", "import evergreen.validation.step, pandas, pyarrow.parquet"),
@@ -53,7 +53,7 @@ START_TIMES = {
 
 
 def main() -> int:
-    """Run it; the exit status is 0 when the run promoted a model."""
+    """Run the demo; the exit status is 0 if the run promoted a model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--registry", default=IMAGES[0].rpartition("/")[0], help="registry and path of the images")
     registry = parser.parse_args().registry
@@ -61,7 +61,7 @@ def main() -> int:
     shutil.rmtree(HOME, ignore_errors=True)
     for folder in (HOME, HOME / "artifacts", HOME / "ledger"):
         folder.mkdir(parents=True)
-        folder.chmod(0o777)  # the containers run as a user that this machine does not know
+        folder.chmod(0o777)  # the containers run as a user unknown to this machine
     shutil.copy(ROOT / "demo" / "weather.parquet", HOME / "weather.parquet")
     home = LocalHome(HOME)
     with mlflow_server(HOME / "mlflow") as tracking_uri:
@@ -85,14 +85,14 @@ def main() -> int:
 
 
 def strict_containers(log: IO[str]) -> Launch:
-    """Return what starts a step in a container as strict as a cluster's; all that it prints goes to the log."""
+    """Return a function that starts a step in a container as restricted as on a cluster, with its output written to the log."""
     folder = str(HOME.absolute())
 
     def launch(step: Step) -> int:
         for path in (step.folder, *step.folder.parents):
             if path == HOME:
                 break
-            path.chmod(0o777)  # the container runs as a user that this machine does not know
+            path.chmod(0o777)  # the container runs as a user unknown to this machine
         variables = [f"--env={name}={value}" for name, value in step.environment.items()]
         command = ["docker", "run", "--rm", "--read-only", "--tmpfs=/tmp:mode=1777", f"--user={USER}", "--network=host", f"--volume={folder}:{folder}"]
         log.write(f"\n=== {step.task_name}\n")
@@ -107,7 +107,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     """Start an MLflow server on the host's network and stop it afterwards.
 
     Raises:
-        RuntimeError: It does not answer in time.
+        RuntimeError: The server does not respond in time.
     """
     folder.mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -129,7 +129,7 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + MLFLOW_DEADLINE_S
     while not _answers(address):
         if time.monotonic() > deadline or process.poll() is not None:
-            raise RuntimeError(f"the MLflow server at {address} does not answer; its log lies in {HOME / 'mlflow' / 'log.txt'}")
+            raise RuntimeError(f"the MLflow server at {address} does not respond; see its log at {HOME / 'mlflow' / 'log.txt'}")
         time.sleep(0.2)
 
 
@@ -142,7 +142,7 @@ def _answers(address: str) -> bool:
 
 
 def _with_images(pipeline: Any, registry: str) -> Any:
-    """Let the pipeline's steps run in images of this registry."""
+    """Make the pipeline's steps run in images from this registry."""
     replacements = image_replacements(image_registry=registry, digests={})
     for executor in pipeline.pipeline_spec.deployment_spec["executors"].values():
         executor["container"]["image"] = replacements[executor["container"]["image"]]
@@ -150,17 +150,17 @@ def _with_images(pipeline: Any, registry: str) -> Any:
 
 
 def _print_start_times(console: Console, registry: str) -> None:
-    table = Table("step", "bare imports", "the step's code with them", "ratio")
+    table = Table("step", "bare imports", "with the step's code", "ratio")
     for step, (target, bare, own) in START_TIMES.items():
         image = image_replacements(image_registry=registry, digests={})[next(image for image in IMAGES if f"-{target}:" in image)]
-        # The first start reads files from disk; the second is what counts, for both.
+        # The first start reads files from disk; only the second counts, for both measurements.
         seconds = [min(container_seconds(image, code) for _ in range(2)) for code in (bare, own)]
         table.add_row(step, f"{seconds[0]:.2f} s", f"{seconds[1]:.2f} s", f"{seconds[1] / seconds[0]:.2f}")
     console.print(table)
 
 
 def container_seconds(image: str, code: str) -> float:
-    """Return the seconds from the start of a container to the end of some Python code in it."""
+    """Return the seconds from the start of a container to the end of the given Python code in it."""
     with tempfile.TemporaryFile() as output:
         command = ["docker", "run", "--rm", "--read-only", "--tmpfs=/tmp", f"--user={USER}", "--network=none", image, "python", "-c", code]
         started = time.monotonic()

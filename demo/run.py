@@ -1,8 +1,8 @@
-"""Four scheduled runs over fifty years of weather, on this machine, from an empty registry.
+"""Four scheduled runs over fifty years of weather data on this machine, starting from an empty registry.
 
-The pipeline is the one that is uploaded to Kubeflow. The first run finds no champion and promotes one; the second falls
-on quiet years; the third on the years after the relation between weather and rain changed; the fourth gets a file that
-somebody broke.
+The pipeline is the one that is uploaded to Kubeflow. The first run finds no champion and promotes one; the second covers
+quiet years; the third covers the years after the relation between weather and rain changed; the fourth reads a broken
+file.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class ScheduledRun:
     """One run of the demo.
 
     Attributes:
-        title: What a person should know beforehand.
-        window_end: End of the newest data.
-        expected_outcome: What has to come out.
-        source: The file that is read.
+        title: What the run demonstrates.
+        window_end: End of the data window.
+        expected_outcome: The outcome that the run must have.
+        source: The file to read.
     """
 
     title: str
@@ -61,7 +61,7 @@ class ScheduledRun:
 
 
 def break_file(source: Path, target: Path) -> Path:
-    """Write a copy of the weather in which somebody exchanged standardised temperatures for degrees Fahrenheit."""
+    """Write a copy of the weather data with standardized temperatures replaced by degrees Fahrenheit."""
     table = pq.read_table(source)
     position = table.schema.get_field_index("temperature")
     fahrenheit = pc.add(pc.multiply(table["temperature"], pa.scalar(20.0)), pa.scalar(55.0))
@@ -71,13 +71,13 @@ def break_file(source: Path, target: Path) -> Path:
 
 
 def main() -> int:
-    """Play the runs; the exit status is 0 when each ended as it should."""
-    # Held on to here: the runner redirects sys.stdout while it runs.
+    """Perform the runs; the exit status is 0 if each had its expected outcome."""
+    # Keep a reference, because the runner redirects sys.stdout.
     console = Console(file=sys.stdout)
     shutil.rmtree(HOME.folder, ignore_errors=True)
     broken = break_file(WEATHER, HOME.folder / "broken_weather.parquet")
     schedule = [
-        ScheduledRun("1954: there is no champion yet", "1954-01-01", "promoted"),
+        ScheduledRun("1954: no champion yet", "1954-01-01", "promoted"),
         ScheduledRun("1966: quiet years", "1966-01-01", "kept"),
         ScheduledRun("1984: after the change around 1981", "1984-01-01", "promoted"),
         ScheduledRun("1985: a file with temperatures in Fahrenheit", "1985-01-01", "failed", broken),
@@ -97,14 +97,14 @@ def main() -> int:
     print_history(console, MODEL, Ledger(open_store(HOME.ledger_uri), MODEL).records())
     wrong = [scheduled.title for scheduled, _, summary in finished if summary.outcome != scheduled.expected_outcome]
     if wrong:
-        console.print(f"[red]These runs did not end as they should: {escape('; '.join(wrong))}[/]")
+        console.print(f"[red]These runs did not end as expected: {escape('; '.join(wrong))}[/]")
         return 1
-    console.print("Every run ended as it should; the broken file was refused and the champion stayed.")
+    console.print("Every run ended as expected; the broken file was rejected and the champion was kept.")
     return 0
 
 
 def print_table_of_runs(console: Console, finished: list[tuple[ScheduledRun, LocalRun, RunSummary]]) -> None:
-    """Print a line a run, and the path of each run's report."""
+    """Print one line per run, and the path of each run's report."""
     table = Table(title="The runs", title_justify="left")
     for heading in ("run", "decision", "outcome", "champion", "seconds"):
         table.add_column(heading)

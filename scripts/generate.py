@@ -1,7 +1,7 @@
 """Write everything that is generated from the code: compiled pipelines, component YAML, the reference.
 
 Run by ``make generate``. With ``--check DIRECTORY`` the files are written there instead, for the test that finds
-committed files that are stale.
+stale committed files.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HEADING = "# PIPELINE DEFINITION\n"
 
 
 def generate(target: Path) -> None:
-    """Write all generated files below a folder, as they lie in the repository."""
+    """Write all generated files below a folder, with the repository's layout."""
     for pipeline_file in sorted((ROOT / "pipelines").glob("*.py")):
         output = target / "pipelines" / pipeline_file.with_suffix(".yaml").name
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -65,5 +65,5 @@ def _copy_to_old_path(target: Path, old_path: str, new_path: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", type=Path, default=ROOT, metavar="DIRECTORY", help="write below this folder instead of the repository")
+    parser.add_argument("--check", type=Path, default=ROOT, metavar="DIRECTORY", help="write to this folder instead of the repository")
     generate(parser.parse_args().check)

@@ -1,7 +1,7 @@
 """Build Evergreen's images with a Docker engine, write a bill of materials for each, and print their sizes.
 
-Run by ``make images`` and ``make push``. Files go to ``.evergreen/images/``: ``NAME.cdx.json`` (CycloneDX 1.6) and, after a push, ``digests.json``, which
-``evergreen compile --digests`` takes.
+Run by ``make images`` and ``make push``. Files are written to ``.evergreen/images/``: ``NAME.cdx.json`` (CycloneDX 1.6) and, after a push,
+``digests.json``, the input of ``evergreen compile --digests``.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ print(json.dumps(packages + [["deb", *line.split(" ")] for line in listed.splitl
 
 
 def main() -> None:
-    """Do what the command line asks."""
+    """Build or push the images."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", choices=["build", "push"])
     parser.add_argument("--registry", default=IMAGES[0].rpartition("/")[0], help="registry and path of the images")
-    parser.add_argument("--target", action="append", choices=TARGETS, help="one target; all of them when not given")
+    parser.add_argument("--target", action="append", choices=TARGETS, help="target to build or push; repeatable. Defaults to all targets")
     given = parser.parse_args()
     if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
-        sys.exit("error: no Docker engine answers. Start one, or name it in DOCKER_HOST.")
+        sys.exit("error: no Docker engine responds. Start one, or set DOCKER_HOST.")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     for target in given.target or TARGETS:
         (build if given.action == "build" else push)(target, given.registry)
@@ -55,12 +55,12 @@ def image_name(target: str, registry: str) -> str:
 
 
 def build(target: str, registry: str) -> None:
-    """Build an image, write its bill of materials, and print its size above the Python image that it stands on."""
+    """Build an image, write its bill of materials, and print its size on top of its Python base image."""
     image = image_name(target, registry)
     started = time.monotonic()
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
     arguments = [f"--build-arg={name}={value}" for name, value in (("VERSION", __version__), ("REVISION", revision), ("PYTHON_IMAGE", PYTHON_IMAGE))]
-    # On the host's network, for machines whose package index is reachable from there only.
+    # Use the host's network, for machines whose package index is reachable only from there.
     subprocess.run(
         ["docker", "build", "--quiet", "--network=host", "--file=components/Dockerfile", f"--target={target}", *arguments, f"--tag={image}", "."],
         cwd=ROOT,
@@ -77,7 +77,7 @@ def size(image: str) -> int:
 
 
 def write_bill(image: str, path: Path) -> int:
-    """Write what is in an image, Debian's packages and Python's, and return how many there are."""
+    """Write a list of the Debian and Python packages in an image, and return their number."""
     inventory = docker("run", "--rm", "--network=none", "--read-only", "--entrypoint=python", image, "-c", INVENTORY)
     packages = {(kind, name, version) for kind, name, version in json.loads(inventory)}
     bill = Bom()
@@ -104,7 +104,7 @@ def push(target: str, registry: str) -> None:
 
 
 def docker(*arguments: str) -> str:
-    """Return what the engine's command line prints."""
+    """Run a Docker command and return its output."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -57,5 +57,5 @@ def test_a_successor_does_not_take_over_what_the_launcher_added(tmp_path: Path, 
 def test_a_dataset_without_its_file_names_it(tmp_path: Path, make_events: Callable[..., pd.DataFrame]) -> None:
     dataset = ingested(tmp_path, make_events(days=130), 20)
     Path(dataset.path).unlink()
-    with pytest.raises(ArtifactError, match=r"dataset .*dataset: its list of source files cannot be read: .* Run the step that wrote it again\."):
+    with pytest.raises(ArtifactError, match=r"dataset .*dataset: its list of source files cannot be read: .* Rerun the step that wrote it\."):
         manifest_of(dataset)

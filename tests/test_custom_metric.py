@@ -95,8 +95,8 @@ def test_it_gets_probabilities_in_the_order_of_the_classes(named: str, said: Pre
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        ("words", r"words': returned str 'good'; expected one number, higher is better"),
-        ("several", r"several': returned ndarray array\(\[0.1, 0.2\]\); expected one number"),
+        ("words", r"words': returned str 'good'; expected a single number, higher is better"),
+        ("several", r"several': returned ndarray array\(\[0.1, 0.2\]\); expected a single number"),
         ("unknown", r"unknown': not defined on these 200 rows, whose labels are: 0, 1"),
         ("broken", r"broken': not defined .*: the function failed: ZeroDivisionError: division by zero"),
         ("one_argument", r"one_argument': not defined .*: the function failed: TypeError: one_argument\(\) got an unexpected keyword"),
@@ -121,5 +121,5 @@ def test_what_cannot_be_found_is_named(named: str) -> None:
         resolve_metric("no_such_module:f", "classification")
     with pytest.raises(ScoringError, match=rf"module '{named}' has no function 'loss'. Write module:function"):
         resolve_metric(f"{named}:loss", "classification")
-    with pytest.raises(ScoringError, match=rf"module '{named}' holds a int, not a function, as 'RATE'"):
+    with pytest.raises(ScoringError, match=rf"module '{named}' defines an object of type int, not a function, as 'RATE'"):
         resolve_metric(f"{named}:RATE", "regression")

@@ -131,7 +131,7 @@ def test_a_ledger_is_kept_in_order_by_either_store(store: ObjectStore) -> None:
 @pytest.mark.gcs
 def test_a_bucket_that_does_not_exist_is_named_by_every_call(bucket: str) -> None:
     store = open_store(f"gs://{bucket}-missing/state")
-    expected = rf"ledger URI 'gs://{bucket}-missing/state': there is no bucket '{bucket}-missing'. Create it, or correct state_ledger_uri"
+    expected = rf"ledger URI 'gs://{bucket}-missing/state': bucket '{bucket}-missing' does not exist. Create it, or correct state_ledger_uri"
     for call in (lambda: store.read("a"), lambda: store.write("a", b""), lambda: store.create("a", b""), store.names):
         with pytest.raises(StateError, match=expected):
             call()
@@ -149,7 +149,7 @@ def test_a_refusal_of_the_service_names_the_uri(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Blob, "upload_from_string", refuse)
     store = open_store(f"gs://{BUCKET}/state")
     for call in (store.write, store.create):
-        with pytest.raises(StateError, match=rf"ledger URI 'gs://{BUCKET}/state': Google Cloud Storage did not take the request: 403 caller lacks"):
+        with pytest.raises(StateError, match=rf"ledger URI 'gs://{BUCKET}/state': Google Cloud Storage rejected the request: 403 caller lacks"):
             call("a", b"")
 
 
@@ -164,7 +164,7 @@ def test_two_prefixes_of_a_bucket_keep_apart() -> None:
 
 def test_a_bucket_without_a_name_is_refused() -> None:
     for uri in ("gs://", "gs:///prefix"):
-        with pytest.raises(StateError, match=rf"ledger URI '{uri}': expected gs://bucket/prefix; the bucket's name is missing"):
+        with pytest.raises(StateError, match=rf"ledger URI '{uri}': expected gs://bucket/prefix; the bucket name is missing"):
             open_store(uri)
 
 
@@ -180,10 +180,10 @@ def test_a_bucket_of_s3_that_does_not_exist_or_cannot_be_reached_is_named(s3_buc
     absent = S3Store("s3://absent-bucket/state")
     for call in (lambda: absent.read("a"), lambda: absent.write("a", b""), lambda: absent.create("a", b""), absent.names):
         with pytest.raises(
-            StateError, match=r"ledger URI 's3://absent-bucket/state': there is no bucket 'absent-bucket'. Create it, or correct state_ledger_uri"
+            StateError, match=r"ledger URI 's3://absent-bucket/state': bucket 'absent-bucket' does not exist. Create it, or correct state_ledger_uri"
         ):
             call()
-    with pytest.raises(StateError, match=r"'s3:///a': expected s3://bucket/prefix; the bucket's name is missing"):
+    with pytest.raises(StateError, match=r"'s3:///a': expected s3://bucket/prefix; the bucket name is missing"):
         open_store("s3:///a")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "nowhere")
     with pytest.raises(StateError, match=rf"ledger URI 's3://{s3_bucket}': Invalid endpoint: nowhere. Check the credentials, AWS_DEFAULT_REGION"):
@@ -222,7 +222,7 @@ def test_a_store_that_ignores_the_condition_is_refused_before_anything_is_overwr
     store = S3Store(uri)
     store.write("slot", b"first")
     ignore_conditions(store)
-    message = rf"ledger URI '{uri}': this store does not create an object only if it is absent .* Write mlflow\+{uri} and set MLFLOW_TRACKING_URI"
+    message = rf"ledger URI '{uri}': this store does not support create-if-absent .* Use mlflow\+{uri} and set MLFLOW_TRACKING_URI"
     for _ in range(2):
         with pytest.raises(StateError, match=message):
             store.create("slot", b"second")
@@ -284,7 +284,7 @@ def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = LocalStore(str(tmp_path / "file"))
     assert (store.read("a"), store.names()) == (None, [])
-    with pytest.raises(StateError, match=rf"ledger folder '{tmp_path}/file': cannot be used: .*Check that the folder can be written"):
+    with pytest.raises(StateError, match=rf"ledger folder '{tmp_path}/file': cannot be used: .*Check that the folder is writable"):
         store.write("a", b"")
 
 

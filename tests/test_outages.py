@@ -149,7 +149,7 @@ def test_files_that_are_gone_are_named_at_once(remote: World, mlflow_upstream: s
     remote.promote(remote.passed(remote.challenger("a")))
     location = remote.client.get_model_version(remote.model_name, "1").source
     started = time.monotonic()
-    with pytest.raises(FileNotFoundError, match="no files lie at"):
+    with pytest.raises(FileNotFoundError, match="no files found at"):
         download_files(f"{location}/absent", str(remote.folder), mlflow_upstream)
     assert time.monotonic() - started < AT_ONCE_S
 
@@ -179,7 +179,7 @@ def test_a_refusal_of_mlflow_is_one_message_at_once(remote: World, mlflow: Fault
     registry = ModelRegistry(mlflow.url, remote.model_name)
     mlflow.plan("answer", times=-1, status=status, body=body)
     started, asked = time.monotonic(), len(mlflow.requests)
-    with pytest.raises(StateError, match=rf"state_tracking_uri '{mlflow.url}': MLflow did not take the request: .*Check the server"):
+    with pytest.raises(StateError, match=rf"state_tracking_uri '{mlflow.url}': MLflow rejected the request: .*Check the server"):
         registry.alias_version()
     assert time.monotonic() - started < AT_ONCE_S
     assert len(mlflow.requests) == asked + 1

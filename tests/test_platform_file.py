@@ -78,8 +78,13 @@ def test_without_a_platform_nothing_is_selected(tmp_path: Path) -> None:
     ("platform", "message"),
     [
         ("version: 2", "version is 2: Input should be 1"),
-        ("version: 1\nsteps: {train_chalenger: {}}", "step 'train_chalenger': the pipeline has no such step. Did you mean 'train_challenger'"),
-        ("version: 1\nevery_step: {memory: 1Gi}", "every_step.memory is '1Gi': Extra inputs are not permitted"),
+        ("version: 1\nsteps: {train_chalenger: {}}", "Did you mean 'train_challenger'"),
+        ("version: 1\nevery_step: {memory: 1Gi}", "Unknown field 'every_step.memory'. Valid fields: node_selector"),
+        ("version: 1\nsteps: {volumes: {memory_limt: 1Gi}}", "Did you mean 'memory_limit'?"),
+        (
+            "version: 1\nevery_step: {volumes: [{claim: a, paht: /a}]}",
+            "Unknown field 'every_step.volumes.0.paht'. Valid fields: claim, path. Did you mean 'path'?",
+        ),
         ("version: 1\nevery_step: {memory_limit: plenty}", "every_step.memory_limit is 'plenty'"),
         ("version: 1\nevery_step: {volumes: [{claim: a, path: relative}]}", "path is 'relative'"),
         ("version: 1\nevery_step: {run_as_user: 0}", "run_as_user is 0"),

@@ -25,7 +25,7 @@ def test_a_step_is_a_driver_and_an_executor_and_the_pipeline_one_driver_more() -
         answer()
 
     assert counted(two_steps) == PodCount(fewest=5, most=5, fewest_steps=2, most_steps=2)
-    assert str(counted(two_steps)) == "5 pods a run (2 steps; drivers included)"
+    assert str(counted(two_steps)) == "5 pods per run (2 steps; drivers included)"
 
 
 def test_of_two_branches_one_is_taken_and_both_have_a_driver() -> None:

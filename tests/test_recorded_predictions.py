@@ -112,5 +112,5 @@ def test_differences_count_rows_and_forgive_last_digits(tmp_path: Path) -> None:
     assert differences(words, ["a", "b"], [[0.9, 0.1], [0.3, 0.7]]) == 1
     assert differences(words, ["b"], None) == 1
     write_record(tmp_path, RecordedPredictions([{}], []))
-    with pytest.raises(ArtifactError, match=r"expected rows and as many predictions, found predictions, probabilities, rows. Train the model again"):
+    with pytest.raises(ArtifactError, match=r"expected rows and as many predictions, found predictions, probabilities, rows. Retrain the model"):
         read_record(tmp_path)

@@ -232,7 +232,7 @@ def test_an_interrupt_ends_the_wait(clock: Clock) -> None:
 def test_a_time_that_is_none_is_named_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("EVERGREEN_RETRY_SECONDS", text)
     with pytest.raises(
-        StateError, match=rf"EVERGREEN_RETRY_SECONDS is '{text}': expected a number of seconds, such as 600; 0 tries once\. Correct the variable"
+        StateError, match=rf"EVERGREEN_RETRY_SECONDS is '{text}': expected a number of seconds, such as 600; 0 disables retries\. Correct the variable"
     ):
         service().call(lambda: pytest.fail("asked"))
 

@@ -83,9 +83,9 @@ def test_the_paired_difference_is_narrower_than_two_intervals() -> None:
 
 
 def test_names_and_arguments_that_are_wrong() -> None:
-    with pytest.raises(ScoringError, match="metric 'goodness': expected auto or the name of a scikit-learn scorer: accuracy"):
+    with pytest.raises(ScoringError, match=r"metric 'goodness': unknown name\. Valid metrics: auto, accuracy"):
         resolve_metric("goodness", "classification")
-    with pytest.raises(ScoringError, match="metric 'neg_mean_absolute_error': is for regression and the task is classification"):
+    with pytest.raises(ScoringError, match="metric 'neg_mean_absolute_error': is for regression, but the task is classification"):
         resolve_metric("neg_mean_absolute_error", "classification")
     with pytest.raises(ScoringError, match="task 'ranking': expected classification or regression"):
         resolve_metric("auto", "ranking")

@@ -114,7 +114,7 @@ def test_old_names_of_aws_keep_working(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"\xffc4n4ry", b"c4n\0ary"])
 def test_a_value_that_is_no_text_is_named_by_its_key(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "EVERGREEN_APPROVAL_KEY").write_bytes(content)
-    with pytest.raises(SecretError, match=r"secret key 'EVERGREEN_APPROVAL_KEY': its value is no text in UTF-8.* Make the secret again") as caught:
+    with pytest.raises(SecretError, match=r"secret key 'EVERGREEN_APPROVAL_KEY': its value is not UTF-8 text.* Recreate the secret") as caught:
         load_secrets(tmp_path)
     assert "c4n" not in "".join(traceback.format_exception(caught.value))
     assert "EVERGREEN_APPROVAL_KEY" not in os.environ
@@ -123,6 +123,6 @@ def test_a_value_that_is_no_text_is_named_by_its_key(tmp_path: Path, content: by
 def test_a_key_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "EVERGREEN_APPROVAL_KEY").mkdir()
     with pytest.raises(
-        SecretError, match=r"secret key 'EVERGREEN_APPROVAL_KEY': its file in .* cannot be read: Is a directory\. Let the step's user read it\."
+        SecretError, match=r"secret key 'EVERGREEN_APPROVAL_KEY': its file in .* cannot be read: Is a directory\. Give the step's user read access"
     ):
         load_secrets(tmp_path)

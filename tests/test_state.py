@@ -50,20 +50,20 @@ def test_on_a_laptop_any_place_will_do(uri: str) -> None:
 
 @pytest.mark.parametrize("uri", ["", "none", " "])
 def test_a_missing_ledger_is_refused(uri: str) -> None:
-    with pytest.raises(StateError, match=rf"state_ledger_uri is '{uri}': expected the folder or bucket that holds the ledger.*Fill in state_ledger_uri"):
+    with pytest.raises(StateError, match=rf"state_ledger_uri is '{uri}': expected the folder or bucket of the ledger.*Set state_ledger_uri"):
         check_ledger_uri(uri)
 
 
 @pytest.mark.parametrize("uri", ["", "none", " "])
 def test_a_missing_server_is_refused(uri: str) -> None:
-    with pytest.raises(StateError, match=rf"state_tracking_uri is '{uri}': expected the MLflow server, such as http://.*Fill in state_tracking_uri"):
+    with pytest.raises(StateError, match=rf"state_tracking_uri is '{uri}': expected an MLflow server, such as http://.*Set state_tracking_uri"):
         check_tracking_uri(uri)
 
 
 @pytest.mark.usefixtures("in_a_pod")
 @pytest.mark.parametrize("uri", ["state", "./state", "../state", "file://state"])
 def test_a_relative_ledger_is_refused_in_a_pod(uri: str) -> None:
-    with pytest.raises(StateError, match=rf"state_ledger_uri '{uri}' is a relative path: on a cluster each pod would keep a ledger of its own and lose it"):
+    with pytest.raises(StateError, match=rf"state_ledger_uri '{uri}' is a relative path: on a cluster each pod would keep its own ledger and lose it"):
         check_ledger_uri(uri)
 
 
@@ -76,7 +76,7 @@ def test_a_ledger_that_every_pod_finds_is_taken(uri: str) -> None:
 @pytest.mark.usefixtures("in_a_pod")
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:////mnt/mlflow.db", "mlruns", "file:///mlruns"])
 def test_a_registry_on_the_pods_own_disk_is_refused(uri: str) -> None:
-    with pytest.raises(StateError, match=rf"state_tracking_uri '{uri}' is not a server: .*promote into its own disk. Use the address of an MLflow server"):
+    with pytest.raises(StateError, match=rf"state_tracking_uri '{uri}' is not a server: .*promote to its own disk. Use the address of an MLflow server"):
         check_tracking_uri(uri)
 
 

@@ -19,7 +19,7 @@ def on_a_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_nobody_started_is_named_at_once() -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     started = time.monotonic()
-    with pytest.raises(StateError, match=rf"state_tracking_uri '{uri}': the MLflow server cannot be reached: .*Start it, or correct the address"):
+    with pytest.raises(StateError, match=rf"state_tracking_uri '{uri}': the MLflow server cannot be reached: .*Start it or correct the address"):
         open_client(uri)
     assert time.monotonic() - started < 6
 
@@ -37,7 +37,7 @@ def test_a_database_in_a_folder_that_does_not_exist_is_named_and_not_made(tmp_pa
 
 
 def test_nothing_and_a_pods_own_disk_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(StateError, match="state_tracking_uri is 'none': expected the MLflow server"):
+    with pytest.raises(StateError, match="state_tracking_uri is 'none': expected an MLflow server"):
         open_client("none")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     with pytest.raises(StateError, match="is not a server: on a cluster each pod"):
@@ -63,5 +63,5 @@ def test_the_file_of_a_database_is_found() -> None:
 def test_a_refusal_keeps_the_servers_words() -> None:
     error = unusable_server("http://host", RuntimeError("quota used up"))
     assert str(error) == (
-        "state_tracking_uri 'http://host': MLflow did not take the request: quota used up. Check the server and its artifact store, then run the step again."
+        "state_tracking_uri 'http://host': MLflow rejected the request: quota used up. Check the server and its artifact store, then run the step again."
     )

@@ -1,18 +1,18 @@
-"""The container images that the components run in: named here and nowhere else."""
+"""Names of the container images that the components run in, defined only here."""
 
 from evergreen.version import __version__
 
 REPOSITORY = "ghcr.io/kfp-evergreen/evergreen"
-"""Where the images are pushed; ``evergreen compile --image-registry`` puts another place into a compiled pipeline."""
+"""Registry path that the images are pushed to; ``evergreen compile --image-registry`` replaces it in a compiled pipeline."""
 
 BASE_IMAGE = f"{REPOSITORY}-base:{__version__}"
-"""Everything but alibi-detect."""
+"""Everything except alibi-detect."""
 
 DRIFT_IMAGE = f"{REPOSITORY}-drift:{__version__}"
-"""The base image and alibi-detect."""
+"""The base image plus alibi-detect."""
 
 TRIGGER_IMAGE = f"{REPOSITORY}-trigger:{__version__}"
-"""The service that turns events into runs."""
+"""The trigger service, which starts runs from events."""
 
 IMAGES = (BASE_IMAGE, DRIFT_IMAGE, TRIGGER_IMAGE)
-"""All of them; a target of the same name is in ``components/Dockerfile``."""
+"""All images; each has a target of the same name in ``components/Dockerfile``."""

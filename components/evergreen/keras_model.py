@@ -1,6 +1,6 @@
-"""A Keras model that a trainer fitted, in the form that Evergreen saves: Keras' own ``.keras`` format, which holds layers by name and weights.
+"""A fitted Keras model in the form that Evergreen saves: Keras' own ``.keras`` format, which holds layer names and weights.
 
-It is loaded in Keras' safe mode: layers that hold code of their own (``Lambda``) are refused.
+It is loaded in Keras' safe mode, which rejects layers that contain code (``Lambda``).
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ ROWS_AT_A_TIME = 4096
 
 
 class KerasModel(FittedNetwork):
-    """A fitted Keras model with ``predict`` and, for classes, ``predict_proba``.
+    """A fitted Keras model with ``predict`` and, for classification, ``predict_proba``.
 
-    The model gives one number a row for regression; for classification probabilities, shape (rows, classes), or a single one, that of the second of two
-    classes.
+    The model returns one number per row for regression. For classification it returns probabilities of shape (rows, classes), or only the
+    probability of the second of two classes.
     """
 
     packages = ("keras",)
 
     def __init__(self, model: keras.Model, *, classes: Sequence[Any] | None = None) -> None:
-        """Take a fitted model.
+        """Wrap a fitted model.
 
         Args:
-            model: The model; it is saved at once.
+            model: The model; it is serialized immediately.
             classes: The classes in the order of the probabilities; None for regression.
 
         Raises:
-            ModelError: It cannot be saved, or not loaded in safe mode.
+            ModelError: The model cannot be saved, or cannot be loaded in safe mode.
         """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.keras"
@@ -75,4 +75,6 @@ class KerasModel(FittedNetwork):
             try:
                 return keras.saving.load_model(file, compile=False, safe_mode=True)
             except (ValueError, TypeError, OSError, AttributeError) as error:
-                raise ModelError(f"Keras model: cannot be read in safe mode: {error}. Use layers of Keras itself, and none that hold code.") from error
+                raise ModelError(
+                    f"Keras model: cannot be loaded in safe mode: {error}. Use only Keras' built-in layers, and none that contain code."
+                ) from error

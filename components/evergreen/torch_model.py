@@ -1,7 +1,7 @@
-"""A PyTorch module that a trainer fitted, in the form that Evergreen saves: weights as safetensors, and the function that makes the module by name.
+"""A fitted PyTorch module in the form that Evergreen saves: weights as safetensors, plus the name of the function that builds the module.
 
-No pickle: what `torch.save` writes runs code when it is loaded, and a compiled module ties a model to one version of PyTorch. The function that
-makes the module is code of the user's, so its name has to be trusted (``EVERGREEN_TRUSTED_TYPES``) wherever the model is read.
+No pickle: loading a file written by `torch.save` runs code, and a compiled module ties a model to one version of PyTorch. The function that
+builds the module is user code, so its name must be trusted (``EVERGREEN_TRUSTED_TYPES``) wherever the model is loaded.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ ROWS_AT_A_TIME = 16_384
 
 
 class TorchModel(FittedNetwork):
-    """A fitted module with ``predict`` and, for classes, ``predict_proba``.
+    """A fitted module with ``predict`` and, for classification, ``predict_proba``.
 
-    The module takes float32 features, shape (rows, columns), and gives one number a row for regression; for classification one logit a class,
-    shape (rows, classes), or a single one for the second of two classes.
+    The module takes float32 features of shape (rows, columns). It returns one number per row for regression. For classification it returns one
+    logit per class, shape (rows, classes), or a single logit for the second of two classes.
     """
 
     packages = ("torch", "safetensors")
 
     def __init__(self, module: torch.nn.Module, *, builder: str, arguments: dict[str, Any], classes: Sequence[Any] | None = None) -> None:
-        """Take a fitted module.
+        """Wrap a fitted module.
 
         Args:
             module: The module; its weights are copied.
-            builder: ``module:function`` of the function that makes a module of the same shape.
-            arguments: The function's keyword arguments, plain values.
+            builder: ``module:function`` path of the function that builds a module of the same architecture.
+            arguments: Keyword arguments of the function, as plain values.
             classes: The classes in the order of the logits; None for regression.
 
         Raises:
@@ -54,10 +54,10 @@ class TorchModel(FittedNetwork):
             self.classes_ = np.asarray(classes)
 
     def check_trust(self) -> None:
-        """See that the user trusts the function that makes the module.
+        """Check that the user trusts the function that builds the module.
 
         Raises:
-            ModelError: Nobody does.
+            ModelError: The function is not trusted.
         """
         check_trust(f"PyTorch model of {self.builder}", [self.builder])
 
@@ -65,7 +65,7 @@ class TorchModel(FittedNetwork):
         """Return the probability of each class, shape (rows, classes)."""
         logits = self._outputs(features).reshape(len(features), -1)
         if logits.shape[1] == 1:
-            # One logit stands for the second class; the first one's is 0.
+            # A single logit belongs to the second class; the first class gets logit 0.
             logits = np.hstack([np.zeros_like(logits), logits])
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: np.ndarray[Any, Any] = powers / powers.sum(axis=1, keepdims=True)
@@ -87,7 +87,7 @@ class TorchModel(FittedNetwork):
         return made
 
     def _make(self) -> torch.nn.Module:
-        # Here too, for loaders other than Evergreen's.
+        # Checked again here because loaders other than Evergreen's do not call check_trust().
         self.check_trust()
         try:
             from safetensors.torch import load
@@ -99,8 +99,8 @@ class TorchModel(FittedNetwork):
             made.load_state_dict(load(self.weights))
         except (ImportError, AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(
-                f"PyTorch model of {self.builder}: the function, called with {self.arguments}, does not make a module for these weights: "
+                f"PyTorch model of {self.builder}: the function, called with {self.arguments}, does not build a module that fits these weights: "
                 f"{' '.join(str(error).split())} "
-                "Install the version of its package that the model was trained with."
+                "Install the package version that the model was trained with."
             ) from error
         return made.eval()

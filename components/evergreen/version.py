@@ -1,4 +1,4 @@
-"""The version of the package, and with it the tag of its images, and the versions of what it stands on."""
+"""Version of the package, which is also its images' tag, and the versions of its dependencies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 @cache
 def installed_version(package: str) -> str:
-    """Return the version of an installed package; kept, for looking it up takes milliseconds."""
+    """Return the version of an installed package; cached because each lookup takes milliseconds."""
     from importlib.metadata import version
 
     return version(package)

@@ -57,7 +57,7 @@ def test_the_command_compares_policies_and_writes_a_report(data: str, tmp_path: 
     [
         (["--target-column", "snow"], "--target-column 'snow': the data has no such column"),
         (["--window-days", "400"], "holds no window of 400 days"),
-        (["--policy", "/no/such.yaml"], "there is no such file"),
+        (["--policy", "/no/such.yaml"], "'such.yaml' does not exist"),
         (["--tune", "--policy", "default"], "--tune and --policy"),
         (["--tune", "--retrain-cost", "-1"], "--retrain-cost -1.0: expected 0 or more"),
         (["--tune", "--tune-until", "soon"], "--tune-until 'soon': is no time"),

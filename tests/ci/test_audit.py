@@ -46,7 +46,7 @@ def answer(*packages: dict[str, Any]) -> str:
 def test_a_known_vulnerability_fails_and_is_named(run: Any) -> None:
     status, printed = run(answer(CLEAN, VULNERABLE))
     assert status == 1
-    assert "base.lock: left-pad 1.0: PYSEC-1, mended in 1.1. Raise it with `make lock`" in printed
+    assert "base.lock: left-pad 1.0: PYSEC-1, fixed in 1.1. Upgrade it with `make lock`" in printed
     assert "right-pad" not in printed
 
 
@@ -57,11 +57,11 @@ def test_a_written_exception_passes(run: Any, tmp_path: Path, identifier: str) -
 
 
 def test_what_is_not_known_is_said_and_fails_where_it_is_required(run: Any) -> None:
-    assert run(answer(CLEAN, UNKNOWN)) == (0, "base.lock: not looked up: top-pad.\n")
+    assert run(answer(CLEAN, UNKNOWN)) == (0, "base.lock: not checked: top-pad.\n")
     assert run(answer(CLEAN, UNKNOWN), "--require")[0] == 1
 
 
 def test_a_database_that_cannot_be_reached_is_said_and_fails_where_it_is_required(run: Any) -> None:
     status, printed = run("", error="Traceback\nProxyError: no way out\n")
-    assert (status, printed) == (0, "base.lock: not looked up: all of it: ProxyError: no way out.\n")
+    assert (status, printed) == (0, "base.lock: not checked: all packages: ProxyError: no way out.\n")
     assert run("", "--require", error="no way out")[0] == 1

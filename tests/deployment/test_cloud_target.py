@@ -216,9 +216,9 @@ def test_a_damaged_pointer_is_named(published: World, uri: str, content: bytes) 
 def test_nothing_published_and_no_bucket_are_told_apart(world: World, uri: str) -> None:
     with pytest.raises(DeploymentError, match=rf"{uri}: no version of model 'rain' is published there"):
         pull(uri, "rain", world.folder / "edge")
-    with pytest.raises(StateError, match="published models 'gs://absent/x': there is no bucket 'absent'"):
+    with pytest.raises(StateError, match="published models 'gs://absent/x': bucket 'absent' does not exist"):
         pull("gs://absent/x", "rain", world.folder / "edge")
-    with pytest.raises(StateError, match="target 'gs://absent/x': there is no bucket 'absent'"):
+    with pytest.raises(StateError, match="target 'gs://absent/x': bucket 'absent' does not exist"):
         world.promote(world.passed(world.challenger("a")), targets="gs://absent/x")
     assert (world.alias(), world.ledger.records()) == (None, [])
 

@@ -54,10 +54,10 @@ def test_a_person_reads_the_sentence_and_a_table(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["absent.csv", "current.parquet"], "dataset absent.csv: there is no such file"),
+        (["absent.csv", "current.parquet"], "dataset absent.csv: no such file"),
         (["reference.csv", "current.parquet", "--detectors", "magic"], "'magic' is not one of 'auto'"),
         (["reference.csv", "current.parquet", "--config", "floor: 1"], "Unknown setting 'floor'. Valid settings: "),
-        (["reference.csv", "current.parquet", "--config", "reference_season: same-period"], "no column of times named ''"),
+        (["reference.csv", "current.parquet", "--config", "reference_season: same-period"], "no time column named ''"),
     ],
 )
 def test_bad_input_has_exit_status_2(folder: Path, arguments: list[str], message: str) -> None:

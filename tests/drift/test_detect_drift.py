@@ -148,7 +148,7 @@ def test_constant_and_empty_columns_have_a_defined_answer(tmp_path: Path) -> Non
     found = {feature.measured.name: feature for feature in result.features}
     assert found["moved"].measured.effects["jensen_shannon_distance"] == pytest.approx(1.0)
     assert found["moved"].measured.effects["standardised_mean_difference"] is None
-    assert found["empty"].reason == "There is no value on either side."
+    assert found["empty"].reason == "Neither side has a value."
     assert found["same"].corrected["p_value"] == 1.0
 
 

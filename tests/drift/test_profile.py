@@ -153,7 +153,7 @@ def test_a_sample_that_cannot_be_read_is_named_when_it_is_asked_for(tmp_path: Pa
         sample = bytearray(archive.read("sample.parquet"))
         sample[4:400] = bytes(396)
         changed.writestr("sample.parquet", bytes(sample))
-    with pytest.raises(DriftError, match=r"bad\.profile: is damaged or cut short"):
+    with pytest.raises(DriftError, match=r"bad\.profile: is damaged or truncated"):
         read_profile(bad).sample.state()
 
 
@@ -163,13 +163,13 @@ def test_profiles_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     write_profile(profile_dataset(current), good)
     cut = tmp_path / "cut.profile"
     cut.write_bytes(good.read_bytes()[:-200])
-    with pytest.raises(DriftError, match=r"cut\.profile: is damaged or cut short"):
+    with pytest.raises(DriftError, match=r"cut\.profile: is damaged or truncated"):
         detect(cut, current, config=PROFILE_ONLY)
     for name, change, message in (
-        ("newer", {"version": 99}, r"has version 99, and this Evergreen reads version 1\. Upgrade"),
-        ("foreign", {"format": "other"}, "is no drift profile"),
-        ("broken", {"columns": {"x": {"kind": "number"}}}, "is damaged or cut short"),
-        ("crooked", {"correlations": {"columns": ["x", "count"], "matrix": [[1.0, 0.5]]}}, "is damaged or cut short"),
+        ("newer", {"version": 99}, r"has version 99, but this Evergreen reads version 1\. Upgrade"),
+        ("foreign", {"format": "other"}, "is not a drift profile"),
+        ("broken", {"columns": {"x": {"kind": "number"}}}, "is damaged or truncated"),
+        ("crooked", {"correlations": {"columns": ["x", "count"], "matrix": [[1.0, 0.5]]}}, "is damaged or truncated"),
     ):
         file = tmp_path / name
         with zipfile.ZipFile(good) as archive, zipfile.ZipFile(file, "w") as changed:
@@ -229,7 +229,7 @@ def test_a_hundred_thousand_distinct_texts_are_left_out_and_counted_honestly(tmp
     content = pa.table({"key": [f"k{number}" for number in range(100_000)], "x": np.arange(100_000.0)})
     file = written(tmp_path, "keys", content)
     compared = detect(file, file, config=PROFILE_ONLY)
-    assert "distinct texts in the reference, more than 100" in compared.result.left_out["key"]
+    assert "distinct values in the reference, more than 100" in compared.result.left_out["key"]
     counts = profile_dataset(file).columns["key"]
     assert isinstance(counts, CategoryCounts)
     assert len(counts.counts) + counts.remainder == 100_000
@@ -274,7 +274,7 @@ def test_empty_files_and_single_rows_are_insufficient_and_damaged_ones_are_named
         assert detect(full, written(tmp_path, name, table(300, 2).slice(0, rows)), config=PROFILE_ONLY).result.verdict == "insufficient"
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "cut").write_bytes(full.read_bytes()[:-50])
-    for name, message in (("empty.csv", r"empty\.csv: is empty"), ("cut", "is neither Parquet nor CSV, or is damaged"), ("absent", "there is no such file")):
+    for name, message in (("empty.csv", r"empty\.csv: is empty"), ("cut", "is neither Parquet nor CSV, or is damaged"), ("absent", "no such file")):
         with pytest.raises(DriftError, match=message):
             detect(full, tmp_path / name, config=PROFILE_ONLY)
 

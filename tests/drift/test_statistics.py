@@ -151,10 +151,10 @@ def test_settings_come_in_line_from_a_file_or_are_the_default(tmp_path: Path) ->
         ("significans: 0.1", "Unknown setting 'significans'. Valid settings: detectors, second_stage"),
         ("significance: 2", "significance is 2: .*less than 1"),
         ("jensen_shannon_distance: -1", "jensen_shannon_distance is -1"),
-        ("[1, 2]", "holds list: expected a mapping"),
+        ("[1, 2]", "is a list: expected a mapping"),
         ("{a: [}", "neither YAML nor JSON"),
-        ("/no/such/file.yaml", "there is no such file 'file.yaml'"),
-        ("http://host/file.yaml", "expected settings in line, a path, or gs://"),
+        ("/no/such/file.yaml", "file 'file.yaml' does not exist"),
+        ("http://host/file.yaml", "expected inline settings, a path, or gs://"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(value: str, message: str) -> None:

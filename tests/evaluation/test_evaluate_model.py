@@ -306,15 +306,15 @@ def test_regression(evaluate: Callable[..., Any], make_model: Callable[..., Any]
 
 
 WRONG = [
-    ({"metric": "goodness"}, "evaluation_metric 'goodness': expected auto or the name of a scikit-learn scorer"),
-    ({"metric": "r2"}, "'r2': is for regression and the task is classification"),
+    ({"metric": "goodness"}, "evaluation_metric 'goodness': unknown name. Valid metrics: auto"),
+    ({"metric": "r2"}, "'r2': is for regression, but the task is classification"),
     ({"margin": float("nan")}, "evaluation_margin nan: expected a finite number"),
     ({"minimum_rows": 1}, "minimum_rows 1: expected at least 2"),
     ({"confidence": 95.0}, r"confidence 95.0: expected a share between 0 and 1"),
     ({"resamples": 10}, "resamples 10: expected at least 200"),
     ({"floors": "{"}, "floors '{': is not JSON"),
     ({"floors": '{"accuracy": "high"}'}, "expected a number for each scorer"),
-    ({"floors": '{"goodness": 1}'}, "floors: metric 'goodness': expected auto or the name"),
+    ({"floors": '{"goodness": 1}'}, "floors: metric 'goodness': unknown name"),
 ]
 
 

@@ -102,10 +102,10 @@ def test_numbers_are_cut_at_quartiles_and_the_interval_is_corrected(check: Calla
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("slices: [{column: wind}]", "policy_config: gate.slices: column 'wind': there is no such column; the columns are time"),
+        ("slices: [{column: wind}]", "policy_config: gate.slices: Unknown column 'wind'. Valid columns: time"),
         ("slices: [{where: wind > 1}]", "policy_config: gate.slices: 'wind > 1' cannot be evaluated: name 'wind' is not defined"),
         ("slices: [{where: temperature + 1}]", "gives float64 values; expected true or false"),
-        ("slices: [{where: '@pd.io > 1'}]", "holds '@' or '__', which reach outside the table"),
+        ("slices: [{where: '@pd.io > 1'}]", "contains '@' or '__', which access objects outside the table"),
         ("fairness: {groups: [wind]}", "fairness.groups 'wind': the holdout has no such column"),
         ("fairness: {groups: [city], favourable: 7}", "fairness.favourable 7: expected one of the classes"),
         ("other_metrics: {goodness: 0.1}", "policy_config: gate.other_metrics: metric 'goodness'"),

@@ -32,7 +32,7 @@ def test_json_yaml_and_a_file_say_the_same(tmp_path: Path) -> None:
         ("{slice_margin: -1}", "gate.slice_margin is -1: Input should be greater than or equal to 0"),
         (
             "{test: wilcoxon, slice_margin: x}",
-            "gate.test is 'wilcoxon': Input should be 'bootstrap' or 'analytic'. Correct the value, or leave it out for the default. gate.slice_margin is ",
+            "gate.test is 'wilcoxon': Input should be 'bootstrap' or 'analytic'. Correct the value, or omit it to use the default. gate.slice_margin is ",
         ),
         ("{slices: [{margin: 0.1}]}", "a slice needs either column or where"),
         ("{slices: [{column: a, where: b > 1}]}", "a slice needs either column or where"),

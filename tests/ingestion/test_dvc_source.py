@@ -125,9 +125,9 @@ def test_a_uri_without_one_of_them_is_refused(uri: str, ingest: Callable[..., An
 @pytest.mark.parametrize(
     ("place", "expected"),
     [
-        ("{repository}@v9#data/one.parquet", "unknown Git revision 'v9'. Give a branch, tag or commit"),
-        ("{repository}@v1#data/two.parquet", "the repository holds no 'data/two.parquet' in revision 'v1'"),
-        ("{repository}@v1#notes", "the folder holds no data files"),
+        ("{repository}@v9#data/one.parquet", "unknown Git revision 'v9'. Specify a branch, tag or commit"),
+        ("{repository}@v1#data/two.parquet", "the repository has no 'data/two.parquet' in revision 'v1'"),
+        ("{repository}@v1#notes", "the folder contains no data files"),
         ("/nowhere/at/all@v1#data/one.parquet", "the repository cannot be cloned"),
     ],
 )
@@ -145,7 +145,7 @@ def test_data_that_was_never_pushed_is_named(tmp_path: Path, ingest: Callable[..
     repository.commit(3, "v1")
     subprocess.run(["rm", "-rf", str(repository.remote / "files"), ".dvc/cache", "data/one.parquet", "data/events"], cwd=repository.path, check=True)
     for path in ("data/one.parquet", "data/events"):
-        with pytest.raises(IngestionError, match=r"the DVC remote does not hold what this revision tracks.*Run `dvc push`"):
+        with pytest.raises(IngestionError, match=r"the DVC remote lacks files that this revision tracks.*Run `dvc push`"):
             ingest(f"dvc+file://{repository.path}@v1#{path}")
     assert not (tmp_path / "out").exists()
 

@@ -100,7 +100,7 @@ def test_a_column_that_agrees_with_its_folder_stays(tmp_path: Path, ingest: Call
 )
 def test_a_column_that_contradicts_its_folder_is_an_error(tmp_path: Path, ingest: Callable[..., Any], values: pa.Array, shown: str) -> None:
     put(tmp_path, "s/year=2024/part.parquet", daily_table(3, year=values))
-    with pytest.raises(IngestionError, match=rf"column 'year': .*year%3D2024/part\.parquet holds the value {shown}, but the name of its folder says '2024'"):
+    with pytest.raises(IngestionError, match=rf"column 'year': .*year%3D2024/part\.parquet has the value {shown}, but its folder name says '2024'"):
         ingest(tmp_path / "s")
     assert not (tmp_path / "out" / "dataset").exists()
     assert "year" not in ingest(tmp_path / "s", excluded_columns="year")[0].column_names
@@ -108,5 +108,5 @@ def test_a_column_that_contradicts_its_folder_is_an_error(tmp_path: Path, ingest
 
 def test_folders_that_contradict_each_other_are_an_error(tmp_path: Path, ingest: Callable[..., Any]) -> None:
     put(tmp_path, "s/year=2024/year=2025/part.parquet", daily_table(3))
-    with pytest.raises(IngestionError, match="give column 'year' two values, '2024' and '2025'"):
+    with pytest.raises(IngestionError, match="specify two values for column 'year', '2024' and '2025'"):
         ingest(tmp_path / "s")

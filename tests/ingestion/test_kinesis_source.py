@@ -91,10 +91,10 @@ def test_poisoned_records_are_counted(client: Any, stream: str, ingest: Callable
 
 
 FAILURES = {
-    "no stream": ("kinesis://absent", "Kinesis did not answer the request: .*absent"),
+    "no stream": ("kinesis://absent", "Kinesis rejected the request: .*absent"),
     "no name": ("kinesis://", "expected kinesis://stream"),
-    "no range": ("kinesis://x?sequences=shardId-0:5", "is no range of positions"),
-    "empty": ("kinesis://{stream}", "holds no messages that can be read near the window"),
+    "no range": ("kinesis://x?sequences=shardId-0:5", "is not a range of positions"),
+    "empty": ("kinesis://{stream}", "has no readable messages near the window"),
 }
 
 
@@ -156,7 +156,7 @@ def test_a_place_that_expired_in_an_outage_is_looked_up_again(
 def test_a_refusal_is_one_message_at_once(faulty: FaultyServer, stream: str, ingest: Callable[..., Any]) -> None:
     faulty.plan("answer", times=-1, status=400, body=b'{"__type": "AccessDeniedException", "message": "not allowed"}')
     started = time.monotonic()
-    with pytest.raises(IngestionError, match=r"Kinesis did not answer the request: .*AccessDenied"):
+    with pytest.raises(IngestionError, match=r"Kinesis rejected the request: .*AccessDenied"):
         ingest(f"kinesis://{stream}")
     assert time.monotonic() - started < 5
     assert len(faulty.requests) == 1

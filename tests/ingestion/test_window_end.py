@@ -115,8 +115,8 @@ def test_a_macro_that_kfp_left_is_named_with_the_way(look: Callable[..., Any], t
     with pytest.raises(IngestionError) as caught:
         look(around.format(macro))
     assert "window_end" in str(caught.value)
-    assert f"left {macro} as it is" in str(caught.value)
-    assert "Give 'scheduled' as data_window_end" in str(caught.value)
+    assert f"did not expand {macro}" in str(caught.value)
+    assert "Set data_window_end to 'scheduled'" in str(caught.value)
     assert not (tmp_path / "run-0").exists()
     (record,) = read_run(open_store(str(tmp_path / "ledger")), "run-0")
     assert (record.step_name, record.state) == ("ingest_window", "failed")
@@ -128,8 +128,8 @@ def test_a_schedule_time_that_kfp_left_is_named_with_the_way(look: Callable[...,
     with pytest.raises(IngestionError) as caught:
         look(window_end, macro)
     assert "schedule_time" in str(caught.value)
-    assert f"left {macro} as it is" in str(caught.value)
-    assert "give 'latest' or an ISO time" in str(caught.value)
+    assert f"did not expand {macro}" in str(caught.value)
+    assert "use 'latest' or an ISO time" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_schedule_time_that_kfp_left_is_named_with_the_way(look: Callable[...,
         ("scheduled 0 3 * * *", "none", "window_end 'scheduled 0 3 \\* \\* \\*': expected 'scheduled', 'latest'"),
         ("sheduled", "none", "window_end 'sheduled': expected 'scheduled', 'latest'"),
         ("", "none", "window_end '': expected 'scheduled', 'latest'"),
-        ("decision", "none", "window_end 'decision': the step was given no decision"),
+        ("decision", "none", "window_end 'decision': the step received no decision"),
     ],
 )
 def test_what_says_no_time_is_named(look: Callable[..., Any], window_end: str, schedule_time: str, message: str) -> None:
@@ -156,7 +156,7 @@ def test_what_says_no_time_is_named(look: Callable[..., Any], window_end: str, s
 def test_a_slot_before_whose_end_nothing_happened_says_so_and_names_latest(look: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(IngestionError) as caught:
         look("scheduled", "2026-11-29T03:00:00Z")
-    for part in ("window [2026-11-26T03:00:00Z, 2026-11-29T03:00:00Z): holds no rows", "newest event in 'time' is at 2024-01-10T00:00:00Z", "Give 'latest'"):
+    for part in ("window [2026-11-26T03:00:00Z, 2026-11-29T03:00:00Z): contains no rows", "newest event in 'time' is at 2024-01-10T00:00:00Z", "to 'latest'"):
         assert part in str(caught.value)
     assert not (tmp_path / "run-0").exists()
 
@@ -173,13 +173,13 @@ def test_the_training_window_ends_where_the_decisions_window_ended(look: Callabl
     decided = decision(tmp_path, decision="retrain", window_end="2024-01-09T00:00:00Z", training_since="2024-01-02T00:00:00Z")
     assert look("decision", decision=decided)[1]["start"] == "2024-01-02T00:00:00Z"
     assert look("decision", decision=decision(tmp_path, decision="retrain", window_end="latest"))[0] == NEWEST
-    with pytest.raises(IngestionError, match="was given no decision that says where its window ended"):
+    with pytest.raises(IngestionError, match="received no decision with a window end"):
         look("decision", decision=decision(tmp_path, decision="retrain"))
 
 
 @pytest.mark.parametrize("word", ["scheduled", NIGHTLY])
 def test_who_is_not_told_the_schedules_time_does_not_take_the_word_for_latest(word: str) -> None:
-    with pytest.raises(IngestionError, match="only ingest_data and assess_model are told when a run was scheduled"):
+    with pytest.raises(IngestionError, match="only ingest_data and assess_model know when a run was scheduled"):
         parse_window_end(word)
 
 

@@ -129,7 +129,7 @@ def test_the_command_shows_windows_gaps_and_the_watermark(step: Callable[..., An
 
 
 def test_catching_up_needs_a_memory(step: Callable[..., Any]) -> None:
-    with pytest.raises(IngestionError, match="catch_up: needs to know which windows were read before, but model_name is 'none'"):
+    with pytest.raises(IngestionError, match="catch_up needs a record of earlier windows, but model_name is 'none'"):
         step(4, catch_up=True, model_name="none")
 
 
@@ -138,7 +138,7 @@ def test_a_spoilt_record_is_named(step: Callable[..., Any], tmp_path: Path) -> N
     store = open_store(str(tmp_path / "ledger"))
     (name,) = store.names("windows/")
     store.write(name, b"{")
-    with pytest.raises(IngestionError, match=r"window record .*cannot be read.*Restore it or remove it"):
+    with pytest.raises(IngestionError, match=r"window record .*cannot be read.*Restore or remove it"):
         step(4)
 
 

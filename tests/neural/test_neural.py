@@ -112,18 +112,18 @@ def test_code_that_nobody_trusts_does_not_run(
     artifacts = train(make_events(days=60), "with_torch", hyperparameters='{"epochs": 2}')
     monkeypatch.delenv("EVERGREEN_TRUSTED_TYPES")
     monkeypatch.setattr(networks, "network", lambda **_: pytest.fail("code that nobody trusts was run"))
-    with pytest.raises(ModelError, match=rf"PyTorch model of {BUILDER}: holds types that are not trusted: {BUILDER}\. .*EVERGREEN_TRUSTED_TYPES={BUILDER}"):
+    with pytest.raises(ModelError, match=rf"PyTorch model of {BUILDER}: contains untrusted types: {BUILDER}\. .*EVERGREEN_TRUSTED_TYPES={BUILDER}"):
         load_model(artifacts["model"].path)
 
 
 def test_a_module_that_cannot_be_made_again_is_named(train: Callable[..., dict[str, Any]], make_events: Callable[..., pd.DataFrame], networks: Any) -> None:
     artifacts = train(make_events(days=60), "with_torch", hyperparameters='{"epochs": 2}')
     networks.network = lambda **_: networks.torch.nn.Linear(2, 2)
-    with pytest.raises(ModelError, match=r"does not make a module for these weights: .*Install the version of its package that the model was trained with"):
+    with pytest.raises(ModelError, match=r"does not build a module that fits these weights: .*Install the package version that the model was trained with"):
         load_model(artifacts["model"].path).predict(holdout_of(artifacts))
 
 
 def test_a_keras_layer_with_code_is_refused(train: Callable[..., dict[str, Any]], make_events: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"failed on .* rows: ModelError: Keras model: cannot be read in safe mode: .*Use layers of Keras itself"):
+    with pytest.raises(TrainingError, match=r"failed on .* rows: ModelError: Keras model: cannot be loaded in safe mode: .*Use only Keras' built-in layers"):
         train(make_events(days=60), "with_code_in_a_layer")
     assert not (tmp_path / "model").exists()

@@ -162,7 +162,7 @@ def test_the_worst_slice_is_named_with_its_interval(world: World, make_events: C
         (
             "{performance: {slices: [{column: country}]}}",
             PerformanceError,
-            "performance.slices: column 'country': there is no such column",
+            "performance.slices: Unknown column 'country'",
         ),
         ("{performance: {slices: [{where: 'temperature >'}]}}", PerformanceError, "policy_config: performance.slices: 'temperature >' cannot be evaluated"),
         ("{performance: {slices: [{column: city, margin: 0.1}]}}", PolicyError, "slice 'city' has a margin, which only the gate knows"),

@@ -48,7 +48,7 @@ def test_an_image_of_another_version_is_named(tmp_path: Path) -> None:
         assert finished.returncode == 1
         last = finished.stderr.splitlines()[-1]
         assert f"component '{component}': Evergreen" in last
-        assert "compile it with the version of the image" in last
+        assert "compile it with the image's version" in last
 
 
 def test_a_step_does_not_print_what_it_was_given(tmp_path: Path) -> None:

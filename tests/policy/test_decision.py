@@ -194,7 +194,7 @@ def test_the_policy_sets_the_severity_that_retrains() -> None:
         ("triggers: [moon]", r"triggers.0 is 'moon': .*'no_champion'"),
         ("maximum_model_age_days: -1", "maximum_model_age_days is -1"),
         ("version: 2", "version is 2"),
-        ("/no/such/policy.yaml", "there is no such file"),
+        ("/no/such/policy.yaml", "'policy.yaml' does not exist"),
     ],
 )
 def test_a_policy_that_cannot_be_used_is_named(policy: str, message: str) -> None:

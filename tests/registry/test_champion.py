@@ -186,7 +186,7 @@ def test_a_model_name_with_a_quote_is_a_name_like_any_other(world: World) -> Non
 
 
 def test_a_model_name_that_mlflow_refuses_is_told(world: World) -> None:
-    with pytest.raises(StateError, match=r"MLflow did not take the request: .*a/b"):
+    with pytest.raises(StateError, match=r"MLflow rejected the request: .*a/b"):
         load(world, world.outputs(), model_name="a/b")
 
 
@@ -293,5 +293,5 @@ def test_evidence_of_another_kind_is_refused(world: World) -> None:
 
 def test_a_pod_without_a_ledger_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    with pytest.raises(StateError, match=r"state_ledger_uri is 'none': expected the folder or bucket that holds the ledger"):
+    with pytest.raises(StateError, match=r"state_ledger_uri is 'none': expected the folder or bucket of the ledger"):
         load(world, world.outputs(), ledger_uri="none", run_id="none")

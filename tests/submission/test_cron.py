@@ -39,7 +39,7 @@ def test_five_and_six_fields_are_said_back_with_the_times_to_come(text: str, exp
         ("0 3 * * 7", "counts from 0"),
         ("0 3 L * *", "the day of the month is 'L'"),
         ("0 3 * * 1#2", "the day of the week is '1#2'"),
-        ("0 ? * * *", "? stands for a day"),
+        ("0 ? * * *", "? is only valid for the day"),
         ("0 3 */2 * 1", "restrict the day twice"),
         ("0 3 * * FOO", "cron '0 3 * * FOO'"),
         ("*/0 3 * * *", "the minute is '*/0'"),

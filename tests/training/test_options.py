@@ -64,7 +64,7 @@ def test_a_trainer_of_ones_own(run_training: Callable[..., Any], make_events: Ca
         ("pairs", r"predicts shape \(5, 2\) for 5 rows; expected \(5,\)"),
         ("plain", "returned Plain, which scikit-learn's pipeline refuses: .*Let its class derive from sklearn.base.BaseEstimator"),
         ("absent", "has no function 'absent'"),
-        ("RATE", "holds a float, not a function, as 'RATE'. Write module:function"),
+        ("RATE", "of type float, not a function, as 'RATE'. Write module:function"),
     ],
 )
 def test_a_trainer_that_breaks_the_contract_is_named(

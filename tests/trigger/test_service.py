@@ -72,10 +72,10 @@ def test_who_cannot_sign_starts_nothing(client: TestClient, kfp: KfpServer, head
         (b"{", 422, "Invalid JSON"),
         (b"\xff", 422, "body"),
         (b"{}", 422, "event: Field required"),
-        (webhook("a", model_name="other"), 422, "parameter 'model_name': events may set days"),
+        (webhook("a", model_name="other"), 422, "parameter 'model_name': not allowed in events. Allowed parameters: days"),
         (webhook("a", days="soon"), 422, "expected a whole number"),
         (webhook("a" * 600), 422, "event: String should have at most 512"),
-        (webhook("a", days="x" * 300_000), 413, "longer than 262144 bytes"),
+        (webhook("a", days="x" * 300_000), 413, "larger than 262144 bytes"),
     ],
 )
 def test_a_wrong_event_is_refused_with_its_reason(client: TestClient, kfp: KfpServer, body: bytes, status: int, message: str) -> None:

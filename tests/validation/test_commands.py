@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> Path:
 def test_infer_writes_a_contract_that_its_own_data_passes(data: Path, tmp_path: Path) -> None:
     result = run("contract", "infer", data, "-o", tmp_path / "c.yaml", "--timestamp-column", "time")
     assert result.exit_code == 0
-    assert "5 columns, from 300 rows, not reviewed yet" in result.stdout
+    assert "5 columns, inferred from 300 rows. Review it" in result.stdout
     contract = Contract.from_yaml((tmp_path / "c.yaml").read_text())
     assert (contract.status, contract.columns["time"].maximum_null_share) == ("inferred, unreviewed", 0.0)
     passed = run("validate", data, "--contract", tmp_path / "c.yaml", "--target-column", "rain", "--json")
@@ -43,10 +43,10 @@ def test_broken_data_exits_with_1_and_says_what_broke(data: Path, tmp_path: Path
     (tmp_path / "c.yaml").write_text("columns: {temperature: {type: number, maximum: 5}, wind: {type: number, required: false}}")
     result = run("validate", data, "--contract", tmp_path / "c.yaml", "--html", tmp_path / "sub" / "r.html")
     assert result.exit_code == 1
-    assert "fail       column 'temperature': at most 5 is expected" in result.stdout
+    assert "fail       column 'temperature': expected at most 5" in result.stdout
     assert result.stdout.splitlines()[-1] == "broken: 300 rows"
     page = (tmp_path / "sub" / "r.html").read_text()
-    assert "The data breaks its contract: 1 rule." in page
+    assert "The data violates 1 rule of its contract." in page
     assert 'aria-label="Histogram of temperature"' in page
     broken = json.loads(run("validate", data, "--contract", tmp_path / "c.yaml", "--json").stdout.splitlines()[-1])
     assert broken["status"] == "broken"
@@ -73,7 +73,7 @@ def test_serving_requests_are_checked_without_label_and_time(data: Path, tmp_pat
     requests.assign(temperature=lambda frame: frame["temperature"] * 1.8 + 132).to_csv(tmp_path / "requests.csv", index=False)
     skewed = run(*check, "--exclude", "rain", "--exclude", "time")
     assert skewed.exit_code == 1
-    assert "column 'temperature': at most" in skewed.stdout
+    assert "column 'temperature': expected at most" in skewed.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How a run looks in a terminal: a line a step while it goes on, a table at the end."""
+"""Displays a run in a terminal: a line per step while it runs, and a table at the end."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ MARKS = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "running": "[red
 
 
 class LiveSteps:
-    """Prints a line for each step that has ended, and says which one is running."""
+    """Prints a line for each finished step, and shows which step is running."""
 
     def __init__(self, console: Console) -> None:
-        """Start with nothing printed."""
+        """Write to the console."""
         self._console = console
         self._status = console.status("Starting")
         self._printed: set[str] = set()
         self._previous_end: float | None = None
 
     def __enter__(self) -> LiveSteps:
-        """Show the spinner, where the console is a terminal."""
+        """Show the spinner if the console is a terminal."""
         self._status.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Take the spinner away."""
+        """Remove the spinner."""
         self._status.stop()
 
     def show(self, records: list[StepRecord]) -> None:
-        """Print what has ended since the last call."""
+        """Print the steps that have finished since the last call."""
         for record in records:
             if record.state == "running":
                 self._status.update(f"{record.step_name} …")
@@ -50,7 +50,7 @@ class LiveSteps:
                 )
 
     def _wall_time(self, record: StepRecord) -> float:
-        # Local steps follow each other: what passed since the last one ended is what this one cost, start-up included.
+        # Local steps run one after another, so the time since the previous step ended is this step's cost, including start-up.
         duration = record.duration_s or 0.0
         end = _seconds(record.started_at) + duration
         wall_time = duration if self._previous_end is None else end - self._previous_end
@@ -68,12 +68,12 @@ def _first_line(record: StepRecord) -> str:
 
 
 def print_summary(console: Console, summary: RunSummary, run: LocalRun) -> None:
-    """Print the table of a finished run: decision, evaluation, champion, reports, and what failed."""
+    """Print the table of a finished run: decision, evaluation, champion, reports and errors."""
     table = Table(title=f"Run {summary.run_id}", show_header=False, title_justify="left", expand=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("status", f"[{'green' if summary.status == 'succeeded' else 'red'}]{summary.status}[/] in {run.duration_s:.1f} s: {escape(summary.outcome)}")
-    table.add_row("decision", escape(summary.decision or "none was made"))
+    table.add_row("decision", escape(summary.decision or "none"))
     for reason in summary.reasons:
         table.add_row("", escape(reason))
     if summary.evaluation:
@@ -82,7 +82,7 @@ def print_summary(console: Console, summary: RunSummary, run: LocalRun) -> None:
     if summary.error:
         table.add_row("[red]error[/]", escape(summary.error))
     console.print(table)
-    # Paths on lines of their own: a terminal makes them links, and a table would cut them.
+    # Paths are printed on their own lines so that terminals can link them; a table would truncate them.
     for name, uri in summary.reports.items():
         console.print(f"  {name}: {escape(uri)}", soft_wrap=True, highlight=False)
     if summary.status != "succeeded":

@@ -1,4 +1,4 @@
-"""The command line: ``evergreen``. Rooms with commands of their own add them from their ``commands.py``."""
+"""The command line, ``evergreen``. Rooms add their own commands from their ``commands.py``."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ ROOMS_WITH_COMMANDS = {
 ROOM_OF_COMMAND = {command: room for room, commands in ROOMS_WITH_COMMANDS.items() for command in commands}
 
 NEW_OBJECTS = 50_000
-"""So many objects more than before make the interpreter look for garbage; its own 700 are a fraction of what a library brings."""
+"""Number of new objects that triggers garbage collection; Python's default of 700 is a fraction of what importing one library creates."""
 
 
 class CommandsOfRooms(TyperGroup):
-    """The commands of this module, and those of the rooms, whose modules are loaded when one of their commands is asked for."""
+    """The commands of this module and those of the rooms, whose modules are imported only when one of their commands is used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
         return [*super().list_commands(ctx), *ROOM_OF_COMMAND]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command by its name, or None when there is none."""
+        """Return a command by its name, or None if there is none."""
         if (own := super().get_command(ctx, cmd_name)) is not None:
             return own
         if cmd_name not in ROOM_OF_COMMAND:
-            # Only a command that is loaded is suggested in place of a misspelt one.
+            # Only loaded commands are suggested for a misspelt one.
             self.commands.update({name: self.get_command(ctx, name) for name in ROOM_OF_COMMAND})
             return None
         commands = typer.Typer()
@@ -70,15 +70,15 @@ app = typer.Typer(
 def run(
     pipeline_file: PipelineFile,
     *,
-    parameter_file: Annotated[Path | None, typer.Option("--params", help="YAML file with parameters.", metavar="FILE.yaml")] = None,
-    assignments: Annotated[list[str] | None, typer.Option("-p", help="A parameter; wins over the file.", metavar="NAME=VALUE")] = None,
+    parameter_file: Annotated[Path | None, typer.Option("--params", help="YAML file with pipeline parameters.", metavar="FILE.yaml")] = None,
+    assignments: Annotated[list[str] | None, typer.Option("-p", help="Pipeline parameter. Overrides the parameter file.", metavar="NAME=VALUE")] = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
     isolated: Annotated[bool, typer.Option("--isolated", help="Start a fresh Python interpreter for every step, which takes longer.")] = False,
 ) -> None:
-    """Run a pipeline on this machine and say what it decided.
+    """Run a pipeline on this machine and print its decision.
 
-    Exit status: 0 when the run succeeded, 1 when it failed, 2 for bad input.
+    Exit status: 0 if the run succeeded, 1 if it failed, 2 for invalid input.
     """
     from rich.console import Console
 
@@ -91,7 +91,7 @@ def run(
     from evergreen.reporting.summary import summarise_run
     from evergreen.runs.local_home import LocalHome
 
-    # Standard output belongs to the JSON line, when there is one. The runner redirects sys.stdout: hold on to it here.
+    # With --json, standard output is reserved for the JSON line. Keep a reference, because the runner redirects sys.stdout.
     console = Console(file=sys.stderr if as_json else sys.stdout, soft_wrap=False)
     with StepServer() as server:
         if not isolated:
@@ -111,7 +111,7 @@ def run(
 
 
 def run_as_json(summary: RunSummary, finished: LocalRun) -> dict[str, Any]:
-    """Return what `evergreen run --json` prints."""
+    """Return the output of `evergreen run --json`."""
     return {**asdict(summary), "duration_s": finished.duration_s, "log": str(finished.log_file)}
 
 
@@ -119,14 +119,16 @@ def run_as_json(summary: RunSummary, finished: LocalRun) -> dict[str, Any]:
 def compile_command(
     pipeline_file: PipelineFile,
     *,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="YAML to write; beside the pipeline when not given.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="YAML file to write. Defaults to the pipeline file's name with the suffix .yaml.")
+    ] = None,
     image_registry: ImageRegistry = None,
     digests: Digests = None,
     platform_file: PlatformFile = None,
-    as_objects: Annotated[bool, typer.Option("--objects", help="Write Kubernetes objects, Pipeline and PipelineVersion, for kubectl and GitOps.")] = False,
+    as_objects: Annotated[bool, typer.Option("--objects", help="Write the Kubernetes objects Pipeline and PipelineVersion, for kubectl and GitOps.")] = False,
     namespace: Annotated[str | None, typer.Option("--namespace", help="Namespace of the objects.")] = None,
 ) -> None:
-    """Compile a pipeline to the YAML that Kubeflow takes, and say how many pods a run of it costs."""
+    """Compile a pipeline to YAML for Kubeflow, and print how many pods a run needs."""
     from evergreen.pipeline.compilation import KubernetesObjects, compile_pipeline
 
     target = output or pipeline_file.with_suffix(".yaml")
@@ -143,7 +145,7 @@ def version() -> None:
 
 def _run_masked() -> None:
     try:
-        # In a pod commands find the secret as steps do; anywhere, EVERGREEN_AWS_* get the names that AWS's libraries look for.
+        # In a pod, commands load the secret as steps do; everywhere, EVERGREEN_AWS_* are copied to the names that AWS libraries expect.
         load_secrets()
         app()
     except EvergreenError as error:
@@ -152,12 +154,12 @@ def _run_masked() -> None:
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on standard error and exit status 2."""
-    # Modules are no garbage, and by default they are looked through for it dozens of times while they load.
+    """Run the command line; a user error is reported in one line on standard error with exit status 2."""
+    # Modules are never garbage, yet by default they are scanned for it dozens of times during imports.
     gc.set_threshold(NEW_OBJECTS)
     try:
         with masked_output():
             _run_masked()
     finally:
-        # The interpreter would look through all that was ever loaded for cycles on its way out, for nothing.
+        # Otherwise the interpreter would pointlessly search all objects for cycles at exit.
         gc.freeze()

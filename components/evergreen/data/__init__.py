@@ -1,1 +1,1 @@
-"""Tables and artifacts on disk, columns, and values as JSON."""
+"""Tables and artifacts on disk, columns, and JSON values."""

@@ -1,7 +1,7 @@
-"""The values of Arrow columns as numpy arrays, and rows picked out of them.
+"""Values of Arrow columns as NumPy arrays, and row selection.
 
-Done on Arrow's buffers where a type is a number of fixed width or a dictionary of texts, which is nearly all of a dataset: for the rest
-``pyarrow.compute`` is loaded, which takes as long as counting a hundred thousand rows. Pyarrow's own conversions would import pandas.
+Fixed-width numbers and text dictionaries, which make up nearly all of a dataset, are read directly from Arrow's buffers. Other types
+need ``pyarrow.compute``, whose import takes as long as counting 100,000 rows. PyArrow's own conversions would import pandas.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ NUMPY_TYPES = {
     "float": np.dtype(np.float32),
     "double": np.dtype(np.float64),
 }
-"""Numpy's types of numbers by the names that Arrow gives them."""
+"""NumPy's numeric types by their Arrow names."""
 
 FEW_NAMES = 1000
-"""Entries of a dictionary of texts up to which all are turned into Python's, whether a chunk uses them or not."""
+"""Maximum size of a text dictionary that is converted to Python as a whole, whether or not a chunk uses all entries."""
 
 
 def arrow_array(values: NDArray[Any], arrow_type: pa.DataType, present: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Return numbers as an Arrow array of a type of the same width; null where ``present`` says so. ``pa.array`` would import pandas.
+    """Return numbers as an Arrow array of a type of the same width, with nulls where ``present`` is False. ``pa.array`` would import pandas.
 
     Args:
         values: The numbers, shape (rows,).
         arrow_type: The type of the array.
-        present: Whether a row has a value, shape (rows,); all have one when None.
+        present: Whether each row has a value, shape (rows,); None if all rows have one.
     """
     import pyarrow as pa
 
@@ -43,7 +43,7 @@ def arrow_array(values: NDArray[Any], arrow_type: pa.DataType, present: NDArray[
 
 
 def present_rows(column: pa.Array) -> NDArray[np.bool_] | None:
-    """Return whether each row of a column that is not of the type null has a value, shape (rows,); None when all have one."""
+    """Return whether each row of a column (not of type null) has a value, shape (rows,); None if all rows have one."""
     if not column.null_count:
         return None
     bits = np.frombuffer(column.buffers()[0], dtype=np.uint8)
@@ -51,7 +51,7 @@ def present_rows(column: pa.Array) -> NDArray[np.bool_] | None:
 
 
 def numbers_of(column: pa.Array) -> NDArray[Any]:
-    """Return the values of a column of a fixed-width numeric or time type, without a copy, shape (rows,); entries at nulls mean nothing."""
+    """Return the values of a column of a fixed-width numeric or time type, without a copy, shape (rows,); entries at nulls are undefined."""
     numpy_type = _numpy_type(column.type)
     if not len(column):
         return np.zeros(0, dtype=numpy_type)
@@ -93,9 +93,9 @@ def _as_numbers(column: pa.Array) -> pa.Array:
 
 
 def float_values(column: pa.Array) -> tuple[NDArray[np.float64], int]:
-    """Return the values of a column that are not null, as float64, and the number of nulls.
+    """Return the non-null values of a column as float64, and the number of nulls.
 
-    The values are a view where that is possible.
+    The values are a view where possible.
     """
     nulls = int(column.null_count)
     if nulls == len(column):
@@ -107,7 +107,7 @@ def float_values(column: pa.Array) -> tuple[NDArray[np.float64], int]:
 
 
 def float_values_or_nan(column: pa.Array) -> NDArray[np.float64]:
-    """Return all values of a column as float64, NaN where there is none, shape (rows,)."""
+    """Return all values of a column as float64, with NaN for missing values, shape (rows,)."""
     if column.null_count == len(column):
         return np.full(len(column), np.nan)
     numbers = _as_numbers(column)
@@ -119,7 +119,7 @@ def float_values_or_nan(column: pa.Array) -> NDArray[np.float64]:
 
 
 def category_counts(column: pa.Array) -> tuple[list[str], NDArray[np.int64], int]:
-    """Return the categories of a column, the number of rows of each, and the number of nulls."""
+    """Return the categories of a column, the number of rows per category, and the number of nulls."""
     import pyarrow as pa
 
     nulls = int(column.null_count)
@@ -139,7 +139,7 @@ def category_counts(column: pa.Array) -> tuple[list[str], NDArray[np.int64], int
 
 
 def take_rows(rows: pa.RecordBatch, positions: NDArray[np.int64]) -> pa.RecordBatch:
-    """Return the rows at some positions, in that order."""
+    """Return the rows at the given positions, in that order."""
     import pyarrow as pa
 
     return pa.RecordBatch.from_arrays([_taken(column, positions) for column in rows.columns], schema=rows.schema)

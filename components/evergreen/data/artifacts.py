@@ -1,8 +1,8 @@
-"""How datasets, models and reports lie on disk, whatever runs the step.
+"""The on-disk layout of datasets, models and reports, regardless of what runs the step.
 
-A dataset is one Parquet file, or a folder of them; artifact paths have no suffix, so readers look at the content. Its
-manifest travels in the artifact's metadata, long lists in it with the rows. Anything that may be absent (there is no champion on the first run) is
-written all the same, with ``metadata["present"]`` false: KFP passes over outputs that were not written in silence.
+A dataset is a Parquet file or a folder of them; artifact paths have no suffix, so readers inspect the content. Its manifest is stored in the
+artifact's metadata, except for long lists, which are stored with the rows. An output that may be absent (there is no champion on the first run)
+is still written, with ``metadata["present"]`` false, because KFP silently ignores outputs that were not written.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
     import pyarrow.dataset
 
 PRESENT = "present"
-"""Key of the metadata entry that tells whether an artifact holds anything."""
+"""Metadata key that says whether an artifact has content."""
 
 ADDED_BY_LAUNCHER = ("display_name", "store_session_info")
-"""Metadata that KFP adds to every artifact by itself."""
+"""Metadata that KFP itself adds to every artifact."""
 
 MOST_TRAVELLING_OBJECTS = 5
 MOST_TRAVELLING_COLUMNS = 20
 OBJECTS_IN_FILE = "evergreen.objects"
 
-ABSENT_MARKER = {"present": False, "meaning": "There is nothing here on purpose; see metadata['present']."}
+ABSENT_MARKER = {"present": False, "meaning": "Intentionally empty; see metadata['present']."}
 
 
 @dataclass(frozen=True)
 class DataManifest:
-    """Where a dataset's rows came from.
+    """The origin of a dataset's rows.
 
     Attributes:
-        source_uri: What was asked for.
-        objects: One entry for each file read: ``uri``, ``version`` and ``bytes``.
+        source_uri: The requested source.
+        objects: One entry per file read: ``uri``, ``version`` and ``bytes``.
         window: ``start`` and ``end`` of the half-open window [start, end), ISO times in UTC.
         rows: Number of rows.
-        schema: Type of each column, by name.
+        schema: Type of each column by name.
         fingerprint: Hash of the content, independent of row order and file layout.
-        created: ISO time at which the dataset was made.
+        created: ISO time at which the dataset was created.
     """
 
     source_uri: str
@@ -63,27 +63,27 @@ class DataManifest:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What is known of a fitted model beside its bytes; stored with it as ``evergreen.json``.
+    """Metadata of a fitted model, stored with it as ``evergreen.json``.
 
     Attributes:
         task: ``classification`` or ``regression``.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
-        features: Type of each feature (``number``, ``category``, ``boolean`` or ``date``), in the order the model takes.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        features: Type of each feature (``number``, ``category``, ``boolean`` or ``date``), in the order that the model expects.
         classes: The labels in the order of the model's probabilities; empty for regression.
         fit_start: First event time that the model was fitted on, ISO, UTC.
-        fit_end: Event time up to which (exclusive) the model has seen rows, ISO, UTC.
+        fit_end: Exclusive end of the event times that the model was fitted on, ISO, UTC.
         rows: Number of rows that the model was fitted on.
         estimator: Import path of the estimator.
-        hyperparameters: Its hyperparameters as given or found.
-        seed: The seed of everything random.
+        hyperparameters: The estimator's hyperparameters, as given or found by search.
+        seed: The random seed.
         data_fingerprint: Fingerprint of the dataset.
         challenger_id: Hash of data fingerprint, recipe, seed and code version.
-        importances: Importance of each feature; higher is more. Empty when unknown.
-        durations: Seconds spent, by phase.
-        trusted_types: Types beside the reviewed list that the user trusts when the model is loaded.
-        training_options: How the rows were used (weights, sampling, encoding), where it differs from the defaults.
-        training_data_uri: Where the rows lay; empty when unknown.
+        importances: Importance of each feature; higher is more important. Empty when unknown.
+        durations: Seconds spent per phase.
+        trusted_types: Types not on the reviewed list that the user trusts when the model is loaded.
+        training_options: Options that differ from their defaults (weights, sampling, encoding).
+        training_data_uri: Location of the rows; empty when unknown.
     """
 
     task: str
@@ -107,7 +107,7 @@ class ModelDescription:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a value as JSON; dataclasses are taken apart, numbers that are not finite become null, secret values their variables' names."""
+    """Write a value as JSON; dataclasses become objects, non-finite numbers become null, and secret values become their variables' names."""
     content = asdict(value) if hasattr(value, "__dataclass_fields__") else value
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_bytes(to_json(mask_json(plain(content))))
@@ -117,7 +117,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        ArtifactError: The file is absent or holds something else.
+        ArtifactError: The file is absent or is not a JSON object.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -129,32 +129,32 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def write_metrics(artifact: Any, numbers: Mapping[str, float | None]) -> None:
-    """Add numbers to a metrics artifact, under the names that people read; what is not known or not finite is left out.
+    """Add numbers to a metrics artifact under readable names; unknown and non-finite values are omitted.
 
-    The KFP UI shows the names in alphabetical order, and MLflow, where KFP logs them too, takes letters, digits, spaces and ``_-.:/``.
+    The KFP UI sorts names alphabetically. MLflow, where KFP also logs them, accepts letters, digits, spaces and ``_-.:/``.
 
     Args:
-        artifact: Output artifact of the metrics.
+        artifact: Output artifact for the metrics.
         numbers: The numbers.
     """
     for name, value in numbers.items():
         if value is not None and math.isfinite(value):
             artifact.log_metric(name, float(value))
-    # KFP keeps metrics in metadata; the file exists too, because an output without one is passed over in silence.
+    # KFP keeps metrics in metadata. The file is needed too, because KFP silently ignores an output without one.
     write_json(artifact.path, {name: value for name, value in artifact.metadata.items() if isinstance(value, float)})
 
 
 def write_absent(artifact: Any) -> None:
-    """Write an output that holds nothing: a marker file, and ``metadata["present"]`` false."""
+    """Write an empty output: a marker file, and ``metadata["present"]`` false."""
     write_json(artifact.path, ABSENT_MARKER)
     artifact.metadata[PRESENT] = False
 
 
 def is_present(artifact: Any) -> bool:
-    """Return whether an input artifact holds anything.
+    """Return whether an input artifact has content.
 
-    An artifact that Evergreen did not write (``dsl.importer``, another component) has no such metadata; it counts as
-    present when its path exists.
+    An artifact that Evergreen did not write (``dsl.importer``, another component) has no such metadata; it is
+    considered present if its path exists.
     """
     if artifact is None:
         return False
@@ -162,10 +162,10 @@ def is_present(artifact: Any) -> bool:
 
 
 def describe_dataset(artifact: Any, manifest: DataManifest) -> None:
-    """Put a dataset's manifest into the metadata of its artifact, with the numbers that a person looks for on top.
+    """Store a dataset's manifest in the metadata of its artifact, with the most useful numbers at the top level.
 
-    Every step that gets the artifact gets its metadata, and a run's Workflow repeats it six times for each. Long lists of files and
-    columns therefore stay with the rows, in the Parquet file: `stored_objects` gives what to write there, and `manifest_of` reads it back.
+    Every step that receives the artifact receives its metadata, and a run's Workflow object repeats it six times per step. Long lists of files
+    and columns are therefore stored with the rows in the Parquet file: `stored_objects` returns what to write there, and `manifest_of` reads it.
     """
     travels = plain(asdict(manifest))
     if len(manifest.objects) > MOST_TRAVELLING_OBJECTS:
@@ -179,27 +179,27 @@ def describe_dataset(artifact: Any, manifest: DataManifest) -> None:
             "window_start": manifest.window["start"],
             "window_end": manifest.window["end"],
             "fingerprint": manifest.fingerprint,
-            # KFP turns integers inside nested metadata into floats; text survives every backend unchanged.
+            # KFP converts integers inside nested metadata to floats; text survives every backend unchanged.
             "manifest": json.dumps(mask_json(travels), sort_keys=True),
         }
     )
 
 
 def stored_objects(objects: list[dict[str, Any]]) -> dict[str, str]:
-    """Return what to write into a dataset's Parquet file, as metadata of the file; nothing where the list is short enough to travel."""
+    """Return the metadata to write into a dataset's Parquet file; empty if the list is short enough for the artifact's metadata."""
     return {OBJECTS_IN_FILE: json.dumps(plain(objects), sort_keys=True)} if len(objects) > MOST_TRAVELLING_OBJECTS else {}
 
 
 def inherited_metadata(dataset: Any) -> dict[str, Any]:
-    """Return the metadata of a dataset that its successor keeps: all but what KFP's launcher added about this very artifact."""
+    """Return the metadata that a derived dataset inherits: all except what KFP's launcher added about this artifact."""
     return {name: value for name, value in dataset.metadata.items() if name not in ADDED_BY_LAUNCHER}
 
 
 def manifest_of(artifact: Any) -> DataManifest | None:
-    """Return the manifest of a dataset artifact, or None when it was not made by Evergreen.
+    """Return the manifest of a dataset artifact, or None if Evergreen did not create it.
 
     Raises:
-        ArtifactError: Part of the manifest lies in the dataset's file, and the file has lost it.
+        ArtifactError: Part of the manifest is stored in the dataset's file and cannot be read from it.
     """
     text = artifact.metadata.get("manifest")
     if not text:
@@ -217,26 +217,26 @@ def _manifest_in_file(path: str) -> dict[str, Any]:
     try:
         described = pyarrow.parquet.read_metadata(path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise ArtifactError(f"dataset {path}: its list of source files cannot be read: {error}. Run the step that wrote it again.") from error
+        raise ArtifactError(f"dataset {path}: its list of source files cannot be read: {error}. Rerun the step that wrote it.") from error
     objects = (described.metadata or {}).get(OBJECTS_IN_FILE.encode(), b"[]")
     return {"objects": json.loads(objects), "schema": {field.name: str(field.type) for field in described.schema.to_arrow_schema()}}
 
 
 def open_table(path: str | Path) -> pyarrow.dataset.Dataset:
-    """Open a tabular artifact, a file or a folder, Parquet or CSV, for reading in batches.
+    """Open a tabular artifact, a Parquet or CSV file or a folder of them, for reading in batches.
 
     Raises:
-        ArtifactError: There is nothing at the path, it leads to secrets, or it is neither Parquet nor CSV.
+        ArtifactError: The path does not exist or leads to secrets, or the content is neither Parquet nor CSV.
     """
     import pyarrow.dataset
 
     location = Path(path)
     check_local_path(location, thing=f"dataset {location}", error_class=ArtifactError)
     if not location.exists():
-        raise ArtifactError(f"dataset {location}: there is no such file or folder. Check the step that should have written it.")
+        raise ArtifactError(f"dataset {location}: no such file or folder. Check the step that should have written it.")
     files = sorted(file for file in location.rglob("*") if file.is_file() and not file.name.startswith((".", "_"))) if location.is_dir() else [location]
     if not files:
-        raise ArtifactError(f"dataset {location}: the folder holds no files; expected Parquet or CSV.")
+        raise ArtifactError(f"dataset {location}: the folder contains no files; expected Parquet or CSV.")
     for file in files:
         check_local_path(file, thing=f"dataset file {file}", error_class=ArtifactError)
     layout = "parquet" if is_parquet(files[0]) else "csv"
@@ -247,17 +247,17 @@ def open_table(path: str | Path) -> pyarrow.dataset.Dataset:
 
 
 def is_parquet(file: Path) -> bool:
-    """Return whether a file starts as Parquet files do."""
+    """Return whether a file starts with Parquet's magic bytes."""
     with file.open("rb") as content:
         return content.read(4) == b"PAR1"
 
 
 def read_frame(path: str | Path, columns: list[str] | None = None) -> pandas.DataFrame:
-    """Read a tabular artifact whole into a pandas frame.
+    """Read a whole tabular artifact into a pandas DataFrame.
 
     Args:
-        path: A file or a folder, Parquet or CSV.
-        columns: The columns wanted; all when None.
+        path: A Parquet or CSV file, or a folder of them.
+        columns: The columns to read; None for all.
 
     Raises:
         ArtifactError: The artifact cannot be read, or lacks one of the columns.
@@ -265,11 +265,11 @@ def read_frame(path: str | Path, columns: list[str] | None = None) -> pandas.Dat
     table = open_table(path)
     missing = [name for name in columns or [] if name not in table.schema.names]
     if missing:
-        raise ArtifactError(f"dataset {path}: has no column {missing[0]!r}; its columns are {', '.join(table.schema.names)}.")
+        raise ArtifactError(f"dataset {path}: has no column {missing[0]!r}. Valid columns: {', '.join(table.schema.names)}.")
     frame: pandas.DataFrame = table.to_table(columns=columns).to_pandas()
     return frame
 
 
 def feature_columns(names: list[str], *, target_column: str, timestamp_column: str) -> list[str]:
-    """Return the columns a model may learn from: all but the label and the event time."""
+    """Return the columns that a model may learn from: all except the label and the event time."""
     return [name for name in names if name not in (target_column, timestamp_column)]

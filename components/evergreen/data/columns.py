@@ -1,7 +1,7 @@
-"""How a table's columns become what a model takes: features, labels and event times.
+"""Converts table columns to model inputs: features, labels and event times.
 
-Fitting, scoring and serving all pass here, so that they agree on types. Every number, truth value and date reaches the
-model as float64 and every category as text, which is also what the model's MLflow signature says.
+Fitting, scoring and serving all use this module so that they agree on types. Every number, boolean and date reaches the
+model as float64 and every category as text, as the model's MLflow signature states.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ NUMBER, CATEGORY, BOOLEAN, DATE = "number", "category", "boolean", "date"
 
 
 def prepare_features(frame: pd.DataFrame, features: Mapping[str, str]) -> pd.DataFrame:
-    """Return the described features in their order, cast to what the model takes.
+    """Return the described features in order, cast to the types that the model expects.
 
     Args:
-        frame: Rows that hold at least the features; other columns are left out.
+        frame: Rows with at least the features; other columns are dropped.
         features: Kind of each feature: ``number``, ``category``, ``boolean`` or ``date``.
 
     Returns:
-        One row a row. Numbers, booleans (0 and 1) and dates (days since 1970-01-01, UTC) are float64, and NaN when missing
-        or infinite; categories are text, and None when missing. Columns may share their memory with the given rows: do not change them in place.
+        One output row per input row. Numbers, booleans (0 and 1) and dates (days since 1970-01-01, UTC) are float64, and NaN when missing
+        or infinite; categories are text, and None when missing. Columns may share memory with the input: do not modify them in place.
 
     Raises:
-        ArtifactError: A column is absent, or holds values that are not of its kind.
+        ArtifactError: A column is missing, or holds values of another kind.
     """
     missing = [name for name in features if name not in frame.columns]
     if missing:
         raise ArtifactError(
-            f"columns {', '.join(missing)}: absent; the table has {', '.join(map(str, frame.columns))}. Add the columns the model was fitted on."
+            f"columns {', '.join(missing)}: missing; the table has {', '.join(map(str, frame.columns))}. Add the columns that the model was fitted on."
         )
     prepared = {name: _prepare(frame[name], kind) for name, kind in features.items()}
     return pd.DataFrame(prepared, index=frame.index, columns=list(features), copy=False)
@@ -46,7 +46,7 @@ def _prepare(column: pd.Series[Any], kind: str) -> Any:
     try:
         if kind == CATEGORY:
             if pd.api.types.infer_dtype(column, skipna=True) == "string":
-                # Text is text already: each distinct value once is a tenth of the work.
+                # The values are already text: handling each distinct value once is a tenth of the work.
                 codes, distinct = pd.factorize(column.astype(object), use_na_sentinel=True)
                 return np.array([*distinct, None], dtype=object)[codes]
             return np.array([None if missing else _category_text(value) for value, missing in zip(column, column.isna(), strict=True)], dtype=object)
@@ -57,29 +57,29 @@ def _prepare(column: pd.Series[Any], kind: str) -> Any:
         numbers = typed.to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
         raise ArtifactError(
-            f"column {column.name!r}: holds {column.dtype} values where the model expects a {kind}: {error}. Give it the type it had at training."
+            f"column {column.name!r}: holds {column.dtype} values where the model expects a {kind}: {error}. Convert it to the type it had at training."
         ) from error
-    # Fresh memory costs more than looking: what is finite already is handed on as it is.
+    # Allocating memory costs more than checking: return the array itself if all values are finite.
     finite = np.isfinite(numbers)
     return numbers if finite.all() else np.where(finite, numbers, np.nan)
 
 
 def _category_text(value: Any) -> str:
-    # A whole number becomes a float as soon as its column has a gap; it must stay the same category.
+    # An integer becomes a float once its column has a missing value; it must remain the same category.
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
 
 
 def prepare_labels(labels: pd.Series[Any], classes: Sequence[Any]) -> np.ndarray[Any, Any]:
-    """Return labels in the type of a model's classes, or as float64 for regression.
+    """Return labels as the type of the model's classes, or as float64 for regression.
 
     Args:
-        labels: One label a row, without missing values.
+        labels: One label per row, without missing values.
         classes: The model's classes, all booleans, all integers or all text; empty for regression.
 
     Raises:
-        ArtifactError: The labels cannot be read as that type.
+        ArtifactError: The labels cannot be converted to that type.
     """
     expected = type(classes[0]).__name__ if classes else "float"
     try:
@@ -88,33 +88,33 @@ def prepare_labels(labels: pd.Series[Any], classes: Sequence[Any]) -> np.ndarray
         numbers = pd.to_numeric(labels.astype("boolean") if labels.dtype == object and expected == "bool" else labels).to_numpy(dtype=np.float64)
     except (ValueError, TypeError) as error:
         raise ArtifactError(
-            f"label {labels.name!r}: holds {labels.dtype} values where the model expects {expected}: {error}. Score it on labels of the type it learned."
+            f"label {labels.name!r}: holds {labels.dtype} values where the model expects {expected}: {error}. Score it on labels of the type it was trained on."
         ) from error
     if not classes:
         return numbers
     if not np.equal(numbers, np.round(numbers)).all():
         raise ArtifactError(
-            f"label {labels.name!r}: holds fractions where the model expects the classes {list(classes)}. Score it on labels of the type it learned."
+            f"label {labels.name!r}: holds fractions where the model expects the classes {list(classes)}. Score it on labels of the type it was trained on."
         )
     return numbers.astype(bool if expected == "bool" else np.int64)
 
 
 def event_times(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
-    """Return a column of times in UTC; times without a zone are UTC already.
+    """Return a column of times in UTC; times without a time zone are taken as UTC.
 
     Raises:
         ArtifactError: The column does not hold times.
     """
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
-        raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}. Name the column that holds the event time.")
+        raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}. Specify the column that holds the event time.")
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         in_utc: pd.Series[pd.Timestamp] = column.dt.tz_convert("UTC")
         return in_utc
     try:
         try:
-            # Texts with and without fractions of a second may stand in one column, as clients write them.
+            # Clients may write times with and without fractional seconds into one column.
             return pd.to_datetime(column, utc=True, format="ISO8601")
         except (ValueError, TypeError):
             return pd.to_datetime(column, utc=True)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}: {error}. Name the column that holds the event time.") from error
+        raise ArtifactError(f"column {column.name!r}: expected times, found {column.dtype}: {error}. Specify the column that holds the event time.") from error

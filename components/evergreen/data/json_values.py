@@ -1,4 +1,4 @@
-"""Values as JSON takes them. Loads next to nothing, so that commands and steps can say something without it."""
+"""Conversion of values to JSON. Imports next to nothing, so that commands and steps can print output quickly."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def to_json(value: Any) -> bytes:
-    """Return a value as indented JSON with sorted keys; numbers that are not finite become null."""
+    """Return a value as indented JSON with sorted keys; non-finite numbers become null."""
     return (json.dumps(plain(value), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def plain(value: Any) -> Any:
-    """Return a value made of plain Python only: numpy values unwrapped, numbers that are not finite as None, anything else as its text."""
+    """Return a value as plain Python: NumPy values unwrapped, non-finite numbers as None, anything else as text."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Secret values are kept out of files that a step wrote: pages, Markdown, JSON and plain text."""
+"""Masks secret values in files that a step wrote: HTML pages, Markdown, JSON and plain text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from evergreen.data.json_values import plain, to_json
 from evergreen.secrets.redaction import mask, mask_json
 
 LARGEST_FILE = 32 << 20
-"""Larger files are data, not reports."""
+"""Larger files are assumed to be data, not reports."""
 
 
 def mask_file(path: str | Path) -> bool:
-    """Mask the values in a text file: a page, Markdown, JSON or plain text. JSON stays JSON. Files that are no text, or data, are left alone.
+    """Mask secret values in a text file: HTML, Markdown, JSON or plain text. JSON remains valid JSON; data and files that are not text are skipped.
 
     Args:
-        path: The file. None may be there, or a folder.
+        path: The file. It may be absent, or a folder.
 
     Returns:
         Whether the file was changed.

@@ -1,1 +1,1 @@
-"""Did the inputs change, how much, and in which features."""
+"""Drift detection: whether the inputs changed, by how much, and in which features."""

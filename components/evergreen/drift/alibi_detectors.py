@@ -1,4 +1,4 @@
-"""alibi-detect's detectors on a sample. Importing this module's functions costs nothing; calling them imports alibi-detect."""
+"""alibi-detect's detectors, applied to a sample. alibi-detect is imported only when a function is called."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 KernelDetector = Literal["MMDDrift", "LSDDDrift"]
 KERNEL_ROWS = 1000
 PERMUTATIONS = 500
-"""The smallest p-value that permutations can give is 1 / 501, well below the default significance of 0.01."""
+"""Makes the smallest possible p-value 1 / 501, well below the default significance of 0.01."""
 
 
 def _detectors() -> Any:
-    # Otherwise a library that it imports logs that it found no deep-learning framework.
+    # Without this, a library that it imports logs that it found no deep-learning framework.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     import alibi_detect.cd
 
@@ -29,13 +29,13 @@ def _detectors() -> Any:
 
 
 def classifier_drift(reference: NDArray[np.float64], current: NDArray[np.float64], *, significance: float, seed: int) -> float:
-    """Return the p-value of ``ClassifierDrift`` with a scikit-learn histogram booster.
+    """Return the p-value of ``ClassifierDrift`` with scikit-learn's histogram gradient boosting.
 
     Args:
         reference: Rows, shape (n, k); NaN for missing.
         current: Rows, shape (m, k).
-        significance: The p-value below which alibi-detect itself would alarm.
-        seed: Seed of everything random.
+        significance: The p-value below which alibi-detect itself would report drift.
+        seed: The random seed.
     """
     from threadpoolctl import threadpool_limits
 
@@ -52,24 +52,24 @@ def classifier_drift(reference: NDArray[np.float64], current: NDArray[np.float64
 def kernel_drift(
     reference: NDArray[np.float64], current: NDArray[np.float64], *, detector: KernelDetector, categories: list[bool], significance: float, seed: int
 ) -> tuple[float, float]:
-    """Return the p-value and the distance of ``MMDDrift`` (Gretton et al., 2012) or ``LSDDDrift`` (Bu et al., 2016) by permutations, with PyTorch.
+    """Return the p-value and the distance of ``MMDDrift`` (Gretton et al., 2012) or ``LSDDDrift`` (Bu et al., 2016), by permutation, with PyTorch.
 
-    Numbers are standardised by the reference, categories become a column each, and a missing value is its column's mean beside a column that says so:
-    kernels take no gaps.
+    Numbers are standardized by the reference, each category becomes a column, and missing values are replaced with the column's mean and marked in
+    an additional column, because kernels do not accept missing values.
 
     Args:
-        reference: Rows, shape (n, k); NaN for missing. At most 1,000 of them are taken, for the cost grows with their square.
+        reference: Rows, shape (n, k); NaN for missing. At most 1,000 of them are used, because the cost grows quadratically.
         current: Rows, shape (m, k); likewise.
-        detector: Which of the two, by alibi-detect's name.
-        categories: Whether each feature is a category.
-        significance: The p-value below which alibi-detect itself would alarm.
-        seed: Seed of everything random.
+        detector: The detector, by alibi-detect's name.
+        categories: Whether each feature is categorical.
+        significance: The p-value below which alibi-detect itself would report drift.
+        seed: The random seed.
     """
     import torch
 
     reference, current = _some(reference, seed), _some(current, seed + 1)
     before, now = _kernel_columns(reference, current, categories)
-    # The caller's own random state is left as it is.
+    # Leave the caller's random state unchanged.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = getattr(_detectors(), detector)(before, backend="pytorch", p_val=significance, n_permutations=PERMUTATIONS, device="cpu")
@@ -101,17 +101,17 @@ def _kernel_columns(reference: NDArray[np.float64], current: NDArray[np.float64]
 
 
 def tabular_drift(reference: NDArray[np.float64], current: NDArray[np.float64], *, categories: list[bool]) -> list[float | None]:
-    """Return the p-value of ``TabularDrift`` for each feature, with missing values split off first.
+    """Return the p-value of ``TabularDrift`` for each feature, after removing missing values.
 
-    A NaN would give p = nan and "no drift" there even for a large shift, so each feature is tested on its values alone.
+    A NaN would result in p = nan and "no drift" even for a large shift, so each feature is tested only on its non-missing values.
 
     Args:
         reference: Rows, shape (n, k); NaN for missing.
         current: Rows, shape (m, k).
-        categories: Whether each feature is a category.
+        categories: Whether each feature is categorical.
 
     Returns:
-        One p-value for each feature; None where a side has fewer than two values.
+        One p-value per feature; None if either side has fewer than two values.
     """
     detector_class = _detectors().TabularDrift
     p_values: list[float | None] = []

@@ -1,4 +1,4 @@
-"""The drift room's command: ``evergreen drift``."""
+"""The drift command, ``evergreen drift``."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def register(app: typer.Typer) -> None:
     app.command(cls=renamed_options({"--ignore": "--exclude"}))(drift)
 
 
-def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signature
-    reference: Annotated[str, typer.Argument(help="Parquet or CSV file, folder or glob, or a stored profile, also at gs:// or s3://.", metavar="REFERENCE")],
-    current: Annotated[str, typer.Argument(help="Parquet or CSV file, folder or glob, also at gs:// or s3://.", metavar="CURRENT")],
-    detectors: Annotated[Detectors | None, typer.Option("--detectors", help="What looks at the data; the settings say it when not given.")] = None,
-    config: Annotated[str, typer.Option("--config", help="Settings as YAML or JSON in line, or their place.")] = "default",
-    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="A column that is not compared: the label, a key.")] = None,
-    timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="The event time, for reference_season.")] = "",
-    save_profile: Annotated[Path | None, typer.Option("--save-profile", help="Keep the reference's profile in this file.")] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write the report for people to this file.")] = None,
+def drift(  # noqa: PLR0917 - Typer derives a command's arguments from the signature
+    reference: Annotated[str, typer.Argument(help="Parquet or CSV file, folder or glob, or a stored profile; local, gs:// or s3://.", metavar="REFERENCE")],
+    current: Annotated[str, typer.Argument(help="Parquet or CSV file, folder or glob; local, gs:// or s3://.", metavar="CURRENT")],
+    detectors: Annotated[Detectors | None, typer.Option("--detectors", help="Drift detectors. Defaults to those in the settings.")] = None,
+    config: Annotated[str, typer.Option("--config", help="Settings as inline YAML or JSON, or the location of a file.")] = "default",
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Column not to compare, such as the label or a key. Repeatable.")] = None,
+    timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="Event time column, for reference_season.")] = "",
+    save_profile: Annotated[Path | None, typer.Option("--save-profile", help="File to save the reference's profile to.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="File to write the HTML report to.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell whether two datasets differ, in which columns, and how much.
+    """Report whether two datasets differ, in which columns, and by how much.
 
-    Exit status: 0 whether or not they drift, 2 for bad input.
+    Exit status: 0 whether or not there is drift, 2 for invalid input.
     """
     from evergreen.drift.config import DriftConfig
     from evergreen.drift.detection import detect
@@ -73,7 +73,7 @@ def _print_result(result: DriftResult) -> None:
     console = Console()
     console.print(escape(result.sentence), style="bold")
     table = Table()
-    for heading in ("column", "drift", "p corrected", "why"):
+    for heading in ("column", "drift", "corrected p", "reason"):
         table.add_column(heading, overflow="fold")
     for feature in result.features:
         p_value = feature.corrected.get("p_value")
@@ -84,6 +84,6 @@ def _print_result(result: DriftResult) -> None:
             escape(feature.reason),
         )
     console.print(table)
-    console.print(escape(f"All together: {result.together.sentence}"))
+    console.print(escape(f"All features together: {result.together.sentence}"))
     for name, reason in result.left_out.items():
-        console.print(escape(f"Left out: {name}: {reason}"))
+        console.print(escape(f"Not compared: {name}: {reason}"))

@@ -1,4 +1,4 @@
-"""The components that compare data with a reference: detect_drift, and for large data plan_shards, profile_shard and merge_profiles."""
+"""The drift components: detect_drift, and plan_shards, profile_shard and merge_profiles for large data."""
 
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
@@ -22,28 +22,28 @@ def detect_drift(
     run_id: str = "none",
     step_name: str = "detect_drift",
 ) -> str:
-    """Tell whether a window's inputs differ from what the champion was fitted on, in which features, and how much.
+    """Detect whether a window's inputs differ from the data that the champion was fitted on, in which features, and by how much.
 
-    A feature drifts when the change is significant (corrected for the number of tests) and its effect reaches a floor.
-    Too few rows is "insufficient", never "no drift".
+    A feature drifts if the change is significant (corrected for the number of tests) and its effect reaches a floor.
+    With too few rows, the verdict is "insufficient", never "no drift".
 
     Args:
-        reference_data: Rows the champion was fitted on, or the file of their profile; absent when there is no champion.
-        current_data: Rows of the watched window, or what merge_profiles made of them.
-        target_column: Name of the label; it is not compared.
-        timestamp_column: Name of the event time; it is not compared.
-        model: The champion; with it, its predictions are compared as one more column.
-        config: "default", or settings of drift detection as YAML or JSON, in line or as the path or gs:// URI of a file.
+        reference_data: Rows that the champion was fitted on, or the file of their profile; absent if there is no champion.
+        current_data: Rows of the monitored window, or their profile from merge_profiles.
+        target_column: Name of the label column; it is not compared.
+        timestamp_column: Name of the event time column; it is not compared.
+        model: The champion; if given, its predictions are compared as an additional column.
+        config: "default", or drift settings as YAML or JSON, inline or as the path or gs:// URI of a file.
         seed: Seed of the random samples of large datasets.
-        ledger_uri: Folder or bucket of the run records; "none" records nothing.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        ledger_uri: Folder or bucket of the run records; "none" to record nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: "drift", "no drift", "insufficient" or "no champion".
-        drift_result: The verdict, its severity, and every feature's tests and effects, as JSON.
-        drift_report: The same for people.
-        metrics: How many features drifted, and which share.
+        drift_result: The verdict, its severity, and the tests and effects of every feature, as JSON.
+        drift_report: The result as an HTML report.
+        metrics: The number and share of features that drifted.
     """
     from evergreen.drift.recorded_step import detect_and_record
 
@@ -76,20 +76,20 @@ def plan_shards(
     run_id: str = "none",
     step_name: str = "plan_shards",
 ) -> list[int]:
-    """Divide a large dataset into shards that parallel steps profile, and fix how all of them count.
+    """Divide a large dataset into shards to be profiled by parallel steps, and define the bins that all of them use.
 
     Args:
-        reference_data: Rows the champion was fitted on, or the file of their profile; absent when there is no champion.
-        shards: Number of parallel steps, about one for every ten million rows.
-        target_column: Name of the label; it is not compared.
-        timestamp_column: Name of the event time; it is not compared.
-        seed: Seed of the random samples; give detect_drift the same.
-        ledger_uri: Folder or bucket of the run records; "none" records nothing.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        reference_data: Rows that the champion was fitted on, or the file of their profile; absent if there is no champion.
+        shards: Number of parallel steps, about one per ten million rows.
+        target_column: Name of the label column; it is not compared.
+        timestamp_column: Name of the event time column; it is not compared.
+        seed: Seed of the random samples; use the same seed for detect_drift.
+        ledger_uri: Folder or bucket of the run records; "none" to record nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: The numbers of the shards, from 0 on, for dsl.ParallelFor.
+        Output: The shard numbers, starting at 0, for dsl.ParallelFor.
         plan: The reference's columns and bin edges, as a profile.
     """
     from evergreen.runs.records import reported_step
@@ -118,22 +118,22 @@ def profile_shard(
     run_id: str = "none",
     step_name: str = "profile_shard",
 ) -> int:
-    """Profile one shard of a large dataset, in memory that does not grow with it.
+    """Profile one shard of a large dataset in constant memory.
 
     Args:
-        dataset: The whole dataset; only the shard's row groups, or CSV files, are read.
-        plan: What plan_shards made.
-        shard: Number of the shard, from 0 on.
-        shards: Number of shards, as plan_shards was told.
-        target_column: Name of the label; it is not compared.
-        timestamp_column: Name of the event time; it is not compared.
-        seed: Seed of the random samples, the same as plan_shards'.
-        ledger_uri: Folder or bucket of the run records; "none" records nothing. In a loop, all shards would report under one name.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        dataset: The whole dataset; only the shard's row groups or CSV files are read.
+        plan: The plan from plan_shards.
+        shard: Number of the shard, starting at 0.
+        shards: Number of shards, as passed to plan_shards.
+        target_column: Name of the label column; it is not compared.
+        timestamp_column: Name of the event time column; it is not compared.
+        seed: Seed of the random samples; the same as for plan_shards.
+        ledger_uri: Folder or bucket of the run records; "none" to record nothing. In a loop, all shards would report under the same name.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: Rows of the shard.
+        Output: Number of rows in the shard.
         shard_profile: Counts, moments and a random sample of the shard's rows.
     """
     from evergreen.runs.records import reported_step
@@ -163,17 +163,17 @@ def merge_profiles(
     run_id: str = "none",
     step_name: str = "merge_profiles",
 ) -> int:
-    """Merge the profiles of all shards to that of the whole, which detect_drift takes in place of the rows.
+    """Merge the profiles of all shards into a profile of the whole dataset, which detect_drift accepts instead of the rows.
 
     Args:
-        shard_profiles: What profile_shard made of each shard.
-        ledger_uri: Folder or bucket of the run records; "none" records nothing.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        shard_profiles: The profiles of all shards from profile_shard.
+        ledger_uri: Folder or bucket of the run records; "none" to record nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: Rows of the whole.
-        profile: The profile of the whole: the same counts as if one step had read all rows.
+        Output: Number of rows in the dataset.
+        profile: The profile of the whole dataset, with the same counts as if one step had read all rows.
     """
     from evergreen.runs.records import reported_step
 

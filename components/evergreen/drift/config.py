@@ -1,4 +1,4 @@
-"""What counts as drift: significance, and the smallest effects that matter."""
+"""Drift settings: the significance level, and the smallest effects that matter."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ Detectors = Literal["auto", "profile", "profile,classifier", "profile,alibi", "p
 SecondDetector = Literal["none", "classifier", "alibi", "mmd", "lsdd"]
 
 
-# A dataclass that pydantic checks where somebody gave settings: comparing with the default ones does not load pydantic,
-# which would take as long as counting half a million rows.
+# A dataclass that pydantic validates only if settings are given. With default settings pydantic is not imported, which would
+# take as long as counting half a million rows.
 @dataclass(frozen=True)
 class DriftConfig:
-    """Settings of drift detection. A feature drifts when a change is significant and its effect reaches its floor.
+    """Settings of drift detection. A feature drifts if a change is significant and its effect reaches its floor.
 
     Attributes:
-        detectors: ``profile`` (each feature by itself), ``profile,classifier`` (and all together, by scikit-learn),
-            ``profile,alibi`` (and all together, by alibi-detect's classifier), ``profile,mmd`` or ``profile,lsdd`` (by alibi-detect's maximum mean
-            discrepancy or least-squares density difference, with PyTorch), or ``auto``: alibi-detect's classifier when it is installed, else scikit-learn.
-        second_stage: ``always``, or ``when-quiet``: look at all features together only when none drifts by itself.
+        detectors: ``profile`` (each feature separately), ``profile,classifier`` (additionally all features jointly, with scikit-learn),
+            ``profile,alibi`` (jointly with alibi-detect's classifier), ``profile,mmd`` or ``profile,lsdd`` (jointly with alibi-detect's maximum mean
+            discrepancy or least-squares density difference, with PyTorch), or ``auto``: alibi-detect's classifier if installed, otherwise scikit-learn.
+        second_stage: ``always``, or ``when-quiet`` to test all features jointly only if none drifts separately.
         reference_season: ``none``, or ``same-period`` to compare only with reference rows of the same days of the year.
-        significance: Largest p-value, corrected for the number of tests, of a significant change.
-        jensen_shannon_distance: Floor of the Jensen-Shannon distance (0 is the same, 1 is disjoint).
+        significance: Largest p-value of a significant change, corrected for the number of tests.
+        jensen_shannon_distance: Floor of the Jensen-Shannon distance (0 is identical, 1 is disjoint).
         standardised_mean_difference: Floor of the shift of the mean, in standard deviations of the reference.
-        spread_change: Floor of the change of the middle spread (16 % to 84 % quantile), as the logarithm of its ratio.
-        tail_share_change: Floor of the change of the share of values outside the reference's 0.1 % and 99.9 % quantiles.
+        spread_change: Floor of the change of the middle spread (16% to 84% quantile), as the logarithm of the ratio.
+        tail_share_change: Floor of the change of the share of values outside the reference's 0.1% and 99.9% quantiles.
         missing_share_change: Floor of the change of the share of missing values.
-        new_category_share: Floor of the share of current rows whose category the reference does not know.
+        new_category_share: Floor of the share of current rows whose category is not in the reference.
         correlation_change: Floor of the change of a rank correlation.
-        classifier_auc: Floor of the area under the ROC curve of a classifier that tells reference from current rows.
-        minimum_rows: Fewest values that are compared, on either side.
-        minimum_rows_together: Fewest rows for looking at all features together, on either side.
-        maximum_categories: A text column with more distinct values in the reference is left out.
-        moderate_multiple: From this multiple of its floor on an effect is moderate; below, slight.
-        severe_multiple: From this multiple of its floor on an effect is severe.
-        moderate_share_drifted: Smallest share of drifted features for which a dataset's drift is more than slight.
-        severe_share_drifted: Smallest share of drifted features for which a dataset's drift is severe.
+        classifier_auc: Floor of the area under the ROC curve of a classifier that distinguishes reference from current rows.
+        minimum_rows: Minimum number of values of a feature on each side to be compared.
+        minimum_rows_together: Minimum number of rows on each side to test all features jointly.
+        maximum_categories: Text columns with more distinct values in the reference are not compared.
+        moderate_multiple: An effect is moderate from this multiple of its floor; below, it is slight.
+        severe_multiple: An effect is severe from this multiple of its floor.
+        moderate_share_drifted: Minimum share of drifted features for a dataset's drift to be more than slight.
+        severe_share_drifted: Minimum share of drifted features for a dataset's drift to be severe.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -70,7 +70,7 @@ class DriftConfig:
     severe_share_drifted: Annotated[float, Bounds(ge=0, le=1)] = 0.25
 
     def floors(self) -> dict[str, float]:
-        """Return the floor of each effect of a feature by the effect's name."""
+        """Return the floors of a feature's effects by effect name."""
         return {
             "jensen_shannon_distance": self.jensen_shannon_distance,
             "standardised_mean_difference": self.standardised_mean_difference,
@@ -81,10 +81,10 @@ class DriftConfig:
         }
 
     def second_detector(self) -> SecondDetector:
-        """Return what looks at all features together.
+        """Return the detector that tests all features jointly.
 
         Raises:
-            MissingExtraError: alibi-detect, or PyTorch beneath it, was asked for and is not installed.
+            MissingExtraError: alibi-detect, or PyTorch, is required but not installed.
         """
         if self.detectors == "profile":
             return "none"

@@ -1,4 +1,4 @@
-"""Compare two datasets: profile both in one streamed pass each, measure, correct, conclude."""
+"""Compares two datasets: profiles each in one streamed pass, measures effects, corrects p-values, and reaches a verdict."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 KERNEL_DETECTORS: dict[SecondDetector, KernelDetector] = {"mmd": "MMDDrift", "lsdd": "LSDDDrift"}
 
-NO_CHAMPION = DriftResult("no champion", "none", "There is no champion yet, so there is no reference to compare with.")
+NO_CHAMPION = DriftResult("no champion", "none", "There is no champion yet, so there is no reference data to compare with.")
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A result and the two profiles that it comes from, for figures."""
+    """A result and the two profiles it is based on, for figures."""
 
     result: DriftResult
     reference: DatasetProfile
@@ -49,7 +49,7 @@ def profile_dataset(path: str | Path, *, ignored_columns: Collection[str] = (), 
 
     Args:
         path: A Parquet or CSV file, or a folder of them.
-        ignored_columns: Columns that are not profiled: the label, the event time, keys.
+        ignored_columns: Columns not to profile, such as the label, the event time and keys.
         seed: Seed of the random sample.
 
     Raises:
@@ -74,18 +74,18 @@ def detect(
     """Compare current data with a reference.
 
     Args:
-        reference_path: The reference: a dataset, or the file of its profile.
-        current_path: The current data: a dataset, or the file of its profile, counted with the reference's edges.
-        config: What counts as drift.
-        ignored_columns: Columns that are not compared: the label, keys.
-        timestamp_column: The event time; it is not compared.
-        importances: Importance of each feature to the champion; those of the profile when None.
-        model: The champion, to compare its predictions as one more column.
-        seed: Seed of everything random.
+        reference_path: The reference data: a dataset, or the file of its profile.
+        current_path: The current data: a dataset, or the file of its profile, counted with the reference's bin edges.
+        config: The drift settings.
+        ignored_columns: Columns not to compare, such as the label and keys.
+        timestamp_column: Name of the event time column; it is not compared.
+        importances: Importance of each feature to the champion; None to use those of the profile.
+        model: The champion, to compare its predictions as an additional column.
+        seed: The random seed.
 
     Raises:
-        DriftError: A dataset or profile cannot be used, a column is missing from the current data or of another kind there.
-        MissingExtraError: alibi-detect is asked for and not installed.
+        DriftError: A dataset or profile is invalid, or a column is missing from the current data or has another kind there.
+        MissingExtraError: alibi-detect is required but not installed.
     """
     second = config.second_detector()
     ignored = {*ignored_columns, timestamp_column}
@@ -105,7 +105,7 @@ def detect(
     if quiet or config.second_stage == "always":
         together = look_together(reference, current, config, second=second, seed=seed)
     if model is not None and not isinstance(predicted, str):
-        # Only now: the samples, which were looked at together, hold no predictions.
+        # Added only now, because the samples that were tested jointly contain no predictions.
         reference.columns[PREDICTION], current.columns[PREDICTION] = predicted
     known = importances or reference.importances
     result = conclude_dataset(features, rows, config=config, together=together, left_out=left_out, importances=known)
@@ -133,8 +133,8 @@ def _period(current: Source | DatasetProfile, config: DriftConfig, timestamp_col
     period = current.period if isinstance(current, DatasetProfile) else period_of(current, timestamp_column)
     if period is None:
         raise DriftError(
-            f"reference_season {config.reference_season!r}: the current data has no column of times named {timestamp_column!r} with a time in it. "
-            "Give the event time's column, or set reference_season to 'none'."
+            f"reference_season {config.reference_season!r}: the current data has no time column named {timestamp_column!r} that contains a time. "
+            "Specify the event time column, or set reference_season to 'none'."
         )
     return period
 
@@ -148,7 +148,7 @@ def _reference(source: Source, period: tuple[int, int] | None, *, ignored_column
 
 
 def _leave_out(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig) -> dict[str, str]:
-    """Take columns that cannot be compared out of both profiles, and return why."""
+    """Remove columns that cannot be compared from both profiles, and return the reasons."""
     left_out = {**reference.left_out, **current.left_out}
     for name, counts in list(reference.columns.items()):
         if isinstance(counts, CategoryCounts) and (reason := _too_many_categories(counts, config)):
@@ -161,14 +161,14 @@ def _too_many_categories(counts: CategoryCounts, config: DriftConfig) -> str:
     distinct = len(counts.counts)
     if distinct > config.maximum_categories:
         more = " at least" if counts.remainder else ""
-        return f"{more} {distinct:,} distinct texts in the reference, more than {config.maximum_categories}".strip()
+        return f"{more} {distinct:,} distinct values in the reference, more than {config.maximum_categories}".strip()
     if counts.values >= config.minimum_rows and distinct > counts.values / 2:
-        return f"{distinct:,} distinct texts in {counts.values:,} reference values: more like a name than a category"
+        return f"{distinct:,} distinct values in {counts.values:,} reference values: looks like an identifier rather than a category"
     return ""
 
 
 def _conclusions(measured: list[Measured], config: DriftConfig) -> list[FeatureDrift]:
-    # One family of tests: of the values, of missing values where any are missing, and of the tails where there are any.
+    # One family of tests: values, missing values if there are any, and tails if there are any.
     tested = [(index, test) for index, feature in enumerate(measured) for test in TESTS if getattr(feature, test) is not None]
     corrected: list[dict[str, float]] = [{} for _ in measured]
     for (index, test), p_value in zip(tested, corrected_p_values([getattr(measured[index], test) for index, test in tested]), strict=True):
@@ -177,20 +177,20 @@ def _conclusions(measured: list[Measured], config: DriftConfig) -> list[FeatureD
 
 
 def look_together(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig, *, second: SecondDetector, seed: int) -> TogetherResult:
-    """Look at all features together, on the samples.
+    """Test all features jointly on the samples.
 
     Args:
-        reference: Profile of the reference.
+        reference: Profile of the reference data.
         current: Profile of the current data.
         config: Floors and significance.
         second: ``none`` (rank correlations only), ``classifier``, ``alibi``, ``mmd`` or ``lsdd``.
-        seed: Seed of everything random.
+        seed: The random seed.
     """
     rows = reference.sample.rows, current.sample.rows
     if min(rows) < config.minimum_rows_together:
         return TogetherResult(
             "insufficient",
-            sentence=f"{rows[0]:,} and {rows[1]:,} rows are too few to look at all features together; {config.minimum_rows_together} are needed.",
+            sentence=f"{rows[0]:,} and {rows[1]:,} rows are too few to test all features together; {config.minimum_rows_together} are needed.",
         )
     result = TogetherResult("no drift", "rank correlations", "evergreen", rows=sum(rows))
     result.correlations = changed_correlations(reference, current, config)
@@ -225,7 +225,7 @@ def _classify(
     if second in KERNEL_DETECTORS:
         from evergreen.drift.alibi_detectors import kernel_drift
 
-        # The classifier above still says how large the change is, and where.
+        # The classifier above still provides the size of the change and the features involved.
         detector = KERNEL_DETECTORS[second]
         result.method, result.library = f"rank correlations and {detector}", "alibi-detect"
         result.p_value, result.distance = kernel_drift(before, now, detector=detector, categories=categories, significance=config.significance, seed=seed)
@@ -242,11 +242,13 @@ def _together_sentence(result: TogetherResult) -> str:
     parts = []
     if result.auc is not None and result.p_value is not None:
         test = "" if result.distance is None else f" by {result.method.rpartition(' ')[2]}"
-        parts.append(f"a classifier tells reference from current rows with an area under the curve of {result.auc:.3f} (p = {result.p_value:.2g}{test})")
+        parts.append(
+            f"a classifier distinguishes reference from current rows with an area under the curve of {result.auc:.3f} (p = {result.p_value:.2g}{test})"
+        )
     if result.correlations:
         change = result.correlations[0]
-        parts.append(f"the rank correlation of {change.features[0]} and {change.features[1]} went from {change.before:.2f} to {change.now:.2f}")
+        parts.append(f"the rank correlation of {change.features[0]} and {change.features[1]} changed from {change.before:.2f} to {change.now:.2f}")
     if not parts:
-        return "No rank correlation changed by enough to matter."
+        return "No rank correlation changed enough to matter."
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."

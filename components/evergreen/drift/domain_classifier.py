@@ -1,4 +1,4 @@
-"""A classifier two-sample test: if a classifier can tell reference from current rows, they differ (Lopez-Paz and Oquab, 2017)."""
+"""A classifier two-sample test: if a classifier can distinguish reference from current rows, they differ (Lopez-Paz and Oquab, 2017)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEWEST_VALUES = 50
 
 
 def balanced_rows(reference: NDArray[np.float64], current: NDArray[np.float64], *, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return random rows of both sides, equally many and at most 2,500 of each."""
+    """Return equally many random rows of both sides, at most 2,500 each."""
     size = min(len(reference), len(current), ROWS_A_SIDE)
     generator = np.random.default_rng(seed)
     chosen = (rows[np.sort(generator.choice(len(rows), size, replace=False))] for rows in (reference, current))
@@ -32,25 +32,25 @@ def balanced_rows(reference: NDArray[np.float64], current: NDArray[np.float64], 
 
 
 def new_classifier(seed: int) -> Any:
-    """Return a small histogram booster, which takes missing values and unscaled numbers as they are."""
+    """Return a small histogram gradient booster, which handles missing values and unscaled numbers."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=False, random_state=seed)
 
 
 def classifier_test(reference: NDArray[np.float64], current: NDArray[np.float64], *, seed: int) -> tuple[float, float, NDArray[np.float64]]:
-    """Train on four fifths and score the last fifth, five times.
+    """Run the classifier two-sample test with five-fold cross-validation.
 
-    Labels are permuted within the held-out folds for the p-value: under "no difference" the scores of rows that the
-    classifier has not seen do not depend on their labels.
+    For the p-value, labels are permuted within the held-out folds: if there is no difference, the scores of unseen rows do
+    not depend on their labels.
 
     Args:
         reference: Rows, shape (n, k); NaN for missing.
         current: Rows, shape (n, k).
-        seed: Seed of everything random.
+        seed: The random seed.
 
     Returns:
-        The p-value, the area under the ROC curve, and how much of it each feature explains (its loss when the feature is
+        The p-value, the area under the ROC curve, and how much of it each feature explains (the loss when the feature is
         shuffled in the held-out rows), shape (k,).
     """
     from threadpoolctl import threadpool_limits
@@ -60,7 +60,7 @@ def classifier_test(reference: NDArray[np.float64], current: NDArray[np.float64]
     generator = np.random.default_rng(seed)
     folds = generator.permutation(np.arange(len(rows)) % FOLDS)
     areas, null_areas, importances = [], [], []
-    # OpenMP's threads wait for each other actively: on a busy machine the booster would crawl.
+    # OpenMP's threads busy-wait for each other, which would make the booster extremely slow on a busy machine.
     with threadpool_limits(limits=1):
         for fold in range(FOLDS):
             held = folds == fold
@@ -72,13 +72,13 @@ def classifier_test(reference: NDArray[np.float64], current: NDArray[np.float64]
                 importances = _importances(model, rows[held], labels[held], areas[0], generator)
     area, null = float(np.mean(areas)), np.mean(null_areas, axis=0)
     exceeding = int(np.sum(np.abs(null - 0.5) >= abs(area - 0.5)))
-    # Permutations cannot tell smaller p-values than one in a thousand; beyond that the normal shape of their spread does.
+    # Permutations cannot resolve p-values below one in a thousand; below that, use a normal approximation of the null distribution.
     p_value = (exceeding + 1) / (PERMUTATIONS + 1) if exceeding else math.erfc(abs(area - 0.5) / float(null.std()) / math.sqrt(2))
     return p_value, area, np.asarray(importances)
 
 
 def usable_columns(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rows with zeros in columns that hold too few values for a fold to be sure of one, which boosters cannot bin."""
+    """Return the rows with columns zeroed that have too few values for every fold to contain one, which boosters cannot bin."""
     empty = np.isfinite(rows).sum(axis=0) < FEWEST_VALUES
     return np.where(empty, 0.0, rows)
 
@@ -93,5 +93,5 @@ def _importances(model: Any, rows: NDArray[np.float64], labels: NDArray[np.bool_
 
 
 def is_drift(p_value: float, area: float, config: DriftConfig) -> bool:
-    """Return whether a classifier's success is significant and large enough to matter."""
+    """Return whether a classifier's performance is significant and large enough to matter."""
     return p_value < config.significance and area >= config.classifier_auc

@@ -4,4 +4,4 @@ from evergreen.errors import EvergreenError
 
 
 class DriftError(EvergreenError):
-    """The two datasets cannot be compared, or the drift configuration cannot be used."""
+    """Two datasets cannot be compared, or the drift settings are invalid."""

@@ -1,4 +1,4 @@
-"""One feature: what is measured, and what follows from it."""
+"""Measurements of a single feature, and the conclusion from them."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 SEVERITIES = ("none", "slight", "moderate", "severe")
 CELLS = 20
-"""Most cells for the Jensen-Shannon distance and the chi-squared test of numbers."""
+"""Maximum number of cells for the Jensen-Shannon distance and the chi-squared test of numbers."""
 
 TEST_OF_EFFECT = {"missing_share_change": "p_value_missing", "tail_share_change": "p_value_tail"}
-"""The test that speaks for an effect; the test of the values for all others."""
+"""The test for each effect; all other effects use the test of the values."""
 
 
 @dataclass
 class Measured:
-    """What was measured of one feature.
+    """Measurements of one feature.
 
     Attributes:
-        name: The column.
+        name: Name of the column.
         kind: ``number``, ``category`` or ``empty``.
-        missing_share_reference: Share of rows without a value.
-        missing_share_current: Share of rows without a value.
-        values_reference: Number of values.
-        values_current: Number of values.
-        infinite_reference: Number of infinite values.
-        infinite_current: Number of infinite values.
-        effects: Size of each effect; those of the values are absent when too few values were compared.
-        p_value: p-value of the test of the values; None when they were not tested.
-        p_value_missing: p-value of the test of the shares of missing values; None when nothing is missing on either side.
-        p_value_tail: p-value of the test of the shares in the tails; None when there are no tails.
-        new_categories: Share of current values in each category that the reference does not know, the largest twenty.
+        missing_share_reference: Share of reference rows without a value.
+        missing_share_current: Share of current rows without a value.
+        values_reference: Number of reference values.
+        values_current: Number of current values.
+        infinite_reference: Number of infinite reference values.
+        infinite_current: Number of infinite current values.
+        effects: Size of each effect; effects of the values are absent if there are too few values to compare.
+        p_value: p-value of the test of the values; None if they were not tested.
+        p_value_missing: p-value of the test of the missing shares; None if nothing is missing on either side.
+        p_value_tail: p-value of the test of the tail shares; None if there are no tails.
+        new_categories: Share of current values in each category that is not in the reference, for the largest twenty.
     """
 
     name: str
@@ -64,14 +64,14 @@ TESTS = ("p_value", "p_value_missing", "p_value_tail")
 
 @dataclass
 class FeatureDrift:
-    """What is concluded of one feature.
+    """The conclusion about one feature.
 
     Attributes:
-        measured: What was measured.
-        corrected: Its p-values after correction, by the name of the test; only those that were made.
-        drift: Whether it drifts.
+        measured: The measurements.
+        corrected: Corrected p-values by test name, for the tests that were performed.
+        drift: Whether the feature drifts.
         severity: ``none``, ``slight``, ``moderate`` or ``severe``.
-        reason: Why, in one sentence.
+        reason: The reason in one sentence.
     """
 
     measured: Measured
@@ -84,13 +84,13 @@ class FeatureDrift:
 def measure_feature(name: str, reference: NumberCounts | CategoryCounts, current: NumberCounts | CategoryCounts, *, config: DriftConfig) -> Measured:
     """Measure one feature on both sides.
 
-    Missing values are split off first, because tests of values do not take them; their share is measured by itself.
+    Missing values are excluded first, because tests of values do not accept them; their share is measured separately.
 
     Args:
-        name: The column.
-        reference: Its counts in the reference.
+        name: Name of the column.
+        reference: Its counts in the reference data.
         current: Its counts in the window, in the same bins.
-        config: How many values are needed.
+        config: Settings with the minimum number of values.
     """
     shares = [counts.missing / counts.rows if counts.rows else 0.0 for counts in (reference, current)]
     kind = "empty" if not reference.values and not current.values else "number" if isinstance(current, NumberCounts) else "category"
@@ -113,7 +113,7 @@ def _measure_numbers(measured: Measured, reference: NumberCounts, current: Numbe
     measured.effects["standardised_mean_difference"] = effects.standardised_mean_difference(reference, current)
     measured.effects["spread_change"] = effects.spread_change(reference, current)
     measured.effects["jensen_shannon_distance"] = effects.jensen_shannon_distance(*cells)
-    # Kolmogorov-Smirnov is strong for shifts and weak for spreads, chi-squared the other way; the factor pays for two looks.
+    # Kolmogorov-Smirnov is powerful for shifts and weak for spreads, chi-squared the opposite; the factor corrects for two tests.
     measured.p_value = min(1.0, 2 * min(kolmogorov_smirnov(reference.counts, current.counts), chi_squared(*cells)))
     outside = effects.tail_shares(reference, current)
     if outside is not None:
@@ -133,7 +133,7 @@ def _measure_categories(measured: Measured, reference: CategoryCounts, current: 
 
 
 def _merged_categories(before: NDArray[np.int64], now: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Merge rare categories, because the chi-squared test needs about five expected rows a cell (Cochran, 1954)."""
+    """Merge rare categories, because the chi-squared test needs about five expected rows per cell (Cochran, 1954)."""
     total = before + now
     needed = 5 * total.sum() / min(before.sum(), now.sum())
     codes = np.zeros(len(total), dtype=np.int64)
@@ -150,14 +150,14 @@ def _merged_categories(before: NDArray[np.int64], now: NDArray[np.int64]) -> tup
 
 
 def conclude(measured: Measured, corrected: dict[str, float], config: DriftConfig) -> FeatureDrift:
-    """Conclude from what was measured: drift needs significance and an effect that reaches its floor.
+    """Decide whether a feature drifts: this requires significance and an effect that reaches its floor.
 
-    The severity is that of the largest multiple of a floor: from one, slight; from ``moderate_multiple``, moderate; from
-    ``severe_multiple``, severe.
+    The severity depends on the largest multiple of a floor: slight from one, moderate from ``moderate_multiple``, severe from
+    ``severe_multiple``.
 
     Args:
-        measured: What was measured.
-        corrected: p-values of its tests after correction.
+        measured: The measurements.
+        corrected: Corrected p-values of its tests.
         config: Floors and significance.
     """
     multiples: dict[str, float] = {}
@@ -178,17 +178,17 @@ def conclude(measured: Measured, corrected: dict[str, float], config: DriftConfi
 
 
 def effect_name(effect: str) -> str:
-    """Return an effect's name in words."""
+    """Return a readable name of an effect."""
     return effect.replace("_", " ").replace("jensen shannon", "Jensen-Shannon")
 
 
 def _quiet_reason(measured: Measured, corrected: dict[str, float], config: DriftConfig) -> str:
     if measured.kind == "empty":
-        return "There is no value on either side."
+        return "Neither side has a value."
     if measured.p_value is None:
         return (
-            f"Too few values to compare: {measured.values_reference:,} in the reference and {measured.values_current:,} now, "
-            f"at least {config.minimum_rows} are needed on both sides."
+            f"Too few values to compare: {measured.values_reference:,} in the reference and {measured.values_current:,} in the current data; "
+            f"at least {config.minimum_rows} are needed on each side."
         )
     if min(corrected.values(), default=1.0) < config.significance:
         return "Significant, but every effect is below its floor: too small to matter."

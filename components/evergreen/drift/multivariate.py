@@ -1,4 +1,4 @@
-"""All features together: changes that no single feature shows."""
+"""Joint tests of all features, which detect changes that no single feature shows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class CorrelationChange:
-    """A pair of numbers whose rank correlation changed.
+    """A pair of numeric columns whose rank correlation changed.
 
     Attributes:
         features: The two columns.
         before: Their correlation in the reference.
         now: Their correlation in the current data.
-        p_value: Corrected for the number of pairs.
+        p_value: p-value, corrected for the number of pairs.
     """
 
     features: tuple[str, str]
@@ -39,19 +39,19 @@ class CorrelationChange:
 
 @dataclass
 class TogetherResult:
-    """What looking at all features together found.
+    """Result of the joint test of all features.
 
     Attributes:
         verdict: ``drift``, ``no drift``, ``insufficient`` or ``not looked at``.
-        method: What looked.
-        library: Where it comes from.
-        p_value: p-value of the test; None when there was none.
-        distance: Distance that a kernel test measured; None for other tests.
-        auc: Area under the ROC curve of a classifier that tells reference from current rows; 0.5 is blind.
-        rows: Rows that it saw, of both sides.
-        features: Share of the classifier's success that each feature explains, the largest ten.
-        correlations: Pairs whose correlation changed, the largest change first, at most ten.
-        tabular_p_values: p-values of alibi-detect's TabularDrift on the sample, for comparison; they decide nothing.
+        method: The test method.
+        library: The library that provides it.
+        p_value: p-value of the test; None if there was no test.
+        distance: Distance measured by a kernel test; None for other tests.
+        auc: Area under the ROC curve of a classifier that distinguishes reference from current rows; 0.5 is chance.
+        rows: Number of rows used, from both sides.
+        features: Share of the classifier's performance that each feature explains, for the largest ten.
+        correlations: At most ten pairs whose correlation changed, largest change first.
+        tabular_p_values: p-values of alibi-detect's TabularDrift on the sample, for information only.
         sentence: The result in a sentence.
     """
 
@@ -69,7 +69,7 @@ class TogetherResult:
 
     @property
     def drift(self) -> bool:
-        """Whether something drifts."""
+        """Whether there is drift."""
         return self.verdict == "drift"
 
     def as_json(self) -> dict[str, Any]:
@@ -78,11 +78,11 @@ class TogetherResult:
 
 
 def changed_correlations(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig) -> list[CorrelationChange]:
-    """Return the pairs of numbers whose rank correlation changed significantly and by enough, the largest change first.
+    """Return the numeric pairs whose rank correlation changed significantly and enough to matter, largest change first.
 
     Args:
-        reference: Profile of the reference.
-        current: Profile of the current data, of the same columns.
+        reference: Profile of the reference data.
+        current: Profile of the current data with the same columns.
         config: Significance and floor.
     """
     if min(reference.sample.rows, current.sample.rows) < config.minimum_rows_together:
@@ -103,9 +103,9 @@ def changed_correlations(reference: DatasetProfile, current: DatasetProfile, con
 
 
 def feature_matrix(sample: pa.Table, reference: DatasetProfile) -> NDArray[np.float64]:
-    """Return sampled rows as numbers, shape (rows, features); categories as codes by the reference, missing values as NaN.
+    """Return sampled rows as numbers, shape (rows, features), with categories as codes of the reference and missing values as NaN.
 
-    Categories that the reference does not know share one code.
+    Categories that are not in the reference share one code.
     """
     matrix = np.full((sample.num_rows, len(reference.columns)), np.nan)
     for position, (name, counts) in enumerate(reference.columns.items()):

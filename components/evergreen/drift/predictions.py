@@ -1,4 +1,4 @@
-"""The champion's predictions as one more column: do they move, whatever the inputs do."""
+"""The champion's predictions as an additional column, to detect changes in them regardless of the inputs."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def predicted_columns(
 ) -> tuple[NumberCounts, NumberCounts] | tuple[CategoryCounts, CategoryCounts] | str:
     """Predict the sampled rows of both sides and count the predictions.
 
-    For two classes the probability of the second is counted, for more the class, for regression the value.
+    For two classes, the probability of the second is counted; for more classes, the class; for regression, the value.
 
     Args:
         model: The champion.
-        reference: Profile of the reference.
+        reference: Profile of the reference data.
         current: Profile of the current data.
 
     Returns:
-        The counts of both sides, or why there are none.
+        The counts of both sides, or the reason why there are none.
 
     Raises:
-        ArtifactError: A feature holds values of another kind than at training.
+        ArtifactError: A feature holds values of a different kind than at training.
     """
     tables = reference.sample.state()[0], current.sample.state()[0]
     if tables[0] is None or tables[1] is None or not min(tables[0].num_rows, tables[1].num_rows):

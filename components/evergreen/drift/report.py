@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from evergreen.drift.verdict import DriftResult
 
 FIGURES = 6
-"""Most features that are drawn."""
+"""Maximum number of features to draw."""
 BARS = 12
-"""Most categories in a figure."""
+"""Maximum number of categories in a figure."""
 _TONES: dict[str, Tone] = {"no drift": "good", "insufficient": "warning", "no champion": "neutral"}
 _LABELS = ("reference", "current")
 
@@ -32,14 +32,14 @@ def drift_page(result: DriftResult, config: DriftConfig, compared: Compared | No
     """Return the report as HTML.
 
     Args:
-        result: What was found.
-        config: What counts as drift.
-        compared: The profiles that were compared, for figures; None without a champion.
+        result: The drift result.
+        config: The drift settings.
+        compared: The compared profiles, for figures; None without a champion.
     """
     tone: Tone = _TONES.get(result.verdict, "bad" if result.severity == "severe" else "warning")
     if compared is None:
-        section = Section("What this means", ["Nothing was compared. The first champion brings its own reference, and the next run compares with it."])
-        return render_page("Drift of the inputs", result.sentence, tone, [section])
+        section = Section("What this means", ["Nothing was compared. The first champion comes with its own reference data, and the next run compares with it."])
+        return render_page("Input drift", result.sentence, tone, [section])
     drifted = [feature for feature in result.features if feature.drift][:FIGURES]
     sections = [_features_section(result)]
     if drifted:
@@ -54,9 +54,9 @@ def drift_page(result: DriftResult, config: DriftConfig, compared: Compared | No
         note = f"The most frequent 20 of {len(new)}." if len(new) > 20 else ""
         sections.append(Section("New categories", table=Table(["feature", "category", "share of current rows"], new[:20], note)))
     if result.left_out:
-        sections.append(Section("Left out", table=Table(["column", "why"], sorted(result.left_out.items()))))
+        sections.append(Section("Columns not compared", table=Table(["column", "reason"], sorted(result.left_out.items()))))
     sections.append(_method_section(config))
-    return render_page("Drift of the inputs", result.sentence, tone, sections)
+    return render_page("Input drift", result.sentence, tone, sections)
 
 
 def _features_section(result: DriftResult) -> Section:
@@ -70,10 +70,10 @@ def _features_section(result: DriftResult) -> Section:
         )
         for feature in result.features
     ]
-    columns = ["feature", "drift", "shift of the mean (deviations)", "spread (log ratio)", "Jensen-Shannon distance", "tails (change of share)", "p corrected"]
-    paragraphs = [f"Compared: {result.rows['reference']:,} reference rows and {result.rows['current']:,} current rows."]
+    columns = ["feature", "drift", "mean shift (std. deviations)", "spread (log ratio)", "Jensen-Shannon distance", "tails (change of share)", "corrected p"]
+    paragraphs = [f"Compared {result.rows['reference']:,} reference rows with {result.rows['current']:,} current rows."]
     if result.weighted:
-        paragraphs.append(f"Weighted by importance to the champion, {result.share_drifted:.0%} of the features drift.")
+        paragraphs.append(f"Weighted by importance to the champion, {result.share_drifted:.0%} of the features drifted.")
     reasons = [f"{feature.measured.name}: {feature.reason}" for feature in result.features if feature.drift or feature.measured.p_value is None]
     return Section("Features", paragraphs, Table(columns, rows) if rows else None, bullets=reasons)
 
@@ -84,10 +84,10 @@ def _together_section(result: DriftResult) -> Section:
     if together.library != "none":
         paragraphs.append(f"Method: {together.method} ({together.library}), on {together.rows:,} sampled rows.")
     if together.features:
-        table = Table(["feature", "share of the classifier's success"], list(together.features.items()))
+        table = Table(["feature", "share of the classifier's performance"], list(together.features.items()))
     elif together.correlations:
         rows = [(" and ".join(change.features), change.before, change.now, change.p_value) for change in together.correlations]
-        table = Table(["features", "rank correlation in the reference", "now", "p corrected"], rows)
+        table = Table(["features", "reference rank correlation", "current", "corrected p"], rows)
     else:
         return Section("All features together", paragraphs)
     return Section("All features together", paragraphs, table)
@@ -105,20 +105,20 @@ def _missing_section(result: DriftResult) -> Section:
         for feature in result.features
         if feature.measured.p_value_missing is not None
     ]
-    return Section("Missing values", table=Table(["feature", "share in the reference", "share now", "p", "p corrected"], rows))
+    return Section("Missing values", table=Table(["feature", "reference share", "current share", "p", "corrected p"], rows))
 
 
 def _method_section(config: DriftConfig) -> Section:
     floors = [(effect_name(name), floor) for name, floor in config.floors().items()]
-    floors += [("change of a rank correlation", config.correlation_change), ("area under the curve of the classifier", config.classifier_auc)]
+    floors += [("change of a rank correlation", config.correlation_change), ("classifier's area under the curve", config.classifier_auc)]
     paragraphs = [
-        f"{METHOD}. A change is significant below {config.significance:g}.",
+        f"{METHOD}. A change is significant if its corrected p-value is below {config.significance:g}.",
         (
-            f"An effect is slight from its floor on, moderate from {config.moderate_multiple:g} times the floor, severe from {config.severe_multiple:g} times. "
-            f"The dataset's drift is that of its worst feature, but moderate at most when fewer than {config.severe_share_drifted:.0%} of the features drift, "
-            f"and slight at most when fewer than {config.moderate_share_drifted:.0%} do."
+            f"An effect is slight from its floor, moderate from {config.moderate_multiple:g} times the floor, severe from {config.severe_multiple:g} times. "
+            f"The dataset's drift is that of its worst feature, but at most moderate if fewer than {config.severe_share_drifted:.0%} of the features drifted, "
+            f"and at most slight if fewer than {config.moderate_share_drifted:.0%} did."
         ),
-        "The Jensen-Shannon distance is over at most twenty bins of equal size, or over categories; what sampling alone explains is subtracted.",
+        "The Jensen-Shannon distance uses at most twenty bins of equal size, or the categories, and is corrected for sampling noise.",
     ]
     return Section("Method", paragraphs, Table(["effect", "floor"], floors))
 
@@ -143,7 +143,7 @@ def _figure(feature: FeatureDrift, compared: Compared) -> str:
 
 
 def _edges(before: NumberCounts, now: NumberCounts) -> NDArray[np.float64]:
-    """Return the edges of thirty bins; the outermost thousandths fall into the outermost bins, so that one outlier does not hide the rest."""
+    """Return the edges of thirty bins, with the outermost thousandths in the outermost bins so that one outlier does not hide the rest."""
     bounds = [_inner_quantile(side, share) for side in (before, now) for share in (0.001, 0.999)]
     low, high = min(bounds), max(bounds)
     if low == high:
@@ -162,7 +162,7 @@ def _distribution(counts: NumberCounts) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _rebinned(counts: NumberCounts, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the counts in other bins, taking values as spread evenly inside each fine bin; what lies outside falls into the outermost."""
+    """Return the counts in other bins, assuming evenly spread values within each fine bin; values outside go to the outermost bins."""
     ends, below = _distribution(counts)
     cumulative = np.interp(edges, ends, below)
     cumulative[0], cumulative[-1] = 0, below[-1]

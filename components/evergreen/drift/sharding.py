@@ -1,4 +1,4 @@
-"""A dataset that is profiled in parts, each in a step of its own, and judged as if one step had read it all."""
+"""Profiles a dataset in shards, each in its own step, with the same result as if one step had read all rows."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ MOST_SHARDS = 1000
 
 
 def check_shards(shards: int) -> None:
-    """See that a dataset can be divided into so many parts.
+    """Check that a dataset can be divided into this many shards.
 
     Raises:
-        DriftError: It cannot.
+        DriftError: The number is out of range.
     """
     if not 1 <= shards <= MOST_SHARDS:
-        raise DriftError(f"shards {shards}: expected 1 to {MOST_SHARDS} parts. Take about one for every ten million rows.")
+        raise DriftError(f"shards {shards}: expected 1 to {MOST_SHARDS}. Use about one per ten million rows.")
 
 
 def plan_for(reference_path: str | Path, *, ignored_columns: Collection[str], seed: int) -> DatasetProfile:
-    """Return the plan by which all shards count: the reference's profile when it is stored, else an empty one with its columns and edges.
+    """Return the plan for counting all shards: the reference's stored profile, or an empty one with its columns and bin edges.
 
     Args:
-        reference_path: The reference: a dataset, or the file of its profile.
-        ignored_columns: Columns that are not profiled: the label, the event time.
-        seed: The seed with which the reference is profiled later.
+        reference_path: The reference data: a dataset, or the file of its profile.
+        ignored_columns: Columns not to profile, such as the label and the event time.
+        seed: The seed used later to profile the reference.
 
     Raises:
         DriftError: The reference cannot be read.
@@ -59,31 +59,31 @@ def profile_shard(
     """Profile one shard of the current data.
 
     Args:
-        path: The whole dataset; the shard's pieces of it are read.
-        plan: What `plan_for` made.
-        shard: Which part.
-        ignored_columns: Columns that are not profiled.
-        timestamp_column: The event time, whose first and last value are kept.
-        seed: The seed of the comparison, the same for all shards.
+        path: The whole dataset, of which only the shard's pieces are read.
+        plan: The plan from `plan_for`.
+        shard: The shard.
+        ignored_columns: Columns not to profile.
+        timestamp_column: Name of the event time column, whose first and last values are kept.
+        seed: The seed of the comparison, which is the same for all shards.
 
     Raises:
-        DriftError: The dataset cannot be read, or its columns are not those of the plan.
+        DriftError: The dataset cannot be read, or its columns do not match the plan.
     """
     source = Source(path)
-    # The seed is the one that the comparison gives to current data.
+    # The comparison uses this seed for current data.
     profile = empty_like(plan, source.schema, seed=seed + 1, sample_rows=CURRENT_SAMPLE_ROWS, ignored_columns=ignored_columns)
     profile.period = period_of(source, timestamp_column, shard)
     return fill(profile, source.batches(list(profile.columns), shard))
 
 
 def merged(profiles: list[DatasetProfile]) -> DatasetProfile:
-    """Return the profile of the whole from the profiles of all of its shards.
+    """Merge the profiles of all shards into the profile of the whole dataset.
 
     Raises:
-        DriftError: There is none, or they were not made by one plan.
+        DriftError: There are no profiles, or they were not created with the same plan.
     """
     if not profiles:
-        raise DriftError("profiles to merge: there is none. Profile at least one shard.")
+        raise DriftError("profiles to merge: none given. Profile at least one shard.")
     whole, *others = profiles
     for other in others:
         whole.merge(other)
@@ -91,18 +91,18 @@ def merged(profiles: list[DatasetProfile]) -> DatasetProfile:
 
 
 def counted_alike(current: DatasetProfile, reference: DatasetProfile) -> DatasetProfile:
-    """Return the current data's profile, whose columns are those of the reference, counted with the same edges.
+    """Return the current data's profile restricted to the reference's columns, after checking that both use the same bin edges.
 
     Raises:
-        DriftError: A column is missing, holds another kind of values, or was counted with other edges.
+        DriftError: A column is missing, holds another kind of values, or was counted with different edges.
     """
     for name, counts in reference.columns.items():
         theirs = current.columns.get(name)
         if theirs is None or not _alike(counts, theirs):
             raise DriftError(
                 f"profile of the current data: column {name!r}, a {kind_of_counts(counts)} in the reference, "
-                f"{'is missing there' if theirs is None else f'is a {kind_of_counts(theirs)} there, or was counted with other edges'}. "
-                "Profile the current data by a plan that was made from this reference."
+                f"{'is missing' if theirs is None else f'is a {kind_of_counts(theirs)} here, or was counted with different bin edges'}. "
+                "Profile the current data with a plan created from this reference."
             )
     current.columns = {name: current.columns[name] for name in reference.columns}
     return current
@@ -116,10 +116,10 @@ def _alike(counts: NumberCounts | CategoryCounts, theirs: NumberCounts | Categor
 
 
 def run_plan_step(*, reference_data: Any, plan: Any, shards: int, target_column: str, timestamp_column: str, seed: int) -> list[int]:
-    """Write the plan by which all shards count, absent where there is no reference, and return the shards' numbers.
+    """Write the plan for counting all shards, absent if there is no reference, and return the shard numbers.
 
     Raises:
-        DriftError: The reference cannot be read, or the number of shards is out of its range.
+        DriftError: The reference cannot be read, or the number of shards is out of range.
     """
     check_shards(shards)
     if is_present(reference_data):
@@ -131,14 +131,14 @@ def run_plan_step(*, reference_data: Any, plan: Any, shards: int, target_column:
 
 
 def run_shard_step(*, dataset: Any, plan: Any, shard_profile: Any, shard: int, shards: int, target_column: str, timestamp_column: str, seed: int) -> int:
-    """Write the profile of one shard, absent where the plan is, and return its rows.
+    """Write the profile of one shard, absent if the plan is absent, and return its number of rows.
 
     Raises:
-        DriftError: The dataset or the plan cannot be used, or there is no such shard.
+        DriftError: The dataset, the plan or the shard number is invalid.
     """
     check_shards(shards)
     if not 0 <= shard < shards:
-        raise DriftError(f"shard {shard}: expected 0 to {shards - 1}, as shards is {shards}.")
+        raise DriftError(f"shard {shard}: expected 0 to {shards - 1}, because shards is {shards}.")
     if not is_present(plan):
         write_absent(shard_profile)
         return 0
@@ -150,10 +150,10 @@ def run_shard_step(*, dataset: Any, plan: Any, shard_profile: Any, shard: int, s
 
 
 def run_merge_step(*, shard_profiles: list[Any], profile: Any) -> int:
-    """Write the profile of the whole, absent where the shards' are, and return its rows.
+    """Write the profile of the whole dataset, absent if the shards' profiles are absent, and return its number of rows.
 
     Raises:
-        DriftError: A profile cannot be read, or they were not made by one plan.
+        DriftError: A profile cannot be read, or the profiles were not created with the same plan.
     """
     present = [shard.path for shard in shard_profiles if is_present(shard)]
     if shard_profiles and not present:

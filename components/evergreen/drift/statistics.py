@@ -1,4 +1,4 @@
-"""Tests of significance on counts, with numpy and the standard library only."""
+"""Significance tests on counts, using only NumPy and the standard library."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST_EXPECTED = 5.0
-"""Expected rows that a cell of the chi-squared test needs (Cochran, 1954)."""
+"""Minimum expected rows per cell of the chi-squared test (Cochran, 1954)."""
 
 
 def kolmogorov_smirnov(reference: NDArray[np.int64], current: NDArray[np.int64]) -> float:
     """Return the p-value of the two-sample Kolmogorov-Smirnov test on counts in common bins.
 
-    The largest distance of the two distribution functions is looked up at the bins' edges, so it is at most the distance
-    of the raw values, and the test errs towards "no difference". The distribution is the asymptotic one with the
-    correction for finite samples by Stephens (1970).
+    The largest distance between the two distribution functions is evaluated at the bin edges, so it is at most the distance
+    of the raw values, and the test is conservative. The distribution is asymptotic, with the finite-sample correction by
+    Stephens (1970).
 
     Args:
         reference: Counts, shape (k,), not all zero.
@@ -42,10 +42,10 @@ def chi_squared(reference: NDArray[np.int64], current: NDArray[np.int64]) -> flo
 
     Args:
         reference: Counts, shape (k,).
-        current: Counts, shape (k,), of the same cells.
+        current: Counts in the same cells, shape (k,).
 
     Returns:
-        1 when there are fewer than two cells in use.
+        The p-value; 1 if fewer than two cells are in use.
     """
     used = reference + current > 0
     if used.sum() < 2:
@@ -57,9 +57,9 @@ def chi_squared(reference: NDArray[np.int64], current: NDArray[np.int64]) -> flo
 
 
 def upper_gamma(shape: float, value: float) -> float:
-    """Return the regularised upper incomplete gamma function Q(shape, value).
+    """Return the regularized upper incomplete gamma function Q(shape, value).
 
-    Series below ``shape + 1``, Lentz's continued fraction above (Press et al., Numerical Recipes, section 6.2).
+    Uses a series below ``shape + 1`` and Lentz's continued fraction above (Press et al., Numerical Recipes, section 6.2).
     """
     if value <= 0:
         return 1.0
@@ -90,15 +90,15 @@ def upper_gamma(shape: float, value: float) -> float:
 
 
 def equal_shares(count_before: int, rows_before: int, count_now: int, rows_now: int) -> float:
-    """Return the p-value of the test that two shares are equal.
+    """Return the p-value of a test for equal shares.
 
-    Fisher's exact test (two-sided: all tables that are no more likely than the observed one) where a cell is small, the
-    normal approximation with pooled variance elsewhere.
+    Uses Fisher's exact test (two-sided: all tables no more likely than the observed one) if a cell is small, and otherwise
+    the normal approximation with pooled variance.
 
     Args:
-        count_before: Rows of the reference that count.
-        rows_before: All rows of the reference.
-        count_now: Current rows that count.
+        count_before: Counted reference rows.
+        rows_before: All reference rows.
+        count_now: Counted current rows.
         rows_now: All current rows.
     """
     total, rows = count_before + count_now, rows_before + rows_now
@@ -125,15 +125,15 @@ def _fisher(count: int, rows_before: int, total: int, rows: int) -> float:
 
 
 def coarse_cells(reference: NDArray[np.int64], current: NDArray[np.int64], cells: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Join neighbouring bins to at most so many cells of about equal size, none with fewer than five expected rows.
+    """Merge adjacent bins into a limited number of cells of about equal size, none with fewer than five expected rows.
 
     Args:
-        reference: Counts, shape (k,), in the bins' order.
+        reference: Counts in bin order, shape (k,).
         current: Counts, shape (k,).
-        cells: Most cells.
+        cells: Maximum number of cells.
 
     Returns:
-        Both counts in the same, fewer cells.
+        Both counts in the same merged cells.
     """
     together = reference + current
     total = int(together.sum())
@@ -145,13 +145,13 @@ def coarse_cells(reference: NDArray[np.int64], current: NDArray[np.int64], cells
 
 
 def corrected_p_values(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for their number, so that the false discovery rate is bounded (Benjamini and Hochberg, 1995).
+    """Correct p-values for multiple tests by controlling the false discovery rate (Benjamini and Hochberg, 1995).
 
     Args:
-        p_values: One p-value for each test.
+        p_values: One p-value per test.
 
     Returns:
-        The corrected p-values, in the same order: a test is a discovery at rate q when its value is at most q.
+        The corrected p-values in the same order: a test is a discovery at rate q if its value is at most q.
     """
     count = len(p_values)
     corrected = [1.0] * count

@@ -1,4 +1,4 @@
-"""What the component does with its artifacts."""
+"""Logic of the drift component and its artifacts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evergreen.models.fitted import FittedModel
 
 COMPARED = ("drift", "no drift")
-"""Verdicts that tell how many features drifted."""
+"""Verdicts that include the number of drifted features."""
 
 
 def run_drift_step(
@@ -33,25 +33,25 @@ def run_drift_step(
     seed: int,
     model: Any = None,
 ) -> DriftResult:
-    """Compare the datasets and write result, report and metrics.
+    """Compare the datasets and write the result, the report and the metrics.
 
     Args:
         reference_data: Dataset artifact; may be absent.
         current_data: Dataset artifact.
-        drift_result: Output artifact of the JSON.
-        drift_report: Output artifact of the page.
-        metrics: Output artifact of the numbers.
-        target_column: The label.
-        timestamp_column: The event time.
+        drift_result: Output artifact of the JSON result.
+        drift_report: Output artifact of the report.
+        metrics: Output artifact of the metrics.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
         config: The ``config`` parameter.
         seed: Seed of the samples.
-        model: The champion's model artifact, to compare its predictions too; may be absent.
+        model: The champion's model artifact, to also compare its predictions; may be absent.
 
     Returns:
         The result.
 
     Raises:
-        DriftError: The configuration or the data cannot be used.
+        DriftError: The settings or the data are invalid.
     """
     settings = read_settings(config, DriftConfig, parameter="drift_config", error=DriftError)
     if is_present(reference_data):
@@ -88,7 +88,7 @@ def _champion(model: Any) -> FittedModel | None:
 
 
 def _numbers(result: DriftResult) -> dict[str, float]:
-    # "Cannot tell" is not "none drifted".
+    # "Insufficient" does not mean that no feature drifted.
     if result.verdict not in COMPARED:
         return {}
     return {"features that drifted": sum(feature.drift for feature in result.features), "share of features that drifted": result.share_drifted}

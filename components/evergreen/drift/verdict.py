@@ -1,4 +1,4 @@
-"""From features to one verdict on the dataset."""
+"""Combines the conclusions about features into one verdict for the dataset."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 METHOD = (
     "Kolmogorov-Smirnov and chi-squared tests on bins for numbers, chi-squared test for categories, tests of equal shares for missing values and tails; "
-    "p-values corrected by Benjamini and Hochberg; a feature drifts when a change is significant and its effect reaches a floor"
+    "p-values corrected by Benjamini and Hochberg; a feature drifts if a change is significant and its effect reaches a floor"
 )
 LIBRARY = "evergreen"
-NOT_LOOKED_AT = TogetherResult("not looked at", sentence="The features were not looked at together.")
+NOT_LOOKED_AT = TogetherResult("not looked at", sentence="The features were not tested together.")
 
 
 @dataclass
 class DriftResult:
-    """What detect_drift found.
+    """The result of detect_drift.
 
     Attributes:
         verdict: ``drift``, ``no drift``, ``insufficient`` or ``no champion``.
         severity: ``none``, ``slight``, ``moderate`` or ``severe``.
         sentence: The verdict in one sentence, with numbers.
-        features: Conclusions, the most severe first.
-        share_drifted: Share of the compared features that drift; weighted by their importance where that is known.
+        features: Conclusions, most severe first.
+        share_drifted: Share of the compared features that drifted, weighted by importance if known.
         weighted: Whether importances were known.
-        rows: Rows of ``reference`` and ``current``.
-        together: What looking at all features together found.
-        left_out: Why each column that was not compared was left out.
+        rows: Number of rows of ``reference`` and ``current``.
+        together: Result of the joint test of all features.
+        left_out: Reason for each column that was not compared.
     """
 
     verdict: str
@@ -85,22 +85,22 @@ def _feature_json(feature: FeatureDrift) -> dict[str, Any]:
 
 
 def dataset_severity(worst: str, share: float, config: DriftConfig) -> str:
-    """Return how severe the drift of a dataset is.
+    """Return the severity of a dataset's drift.
 
-    It is the severity of its worst feature, held down by how many features drift: below ``severe_share_drifted`` of them
-    it is moderate at most, below ``moderate_share_drifted`` slight at most.
+    It is the severity of the worst feature, limited by the share of features that drifted: at most moderate below
+    ``severe_share_drifted``, and at most slight below ``moderate_share_drifted``.
 
     Args:
-        worst: The severity of the worst feature.
-        share: Share of the features that drift, weighted by importance where that is known.
-        config: The shares.
+        worst: Severity of the worst feature.
+        share: Share of features that drifted, weighted by importance if known.
+        config: Settings with the share thresholds.
     """
     ceiling = "severe" if share >= config.severe_share_drifted else "moderate" if share >= config.moderate_share_drifted else "slight"
     return SEVERITIES[min(SEVERITIES.index(worst), SEVERITIES.index(ceiling))]
 
 
 def severity_together(together: TogetherResult, config: DriftConfig) -> str:
-    """Return how severe a drift is that shows only in all features together: by the classifier's area under the curve."""
+    """Return the severity of a drift that only the joint test shows, based on the classifier's area under the curve."""
     if not together.drift:
         return "none"
     multiple = (together.auc - 0.5) / (config.classifier_auc - 0.5) if together.auc is not None else 1.0
@@ -116,14 +116,14 @@ def conclude_dataset(
     left_out: dict[str, str],
     importances: dict[str, float],
 ) -> DriftResult:
-    """Return the verdict on a dataset whose features were compared.
+    """Return the verdict for a dataset from its compared features.
 
     Args:
-        features: The conclusions, in any order.
-        rows: Numbers of rows.
-        config: What severity means.
-        together: What looking at all features together found.
-        left_out: Why columns were left out.
+        features: The conclusions in any order.
+        rows: Row counts.
+        config: Settings with the severity thresholds.
+        together: Result of the joint test of all features.
+        left_out: Reasons for columns that were not compared.
         importances: Importance of each feature to the champion; empty when unknown.
     """
     ordered = sorted(features, key=_urgency)
@@ -133,7 +133,7 @@ def conclude_dataset(
     if not compared:
         return DriftResult("insufficient", "none", _insufficient_sentence(features, rows, config), **common)
     if not drifted and not together.drift:
-        sentence = f"No drift: none of {len(compared)} features changed by an amount that is both significant and large enough."
+        sentence = f"No drift: none of {len(compared)} features changed both significantly and enough to matter."
         return DriftResult("no drift", "none", sentence, **common)
     weights = {feature.measured.name: max(0.0, importances.get(feature.measured.name, 0.0)) for feature in compared}
     weighted = sum(weights.values()) > 0
@@ -157,10 +157,10 @@ def _drift_sentence(severity: str, drifted: list[FeatureDrift], compared: int, t
 
 def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], config: DriftConfig) -> str:
     if not features:
-        return "Cannot tell: no column of the two datasets can be compared."
+        return "Insufficient data: the two datasets have no comparable columns."
     return (
-        f"Cannot tell: {rows['reference']:,} reference rows and {rows['current']:,} current rows hold too few values; "
-        f"at least {config.minimum_rows} of a feature are needed on both sides."
+        f"Insufficient data: {rows['reference']:,} reference rows and {rows['current']:,} current rows contain too few values; "
+        f"at least {config.minimum_rows} values per feature are needed on each side."
     )
 
 

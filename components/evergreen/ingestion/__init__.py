@@ -1,1 +1,1 @@
-"""Where data comes from: one window of events as a dataset."""
+"""Data ingestion: reads one window of events from a source as a dataset."""

@@ -1,8 +1,7 @@
-"""The columns of a source: what its files agree on, and which of them are taken."""
+"""The columns of a source: their common types across files, and which of them are used."""
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.event_time import EVENT_TIME
+from evergreen.settings.suggestions import did_you_mean
 from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 class SourceColumns:
     """The columns of a source, file by file.
 
-    The type of a column is the narrowest that holds every file's values: integers become floats where another file holds
-    floats, a column without values takes any type. The order is that of the first file. A column that a file lacks is null in its rows.
+    The type of a column is the narrowest that can represent every file's values: integers become floats if another file has
+    floats, and a column without values takes any type. The order is that of the first file. A column that a file lacks is null in its rows.
     """
 
     timestamp_column: str
     excluded: Sequence[str]
 
     def __post_init__(self) -> None:
-        """Start without files."""
+        """Start with no files."""
         self._types: dict[str, pa.DataType] = {}
         self._first_file: dict[str, str] = {}
 
     def add(self, schema: pa.Schema, file: str) -> None:
-        """Take in the columns of a file.
+        """Add the columns of a file.
 
         Raises:
-            IngestionError: The file lacks the event time, has two columns of one name, or a type that does not go with the other files'.
+            IngestionError: The file lacks the event time, has two columns of the same name, or a type incompatible with the other files.
         """
         twice = [name for name, count in Counter(schema.names).items() if count > 1]
         if twice:
-            raise IngestionError(f"source file {file}: has {schema.names.count(twice[0])} columns named {twice[0]!r}; expected different names. Rename them.")
+            raise IngestionError(f"source file {file}: has {schema.names.count(twice[0])} columns named {twice[0]!r}; expected unique names. Rename them.")
         if self.timestamp_column not in schema.names:
             raise IngestionError(
-                f"timestamp_column {self.timestamp_column!r}: source file {file} has no such column; its columns are {', '.join(schema.names)}."
-                f"{did_you_mean(self.timestamp_column, schema.names)} Name the column that holds the event time."
+                f"timestamp_column {self.timestamp_column!r}: source file {file} has no such column. Valid columns: {', '.join(schema.names)}."
+                f"{did_you_mean(self.timestamp_column, schema.names)} Specify the column that holds the event time."
             )
         for field in schema:
             if field.name != self.timestamp_column:
@@ -61,7 +61,7 @@ class SourceColumns:
         for name in self.excluded:
             if name not in self._first_file:
                 raise IngestionError(
-                    f"excluded_columns: there is no column {name!r} in the source; its columns are {', '.join(self._first_file)}."
+                    f"excluded_columns: Unknown column {name!r}. Valid columns: {', '.join(self._first_file)}."
                     f"{did_you_mean(name, list(self._first_file))} Correct the name or remove it from the list."
                 )
         taken = [name for name in self._first_file if name not in self.excluded]
@@ -75,14 +75,14 @@ class SourceColumns:
             unified = pa.unify_schemas([pa.schema([(name, known)]), pa.schema([(name, kind)])], promote_options="permissive")
         except pa.ArrowException as error:
             raise IngestionError(
-                f"column {name!r}: is {kind} in source file {file} and {known} in {self._first_file[name]}; expected one type in all files. "
-                "Write the files with one type, or leave the column out with excluded_columns."
+                f"column {name!r}: is {kind} in source file {file} and {known} in {self._first_file[name]}; expected the same type in all files. "
+                "Write the files with one type, or omit the column with excluded_columns."
             ) from error
         self._types[name] = unified.field(name).type
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type that stands for the same values whatever the file's encoding: dictionaries and large or viewed text are plain."""
+    """Return the plain type for the same values, without file encodings such as dictionaries and large or view types."""
     if pa.types.is_dictionary(kind):
         return plain_type(kind.value_type)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -93,10 +93,10 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 
 def parse_excluded_columns(excluded_columns: str, *, timestamp_column: str) -> list[str]:
-    """Return the names of a comma-separated list.
+    """Parse a comma-separated list of column names.
 
     Raises:
-        IngestionError: The event time is among them.
+        IngestionError: The list contains the event time.
     """
     if is_nothing(excluded_columns):
         return []
@@ -104,10 +104,3 @@ def parse_excluded_columns(excluded_columns: str, *, timestamp_column: str) -> l
     if timestamp_column in names:
         raise IngestionError(f"excluded_columns: {timestamp_column!r} is the timestamp_column, which every dataset needs. Remove it from the list.")
     return names
-
-
-def did_you_mean(name: str, candidates: Sequence[str]) -> str:
-    """Return a sentence with the candidate closest to a name, or nothing when none is close."""
-    by_lower = {candidate.lower(): candidate for candidate in candidates}
-    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
-    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""The ingestion's command: ``evergreen windows``."""
+"""The ingestion command, ``evergreen windows``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def register(app: typer.Typer) -> None:
 
 def windows(
     model: ModelName,
-    step: Annotated[str, typer.Option("--step", help="The step that took the windows.")] = "ingest_window",
+    step: Annotated[str, typer.Option("--step", help="Step that ingested the windows.")] = "ingest_window",
     ledger_uri: LedgerUri = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Show the windows of data that a model has seen, with gaps between them, and its watermark."""
+    """Show the data windows that a model has seen, the gaps between them, and its watermark."""
     from rich.console import Console
     from rich.table import Table
 
@@ -39,7 +39,7 @@ def windows(
         typer.echo(json.dumps({"model_name": model, "step": step, "watermark": watermark, "windows": shown}, ensure_ascii=False))
         return
     if not records:
-        typer.echo(f"No windows of step {step!r} are remembered for model {model!r}.")
+        typer.echo(f"No windows of step {step!r} are recorded for model {model!r}.")
         return
     table = Table("start", "end", "rows", "gap before (days)", "run")
     for line in shown:

@@ -1,8 +1,8 @@
-"""When a schedule fires: a cron expression as Kubeflow Pipelines reads it, in words, and in times to come and gone.
+"""Cron expressions as Kubeflow Pipelines reads them: description in words, next times and last time.
 
-KFP's scheduler (robfig/cron for Go, version 1) takes six fields with the seconds first. It also takes five, silently, and reads them as
-seconds to months: ``0 3 * * *`` would fire every hour instead of every day. So five fields mean here what they mean in every crontab, and
-KFP is always handed six.
+KFP's scheduler (robfig/cron for Go, version 1) expects six fields, seconds first. It silently accepts five and reads them as seconds to
+months, so ``0 3 * * *`` would fire every hour instead of every day. Here, five fields therefore have their usual crontab meaning, and KFP
+always receives six.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 FIELDS = ("second", "minute", "hour", "day of the month", "month", "day of the week")
 
 ONE_PART = re.compile(r"^(\*|\?|[0-9]+|[A-Za-z]{3})(-([0-9]+|[A-Za-z]{3}))?(/[1-9][0-9]*)?$")
-"""What robfig/cron knows: no ``L``, ``W`` or ``#``."""
+"""The syntax that robfig/cron supports: no ``L``, ``W`` or ``#``."""
 
 
 @dataclass(frozen=True)
 class Cron:
-    """A checked cron expression.
+    """A validated cron expression.
 
     Attributes:
-        expression: Six fields, seconds first, as KFP takes them.
+        expression: Six fields, seconds first, as KFP expects them.
     """
 
     expression: str
 
     def in_words(self) -> str:
-        """Say when it fires, in plain English, UTC."""
+        """Describe in English when it fires, in UTC."""
         from cron_descriptor import ExpressionDescriptor, Options
 
         options = Options()
@@ -41,7 +41,7 @@ class Cron:
         return f"{words} (UTC)"
 
     def next_times(self, count: int, *, after: datetime | None = None) -> list[datetime]:
-        """Return the next times that it fires, in UTC."""
+        """Return the next times at which it fires, in UTC."""
         from croniter import croniter
 
         start = after or datetime.now(timezone.utc)
@@ -49,24 +49,24 @@ class Cron:
         return [times.get_next(datetime) for _ in range(count)]
 
     def last_time(self, at: datetime) -> datetime:
-        """Return the last time that it fired, at the given time or before."""
+        """Return the last time at which it fired, at or before the given time."""
         from croniter import croniter
 
-        # croniter looks strictly before; a schedule counts in whole seconds.
+        # croniter searches strictly before its start; schedules have a resolution of one second.
         after = at.astimezone(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
         fired: datetime = croniter(self.expression, after, second_at_beginning=True).get_prev(datetime)
         return fired
 
 
 def parse_cron(text: str, *, error: type[EvergreenError]) -> Cron:
-    """Read a cron expression of five fields (as in a crontab) or six (seconds first).
+    """Parse a cron expression of five fields (as in a crontab) or six (seconds first).
 
     Args:
         text: The expression.
-        error: What is raised when it cannot be used: the exception of the room that asks.
+        error: The exception type to raise.
 
     Raises:
-        EvergreenError: Of the type ``error``: it has another number of fields, a field cannot be read, KFP would read it differently, or it never fires.
+        EvergreenError: Of type ``error``: the number of fields or a field is invalid, KFP would read it differently, or it never fires.
     """
     from croniter import CroniterBadCronError, CroniterBadDateError
 
@@ -85,7 +85,7 @@ def parse_cron(text: str, *, error: type[EvergreenError]) -> Cron:
     try:
         cron.next_times(1)
     except CroniterBadDateError as problem:
-        raise error(f"cron {text!r}: never fires. Check the day of the month against the month.") from problem
+        raise error(f"cron {text!r}: never fires. Check that the day exists in the month.") from problem
     except (CroniterBadCronError, ValueError) as problem:
         raise error(f"cron {text!r}: {problem}. Expected numbers in range, names such as MON or JAN, and *, -, / and commas.") from problem
     return cron
@@ -94,18 +94,18 @@ def parse_cron(text: str, *, error: type[EvergreenError]) -> Cron:
 def _check_field(text: str, name: str, field: str, error: type[EvergreenError]) -> None:
     for part in field.split(","):
         if not ONE_PART.match(part):
-            raise error(f"cron {text!r}: the {name} is {field!r}: KFP's scheduler knows numbers, names such as MON or JAN, and *, ?, -, / and commas.")
+            raise error(f"cron {text!r}: the {name} is {field!r}: KFP's scheduler supports numbers, names such as MON or JAN, and *, ?, -, / and commas.")
         if "?" in part and not name.startswith("day"):
-            raise error(f"cron {text!r}: the {name} is {field!r}: ? stands for a day of the month or of the week only. Write * instead.")
+            raise error(f"cron {text!r}: the {name} is {field!r}: ? is only valid for the day of the month or of the week. Write * instead.")
     if name == "day of the week" and re.search(r"(^|[^0-9/])7", field):
         raise error(f"cron {text!r}: the day of the week is {field!r}: KFP's scheduler counts from 0 (Sunday) to 6. Write 0 for Sunday.")
 
 
 def _check_days(text: str, *, days: str, weekdays: str, error: type[EvergreenError]) -> None:
-    """Refuse what crontabs read as one or the other and KFP's scheduler as both: steps over all days beside a restricted other field."""
+    """Reject a day step combined with another day restriction: crontabs require either to match, KFP's scheduler both."""
     for stepped, other in ((days, weekdays), (weekdays, days)):
         if stepped.startswith(("*/", "?/")) and other not in {"*", "?"}:
             raise error(
-                f"cron {text!r}: {stepped!r} and {other!r} restrict the day twice, and schedulers differ on whether both or one of them must hold. "
+                f"cron {text!r}: {stepped!r} and {other!r} restrict the day twice, and schedulers differ on whether both must match or only one. "
                 "Write one of them as *, or list the days."
             )

@@ -1,4 +1,4 @@
-"""Types of the columns of a CSV file, decided by all of its rows and not by the first block only."""
+"""Column types of a CSV file, inferred from all of its rows rather than only the first block."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _NEXT_TYPES = {
-    # What is tried, in order, when a value does not fit: each later type holds what the earlier one held.
+    # Types to try, in order, when a value does not fit: each type can represent the values of the earlier ones.
     pa.null(): (pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us"), pa.string()),
     pa.int64(): (pa.float64(), pa.string()),
     pa.float64(): (pa.string(),),
@@ -15,15 +15,15 @@ _NEXT_TYPES = {
     pa.string(): (),
 }
 
-# Codes such as postcodes lose their meaning as numbers.
+# Codes such as postcodes would lose their leading zeros as numbers.
 _LEADING_ZERO = r"^[+-]?0\d"
 _TRUTH = r"^(?i:true|false)$"
 
 
 def widen_type(known: pa.DataType, values: pa.Array) -> pa.DataType:
-    """Return the narrowest type that holds what the known type held and these values.
+    """Return the narrowest type that can represent both the known type's values and these values.
 
-    Integers, decimal fractions, true/false and ISO times without a zone are recognised; all else is text, and so are integers with leading zeros.
+    Integers, decimal fractions, true/false and ISO times without a zone are recognized; everything else is text, including integers with leading zeros.
 
     Args:
         known: The type so far; ``null`` at the start of the column.

@@ -4,14 +4,14 @@ from evergreen.errors import EvergreenError
 
 
 class IngestionError(EvergreenError):
-    """The source, the window that was asked for, or the event times cannot be used."""
+    """The source, the requested window or the event times are unusable."""
 
 
 class NoRowsError(IngestionError):
-    """The source can be read, and has no rows in the window that was asked for."""
+    """The source is readable, but has no rows in the requested window."""
 
 
 NO_ROWS_REMEDY = (
-    "Give 'latest' as data_window_end to look at the newest rows that are there, choose a longer window or another end, or check that new data arrives in time."
+    "Set data_window_end to 'latest' to use the newest rows available, choose a longer window or another end, or check that new data arrives in time."
 )
 """What to do about a window without rows."""

@@ -1,4 +1,4 @@
-"""Event times of any usual kind become microseconds in UTC."""
+"""Converts event times of all common forms to microseconds in UTC."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ EVENT_TIME = pa.timestamp("us", tz="UTC")
 EXPECTED = "expected timestamps, dates, ISO 8601 text such as 2024-01-31T12:00:00Z, or epoch integers"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_FIRST, _LAST = (int((time.replace(tzinfo=timezone.utc) - _EPOCH) / timedelta(microseconds=1)) for time in (datetime.min, datetime.max))  # noqa: DTZ901  # a zone is put on right here
+_FIRST, _LAST = (int((time.replace(tzinfo=timezone.utc) - _EPOCH) / timedelta(microseconds=1)) for time in (datetime.min, datetime.max))  # noqa: DTZ901  # the time zone is added here
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|z|[+-]\d{2}(:?\d{2})?)?)?$"
 _ZONE = r"[T ].*(Z|z|[+-]\d{2}(:?\d{2})?)$"
-# Largest number that is still read in a unit, and how many microseconds the unit has.
+# Upper bound of the numbers read in a unit, and the unit's length in microseconds.
 _EPOCH_UNITS = ((1e11, "seconds", 1e6), (1e14, "milliseconds", 1e3), (1e17, "microseconds", 1.0), (float("inf"), "nanoseconds", 1e-3))
 
 
 def iso_event_time(microseconds: int) -> str:
-    """Return a time, in microseconds since 1970, as ISO text in UTC that ends in ``Z``; fractional seconds only when needed."""
+    """Return a time, in microseconds since 1970, as ISO text in UTC that ends in ``Z``, with fractional seconds only when needed."""
     return iso_time(_EPOCH + timedelta(microseconds=microseconds))
 
 
 def normalise_event_time(values: pa.Array, *, column: str, origin: str) -> pa.Array:
     """Return event times as ``timestamp[us, tz=UTC]``.
 
-    Timestamps may have any unit and zone; without a zone they are UTC. Finer than a microsecond is cut off. Numbers, and
-    text that holds only integers, count from 1970 in the unit that their size tells: below 1e11 seconds, below 1e14
-    milliseconds, below 1e17 microseconds, else nanoseconds (so milliseconds before March 1973 need a real timestamp).
+    Timestamps may have any unit and time zone; without a time zone they are UTC. Precision finer than a microsecond is truncated. Numbers,
+    and text that contains only integers, count from 1970 in a unit inferred from their size: seconds below 1e11, milliseconds below 1e14,
+    microseconds below 1e17, otherwise nanoseconds (so milliseconds before March 1973 need a real timestamp).
 
     Args:
         values: Part of the event-time column.
-        column: The column's name, for messages.
-        origin: The file that the values come from, for messages.
+        column: Name of the column, for error messages.
+        origin: The file that the values come from, for error messages.
 
     Returns:
-        An array as long as ``values``, null where it is null (or NaN).
+        An array of the same length as ``values``, null where ``values`` is null (or NaN).
 
     Raises:
-        IngestionError: A value is no time, or lies outside the years 1 to 9999.
+        IngestionError: A value is not a time, or is outside the years 1 to 9999.
     """
     kind = values.type
     if pa.types.is_dictionary(kind):
@@ -61,7 +61,7 @@ def normalise_event_time(values: pa.Array, *, column: str, origin: str) -> pa.Ar
     elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         times = _from_timestamps(values, column=column, origin=origin)
     else:
-        raise IngestionError(f"event-time column {column!r} in {origin}: holds {kind} values; {EXPECTED}. Name the column that holds the event time.")
+        raise IngestionError(f"event-time column {column!r} in {origin}: holds {kind} values; {EXPECTED}. Specify the column that holds the event time.")
     _refuse_far_times(times, column=column, origin=origin)
     return times
 
@@ -85,16 +85,16 @@ def _from_text(values: pa.Array, *, column: str, origin: str) -> pa.Array:
         try:
             return _cast_iso(text)
         except pa.ArrowInvalid:
-            pass  # A month 13 or a 30th of February: found below.
+            pass  # A month 13 or a 30th of February; reported below.
     wrong = [value for value in text.to_pylist() if value is not None and not _is_iso_time(value)]
     raise IngestionError(
-        f"event-time column {column!r} in {origin}: {wrong[0]!r} cannot be read as a time ({len(wrong):,} such values among {len(text):,}); {EXPECTED}. "
-        "Correct the values or name another column."
+        f"event-time column {column!r} in {origin}: {wrong[0]!r} cannot be parsed as a time ({len(wrong):,} of {len(text):,} values); {EXPECTED}. "
+        "Correct the values or specify another column."
     )
 
 
 def _cast_iso(text: pa.Array) -> pa.Array:
-    # Arrow takes at most as many digits as the unit has, and refuses a missing zone where the type has one (and the other way round).
+    # Arrow accepts at most as many digits as the unit has, and rejects text without a time zone for a type with one (and vice versa).
     text = pc.replace_substring_regex(text, r"(\.\d{6})\d+", r"\1")
     text = pc.replace_substring_regex(text, "z$", "Z")
     zoned = pc.match_substring_regex(text, _ZONE)
@@ -113,14 +113,14 @@ def _is_iso_time(value: str) -> bool:
 
 
 def parse_iso_time(text: str) -> int | None:
-    """Return one ISO time as microseconds since 1970, UTC, or None when the text is no ISO time."""
+    """Return an ISO time as microseconds since 1970, UTC, or None if the text is not an ISO time."""
     if not _is_iso_time(text.strip()):
         return None
     return int(_cast_iso(_single(text.strip())).cast(pa.int64())[0].as_py())
 
 
 def _single(text: str) -> pa.Array:
-    # pa.array would import pandas, see arrow_values.
+    # pa.array would import pandas; see arrow_values.
     content = text.encode()
     return pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, len(content)], dtype=np.int32)), pa.py_buffer(content))
 
@@ -134,7 +134,7 @@ def _from_numbers(values: pa.Array, *, column: str, origin: str) -> pa.Array:
         return pa.nulls(len(values), EVENT_TIME)
     sizes = np.abs(known.astype(np.float64))
     if not np.isfinite(sizes).all():
-        raise IngestionError(f"event-time column {column!r} in {origin}: infinity is no time; {EXPECTED}. Correct or remove the rows.")
+        raise IngestionError(f"event-time column {column!r} in {origin}: infinity is not a time; {EXPECTED}. Correct or remove the rows.")
     _, unit, factor = _epoch_unit(sizes.max())
     smallest = sizes[sizes > 0].min() if (sizes > 0).any() else sizes.max()
     if _epoch_unit(smallest)[1] != unit:
@@ -158,7 +158,7 @@ def _epoch_unit(size: float) -> tuple[float, str, float]:
 
 
 def _refuse_written_dates(known: np.ndarray[Any, Any], *, column: str, origin: str) -> None:
-    # 20240131 read as seconds would be a day in August 1970, without a word.
+    # 20240131 would silently be read as seconds, a day in August 1970.
     years, months, days = known // 10_000, known // 100 % 100, known % 100
     if ((years >= 1900) & (years < 2200) & (months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all():
         raise IngestionError(

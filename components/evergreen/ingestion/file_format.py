@@ -1,4 +1,4 @@
-"""What a file holds, told by its start and not by its name."""
+"""Detects the format of a file from its first bytes rather than its name."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ _OTHER_ENCODINGS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
 
 def recognise_format(start: bytes, shown: str) -> tuple[FileFormat, str]:
-    """Return a file's format, and what separates the fields if it is CSV.
+    """Return the format of a file, and the delimiter if it is CSV.
 
     Args:
-        start: Its first ``SAMPLE_BYTES`` bytes.
-        shown: The file's name, for messages; one that ends like Parquet must be Parquet.
+        start: The first ``SAMPLE_BYTES`` bytes of the file.
+        shown: Name of the file, for error messages. A file with a Parquet suffix must be Parquet.
 
     Raises:
-        IngestionError: It is neither Parquet nor UTF-8 text with a header or JSON objects.
+        IngestionError: The file is neither Parquet nor UTF-8 text with a header or JSON objects.
     """
     if start.startswith(PARQUET_MARK):
         return "parquet", ","
     sample = _as_text(start, shown)
     if sample is None or shown.lower().endswith((".parquet", ".parq", ".pq")):
-        raise IngestionError(f"source file {shown}: is neither Parquet nor CSV nor JSON Lines (it starts with {start[:8]!r}). Write it as one of these.")
+        raise IngestionError(f"source file {shown}: is not Parquet, CSV or JSON Lines (it starts with {start[:8]!r}). Write it in one of these formats.")
     if sample.lstrip().startswith("{"):
         return "json", ","
     header = sample.splitlines()[0] if sample.strip() else ""
     if not header.strip():
-        raise IngestionError(f"source file {shown}: has no header; expected a first line with the names of the columns.")
+        raise IngestionError(f"source file {shown}: has no header; expected column names in the first line.")
     return "csv", max(_DELIMITERS, key=header.count)
 
 
 def _as_text(start: bytes, shown: str) -> str | None:
-    """Return a file's first characters, unpacked if need be; None when they are not text."""
+    """Return the first characters of a file, decompressed if necessary; None if they are not text."""
     packed = start.startswith(GZIP_MARK)
     if packed:
         try:
             start = zlib.decompressobj(wbits=31).decompress(start, SAMPLE_BYTES)
         except zlib.error as error:
-            raise IngestionError(f"source file {shown}: is packed with gzip but cannot be unpacked: {error}. Write it again.") from error
+            raise IngestionError(f"source file {shown}: is gzip-compressed but cannot be decompressed: {error}. Write it again.") from error
     encoding = next((name for mark, name in _OTHER_ENCODINGS if start.startswith(mark)), None)
     if encoding:
         raise IngestionError(f"source file {shown}: is encoded as {encoding}; expected UTF-8. Convert it, for example with: iconv -f {encoding} -t UTF-8")
@@ -64,10 +64,10 @@ def _as_text(start: bytes, shown: str) -> str | None:
 
 
 def not_utf8(shown: str, byte: int | None = None) -> IngestionError:
-    """Return the error for text of another encoding."""
+    """Return the error for text in another encoding."""
     found = f" (found the byte 0x{byte:02x})" if byte is not None else ""
     return IngestionError(
-        f"source file {shown}: is text, but not encoded as UTF-8{found}; it looks like Latin-1 or Windows-1252. "
+        f"source file {shown}: is text, but is not encoded as UTF-8{found}; it looks like Latin-1 or Windows-1252. "
         "Convert it, for example with: iconv -f WINDOWS-1252 -t UTF-8"
     )
 

@@ -1,4 +1,4 @@
-"""A hash of a table's content that depends neither on the order of rows nor on how files hold them."""
+"""A hash of a table's content that is independent of row order and file layout."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
 class Fingerprint:
-    """Takes in a table batch by batch.
+    """Computes the fingerprint of a table batch by batch.
 
-    Each row gets 128 bits out of the hashes of its values, each keyed with the name and type of its column; the rows'
-    hashes are summed modulo 2^128, which no order of rows changes and which, unlike XOR, two equal rows do not leave
-    unchanged. Fixed-width values are mixed by the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), others by BLAKE2b. It finds changes,
-    it does not withstand forgery.
+    Each row gets a 128-bit hash from the hashes of its values, each keyed with the name and type of its column. The row hashes are
+    summed modulo 2^128, which does not depend on row order and, unlike XOR, does not cancel two equal rows. Fixed-width values are
+    mixed with the finalizer of SplitMix64 (Steele, Lea and Flood, 2014), others with BLAKE2b. The fingerprint detects changes but is
+    not secure against forgery.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
-        """Start with no rows of this schema."""
+        """Start with an empty table of this schema."""
         self._schema = schema
         self._sum = 0
         self._rows = 0
@@ -36,7 +36,7 @@ class Fingerprint:
         self._nulls = {field.name: _words(field.name, str(field.type), "null") for field in schema}
 
     def update(self, batch: pa.RecordBatch) -> None:
-        """Take in rows; the batch has the schema that was given at the start."""
+        """Add rows; the batch must have the table's schema."""
         high, low = np.zeros((2, batch.num_rows), dtype=np.uint64)
         for field, column in zip(self._schema, batch.columns, strict=True):
             first, second = _patterns(column)
@@ -44,7 +44,7 @@ class Fingerprint:
             key, null = self._keys[field.name], self._nulls[field.name]
             high += np.where(present, _mixed(first + key[0]), null[0])
             low += np.where(present, _mixed(second ^ key[1]), null[1])
-        # Without a last mixing per row, exchanging two rows' values of one column would leave the sum as it is.
+        # Without a final mix per row, swapping two rows' values in one column would not change the sum.
         self._sum = (self._sum + (_total(_mixed(high ^ _mixed(low))) << 64) + _total(_mixed(low + _mixed(high)))) % _MODULUS
         self._rows += batch.num_rows
 
@@ -73,12 +73,12 @@ def _mixed(words: Words) -> Words:
 
 
 def _total(words: Words) -> int:
-    # In halves, so that the sum of a batch does not run over 64 bits.
+    # Summed in halves so that the sum of a batch does not overflow 64 bits.
     return (int((words >> np.uint64(32)).sum()) << 32) + int((words & _LOW_HALF).sum())
 
 
 def _patterns(column: pa.Array) -> tuple[Words, Words]:
-    """Return two words a value: equal values have equal words. Words of nulls mean nothing."""
+    """Return two words per value: equal values have equal words. Words of nulls are undefined."""
     kind = column.type
     if pa.types.is_null(kind):
         nothing = np.zeros(len(column), dtype=np.uint64)
@@ -89,7 +89,7 @@ def _patterns(column: pa.Array) -> tuple[Words, Words]:
         return words, words
     if pa.types.is_floating(kind):
         numbers = numbers_of(column.cast(pa.float64())).copy()
-        numbers[numbers == 0.0] = 0.0  # -0.0 has other bits and is the same number
+        numbers[numbers == 0.0] = 0.0  # -0.0 has different bits but is the same number
         numbers[np.isnan(numbers)] = np.nan  # one pattern for every NaN
         words = numbers.view(np.uint64)
         return words, words

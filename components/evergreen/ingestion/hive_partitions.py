@@ -1,4 +1,4 @@
-"""Columns that stand in the names of folders, as Hive, Spark and ``pyarrow.dataset`` write them: ``year=2024/month=01/part.parquet``."""
+"""Columns encoded in folder names, as written by Hive, Spark and ``pyarrow.dataset``: ``year=2024/month=01/part.parquet``."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from evergreen.ingestion.source_file import SourceFile
 
 NULL_NAME = "__HIVE_DEFAULT_PARTITION__"
-"""What a folder is named whose rows have no value."""
+"""Folder name for rows without a value."""
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 
 
 def with_hive_partitions(files: Sequence[SourceFile], locations: Sequence[str]) -> list[SourceFile]:
-    """Return the files with the columns that the names of their folders hold.
+    """Return the files with the partition columns in their folder names.
 
-    Types follow ``pyarrow.dataset``: a column whose values are all whole numbers is one of numbers (``month=01`` is 1), any other is text.
+    Types follow ``pyarrow.dataset``: a column whose values are all integers is numeric (``month=01`` is 1); any other column is text.
 
     Args:
         files: All files of a source.
-        locations: The path or the object's name of each, with ``/`` between its parts.
+        locations: The path or object name of each file, with ``/`` between its parts.
 
     Raises:
-        IngestionError: A path gives one column two values.
+        IngestionError: A path specifies two values for one column.
     """
     found = [_texts_of(location) for location in locations]
     kinds: dict[str, pa.DataType] = {}
@@ -49,7 +49,7 @@ def with_hive_partitions(files: Sequence[SourceFile], locations: Sequence[str]) 
 
 
 def with_partition_fields(schema: pa.Schema, file: SourceFile) -> pa.Schema:
-    """Return a file's columns and, behind them, those that only its folders' names hold."""
+    """Return a file's columns followed by those that appear only in its folder names."""
     for name, value in file.partitions.items():
         if name not in schema.names:
             schema = schema.append(pa.field(name, value.kind))
@@ -57,10 +57,10 @@ def with_partition_fields(schema: pa.Schema, file: SourceFile) -> pa.Schema:
 
 
 def with_partition_columns(batch: pa.RecordBatch, file: SourceFile, columns: Sequence[str]) -> pa.RecordBatch:
-    """Return rows of a file with those of the named columns that its folders' names hold.
+    """Return rows of a file with the requested partition columns added.
 
     Raises:
-        IngestionError: The file holds such a column itself, with other values.
+        IngestionError: The file itself has such a column with other values.
     """
     wanted = {name: value for name, value in file.partitions.items() if name in columns}
     if not wanted:
@@ -81,11 +81,12 @@ def _texts_of(location: str) -> dict[str, str | None]:
         name, equals, text = folder.partition("=")
         if not (name and equals):
             continue
-        # Hive writes characters that a folder's name cannot hold as %3A and the like.
+        # Hive percent-encodes characters that are not allowed in folder names, such as %3A.
         name, value = unquote(name), None if text == NULL_NAME else unquote(text)
         if texts.setdefault(name, value) != value:
             raise IngestionError(
-                f"source file {location}: its folders give column {name!r} two values, {texts[name]!r} and {value!r}; expected one. Move or rename the folders."
+                f"source file {location}: its folder names specify two values for column {name!r}, {texts[name]!r} and {value!r}; "
+                "expected one. Move or rename the folders."
             )
     return texts
 
@@ -94,7 +95,7 @@ def _check_agrees(values: pa.Array, name: str, value: PartitionValue, file: Sour
     try:
         expected = pa.scalar(value.text, pa.string()).cast(values.type.value_type if pa.types.is_dictionary(values.type) else values.type)
     except (pa.ArrowException, NotImplementedError):
-        expected = None  # nothing in a column of this type is that value
+        expected = None  # a column of this type cannot contain that value
     if expected is None:
         others = values
     elif not expected.is_valid:
@@ -104,6 +105,6 @@ def _check_agrees(values: pa.Array, name: str, value: PartitionValue, file: Sour
         others = plain.filter(pc.fill_null(pc.not_equal(plain, expected), fill_value=True))
     if len(others):
         raise IngestionError(
-            f"column {name!r}: source file {file.uri} holds the value {others[0].as_py()!r}, but the name of its folder says {value.text!r}; "
+            f"column {name!r}: source file {file.uri} has the value {others[0].as_py()!r}, but its folder name says {value.text!r}; "
             f"expected one value for all rows below {name}=. Write the files without this column, or rename the folders."
         )

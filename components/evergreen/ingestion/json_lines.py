@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line, read in blocks of whole lines."""
+"""JSON Lines: one object per line, read in blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _BLOCK_BYTES = 4 << 20
 
 
 def json_blocks(path: Path, types: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
-    """Yield the rows of a file, plain or packed with gzip, a few megabytes at a time.
+    """Yield the rows of a plain or gzip-compressed file, a few megabytes at a time.
 
     Args:
         path: The file.
-        types: Type of each column that is known; the others get the type that a block's values show.
+        types: Types of known columns; the types of other columns are inferred from each block.
 
     Raises:
-        pa.ArrowException: A line is no JSON object, or a column holds values of two kinds.
-        OSError: The file cannot be read or unpacked.
+        pa.ArrowException: A line is not a JSON object, or a column holds values of two types.
+        OSError: The file cannot be read or decompressed.
     """
     schema = pa.schema(list(types.items())) if types else None
     parsing = pyarrow.json.ParseOptions(explicit_schema=schema, newlines_in_values=False, unexpected_field_behavior="infer")
     for block in _whole_lines(path):
-        # A block of one size only: Arrow would otherwise decide types by its own first block.
+        # Read as a single block; otherwise Arrow would infer types from its own first block.
         reading = pyarrow.json.ReadOptions(use_threads=False, block_size=max(len(block), 1))
         yield pyarrow.json.read_json(pa.BufferReader(block), read_options=reading, parse_options=parsing)
 
 
 def joined_json_schema(known: pa.Schema, block: pa.Schema, shown: str) -> pa.Schema:
-    """Return columns that hold the values of all blocks: integers become floats where other rows hold floats, times become text beside text.
+    """Return a schema for the values of all blocks: integers combined with floats become floats, times combined with text become text.
 
     Raises:
-        IngestionError: A column holds values of two kinds.
+        IngestionError: A column holds values of two incompatible types.
     """
     for field in block:
         position = known.get_field_index(field.name)
@@ -61,7 +61,7 @@ def _common_type(known: pa.DataType, field: pa.Field, shown: str) -> pa.DataType
     except pa.ArrowException as error:
         raise IngestionError(
             f"source file {shown}: column {field.name!r} holds {known} in some lines and {field.type} in others; expected one type. "
-            "Write the column with one type, or leave it out with excluded_columns."
+            "Write the column with one type, or omit it with excluded_columns."
         ) from error
 
 

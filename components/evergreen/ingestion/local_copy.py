@@ -1,4 +1,4 @@
-"""Data as a path for a command that reads files: as it lies, or downloaded first."""
+"""Provides data as a local path for commands that read files, downloading it if necessary."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _DOWNLOADED = ("gs", "s3")
 
 @contextmanager
 def local_copy(data: str) -> Iterator[Path]:
-    """Give the path of data that stays until the block ends.
+    """Yield a local path of the data that is valid until the block ends.
 
     Args:
         data: File, folder or glob; ``file://``, ``gs://bucket/path``, ``s3://bucket/path`` or ``dvc+https://repository@revision#path``. Objects are
-            downloaded as ingestion downloads them: each in the version that was listed, tried again when the store recovers.
+            downloaded as in ingestion: each in the version that was listed, with retries until the store recovers.
 
     Raises:
-        IngestionError: It cannot be read, or is a stream or a table, of which a window has to be ingested first.
+        IngestionError: The data cannot be read, or is a stream or a table, from which a window must be ingested first.
     """
     scheme = data.partition("://")[0].lower() if "://" in data else ""
     if scheme in ("", "file"):
         path = Path(local_path(data))
         check_local_folder(path, thing=f"data {data!r}", error_class=IngestionError)
-        # What is not there either is named by the command's own reader.
+        # The command's own reader reports a path that does not exist.
         if path.exists() or not any(mark in data for mark in GLOB_MARKS):
             yield path
             return
@@ -54,13 +54,13 @@ def _files(data: str, scheme: str, folder: Path) -> list[Path]:
 
         return [file.path for file in DvcSource(data).download(folder).files]
     raise IngestionError(
-        f"data {data!r}: expected a file, a folder or a glob, here or at gs://, s3:// or dvc+https://. Of a stream or a table, ingest a window first, "
-        "and give its file."
+        f"data {data!r}: expected a file, a folder or a glob, local or at gs://, s3:// or dvc+https://. For a stream or a table, ingest a window first "
+        "and pass its file."
     )
 
 
 def _together(files: list[Path], folder: Path) -> Path:
-    """Return a folder that holds links to the files, in their order and with the ends of their names."""
+    """Return a folder of links to the files that keeps their order and their names' suffixes."""
     folder.mkdir()
     for index, file in enumerate(files):
         (folder / f"{index:06d}-{file.name}").symlink_to(file.absolute())

@@ -1,4 +1,4 @@
-"""A progress bar for a person who watches; nothing in a log."""
+"""A progress bar for terminals, which writes nothing to logs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def reported_progress(doing: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function that takes how much more was done.
+    """Yield a function that advances the progress.
 
-    The bar is drawn on standard error, only when that is a terminal and there is more than one thing to do.
+    The bar is drawn on standard error, only if that is a terminal and there is more than one item.
 
     Args:
-        doing: What is done, such as "Downloading".
-        total: How much there is to do.
+        doing: Description of the action, such as "Downloading".
+        total: Total number of items.
     """
     if total < 2 or not sys.stderr.isatty():
         yield lambda _: None

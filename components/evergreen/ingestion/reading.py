@@ -1,4 +1,4 @@
-"""Read a source's files in batches, the event time alone or whole rows."""
+"""Reads a source's files in batches, either only the event times or whole rows."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _CSV_BLOCK_BYTES = 4 << 20
 
 @dataclass
 class Portion:
-    """Part of a file that can be read or passed over as a whole: a Parquet row group, or a text file.
+    """A part of a file that is read or skipped as a whole: a Parquet row group, or a text file.
 
     Attributes:
         file: The file.
-        row_group: Number of the row group; None for CSV and JSON Lines.
-        text_types: Type of each column of a text file, once all of its rows are known.
+        row_group: Index of the row group; None for CSV and JSON Lines.
+        text_types: Column types of a text file, once all of its rows have been read.
     """
 
     file: SourceFile
@@ -42,21 +42,21 @@ class Portion:
 
 @contextmanager
 def _named(file: SourceFile) -> Iterator[None]:
-    """Name the file in whatever goes wrong while it is read."""
+    """Name the file in any error raised while reading it."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError) as error:
         if "invalid UTF8" in str(error):
             raise not_utf8(file.uri) from error
         kind = {"parquet": "Parquet", "csv": "CSV", "json": "JSON Lines"}[file.format]
-        raise IngestionError(f"source file {file.uri}: cannot be read as {kind}: {error}. It may be cut off or damaged; write it again.") from error
+        raise IngestionError(f"source file {file.uri}: cannot be read as {kind}: {error}. It may be truncated or damaged. Write it again.") from error
 
 
 def schema_of(file: SourceFile) -> pa.Schema:
-    """Return the columns of a file and of its folders' names; those of text have no type until all rows are known.
+    """Return the columns of a file and of its folder names; text columns have no type until all rows have been read.
 
     Raises:
-        IngestionError: The file is cut off, damaged, or not encoded as UTF-8.
+        IngestionError: The file is truncated, damaged, or not encoded as UTF-8.
     """
     return with_partition_fields(_own_schema(file), file)
 
@@ -72,10 +72,10 @@ def _own_schema(file: SourceFile) -> pa.Schema:
 
 
 def portions_of(file: SourceFile) -> list[Portion]:
-    """Return the parts of a file in order.
+    """Return the portions of a file in order.
 
     Raises:
-        IngestionError: The file is cut off, damaged, or not encoded as UTF-8.
+        IngestionError: The file is truncated, damaged, or not encoded as UTF-8.
     """
     if file.format != "parquet":
         return [Portion(file, None)]
@@ -84,12 +84,12 @@ def portions_of(file: SourceFile) -> list[Portion]:
 
 
 def read_times(portion: Portion, timestamp_column: str) -> Iterator[pa.Array]:
-    """Yield the event times of a portion as they stand there; of Parquet only that column is read.
+    """Yield the event times of a portion unconverted; for Parquet, only that column is read.
 
-    A text file has to be read whole: the types of its other columns are found on the way and kept in ``portion.text_types``.
+    A text file must be read completely, so the types of its other columns are inferred at the same time and stored in ``portion.text_types``.
 
     Raises:
-        IngestionError: The file is cut off, damaged, or not encoded as UTF-8.
+        IngestionError: The file is truncated, damaged, or not encoded as UTF-8.
     """
     if portion.row_group is not None:
         for batch in _parquet_batches(portion, [timestamp_column]):
@@ -110,10 +110,10 @@ def read_times(portion: Portion, timestamp_column: str) -> Iterator[pa.Array]:
 
 
 def read_rows(portion: Portion, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a portion, with those of the named columns that its file or its folders' names have.
+    """Yield the rows of a portion, with the requested columns that exist in its file or its folder names.
 
     Raises:
-        IngestionError: The file is cut off, damaged, not encoded as UTF-8, or at odds with its folder's name.
+        IngestionError: The file is truncated, damaged, not encoded as UTF-8, or contradicts its folder names.
     """
     for batch in _own_rows(portion, columns):
         yield with_partition_columns(batch, portion.file, columns)

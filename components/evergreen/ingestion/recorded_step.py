@@ -1,4 +1,4 @@
-"""The step that ingests a window, with its record; light, so that the record is there before the logic is imported."""
+"""The ingestion step and its record. Imports little, so that the record exists before the logic is imported."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from evergreen.runs.records import reported_step
 
 
 def ingest_and_record(*, ledger_uri: str, run_id: str, step_name: str, **options: Any) -> str:
-    """Ingest a window and return its end, before the label delay is taken off; ISO, UTC.
+    """Ingest a window and return its end before the label delay is subtracted; ISO, UTC.
 
     Args:
         ledger_uri: Folder or bucket of the run records, or ``none``.
-        run_id: The pipeline run.
-        step_name: The step.
+        run_id: ID of the pipeline run.
+        step_name: Name of the step.
         options: The other arguments of :func:`evergreen.ingestion.step.run_ingestion_step`.
 
     Raises:
-        IngestionError: A parameter, the source or its event times cannot be used, or the window holds no rows.
+        IngestionError: A parameter, the source or its event times are invalid, or the window contains no rows.
     """
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.ingestion.step import run_ingestion_step

@@ -1,4 +1,4 @@
-"""One file of a source, with what the names of its folders say."""
+"""A file of a source, with the partition values in its folder names."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class PartitionValue(NamedTuple):
-    """The value that a folder's name gives to a column of all rows below it.
+    """The value that a folder name sets for a column in all rows below it.
 
     Attributes:
-        text: The value as it stands in the name; None for a missing one.
-        kind: The column's type: that of every folder's value, whole numbers or text.
+        text: The value as written in the folder name; None if missing.
+        kind: Type of the column across all folders: integers or text.
     """
 
     text: str | None
@@ -31,16 +31,16 @@ class PartitionValue(NamedTuple):
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a source.
+    """A file of a source.
 
     Attributes:
-        path: Where it lies on this machine.
-        uri: Where it comes from.
+        path: Local path.
+        uri: Origin of the file.
         format: ``parquet``, ``csv`` or ``json`` (JSON Lines).
-        size: Bytes.
-        version: Tells one content of the URI from another: for local files the time of the last change in nanoseconds.
-        delimiter: What separates the fields of a CSV file.
-        partitions: Columns that the names of its folders hold.
+        size: Size in bytes.
+        version: Identifies the content of the URI; for local files, the modification time in nanoseconds.
+        delimiter: Delimiter of a CSV file.
+        partitions: Partition columns from its folder names.
     """
 
     path: Path

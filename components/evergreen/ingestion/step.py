@@ -1,4 +1,4 @@
-"""What the component does with its artifact and the model's history of windows."""
+"""Logic of the ingestion component: its artifact and the model's window history."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evergreen.ingestion.windowing import IngestedWindow
 
 EARLIER_ROWS = "earlier_rows"
-"""Key of the dataset's metadata: JSON list with the numbers of rows of earlier windows, which the data contract may compare with."""
+"""Key of the dataset's metadata: a JSON list of row counts of earlier windows, for comparison by the data contract."""
 
 
 def run_ingestion_step(
@@ -39,26 +39,26 @@ def run_ingestion_step(
     run_id: str,
     step_name: str,
 ) -> tuple[IngestedWindow, dict[str, Any]]:
-    """Ingest a window, compare it with those that the model has seen, and add it to them.
+    """Ingest a window, compare it with those that the model has seen, and record it.
 
     Args:
         dataset: Output artifact.
         source_uri: See :func:`evergreen.ingestion.sources.opening.open_source`.
-        timestamp_column: The event time.
+        timestamp_column: Column with the event time.
         window_end: End of the window; see :func:`evergreen.ingestion.window_end.resolve_window_end`.
         schedule_time: When the run was scheduled, or ``none``.
-        window_days: Length of the window; with ``catch_up`` only of the first.
+        window_days: Length of the window; with ``catch_up``, only of the first window.
         label_delay_days: Days by which the window ends earlier.
-        excluded_columns: Columns to leave out.
-        model_name: The model whose windows are remembered, or ``none``.
-        catch_up: Whether the window starts where the newest earlier one ended.
-        decision: Artifact of decide_retraining, which may ask for a longer window, and says where its own ended.
-        ledger_uri: Where they are remembered, or ``none``.
-        run_id: The run.
-        step_name: The step.
+        excluded_columns: Columns to omit.
+        model_name: Model whose windows are recorded, or ``none``.
+        catch_up: Whether the window starts where the newest earlier window ended.
+        decision: Artifact of decide_retraining, which may request a longer window and contains the end of its own window.
+        ledger_uri: Location of the window records, or ``none``.
+        run_id: ID of the pipeline run.
+        step_name: Name of the step.
 
     Returns:
-        What was ingested, and the evidence for the step's record.
+        The ingested window, and the evidence for the step's record.
 
     Raises:
         IngestionError: See :func:`evergreen.ingestion.windowing.ingest_window`; or ``catch_up`` without a model or a ledger.
@@ -66,8 +66,7 @@ def run_ingestion_step(
     history = _history(model_name, ledger_uri, step_name)
     if history is None and catch_up:
         raise IngestionError(
-            f"catch_up: needs to know which windows were read before, but model_name is {model_name!r} and ledger_uri {ledger_uri!r}. "
-            "Give both, or leave it off."
+            f"catch_up needs a record of earlier windows, but model_name is {model_name!r} and ledger_uri is {ledger_uri!r}. Set both, or disable catch_up."
         )
     end = resolve_window_end(window_end, schedule_time=schedule_time, decision=decision)
     options: dict[str, Any] = {
@@ -106,12 +105,12 @@ def _slot(end: WindowEnd) -> dict[str, str]:
 
 
 def _days_since_change(decision: Any, window_end: str, label_delay_days: int) -> int:
-    """Return the whole days from the time that a decision names to the end of the window; 0 when it names none."""
+    """Return the whole days from the start time in a decision to the end of the window; 0 if the decision has none."""
     decided = read_json(decision.path) if is_present(decision) else {}
     since = decided.get("training_since")
     if not since:
         return 0
-    # The newest event of all is not known yet; the decision was made about it.
+    # The newest event is not known yet, so use the end of the decision's window.
     end = parse_window_end(window_end) or parse_window_end(decided["window_end"])
     start = parse_window_end(since)
     return 0 if end is None or start is None else (end - start) // MICROSECONDS_PER_DAY - label_delay_days

@@ -1,4 +1,4 @@
-"""What the event times of a source are like: the first of at most two scans."""
+"""The first of at most two scans of a source, which reads its event times."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class EventTimes:
     """Range and alignment of event times.
 
     Attributes:
-        latest_possible: Time after which nothing can have happened yet.
-        counted_window: Window of which the rows are counted.
-        oldest: Microseconds since 1970. Above ``newest`` while no row has a time.
-        newest: Likewise.
+        latest_possible: Time after which no event can have happened yet.
+        counted_window: Window whose rows are counted.
+        oldest: Oldest time in microseconds since 1970. Greater than ``newest`` while no row has a time.
+        newest: Newest time, likewise.
         newest_possible: The newest time that is not after ``latest_possible``.
-        alignment: Index into ``ALIGNMENTS`` of the coarsest unit of which all times are multiples, impossible ones left out.
-        rows: Number of rows, with or without a time.
+        alignment: Index into ``ALIGNMENTS`` of the coarsest unit of which all possible times are multiples.
+        rows: Number of rows with or without a time.
         rows_without_time: Number of rows whose time is null.
         rows_in_future: Number of rows whose time is after ``latest_possible``.
         rows_counted: Number of rows in ``counted_window``.
@@ -53,7 +53,7 @@ class EventTimes:
     rows_counted: int = 0
 
     def add(self, times: pa.Array) -> None:
-        """Take in normalised event times."""
+        """Add normalized event times."""
         self.rows += len(times)
         self.rows_without_time += times.null_count
         known = numbers_of(times.drop_null().cast(pa.int64()))
@@ -72,7 +72,7 @@ class EventTimes:
                 self.alignment += 1
 
     def merge(self, other: EventTimes) -> None:
-        """Take in what is known of other rows."""
+        """Add the statistics of other rows."""
         self.rows += other.rows
         self.rows_without_time += other.rows_without_time
         self.rows_in_future += other.rows_in_future
@@ -82,18 +82,18 @@ class EventTimes:
         self.oldest, self.newest = min(self.oldest, other.oldest), max(self.newest, other.newest)
 
     def may_lie_in(self, window: Window) -> bool:
-        """Return whether a time of these may lie in a window."""
+        """Return whether any of these times may be in a window."""
         return self.oldest < window.end and self.newest >= window.start
 
 
 @dataclass
 class TimeScan:
-    """The result of the scan.
+    """The result of a scan.
 
     Attributes:
         schema: Columns of the dataset.
         times: Event times of the whole source.
-        portions: Every part of the source with its event times, in order.
+        portions: All portions of the source with their event times, in order.
     """
 
     schema: pa.Schema
@@ -114,18 +114,18 @@ def scan_times(
 
     Args:
         files: The source's files in the order in which they are read.
-        timestamp_column: The event time.
-        excluded: Columns that the dataset leaves out.
-        source_uri: What was asked for, for messages.
-        latest_possible: Time, in microseconds since 1970, after which nothing can have happened yet.
-        counted_window: Window of which the rows are counted.
+        timestamp_column: Column with the event time.
+        excluded: Columns to omit from the dataset.
+        source_uri: The requested source, for error messages.
+        latest_possible: Time in microseconds since 1970 after which no event can have happened yet.
+        counted_window: Window whose rows are counted.
 
     Raises:
-        IngestionError: A file is damaged, types do not go together, a column is missing, or a time cannot be read.
+        IngestionError: A file is damaged, types are incompatible, a column is missing, or a time cannot be parsed.
     """
     columns = SourceColumns(timestamp_column, excluded)
     scan = TimeScan(schema=pa.schema([]))
-    # Names and types come first: they cost little, and their mistakes are the usual ones.
+    # Check names and types first: this is cheap, and they are the most common mistakes.
     for file in files:
         columns.add(schema_of(file), file.uri)
     columns.output_schema()
@@ -140,10 +140,10 @@ def scan_times(
             scan.times.merge(times)
     scan.schema = columns.output_schema()
     if not scan.times.rows:
-        raise NoRowsError(f"source {source_uri!r}: holds no rows, only columns ({', '.join(scan.schema.names)}). Check what writes it.")
+        raise NoRowsError(f"source {source_uri!r}: contains no rows, only columns ({', '.join(scan.schema.names)}). Check the process that writes it.")
     if scan.times.rows == scan.times.rows_without_time:
         raise IngestionError(
             f"timestamp_column {timestamp_column!r}: is null in all {scan.times.rows:,} rows of {source_uri!r}; expected an event time. "
-            "Name another column or fill it."
+            "Specify another column or fill this one."
         )
     return scan

@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all."""
+"""Atomic file creation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def appearing_whole(target: Path) -> Iterator[Path]:
-    """Give a temporary path that becomes the target when all went well, and is removed when it did not."""
+    """Yield a temporary path that is renamed to the target on success and removed on failure."""
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".unfinished-", dir=target.parent)
     os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The half-open window of event time that is taken from a source."""
+"""The half-open window of event time that is read from a source."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Window:
 
 
 def check_lengths(*, window_days: int, label_delay_days: int) -> None:
-    """Refuse a window without length and a delay into the future.
+    """Check that the window has a positive length and the label delay is not negative.
 
     Raises:
         IngestionError: ``window_days`` is below 1, or ``label_delay_days`` is negative.
     """
     if window_days < 1:
-        raise IngestionError(f"window_days is {window_days}: expected at least 1 day. Give the length of the window in whole days.")
+        raise IngestionError(f"window_days is {window_days}: expected at least 1 day. Set it to the length of the window in whole days.")
     if label_delay_days < 0:
-        raise IngestionError(f"label_delay_days is {label_delay_days}: expected 0 or more. Give the days after which labels are complete.")
+        raise IngestionError(f"label_delay_days is {label_delay_days}: expected 0 or more. Set it to the number of days after which labels are complete.")
 
 
 def end_after_newest(newest: int, alignment: int) -> int:
-    """Return the first boundary after the newest event, so that the window takes that event in.
+    """Return the first boundary after the newest event, so that the window includes that event.
 
     Args:
         newest: Newest event time in microseconds since 1970.
@@ -66,12 +66,12 @@ def window_before(end: int, *, window_days: int, label_delay_days: int) -> Windo
     except OverflowError as error:
         raise IngestionError(
             f"window_days {window_days} and label_delay_days {label_delay_days}: the window before {iso_event_time(end)} starts before the year 1. "
-            "Give fewer days."
+            "Use fewer days."
         ) from error
     return window
 
 
 def continued(window: Window, earlier_ends: Sequence[int]) -> Window:
-    """Return the window, from the newest earlier end before its own on."""
+    """Return the window, starting at the newest earlier end before its own end."""
     before = [end for end in earlier_ends if end < window.end]
     return Window(max(before), window.end) if before else window

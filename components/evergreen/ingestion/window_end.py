@@ -1,4 +1,4 @@
-"""Where a window ends: ``latest``, a time, the slot of the schedule that started the run, or what an earlier step decided about."""
+"""Resolves the end of a window: ``latest``, a time, the schedule slot of the run, or the end of an earlier decision's window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DECISION = "decision"
 EXPECTED = "'scheduled', 'latest', an ISO time such as 2024-01-31T00:00:00Z, or a KFP time such as 20240131000000"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-# What KFP and Argo leave in place of a macro or placeholder that they did not expand.
+# Macros and placeholders that KFP and Argo did not expand.
 _MACRO = re.compile(r"\[\[.*?\]\]|\{\{.*?\}\}", re.DOTALL)
 _COMPACT_FORMATS = {14: "%Y%m%d%H%M%S", 8: "%Y%m%d"}
 _SCHEDULED_BY = re.compile(r"scheduled\s*\((?P<cron>.*)\)", re.DOTALL | re.IGNORECASE)
@@ -26,11 +26,11 @@ _SCHEDULED_BY = re.compile(r"scheduled\s*\((?P<cron>.*)\)", re.DOTALL | re.IGNOR
 
 @dataclass(frozen=True)
 class WindowEnd:
-    """Where a window ends, once it is known what the words in the parameters stand for.
+    """The resolved end of a window.
 
     Attributes:
         text: ``latest`` or a time.
-        slot: The schedule's slot, ISO, UTC; empty when the end does not come from a schedule.
+        slot: The schedule slot, ISO, UTC; empty if the end does not come from a schedule.
     """
 
     text: str
@@ -38,19 +38,19 @@ class WindowEnd:
 
 
 def resolve_window_end(window_end: str, *, schedule_time: str = NOTHING, decision: Any = None) -> WindowEnd:
-    """Return what a window's end stands for.
+    """Resolve the end of a window.
 
-    ``scheduled`` is the schedule's slot. Where a schedule always runs the newest version of a pipeline, KFP gives the run's creation
-    time instead, a little after the slot; ``scheduled(0 3 * * *)`` is the last slot of that cron expression then. Where nobody says when
-    the run was scheduled, as on a laptop, both mean ``latest``.
+    ``scheduled`` is the schedule slot. For a schedule that always runs the newest version of a pipeline, KFP passes the run's creation
+    time instead, slightly after the slot; in that case ``scheduled(0 3 * * *)`` is the last slot of that cron expression. If the scheduled
+    time is not given, as on a laptop, both mean ``latest``.
 
     Args:
-        window_end: ``scheduled``, ``scheduled(CRON)``, ``latest``, ``decision`` (the end of the window that the decision is about), or a time.
-        schedule_time: When the run was scheduled, or ``none``; looked at only when the window ends then.
+        window_end: ``scheduled``, ``scheduled(CRON)``, ``latest``, ``decision`` (the end of the decision's window), or a time.
+        schedule_time: When the run was scheduled, or ``none``; used only if the window ends at that time.
         decision: Artifact of decide_retraining; may be absent.
 
     Raises:
-        IngestionError: A word, a time or a cron expression cannot be read, or KFP left a macro as it is.
+        IngestionError: A word, a time or a cron expression is invalid, or KFP did not expand a macro.
     """
     word = window_end.strip()
     _refuse_macro(word, parameter="window_end")
@@ -74,24 +74,24 @@ def resolve_window_end(window_end: str, *, schedule_time: str = NOTHING, decisio
 
 
 def parse_window_end(window_end: str) -> int | None:
-    """Return the end that was asked for.
+    """Parse the requested end.
 
     Args:
-        window_end: ``latest``, an ISO time (without a zone it is UTC), or an expanded KFP macro (``20060102150405``, or only its date).
+        window_end: ``latest``, an ISO time (UTC if it has no time zone), or an expanded KFP macro (``20060102150405``, or only its date).
 
     Returns:
         Microseconds since 1970, UTC; None for the newest event.
 
     Raises:
-        IngestionError: The text is no time, or a macro that KFP did not expand.
+        IngestionError: The text is not a time, or is a macro that KFP did not expand.
     """
     text = window_end.strip()
     if text.lower() == LATEST:
         return None
     if text.lower() == SCHEDULED or _SCHEDULED_BY.fullmatch(text):
         raise IngestionError(
-            f"window_end {window_end!r}: only ingest_data and assess_model are told when a run was scheduled. "
-            "Give the time that they returned, an ISO time, or 'latest'."
+            f"window_end {window_end!r}: only ingest_data and assess_model know when a run was scheduled. "
+            "Pass the time that they returned, an ISO time, or 'latest'."
         )
     return _time_of(text, parameter="window_end", expected=EXPECTED)
 
@@ -116,8 +116,8 @@ def _refuse_macro(text: str, *, parameter: str) -> None:
     macro = _MACRO.search(text)
     if macro is not None:
         raise IngestionError(
-            f"{parameter} {text!r}: Kubeflow Pipelines left {macro[0]} as it is, so it says no time. Give 'scheduled' as data_window_end: "
-            "the pipeline passes the time of the schedule itself. Where KFP does not fill that in either, give 'latest' or an ISO time."
+            f"{parameter} {text!r}: Kubeflow Pipelines did not expand {macro[0]}, so it is not a time. Set data_window_end to 'scheduled': "
+            "the pipeline itself passes the scheduled time. If KFP does not expand that either, use 'latest' or an ISO time."
         )
 
 
@@ -126,8 +126,8 @@ def _decided_end(decision: Any) -> str:
     end = decided.get("window_end")
     if not isinstance(end, str):
         raise IngestionError(
-            f"window_end {DECISION!r}: the step was given no decision that says where its window ended. "
-            "Give it the decision of decide_retraining or assess_model, or another window_end."
+            f"window_end {DECISION!r}: the step received no decision with a window end. "
+            "Pass it the decision of decide_retraining or assess_model, or use another window_end."
         )
     parse_window_end(end)
     return end

@@ -1,4 +1,4 @@
-"""The rows of a window, with the columns and types of the dataset."""
+"""Reads the rows of a window with the columns and types of the dataset."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def rows_in_window(window: Window, portion: Portion, schema: pa.Schema, timestamp_column: str) -> Iterator[pa.RecordBatch]:
-    """Yield a portion's rows of the window in batches of about ``BATCH_ROWS``, so that few rows a batch do not make tiny row groups."""
+    """Yield a portion's rows of the window in batches of about ``BATCH_ROWS``, to avoid tiny row groups."""
     waiting: list[pa.RecordBatch] = []
     for batch in read_rows(portion, schema.names):
         times = normalise_event_time(batch.column(timestamp_column), column=timestamp_column, origin=portion.file.uri)
@@ -58,6 +58,6 @@ def _cast(values: pa.Array, field: pa.Field, portion: Portion) -> pa.Array:
         return values.cast(plain_type(values.type)).cast(field.type)
     except pa.ArrowException as error:
         raise IngestionError(
-            f"column {field.name!r} in source file {portion.file.uri}: cannot be turned from {values.type} into {field.type}, "
-            f"the type that all files share: {error}. Write the files with one type."
+            f"column {field.name!r} in source file {portion.file.uri}: cannot be converted from {values.type} to {field.type}, "
+            f"the common type of all files: {error}. Write the files with one type."
         ) from error

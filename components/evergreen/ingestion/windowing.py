@@ -1,4 +1,4 @@
-"""Take the window of a source and write it as one Parquet file."""
+"""Reads a window from a source and writes it as one Parquet file."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IngestedWindow:
-    """What was ingested.
+    """An ingested window.
 
     Attributes:
-        window_end: The resolved end, before the label delay is taken off; ISO, UTC.
-        window: The window that was taken.
-        manifest: Where the rows came from.
-        rows_without_time: Rows of the source whose event time is null; they are left out.
-        rows_in_future: Rows whose event time is more than a day after now: ``latest`` does not follow them.
-        rows_counted: Rows in the window that was to be counted beside.
-        skipped: Entries of the source that were passed over, by reason.
+        window_end: The resolved end before the label delay is subtracted; ISO, UTC.
+        window: The window that was read.
+        manifest: Origin of the rows.
+        rows_without_time: Rows of the source whose event time is null; they are omitted.
+        rows_in_future: Rows whose event time is more than a day in the future; ``latest`` ignores them.
+        rows_counted: Rows in the window to be counted.
+        skipped: Number of skipped entries of the source, by reason.
     """
 
     window_end: str
@@ -81,25 +81,25 @@ def ingest_window(
     """Write the rows of a window to one Parquet file.
 
     The window is [end - label_delay_days - window_days, end - label_delay_days). The source is read in batches, at most
-    twice: once for event times (only that column, where the source is Parquet), once for the rows of the files and row groups that
-    reach into the window. The same window of the same source gives the same bytes.
+    twice: once for event times (only that column if the source is Parquet), and once for the rows of the files and row groups that
+    overlap the window. The same window of the same source produces identical bytes.
 
     Args:
-        target: Where the file goes; it appears whole or not at all.
+        target: Path of the output file, which is created atomically.
         source_uri: See :func:`evergreen.ingestion.sources.opening.open_source`.
-        timestamp_column: The event time.
+        timestamp_column: Column with the event time.
         window_end: See :func:`evergreen.ingestion.window_end.parse_window_end`.
         window_days: Length of the window.
         label_delay_days: Days after which labels are complete.
-        excluded_columns: Columns to leave out, separated by commas, or ``none``.
-        counted_window: Window of which the rows are only counted.
-        earlier_ends: Ends of windows that were read before, in microseconds since 1970: the window starts at the newest one before its own end.
+        excluded_columns: Columns to omit, separated by commas, or ``none``.
+        counted_window: Window whose rows are only counted.
+        earlier_ends: Ends of earlier windows in microseconds since 1970; the window starts at the newest of them before its own end.
 
     Returns:
-        The window's end and the manifest.
+        The ingested window and its manifest.
 
     Raises:
-        IngestionError: A parameter, the source or its event times cannot be used, or the window holds no rows.
+        IngestionError: A parameter, the source or its event times are invalid, or the window contains no rows.
     """
     check_lengths(window_days=window_days, label_delay_days=label_delay_days)
     request = SourceRequest(
@@ -116,7 +116,7 @@ def ingest_window(
     with tempfile.TemporaryDirectory(prefix="evergreen-source-") as folder:
         seen = _look(source, request, shown, Path(folder))
         if seen.fetched.arrived_since is not None and seen.window.start - MICROSECONDS_PER_DAY < seen.fetched.arrived_since:
-            # The newest events came long after they happened, so their neighbours may have come before what was read.
+            # The newest events arrived long after they happened, so events close to them in time may have arrived before the range that was read.
             seen = _look(source, replace(request, window_end=seen.end), shown, Path(folder))
         fetched, scan, end, window = seen.fetched, seen.scan, seen.end, seen.window
         whole = fetched.whole_range or Window(scan.times.oldest, scan.times.newest)
@@ -143,7 +143,7 @@ def ingest_window(
 
 @dataclass(frozen=True)
 class _Seen:
-    """A source that was fetched and looked at."""
+    """A source that was fetched and scanned."""
 
     fetched: FetchedFiles
     scan: TimeScan
@@ -171,8 +171,8 @@ def _end_of(request: SourceRequest, times: EventTimes, source_uri: str) -> int:
         return request.window_end
     if times.newest_possible < times.oldest:
         raise IngestionError(
-            f"source {source_uri!r}: all {times.rows_in_future:,} event times in {request.timestamp_column!r} lie more than a day in the future "
-            f"(the oldest is {iso_event_time(times.oldest)}). Correct them, or give window_end as a time."
+            f"source {source_uri!r}: all {times.rows_in_future:,} event times in {request.timestamp_column!r} are more than a day in the future "
+            f"(the oldest is {iso_event_time(times.oldest)}). Correct them, or set window_end to a time."
         )
     return end_after_newest(times.newest_possible, ALIGNMENTS[times.alignment])
 
@@ -183,7 +183,7 @@ def _as_object(file: SourceFile) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A source as messages name it: its URI, and its oldest and newest event."""
+    """A source for error messages: its URI, and its oldest and newest event."""
 
     uri: str
     range: Window
@@ -197,7 +197,7 @@ class _WrittenWindow:
 
 
 def _write_window(target: Path, window: Window, scan: TimeScan, request: SourceRequest, shown: _Shown, *, when_complete: Callable[[], None]) -> _WrittenWindow:
-    """Write the rows of a window; the file appears only after ``when_complete`` had nothing against it."""
+    """Write the rows of a window; the file is created only if ``when_complete`` raises no error."""
     fingerprint, rows, read = Fingerprint(scan.schema), 0, dict[str, SourceFile]()
     portions = [portion for portion, times in scan.portions if times.may_lie_in(window)]
     with (
@@ -214,8 +214,8 @@ def _write_window(target: Path, window: Window, scan: TimeScan, request: SourceR
             advance(1)
         if not rows:
             raise NoRowsError(
-                f"window {window}: holds no rows of {shown.uri!r}, whose newest event in {request.timestamp_column!r} is at "
-                f"{iso_event_time(shown.range.end)}: its event times range from {iso_event_time(shown.range.start)} to "
+                f"window {window}: contains no rows of {shown.uri!r}, whose newest event in {request.timestamp_column!r} is at "
+                f"{iso_event_time(shown.range.end)}; its event times range from {iso_event_time(shown.range.start)} to "
                 f"{iso_event_time(shown.range.end)}. {NO_ROWS_REMEDY}"
             )
         writer.add_key_value_metadata(stored_objects([_as_object(file) for file in read.values()]))

@@ -1,1 +1,1 @@
-"""How good predictions are, and how sure that is: scorers, resampling, slices."""
+"""Quality of predictions and its uncertainty: scorers, resampling and slices."""

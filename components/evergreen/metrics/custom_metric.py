@@ -1,4 +1,4 @@
-"""Metrics of the user's own: any function, named ``module:function``, that scores predictions. What a mistake costs the business, for instance.
+"""User-defined metrics: any function, given as ``module:function``, that scores predictions, for instance by the business cost of errors.
 
 The contract:
 
@@ -7,8 +7,8 @@ The contract:
         return number
 
 ``labels`` and ``predicted`` are arrays of shape (rows,); ``probabilities`` has shape (rows, classes) in the order of ``classes``, and is
-None for regression and for models without any. The function returns one finite number, and higher is better; NaN says that the metric is
-not defined on these rows. It is called on many resamples of the rows, so it should be quick and must not depend on their order.
+None for regression and for models without probabilities. The function returns one finite number, higher is better; NaN means that the metric
+is undefined on these rows. It is called on many resamples of the rows, so it should be fast and must not depend on their order.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from evergreen.settings.function_path import import_function
 
 
 class CustomMetricError(EvergreenError):
-    """There is no such function, or what it returns is no number."""
+    """The metric function does not exist, or does not return a number."""
 
 
 @dataclass(frozen=True)
 class CustomScorer:
-    """A function as a scikit-learn scorer: called with an estimator, rows and labels."""
+    """A function wrapped as a scikit-learn scorer, which is called with an estimator, rows and labels."""
 
     path: str
     function: Callable[..., Any]
@@ -44,12 +44,12 @@ class CustomScorer:
         classes = list(estimator.classes_) if probabilities is not None else []
         try:
             found = self.function(labels, estimator.predict(rows), probabilities=probabilities, classes=classes)
-        # Whatever the user's code raises is the user's to know; on a resample it means that the metric is not defined there.
+        # User code may raise anything; on a resample it means that the metric is undefined there.
         except Exception as error:
             raise ValueError(f"the function failed: {type(error).__name__}: {error}") from error
         if isinstance(found, bool) or not isinstance(found, Real):
-            # A NumPy scalar is a Real, an array of one number is not.
-            raise CustomMetricError(f"metric {self.path!r}: returned {type(found).__name__} {found!r}; expected one number, higher is better.")
+            # A NumPy scalar is a Real; an array with one number is not.
+            raise CustomMetricError(f"metric {self.path!r}: returned {type(found).__name__} {found!r}; expected a single number, higher is better.")
         return float(found)
 
 
@@ -60,6 +60,6 @@ def custom_scorer(path: str) -> CustomScorer:
         path: ``module:function``.
 
     Raises:
-        CustomMetricError: The module cannot be imported, or it has no such function.
+        CustomMetricError: The module cannot be imported, or has no such function.
     """
     return CustomScorer(path, import_function(path, thing="metric", error_class=CustomMetricError))

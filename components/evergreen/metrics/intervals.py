@@ -1,6 +1,6 @@
-"""What every 95 % interval is made with; the standard library is enough, so that a step that only decides stays light."""
+"""The quantile for 95% intervals, from the standard library alone so that steps that only decide stay light."""
 
 from statistics import NormalDist
 
 NORMAL_QUANTILE = NormalDist().inv_cdf(0.975)
-"""The standard normal distribution's quantile for two-sided 95 % intervals."""
+"""Quantile of the standard normal distribution for two-sided 95% intervals."""

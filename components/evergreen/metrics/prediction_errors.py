@@ -1,4 +1,4 @@
-"""How wrong each prediction was, and a summary of it that is kept with a version, so that later errors have something to be compared with."""
+"""Errors of individual predictions, and a summary stored with a model version as a baseline for later errors."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 LOG_LOSS, WRONG, RESIDUAL = "log loss", "wrong", "residual"
 MOST_VALUES = 1000
 SMALLEST_PROBABILITY = 1e-6
-"""A model that was sure and wrong has a large error, not an infinite one."""
+"""Caps the error of a model that is certain and wrong, which would otherwise be infinite."""
 
 
 def prediction_errors(predictions: Predictions) -> tuple[str, np.ndarray[Any, Any]]:
-    """Return what measures the error of each row, and the errors, shape (rows,).
+    """Return the name of the error measure, and the error of each row, shape (rows,).
 
     Regression: ``residual``, the label minus the prediction. Classification: ``log loss`` of the label's probability, or ``wrong`` (0 or 1)
     for a model without probabilities.
 
     Args:
-        predictions: What the model said about labelled rows.
+        predictions: The model's predictions for labelled rows.
     """
     if not len(predictions.classes):
         return RESIDUAL, np.asarray(predictions.labels, dtype=np.float64) - np.asarray(predictions.predicted, dtype=np.float64)
@@ -36,7 +36,7 @@ def prediction_errors(predictions: Predictions) -> tuple[str, np.ndarray[Any, An
 
 
 def summarise_errors(predictions: Predictions) -> dict[str, Any]:
-    """Return errors as plain values: ``measure``, ``rows``, and ``values``, in order; of more than 1,000 rows evenly spaced quantiles."""
+    """Return a summary of the errors: ``measure``, ``rows`` and sorted ``values``, which are evenly spaced quantiles above 1,000 rows."""
     measure, errors = prediction_errors(predictions)
     ordered = np.sort(errors[np.isfinite(errors)])
     if len(ordered) > MOST_VALUES:

@@ -1,4 +1,4 @@
-"""What a model said about labelled rows, and a score with its interval."""
+"""Predictions for labelled rows, and a score with its interval."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ScoringError(EvergreenError):
-    """A metric's name is wrong, or the metric is not defined on the given rows."""
+    """A metric name is invalid, or the metric is undefined on the given rows."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said about labelled rows.
+    """A model's predictions for labelled rows.
 
     Attributes:
         labels: The true labels, shape (rows,).
         predicted: The predicted labels, shape (rows,).
-        probabilities: Shape (rows, classes); None when the model gives none.
+        probabilities: Shape (rows, classes); None if the model has no probabilities.
         classes: The labels in the order of the probabilities; empty for regression.
     """
 

@@ -1,4 +1,4 @@
-"""Bootstrap draws: rows drawn with replacement, as counts of cells or of rows, and metrics computed on many draws at once."""
+"""Bootstrap draws of rows with replacement, as counts of cells or of rows, and metrics computed on many draws at once."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def resample(models: Sequence[Sequence[Statistics]], *, rows: int, resamples: in
     """Return the scores of several models by several metrics on the same draws.
 
     Args:
-        models: For each model, what each metric needs; the metrics in the same order for all models.
+        models: For each model, the statistics that each metric needs, with metrics in the same order for all models.
         rows: Number of rows.
         resamples: Number of draws.
         seed: Seed of the draws.
 
     Returns:
-        For each model and metric, the scores, shape (resamples,); NaN where a metric is not defined on a draw.
+        For each model and metric, the scores, shape (resamples,); NaN where a metric is undefined on a draw.
     """
     scores = [[np.empty(resamples) for _ in statistics] for statistics in models]
     by_cell = [index for index, first in enumerate(models[0]) if isinstance(first, CellStatistics)]
@@ -42,10 +42,10 @@ def resample(models: Sequence[Sequence[Statistics]], *, rows: int, resamples: in
 
 
 def _resample_cells(models: list[list[Any]], scores: list[list[Array]], rows: int, seed: int) -> None:
-    """Drawing rows and counting cells is one multinomial draw: the same distribution, without touching the rows."""
+    """Resample cell counts with a multinomial draw, which has the same distribution as drawing rows and counting cells."""
     generator = np.random.default_rng(seed)
     resamples = len(scores[0][0])
-    # All metrics of a model share their cells, so the first speaks for all.
+    # All metrics of a model share their cells, so the first one represents all.
     codes = np.stack([model[0].codes for model in models], axis=1)
     joint, counts = _unique_rows(codes)
     members = [_membership(joint[:, index], model[0].classes ** 2) for index, model in enumerate(models)]
@@ -58,7 +58,7 @@ def _resample_cells(models: list[list[Any]], scores: list[list[Array]], rows: in
 
 
 def _unique_rows(codes: Array) -> tuple[Array, Array]:
-    # One number for each combination: np.unique along an axis sorts whole rows, which is a hundred times slower.
+    # Encode each combination as one number: np.unique along an axis sorts whole rows, which is a hundred times slower.
     width = codes.max(initial=0) + 1
     combined = codes[:, 0] if codes.shape[1] == 1 else codes[:, 0] * width + codes[:, 1]
     distinct, counts = np.unique(combined, return_counts=True)
@@ -92,9 +92,9 @@ def _resample_rows(models: list[list[Any]], scores: list[list[Array]], rows: int
                     offset += width
 
     batches = list(_batches(len(scores[0][0]), rows))
-    # A seed for each batch: the draws are the same, whichever thread takes a batch.
+    # One seed per batch, so that the draws do not depend on which thread processes a batch.
     seeds = np.random.SeedSequence(seed).spawn(len(batches))
-    # NumPy lets go of the interpreter while it works on long arrays; BLAS would bring threads of its own to each of ours.
+    # NumPy releases the GIL while it works on long arrays; BLAS would start its own threads in each of ours.
     with one_thread(), ThreadPoolExecutor(max_workers=_workers(rows)) as pool:
         for _ in pool.map(fill, batches, seeds):
             pass
@@ -102,8 +102,8 @@ def _resample_rows(models: list[list[Any]], scores: list[list[Array]], rows: int
 
 def _drawn_counts(rows: int, draws: int, seed: np.random.SeedSequence) -> Array:
     """Return how often each row was drawn, shape (draws, rows)."""
-    # Numbers of eight bytes: counting others copies them first, and takes three times as long. Drawn at once and counted in their own place: memory that is
-    # given back and asked for again at each draw takes longer than the counting.
+    # Eight-byte integers: bincount would first copy others, which takes three times as long. Drawn all at once and counted in place: freeing and
+    # allocating memory for each draw takes longer than counting.
     counts: Array = np.random.default_rng(seed).integers(0, rows, size=(draws, rows))
     for drawn in counts:
         drawn[:] = np.bincount(drawn, minlength=rows)

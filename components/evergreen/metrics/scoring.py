@@ -1,9 +1,9 @@
-"""How good predictions are, and how sure that is: scikit-learn's scorers and the bootstrap.
+"""Scores of predictions and their uncertainty, with scikit-learn's scorers and the bootstrap.
 
-Every score follows scikit-learn's convention: higher is better. Models predict once; metrics then work from the
-predictions, so that thousands of resamples cost no further model calls. Common metrics are computed on many resamples at once
-(`evergreen.metrics.sufficient_statistics`), any other scorer one resample after the other. Intervals are percentile bootstrap intervals (Efron and
-Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+Every score follows scikit-learn's convention: higher is better. Models predict once, and metrics then use the predictions, so thousands of
+resamples need no further model calls. Common metrics are computed on many resamples at once (`evergreen.metrics.sufficient_statistics`), all
+other scorers one resample at a time. Intervals are percentile bootstrap intervals (Efron and Tibshirani, An Introduction to the Bootstrap,
+1993, chapter 13).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ FEWEST_RESAMPLES = 200
 
 @dataclass(frozen=True)
 class Metric:
-    """A scikit-learn scorer, or a function of the user's own, that works from predictions.
+    """A scikit-learn scorer or a user-defined function that scores predictions.
 
     Attributes:
-        name: The scorer's name.
+        name: Name of the scorer.
         task: ``classification`` or ``regression``.
         scorer: The scorer itself.
     """
@@ -52,7 +52,7 @@ class Metric:
         """Return the score of predictions; higher is better.
 
         Raises:
-            ScoringError: The metric is not defined on these rows, for instance a ROC curve with one class only.
+            ScoringError: The metric is undefined on these rows, for instance a ROC curve with only one class.
         """
         return self.score_rows(Predictions(labels, predictions, probabilities, classes))
 
@@ -76,21 +76,21 @@ class Metric:
         return score
 
     def statistics(self, predictions: Predictions, score: float) -> Statistics | None:
-        """Return what a resample needs to know of the rows, or None when only the scorer itself can tell.
+        """Return the statistics from which resamples can be scored, or None if only the scorer itself can score them.
 
         Args:
-            predictions: What the model said.
-            score: The scorer's own score of all rows; a formula that does not give it is not used.
+            predictions: The model's predictions.
+            score: The scorer's own score of all rows; a formula that does not reproduce it is not used.
         """
         found = row_statistics(self.name, predictions)
         return found if found is not None and math.isclose(score_once(found), score, rel_tol=1e-9, abs_tol=1e-12) else None
 
     def resampled(self, predictions: Predictions, draws: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-        """Return the score on each draw of row numbers, shape (draws,); NaN where the metric is not defined on it."""
+        """Return the score on each draw of row numbers, shape (draws,); NaN where the metric is undefined."""
         answers = _precomputed(predictions, self.task)
         scores = np.full(len(draws), np.nan)
         for index, rows in enumerate(draws):
-            # A draw with one class only is no error of the user's: it is left out, and counted by the caller.
+            # A draw with only one class is not a user error: it is omitted, and the caller counts such draws.
             with contextlib.suppress(ValueError, TypeError, AttributeError, CustomMetricError):
                 scores[index] = self._score_at(answers, predictions, rows)
         return scores
@@ -102,15 +102,15 @@ class Metric:
 
 
 def resolve_metric(name: str, task: str) -> Metric:
-    """Return the metric that a name means for a task.
+    """Return the metric for a name and a task.
 
     Args:
-        name: ``auto`` (accuracy, or the negative mean absolute error), any scikit-learn scorer's name, or ``module:function`` (see
+        name: ``auto`` (accuracy or negative mean absolute error), the name of a scikit-learn scorer, or ``module:function`` (see
             `evergreen.metrics.custom_metric`).
         task: ``classification`` or ``regression``.
 
     Raises:
-        ScoringError: The name or the task is unknown, the scorer is for the other task, or there is no such function.
+        ScoringError: The name or the task is unknown, the scorer is for the other task, or the function does not exist.
     """
     from sklearn.metrics import get_scorer, get_scorer_names
 
@@ -123,29 +123,27 @@ def resolve_metric(name: str, task: str) -> Metric:
         except CustomMetricError as error:
             raise ScoringError(str(error)) from error
     if resolved not in get_scorer_names():
-        raise ScoringError(
-            f"metric {name!r}: expected auto or the name of a scikit-learn scorer: {', '.join(get_scorer_names())}; or module:function of your own."
-        )
+        raise ScoringError(f"metric {name!r}: unknown name. Valid metrics: auto, {', '.join(get_scorer_names())}; or your own as module:function.")
     if task == "classification" and resolved.startswith(REGRESSION_PREFIXES):
-        raise ScoringError(f"metric {name!r}: is for regression and the task is classification. Choose one such as accuracy, roc_auc or neg_log_loss.")
+        raise ScoringError(f"metric {name!r}: is for regression, but the task is classification. Choose a metric such as accuracy, roc_auc or neg_log_loss.")
     return Metric(name=resolved, task=task, scorer=get_scorer(resolved))
 
 
 def bootstrap_interval(metric: Metric, predictions: Predictions, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 7) -> Interval:
     """Return a score and its percentile bootstrap interval.
 
-    Rows are drawn with replacement. For a metric that has no short way (see `evergreen.metrics.sufficient_statistics`) the number of resamples is lowered above
-    50 million scored cells, to no fewer than 200.
+    Rows are drawn with replacement. For a metric without sufficient statistics (see `evergreen.metrics.sufficient_statistics`), the number of
+    resamples is reduced above 50 million scored cells, to no fewer than 200.
 
     Args:
-        metric: What to measure.
-        predictions: What the model said.
-        confidence: Share of intervals that should hold the true score, between 0 and 1.
+        metric: The metric.
+        predictions: The model's predictions.
+        confidence: Share of intervals that should contain the true score, between 0 and 1.
         resamples: Number of resamples.
-        seed: Seed of the draws; the same seed gives the same interval.
+        seed: Seed of the draws; the same seed yields the same interval.
 
     Raises:
-        ScoringError: The metric is not defined on the rows or on most resamples, or an argument is out of its range.
+        ScoringError: The metric is undefined on the rows or on most resamples, or an argument is out of range.
     """
     return bootstrap_intervals([metric], predictions, confidence=confidence, resamples=resamples, seed=seed)[metric.name]
 
@@ -153,7 +151,7 @@ def bootstrap_interval(metric: Metric, predictions: Predictions, *, confidence: 
 def bootstrap_intervals(
     metrics: Sequence[Metric], predictions: Predictions, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 7
 ) -> dict[str, Interval]:
-    """Return scores by several metrics with their intervals, by the metric's name; see `bootstrap_interval`."""
+    """Return the scores and intervals of several metrics by metric name; see `bootstrap_interval`."""
     _check_arguments(confidence, resamples)
     scores = [metric.score_rows(predictions) for metric in metrics]
     drawn = _draw(metrics, [predictions], [scores], resamples, seed)[0]
@@ -165,18 +163,18 @@ def paired_bootstrap(
 ) -> Interval:
     """Return the difference of two models' scores, challenger minus champion, with its percentile bootstrap interval.
 
-    Both models are scored on the same resampled rows, so that what makes a row hard for both cancels out.
+    Both models are scored on the same resampled rows, so that difficulty common to both models cancels out.
 
     Args:
-        metric: What to measure.
-        challenger: What one model said.
-        champion: What the other said about the same rows.
-        confidence: Share of intervals that should hold the true difference.
+        metric: The metric.
+        challenger: Predictions of one model.
+        champion: Predictions of the other model for the same rows.
+        confidence: Share of intervals that should contain the true difference.
         resamples: Number of resamples.
         seed: Seed of the draws.
 
     Raises:
-        ScoringError: As for `bootstrap_interval`, or the two are not about the same rows.
+        ScoringError: As for `bootstrap_interval`, or the predictions are not for the same rows.
     """
     return paired_bootstraps([metric], challenger, champion, confidence=confidence, resamples=resamples, seed=seed)[metric.name]
 
@@ -184,7 +182,7 @@ def paired_bootstrap(
 def paired_bootstraps(
     metrics: Sequence[Metric], challenger: Predictions, champion: Predictions, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 7
 ) -> dict[str, Interval]:
-    """Return the differences by several metrics, on the same draws, by the metric's name; see `paired_bootstrap`."""
+    """Return the differences of several metrics on the same draws, by metric name; see `paired_bootstrap`."""
     _check_arguments(confidence, resamples)
     if len(challenger) != len(champion) or not np.array_equal(challenger.labels, champion.labels):
         raise ScoringError(
@@ -200,11 +198,11 @@ def _check_arguments(confidence: float, resamples: int) -> None:
     if not 0 < confidence < 1:
         raise ScoringError(f"confidence {confidence}: expected a share between 0 and 1, such as 0.95.")
     if resamples < FEWEST_RESAMPLES:
-        raise ScoringError(f"resamples {resamples}: expected at least {FEWEST_RESAMPLES}, or the bounds are noise. Use 2000.")
+        raise ScoringError(f"resamples {resamples}: expected at least {FEWEST_RESAMPLES}; with fewer, the bounds are noise. Use 2000.")
 
 
 def _draw(metrics: Sequence[Metric], models: Sequence[Predictions], scores: Sequence[Sequence[float]], resamples: int, seed: int) -> list[list[Any]]:
-    """Return, for each model and metric, the scores on the same draws; draws on which a metric is not defined are left out."""
+    """Return, for each model and metric, the scores on the same draws; draws on which a metric is undefined are omitted."""
     found = [[metric.statistics(model, score) for metric, score in zip(metrics, row, strict=True)] for model, row in zip(models, scores, strict=True)]
     short = [index for index in range(len(metrics)) if all(row[index] is not None for row in found)]
     needed = [[statistics for index in short if (statistics := row[index]) is not None] for row in found]
@@ -240,7 +238,7 @@ def _percentiles(score: float, drawn: np.ndarray[Any, Any], confidence: float) -
 
 
 def _precomputed(predictions: Predictions, task: str) -> Any:
-    """Return an estimator that answers with predictions made before; its input is row numbers, shape (rows, 1)."""
+    """Return an estimator that returns existing predictions; its input is row numbers, shape (rows, 1)."""
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
     class Answers(ClassifierMixin if task == "classification" else RegressorMixin, BaseEstimator):  # type: ignore[misc]  # the base depends on the task

@@ -1,4 +1,4 @@
-"""The rule by which slices are named in a policy."""
+"""The rule that defines slices in a policy."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from evergreen.settings.strict import StrictSettings
 
 
 class SliceRule(StrictSettings):
-    """Rows to look at on their own: every value of a column, or the rows that an expression holds for.
+    """Rows to score separately: every value of a column, or the rows that match an expression.
 
     Attributes:
-        column: A category, truth value or number; numbers are cut at their quartiles.
-        where: An expression as `pandas.DataFrame.query` takes it, such as ``temperature > 30 and city == 'Oslo'``.
-        margin: By how much the challenger may be worse on a slice, in the metric's unit; the common margin when not given.
+        column: A categorical, boolean or numeric column; numbers are binned by quartile.
+        where: An expression for `pandas.DataFrame.query`, such as ``temperature > 30 and city == 'Oslo'``.
+        margin: How much worse the challenger may be on a slice, in units of the metric. Defaults to the common margin.
     """
 
     column: str = ""

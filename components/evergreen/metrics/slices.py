@@ -1,4 +1,4 @@
-"""Parts of the rows that are scored on their own, with a correction for looking at many."""
+"""Slices of the rows that are scored separately, with a correction for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class _UnusableRuleError(ValueError):
 
 @dataclass(frozen=True)
 class Draws:
-    """How intervals are drawn.
+    """Settings of the bootstrap intervals.
 
     Attributes:
-        confidence: Of the interval, between 0 and 1.
-        resamples: Of the bootstrap.
-        seed: Of the bootstrap.
+        confidence: Confidence of the interval, between 0 and 1.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the bootstrap.
     """
 
     confidence: float = 0.95
@@ -44,7 +44,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Slice:
-    """One part of the rows: its name, which rows belong to it, and the margin."""
+    """A slice of the rows: its name, its rows, and its margin."""
 
     name: str
     member: np.ndarray[Any, Any]
@@ -53,7 +53,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class SliceScore:
-    """How the models did on a slice; ``difference`` is challenger minus champion, or the challenger's own score without a champion."""
+    """Scores of the models on a slice; ``difference`` is challenger minus champion, or the challenger's score if there is no champion."""
 
     name: str
     rows: int
@@ -66,17 +66,17 @@ class SliceScore:
 
 
 def find_slices(frame: pd.DataFrame, rules: Sequence[SliceRule], *, margin: float, setting: str, error_class: type[EvergreenError]) -> list[Slice]:
-    """Return the slices that the rules name.
+    """Return the slices that the rules define.
 
     Args:
-        frame: The rows compared.
-        rules: Which slices.
-        margin: The margin of rules without one of their own, in the metric's unit.
-        setting: Where the policy names them, for messages.
-        error_class: The error of whoever asks.
+        frame: The rows to slice.
+        rules: The rules.
+        margin: Margin of rules that do not set one, in units of the metric.
+        setting: The policy setting that holds the rules, for error messages.
+        error_class: The exception type to raise.
 
     Raises:
-        EvergreenError: A column is absent, or an expression cannot be evaluated or gives no truth values.
+        EvergreenError: A column is missing, or an expression cannot be evaluated or does not return booleans.
     """
     found: list[Slice] = []
     for rule in rules:
@@ -90,21 +90,21 @@ def find_slices(frame: pd.DataFrame, rules: Sequence[SliceRule], *, margin: floa
 
 def _by_expression(frame: pd.DataFrame, rule: SliceRule) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     if "@" in rule.where or "__" in rule.where:
-        raise _UnusableRuleError(f"{rule.where!r} holds '@' or '__', which reach outside the table. Compare columns with values only.")
+        raise _UnusableRuleError(f"{rule.where!r} contains '@' or '__', which access objects outside the table. Only compare columns with values.")
     try:
-        # numexpr is not needed; the Python engine takes texts and missing values too.
+        # The Python engine does not need numexpr, and supports text and missing values.
         member = np.asarray(frame.eval(rule.where, engine="python"))
     except Exception as error:
         columns = ", ".join(map(str, frame.columns))
         raise _UnusableRuleError(f"{rule.where!r} cannot be evaluated: {error}. Write a condition on the columns {columns}.") from error
     if member.dtype != bool or member.shape != (len(frame),):
-        raise _UnusableRuleError(f"{rule.where!r} gives {member.dtype} values; expected true or false for each row. Write a condition such as 'x > 3'.")
+        raise _UnusableRuleError(f"{rule.where!r} returns {member.dtype} values; expected true or false for each row. Write a condition such as 'x > 3'.")
     yield rule.where, member
 
 
 def _by_column(frame: pd.DataFrame, name: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     if name not in frame.columns:
-        raise _UnusableRuleError(f"column {name!r}: there is no such column; the columns are {', '.join(map(str, frame.columns))}.")
+        raise _UnusableRuleError(f"Unknown column {name!r}. Valid columns: {', '.join(map(str, frame.columns))}.")
     column = frame[name]
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype) and column.nunique() > MOST_VALUES:
         for part in (cut := pd.qcut(column, QUANTILES, duplicates="drop")).cat.categories:
@@ -118,22 +118,22 @@ def _by_column(frame: pd.DataFrame, name: str) -> Iterator[tuple[str, np.ndarray
 
 
 def score_slices(slices: list[Slice], ours: Predictions, theirs: Predictions | None, *, metric: Metric, draws: Draws, minimum_rows: int) -> list[SliceScore]:
-    """Score both models on each slice; intervals are Bonferroni-corrected for the number of slices that are judged.
+    """Score both models on each slice, with intervals Bonferroni-corrected for the number of slices judged.
 
-    A slice fails when the challenger is worse by more than the margin and the corrected interval of the difference is
-    below zero: both large enough to matter and shown.
+    A slice fails if the challenger is worse by more than the margin and the corrected interval of the difference is
+    below zero: the difference is both large enough to matter and significant.
 
     Args:
         slices: The slices.
         ours: The challenger's predictions.
-        theirs: The champion's; None when there is none.
-        metric: The first metric.
+        theirs: The champion's predictions; None if there is no champion.
+        metric: The primary metric.
         draws: Confidence, resamples and seed.
-        minimum_rows: Fewest rows of a slice that is judged.
+        minimum_rows: Minimum number of rows of a slice to be judged.
     """
     judged = sum(int(part.member.sum()) >= minimum_rows for part in slices)
     corrected = 1 - (1 - draws.confidence) / max(judged, 1)
-    # The corrected tail must hold some resamples, or the bound is the luck of the outermost draw.
+    # The corrected tail must contain several resamples; otherwise the bound depends on a single extreme draw.
     resamples = max(draws.resamples, min(20_000, int(np.ceil(40 / (1 - corrected)))))
     used = Draws(corrected, resamples, draws.seed)
     return [_score(part, ours, theirs, metric=metric, draws=used, minimum_rows=minimum_rows) for part in slices]

@@ -1,8 +1,8 @@
-"""Metrics as functions of what can be counted or averaged over rows, so that thousands of resamples cost no further calls of a scorer.
+"""Metrics as functions of counts or means over rows, so that thousands of resamples need no further scorer calls.
 
-Accuracy, F1 and their kin depend on the confusion matrix alone; log loss, Brier score and the regression errors on means over rows;
+Accuracy, F1 and similar metrics depend only on the confusion matrix; log loss, Brier score and regression errors on means over rows;
 the area under the ROC curve on ranks. scikit-learn's own scorers remain the reference: `evergreen.metrics.scoring` uses a formula
-from here only where it gives scikit-learn's score on all rows.
+from this module only if it reproduces scikit-learn's score on all rows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class CellStatistics:
     Attributes:
         codes: Cell of each row, ``true class * classes + predicted class``, shape (rows,).
         classes: Number of classes.
-        finish: Turns confusion matrices, shape (resamples, classes, classes), into scores, shape (resamples,).
+        finish: Converts confusion matrices, shape (resamples, classes, classes), into scores, shape (resamples,).
     """
 
     codes: Array
@@ -41,8 +41,8 @@ class MeanStatistics:
     """A metric that depends on means over rows.
 
     Attributes:
-        columns: What is averaged, shape (rows, columns).
-        finish: Turns means, shape (resamples, columns), into scores, shape (resamples,).
+        columns: Values to average, shape (rows, columns).
+        finish: Converts means, shape (resamples, columns), into scores, shape (resamples,).
     """
 
     columns: Array
@@ -51,12 +51,12 @@ class MeanStatistics:
 
 @dataclass(frozen=True)
 class RankStatistics:
-    """The area under the ROC curve of two classes.
+    """The area under the ROC curve for two classes.
 
     Attributes:
-        order: Row numbers by rising score, shape (rows,).
-        positive: For each place in that order, 1 where the row is of the positive class and 0 where not, shape (rows,).
-        ends: The last place of each run of equal scores; None when no two scores are equal.
+        order: Row numbers by ascending score, shape (rows,).
+        positive: For each position in that order, 1 if the row is of the positive class and 0 otherwise, shape (rows,).
+        ends: The last position of each run of equal scores; None if no two scores are equal.
     """
 
     order: Array
@@ -68,11 +68,11 @@ Statistics = CellStatistics | MeanStatistics | RankStatistics
 
 
 def row_statistics(name: str, predictions: Predictions) -> Statistics | None:
-    """Return what a metric needs to know of the rows, or None when there is no short way.
+    """Return the sufficient statistics of a metric, or None if it has none here.
 
     Args:
-        name: A scikit-learn scorer's name.
-        predictions: What the model said.
+        name: Name of a scikit-learn scorer.
+        predictions: The model's predictions.
     """
     if name in _CELLS:
         return _cells(predictions, _CELLS[name])
@@ -87,7 +87,7 @@ def row_statistics(name: str, predictions: Predictions) -> Statistics | None:
 
 
 def score_once(statistics: Statistics) -> float:
-    """Return the score on the rows as they are, each counted once."""
+    """Return the score on the original rows, each counted once."""
     if isinstance(statistics, CellStatistics):
         counts = np.bincount(statistics.codes, minlength=statistics.classes**2).reshape(1, statistics.classes, statistics.classes)
         return float(statistics.finish(counts.astype(np.float64))[0])
@@ -97,24 +97,24 @@ def score_once(statistics: Statistics) -> float:
 
 
 def auc_of_counts(ranks: RankStatistics, counts: Array) -> Array:
-    """Return the area under the ROC curve when each row counts as often as it was drawn; a tie counts half.
+    """Return the area under the ROC curve with each row weighted by how often it was drawn; a tie counts half.
 
-    From the sum of the positives' ranks among all rows (Mann and Whitney, Annals of Mathematical Statistics 18, 1947), which needs one running sum of the
-    counts. Whole numbers throughout: the result is exact up to the one division.
+    Computed from the sum of the positives' ranks among all rows (Mann and Whitney, Annals of Mathematical Statistics 18, 1947), which needs one
+    running sum of the counts. All arithmetic uses integers, so the result is exact up to the final division.
 
     Args:
         ranks: The order of the rows.
-        counts: How often each row was drawn, whole numbers, shape (resamples, rows).
+        counts: How often each row was drawn, as integers, shape (resamples, rows).
 
     Returns:
         Shape (resamples,); NaN where a class was not drawn.
     """
     areas = np.empty(len(counts))
-    # Fresh memory for every draw would cost as much as the arithmetic, in threads above all.
+    # Allocating memory for every draw would cost as much as the arithmetic, especially in threads.
     sizes_room, positives_room, sums_room = (np.empty(len(ranks.order), dtype=counts.dtype) for _ in range(3))
-    # One draw after the other: what one needs stays in the processor's cache, which is several times faster than all at once.
+    # One draw at a time: its data stays in the CPU cache, which is several times faster than all draws at once.
     for index, drawn in enumerate(counts):
-        # Clipping changes nothing here, and lets NumPy write without a copy.
+        # Clipping has no effect here, and lets NumPy write without a copy.
         sizes = drawn.take(ranks.order, out=sizes_room, mode="clip")
         positives = np.multiply(sizes, ranks.positive, out=positives_room)
         up_to = sizes.cumsum(out=sums_room)
@@ -123,7 +123,7 @@ def auc_of_counts(ranks: RankStatistics, counts: Array) -> Array:
             sizes, positives = (np.diff(sums, prepend=0) for sums in (up_to, positives.cumsum().take(ranks.ends)))
         ones = int(positives.sum())
         others = int(up_to[-1]) - ones
-        # Twice the number of pairs that a positive wins, a tie counting half: pairs of two positives are taken off again.
+        # Twice the number of pairs that a positive wins, with a tie counting half; pairs of two positives are subtracted.
         wins_twice = 2 * int(positives @ up_to) - int(positives @ sizes) - ones**2
         areas[index] = wins_twice / (2 * ones * others) if ones and others else np.nan
     return areas
@@ -133,7 +133,7 @@ def _cells(predictions: Predictions, finish: Callable[[Array], Array]) -> CellSt
     known = np.unique(np.concatenate([np.asarray(predictions.labels), np.asarray(predictions.predicted)]))
     if len(known) ** 2 > MOST_CELLS:
         return None
-    # The positive class of a binary metric is the label 1: it must stand last.
+    # The positive class of a binary metric is the label 1, which must come last.
     codes = np.searchsorted(known, predictions.labels) * len(known) + np.searchsorted(known, predictions.predicted)
     return CellStatistics(codes, len(known), finish)
 
@@ -216,7 +216,7 @@ def _error(predictions: Predictions) -> Array:
 
 
 def _r2_columns(predictions: Predictions) -> Array:
-    # Centred first: the variance of large numbers must not drown in rounding.
+    # Center first, so that the variance of large numbers is not lost to rounding.
     labels = np.asarray(predictions.labels, dtype=np.float64)
     centred = labels - labels.mean()
     return np.column_stack([_error(predictions) ** 2, centred, centred**2])

@@ -1,1 +1,1 @@
-"""Fitted models: what they predict, their files, and what may be loaded."""
+"""Fitted models: their predictions, their files, and the types that may be loaded."""

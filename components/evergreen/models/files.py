@@ -1,8 +1,8 @@
-"""Models on disk: an MLflow model directory saved with skops, and beside it what Evergreen knows of the model.
+"""Models on disk: an MLflow model directory saved with skops, together with Evergreen's metadata of the model.
 
-A pickle runs whatever its author put in; a skops file holds named types, and the reader says which it trusts. Trust comes from
-the reviewed list below and from the person who runs the step, never from the file: MLflow's own loader reads the list
-from the model's directory, so an attacker who writes the model writes the list. This module does not use that loader.
+Loading a pickle runs any code its author put in; a skops file holds named types, and the reader decides which to trust. Trust comes
+from the reviewed list and from the person who runs the step, never from the file. MLflow's own loader reads the list of trusted types
+from the model directory, so an attacker who writes the model also writes the list. This module does not use that loader.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ def save_model(
 
     Args:
         pipeline: A fitted scikit-learn estimator that takes prepared features (see `evergreen.data.columns.prepare_features`).
-        path: The directory to make; it must not exist or must be empty.
-        description: What is known of the model. The types that the user had to trust are added to it as a record.
+        path: The directory to create; it must not exist, or must be empty.
+        description: Metadata of the model. The types that the user had to trust are recorded in it.
         mlflow_model: The MLflow description to fill, when the model belongs to an MLflow run.
-        rows: Rows with at least the features. What the model says about some of them is recorded beside it, and a few
+        rows: Rows with at least the features. The model's predictions for some of them are recorded with it, and a few
             are kept as MLflow's input example.
 
     Returns:
         The description as it was stored.
 
     Raises:
-        ModelError: The pipeline holds types that nobody trusts, or skops cannot save it.
+        ModelError: The pipeline contains untrusted types, or skops cannot save it.
     """
     import mlflow.sklearn
     import skops.io
@@ -61,10 +61,10 @@ def save_model(
 
     directory = Path(path)
     if directory.is_file() or (directory.is_dir() and any(directory.iterdir())):
-        raise ModelError(f"model directory {path}: is in use. Name one that does not exist yet.")
+        raise ModelError(f"model directory {path}: is already in use. Choose a directory that does not exist yet.")
     check_parts(pipeline)
     try:
-        # MLflow dumps the pipeline and reads it back, trusting only these: a dump of our own, to look at first, would cost as much again.
+        # MLflow writes the pipeline and reads it back, trusting only these types; checking our own dump first would double the cost.
         mlflow.sklearn.save_model(
             pipeline,
             str(path),
@@ -86,13 +86,13 @@ def save_model(
 
 
 def _unsaved(directory: Path, estimator: str, error: Exception) -> ModelError:
-    """Take away what was written of a model that MLflow refused, and return the error that says why."""
+    """Delete the remains of a model that MLflow could not save, and return the error that explains why."""
     import shutil
 
     import skops.io
 
     found: list[str] = []
-    # There is a file when it could be written and not be read back.
+    # The file exists if the model could be written but not read back.
     with contextlib.suppress(Exception):
         found = skops.io.get_untrusted_types(file=directory / MODEL_FILE)
     shutil.rmtree(directory, ignore_errors=True)
@@ -104,15 +104,15 @@ def _unsaved(directory: Path, estimator: str, error: Exception) -> ModelError:
 
 
 def load_model(path: str | Path, *, trusted_types: Iterable[str] = ()) -> FittedModel:
-    """Load a model directory that `save_model` wrote, trusting only reviewed types and those that the caller names.
+    """Load a model directory written by `save_model`, trusting only reviewed types and those that the caller names.
 
     Args:
         path: The model directory.
-        trusted_types: More types to trust, beside the reviewed list and the environment's ``EVERGREEN_TRUSTED_TYPES``.
+        trusted_types: Types to trust in addition to the reviewed list and the environment's ``EVERGREEN_TRUSTED_TYPES``.
 
     Raises:
-        ModelError: The directory holds no skops model, a pickle, or types that nobody trusts.
-        ArtifactError: ``evergreen.json`` is absent or broken.
+        ModelError: The directory holds no skops model, a pickle, or untrusted types.
+        ArtifactError: ``evergreen.json`` is missing or damaged.
     """
     import skops.io
 
@@ -127,24 +127,24 @@ def load_model(path: str | Path, *, trusted_types: Iterable[str] = ()) -> Fitted
         raise
     except Exception as error:
         raise ModelError(
-            f"model {file}: skops cannot read it: {error}. The file is damaged or from another version; take the model from the registry again."
+            f"model {file}: skops cannot read it: {error}. The file is damaged or was written by another version. Download the model from the registry again."
         ) from error
     check_parts(pipeline)
     return FittedModel(pipeline=pipeline, description=description)
 
 
 def read_description(path: str | Path) -> ModelDescription:
-    """Read what is known of the model in a directory, without loading the model.
+    """Read the metadata of the model in a directory without loading the model.
 
     Raises:
-        ArtifactError: ``evergreen.json`` is absent or no JSON object.
-        ModelError: It lacks entries or has unknown ones.
+        ArtifactError: ``evergreen.json`` is missing or is not a JSON object.
+        ModelError: It has missing or unknown entries.
     """
     content = read_json(Path(path) / DESCRIPTION_FILE)
     try:
         return ModelDescription(**content)
     except TypeError as error:
-        raise ModelError(f"model description {Path(path) / DESCRIPTION_FILE}: {error}. It was written by another version; train the model again.") from error
+        raise ModelError(f"model description {Path(path) / DESCRIPTION_FILE}: {error}. It was written by another version. Retrain the model.") from error
 
 
 def _skops_file(directory: Path) -> Path:
@@ -161,11 +161,13 @@ def _skops_file(directory: Path) -> Path:
     file = directory / MODEL_FILE
     if layout != "skops" or flavor.get("pickled_model", MODEL_FILE) != MODEL_FILE:
         raise ModelError(
-            f"model {directory}: is stored as {layout}, which runs code when it is loaded; expected skops. "
+            f"model {directory}: is stored as {layout}, which runs code when loaded; expected skops. "
             f"Save it with serialization_format='skops' and register it again."
         )
     if not file.is_file():
-        raise ModelError(f"model {directory}: has no {MODEL_FILE}, although its MLmodel file names the skops format. The copy is incomplete; fetch it again.")
+        raise ModelError(
+            f"model {directory}: has no {MODEL_FILE}, although its MLmodel file specifies the skops format. The copy is incomplete. Download it again."
+        )
     return file
 
 
@@ -179,13 +181,13 @@ def _signature(description: ModelDescription) -> Any:
 
 
 def _requirements(estimator: str, pipeline: Any) -> list[str]:
-    """Return pinned packages that serve the model. Named here because MLflow's own inference loads the model in a second process."""
+    """Return the pinned packages needed to serve the model. Listed here because MLflow's own inference loads the model in a second process."""
     from importlib.metadata import packages_distributions
 
     packages = {"mlflow", "scikit-learn", "skops", "numpy", "pandas"}
     if needed := getattr(_last_step(pipeline), "packages", ()):
         packages.update(("kfp-evergreen", *needed))
-    # Finding a package's distribution looks through all that is installed: only for estimators from elsewhere.
+    # Finding a module's distribution scans all installed packages, so do it only for estimators from outside scikit-learn.
     if not estimator.startswith("sklearn."):
         packages.update(packages_distributions().get(estimator.partition(":")[0].split(".", maxsplit=1)[0], [])[:1])
     return sorted(f"{name}=={installed_version(name)}" for name in packages)

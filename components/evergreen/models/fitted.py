@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A fitted scikit-learn pipeline and what is known of it."""
+    """A fitted scikit-learn pipeline and its metadata."""
 
     pipeline: Any
     description: ModelDescription
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
-        """Return the prediction for each row, as the labels' type or float64.
+        """Return the prediction for each row, as the type of the labels or float64.
 
         Args:
             frame: Rows with at least the model's features, in any order.
 
         Raises:
-            ModelError: Features are missing from the frame.
-            ArtifactError: A feature holds values of another kind than at training.
+            ModelError: The frame lacks features.
+            ArtifactError: A feature holds values of a different kind than at training.
         """
         import numpy as np
 
@@ -40,7 +40,7 @@ class FittedModel:
         return predicted
 
     def predict_probability(self, frame: pd.DataFrame) -> np.ndarray[Any, Any] | None:
-        """Return the probability of each class, shape (rows, classes), or None when the model gives none."""
+        """Return the probability of each class, shape (rows, classes), or None if the model has no probabilities."""
         import numpy as np
 
         if self.description.task != "classification" or not hasattr(self.pipeline, "predict_proba"):
@@ -57,6 +57,6 @@ class FittedModel:
         if missing:
             raise ModelError(
                 f"model {self.description.challenger_id}: the rows lack the features {', '.join(missing)}; they have {', '.join(map(str, frame.columns))}. "
-                "Give it rows with the columns it was fitted on, or train a new model."
+                "Pass rows with the columns it was fitted on, or train a new model."
             )
         return prepare_features(frame, self.description.features)

@@ -1,4 +1,4 @@
-"""What the forms of PyTorch modules and Keras models have in common."""
+"""Base class of the saved forms of PyTorch modules and Keras models."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 
 
 class FittedNetwork(ABC, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A network that is the last step of a scikit-learn pipeline, fitted already; the network itself, ``_made``, is not saved but made again."""
+    """A fitted network as the last step of a scikit-learn pipeline; the network itself, ``_made``, is not saved but rebuilt."""
 
     packages: tuple[str, ...] = ()
-    """Distributions that are needed to load it."""
+    """Distributions that are required to load it."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is saved."""
+        """Return the state to save."""
         return {name: value for name, value in self.__dict__.items() if name != "_made"}
 
-    def __sklearn_is_fitted__(self) -> bool:  # scikit-learn asks for it
-        """Say that it is fitted."""
+    def __sklearn_is_fitted__(self) -> bool:  # scikit-learn calls it
+        """Return True: the network is already fitted."""
         return True
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  # the signature is scikit-learn's
-        """Return nothing: its trainer took the hyperparameters."""
+        """Return no parameters: the hyperparameters belong to its trainer."""
         return {}
 
     def fit(self, features: Any, labels: Any) -> FittedNetwork:  # noqa: ARG002  # the signature is scikit-learn's
-        """Refuse: only its trainer knows how it is fitted.
+        """Always fail: only its trainer can fit it.
 
         Raises:
             ModelError: Always.
         """
-        raise ModelError(f"{type(self).__name__}: is fitted already. Call its trainer to fit one on other rows.")
+        raise ModelError(f"{type(self).__name__}: is already fitted. Call its trainer to fit a model on other rows.")
 
     def predict(self, features: Any) -> np.ndarray[Any, Any]:
-        """Return one prediction a row."""
+        """Return one prediction per row."""
         if not hasattr(self, "classes_"):
             return self._outputs(features).reshape(len(features))
         chosen: np.ndarray[Any, Any] = self.classes_[self.predict_proba(features).argmax(axis=1)]
@@ -52,4 +52,4 @@ class FittedNetwork(ABC, BaseEstimator):  # type: ignore[misc]  # scikit-learn h
 
     @abstractmethod
     def _outputs(self, features: Any) -> np.ndarray[Any, Any]:
-        """Return what the network gives for each row."""
+        """Return the network's outputs for each row."""

@@ -1,4 +1,4 @@
-"""What a model said at training, kept beside it, so that whoever loads it anywhere can see that it still says the same."""
+"""Predictions recorded with a model at training time, so that any loader can verify that it still makes the same predictions."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 RECORD_FILE = "recorded_predictions.json"
 MOST_ROWS = 200
 RELATIVE, ABSOLUTE = 1e-5, 1e-8
-"""Models of single precision sum in another order for one row than for many, which changes the last digits; anything more is another answer."""
+"""Single-precision models sum in a different order for one row than for many, which changes the last digits. Larger differences are errors."""
 
 
 @dataclass(frozen=True)
 class RecordedPredictions:
-    """Rows as a request holds them, and a model's answers.
+    """Rows in request form, and a model's predictions for them.
 
     Attributes:
-        rows: One JSON object a row: features by name, times as ISO text, None where missing.
-        predictions: One prediction a row.
-        probabilities: Probability of each class, by row; None when the model gives none.
+        rows: One JSON object per row: features by name, times as ISO text, None where missing.
+        predictions: One prediction per row.
+        probabilities: Probability of each class per row; None if the model has no probabilities.
     """
 
     rows: list[dict[str, Any]]
@@ -40,7 +40,7 @@ class RecordedPredictions:
 
 
 def as_requests(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as JSON objects, as a client sends them: times as ISO text, missing values as None."""
+    """Return rows as JSON objects in the form that a client sends: times as ISO text, missing values as None."""
     columns = {str(name): [None if gone else _value(value) for value, gone in zip(column, column.isna(), strict=True)] for name, column in frame.items()}
     return [{name: values[index] for name, values in columns.items()} for index in range(len(frame))]
 
@@ -53,10 +53,10 @@ def _value(value: Any) -> Any:
 
 
 def record_predictions(model: FittedModel, rows: pd.DataFrame) -> RecordedPredictions:
-    """Return what a model says about at most 200 rows, spread evenly over the given ones.
+    """Record a model's predictions for at most 200 rows, spread evenly over the given rows.
 
     Args:
-        model: The model as it was fitted.
+        model: The fitted model.
         rows: Rows with at least the model's features.
     """
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(MOST_ROWS, len(rows))).astype(int))
@@ -67,7 +67,7 @@ def record_predictions(model: FittedModel, rows: pd.DataFrame) -> RecordedPredic
 
 def write_record(path: str | Path, record: RecordedPredictions) -> None:
     """Write a record into a model directory."""
-    # Not indented: thousands of short lines take longer to write than all else in the directory.
+    # Not indented: thousands of short lines would take longer to write than everything else in the directory.
     content = json.dumps(plain(vars(record)), sort_keys=True, ensure_ascii=False, allow_nan=False)
     (Path(path) / RECORD_FILE).write_text(content, encoding="utf-8")
 
@@ -76,7 +76,7 @@ def read_record(path: str | Path) -> RecordedPredictions:
     """Read the record in a model directory.
 
     Raises:
-        ArtifactError: There is none, or it is broken.
+        ArtifactError: The record is missing or damaged.
     """
     content = read_json(Path(path) / RECORD_FILE)
     try:
@@ -85,17 +85,17 @@ def read_record(path: str | Path) -> RecordedPredictions:
     except TypeError:
         whole = False
     if not whole:
-        raise ArtifactError(f"{Path(path) / RECORD_FILE}: expected rows and as many predictions, found {', '.join(content)}. Train the model again.")
+        raise ArtifactError(f"{Path(path) / RECORD_FILE}: expected rows and as many predictions, found {', '.join(content)}. Retrain the model.")
     return record
 
 
 def differences(record: RecordedPredictions, predictions: list[Any], probabilities: list[list[float]] | None) -> int:
-    """Return in how many rows new answers differ from the recorded ones; numbers may differ in their last digits.
+    """Count the rows whose new predictions differ from the recorded ones; numbers may differ in their last digits.
 
     Args:
         record: The record.
-        predictions: What is predicted now, for the record's first rows or all.
-        probabilities: The probabilities now; not compared when either side has none.
+        predictions: The current predictions, for all rows of the record or only its first ones.
+        probabilities: The current probabilities; not compared if either side has none.
     """
     count = len(predictions)
     then, now = np.asarray(record.predictions[:count]), np.asarray(predictions)

@@ -1,8 +1,8 @@
-"""How many threads numeric libraries use: one for small data, all for large.
+"""Sets the number of threads of numeric libraries: one for small data, all for large data.
 
-Measured with a histogram booster on 1,825 rows and two busy neighbours on two cores: 11 s with OpenMP's default (its threads
-spin while they wait for each other), 2.3 s with a passive wait, 0.3 s with one thread. On 160,000 rows with 30 columns and no neighbour: 5.1 s with one
-thread, 3.7 s with two.
+Measured with a histogram gradient booster on 1,825 rows and two cores shared with two busy processes: 11 s with OpenMP's default (its threads
+spin while they wait for each other), 2.3 s with passive waiting, 0.3 s with one thread. On 160,000 rows with 30 columns on idle cores: 5.1 s
+with one thread, 3.7 s with two.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 CELLS_WORTH_THREADS = 4_000_000
-"""Rows times columns from which on several threads are faster than one on an idle machine."""
+"""Rows times columns above which several threads are faster than one on an idle machine."""
 
 
 def wait_passively() -> None:
-    """Let OpenMP's threads sleep while they wait, in this process and its children, unless the user chose otherwise.
+    """Make OpenMP's threads sleep while they wait, in this process and its children, unless the user chose otherwise.
 
-    Has an effect only before the first numeric library is loaded.
+    This has an effect only before the first numeric library is loaded.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextmanager
 def fitting_threads(rows: int, columns: int) -> Iterator[None]:
-    """Keep numeric libraries to one thread inside the block when the data is small.
+    """Limit numeric libraries to one thread inside the block if the data is small.
 
     Args:
         rows: Number of rows.
@@ -47,16 +47,16 @@ def fitting_threads(rows: int, columns: int) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep numeric libraries to one thread inside the block."""
+    """Limit numeric libraries to one thread inside the block."""
     with _thread_pools(len(sys.modules)).limit(limits=1):
         yield
 
 
 @lru_cache(maxsize=1)
 def _thread_pools(_modules: int) -> ThreadpoolController:
-    """Return the thread pools of the libraries that are loaded.
+    """Return the thread pools of the loaded libraries.
 
-    Looking for them takes some 5 ms, which is more than a prediction for one row; it is done again when modules came in, for they may bring a library.
+    Finding them takes about 5 ms, more than a prediction for one row. It is repeated once modules were imported, as they may load a library.
     """
     from threadpoolctl import ThreadpoolController
 

@@ -1,4 +1,4 @@
-"""Which types a model file may hold: the reviewed ones, and those that the user names.
+"""The types that a model file may contain: the reviewed ones, and those that the user names.
 
 Trust comes from the reviewed list and from the person who runs the step, never from the file.
 """
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 
 TRUSTED_TYPES_VARIABLE = "EVERGREEN_TRUSTED_TYPES"
-"""Environment variable: comma-separated types that the user trusts beside the reviewed ones."""
+"""Environment variable with comma-separated types that the user trusts in addition to the reviewed ones."""
 
 
 REVIEWED_TYPES = (
-    # skops trusts most of scikit-learn and NumPy by itself. These are the compiled or private classes that scikit-learn's pipelines, linear
-    # models, trees, forests, boosters, neighbours and calibration keep in a fitted model. Each holds arrays and numbers only,
-    # and none runs code that the file brings. Found with skops.io.get_untrusted_types on fitted models; skops before 0.14 needs the losses.
+    # skops itself trusts most of scikit-learn and NumPy. These are the compiled or private classes that scikit-learn's pipelines, linear
+    # models, trees, forests, boosters, neighbours and calibration keep in a fitted model. Each holds only arrays and numbers,
+    # and none runs code from the file. Found with skops.io.get_untrusted_types on fitted models; skops before 0.14 needs the losses.
     # LightGBM's and XGBoost's estimators hold their trees as text or bytes that their own parsers read.
-    # Evergreen's own hold weights as safetensors, or a .keras file that is read in safe mode; the function that makes a PyTorch module is asked for on its own.
+    # Evergreen's own classes hold weights as safetensors, or a .keras file that is loaded in safe mode; the function that builds a PyTorch
+    # module is checked separately.
     "collections.OrderedDict",
     "evergreen.keras_model.KerasModel",
     "evergreen.torch_model.TorchModel",
@@ -74,34 +75,34 @@ class ModelError(EvergreenError):
 
 
 def user_trusted_types() -> list[str]:
-    """Return the types that the user trusts through the environment."""
+    """Return the types that the user trusts by setting the environment variable."""
     return [name.strip() for name in os.environ.get(TRUSTED_TYPES_VARIABLE, "").split(",") if name.strip()]
 
 
 def check_trust(thing: str, found: Iterable[str], more: Iterable[str] = ()) -> None:
-    """See that every type, or function that makes a part of a model, is trusted.
+    """Check that every type, or function that builds a part of a model, is trusted.
 
     Args:
-        thing: What holds them, for the message.
-        found: Their names.
-        more: Names that are trusted beside the reviewed list and the environment's.
+        thing: What contains the types, for the error message.
+        found: Names of the types.
+        more: Names to trust in addition to the reviewed list and the environment variable.
 
     Raises:
-        ModelError: One is not trusted.
+        ModelError: A type is not trusted.
     """
     strange = sorted(set(found) - set(REVIEWED_TYPES) - set(user_trusted_types()) - set(more))
     if strange:
         raise ModelError(
-            f"{thing}: holds types that are not trusted: {', '.join(strange)}. If you know where the model comes from and trust these types, "
-            f"set the environment variable {TRUSTED_TYPES_VARIABLE}={','.join(strange)} for every step that reads it."
+            f"{thing}: contains untrusted types: {', '.join(strange)}. If you know where the model comes from and trust these types, "
+            f"set the environment variable {TRUSTED_TYPES_VARIABLE}={','.join(strange)} for every step that loads it."
         )
 
 
 def check_parts(pipeline: Any) -> None:
-    """Let a pipeline's last step, where it brings code of its own, see that this is trusted.
+    """Check that the code used by a pipeline's last step, if any, is trusted.
 
     Raises:
-        ModelError: It is not.
+        ModelError: The code is not trusted.
     """
     last = _last_step(pipeline)
     if hasattr(last, "check_trust"):

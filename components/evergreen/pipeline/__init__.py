@@ -1,1 +1,1 @@
-"""What every step of a pipeline gets, how its code is called in an image, and how a pipeline runs on this machine."""
+"""Settings of every pipeline step, the executor that calls its code in an image, and local pipeline runs."""

@@ -1,8 +1,8 @@
-"""The decorator of every component: its code stays in the image, and the compiled specification only calls it.
+"""The decorator of every component. Its code stays in the image; the compiled specification only calls it.
 
-KFP's usual components carry their own source code in the specification, and a run repeats each step's command six times in
-its Workflow. Above 1 MiB of nodes Argo packs them and KFP's API shows the steps' states frozen for ever, so what a
-step carries is kept small: a command of one line, and no descriptions (those stand in the docstring and in the documentation).
+KFP's usual components embed their source code in the specification, and a run repeats each step's command six times in its
+Workflow object. Above 1 MiB of nodes, Argo compresses them and KFP's API never updates the steps' states again. Steps are
+therefore kept small: a one-line command, and no descriptions (see the docstrings and the documentation instead).
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Callable
 from typing import Any
 
 EXECUTOR_MODULE = "evergreen.pipeline.executor"
-"""What an image runs for a step; see there."""
+"""The module that an image runs for each step."""
 
 
 def component(*, image: str) -> Callable[[Callable[..., Any]], Any]:
-    """Make a KFP component of a function that an image holds.
+    """Create a KFP component from a function that is installed in an image.
 
     Args:
         image: The container image, with this package installed.
 
     Returns:
-        A decorator. Inside a running step, where KFP defines no components, it returns the function as it is.
+        A decorator. Inside a running step, where KFP defines no components, it returns the function unchanged.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:

@@ -1,7 +1,7 @@
-"""Whether a branch of a compiled pipeline is taken: the conditions that KFP's compiler writes, in the Common Expression Language.
+"""Evaluates the branch conditions of a compiled pipeline, which KFP's compiler writes in the Common Expression Language.
 
-Of that language the compiler uses comparisons of one input with a constant or another input, conversions (``int``, ``double``,
-``bool``, ``string``), and ``!``, ``&&`` and ``||``. Whatever else stands in a condition is an error.
+The compiler uses only comparisons of one input with a constant or another input, conversions (``int``, ``double``, ``bool``,
+``string``), and ``!``, ``&&`` and ``||``. Anything else in a condition is an error.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {"int": lambda value: int(float(
 
 
 class ConditionError(EvergreenError):
-    """A condition of a compiled pipeline cannot be evaluated here."""
+    """A condition of a compiled pipeline cannot be evaluated locally."""
 
 
 def is_met(condition: str, parameters: Mapping[str, Any]) -> bool:
     """Evaluate a task's trigger condition.
 
     Args:
-        condition: As it stands in the specification, such as ``inputs.parameter_values['x'] == 'retrain'``.
+        condition: The condition as written in the specification, such as ``inputs.parameter_values['x'] == 'retrain'``.
         parameters: The task's input parameters.
 
     Raises:
-        ConditionError: It holds something that KFP's compiler does not write, or compares what cannot be compared.
+        ConditionError: The condition contains something that KFP's compiler does not write, or compares incomparable values.
     """
-    # Literals are matched too, so that an operator inside of one stays what it is.
+    # Literals are matched too, so that operators inside them are left alone.
     translated = _TOKENS.sub(lambda found: _AS_PYTHON.get(found[0], found[0]), condition)
     try:
         return bool(_value(ast.parse(translated.strip(), mode="eval").body, parameters))
     except (SyntaxError, TypeError, ValueError, KeyError) as error:
-        raise ConditionError(f"condition {condition!r} cannot be evaluated: {type(error).__name__}: {error}. Compare one output with a fixed word.") from error
+        raise ConditionError(f"condition {condition!r} cannot be evaluated: {type(error).__name__}: {error}. Compare one output with a constant.") from error
 
 
 def _value(node: ast.expr, parameters: Mapping[str, Any]) -> Any:
@@ -68,4 +68,4 @@ def _value(node: ast.expr, parameters: Mapping[str, Any]) -> Any:
             return _CONVERSIONS[name](_value(argument, parameters))
         case ast.Subscript(value=ast.Attribute(value=ast.Name(id="inputs"), attr="parameter_values"), slice=ast.Constant(value=str(name))):
             return parameters[name]
-    raise ValueError(f"{ast.unparse(node)} is not understood")
+    raise ValueError(f"{ast.unparse(node)} is not supported")

@@ -1,7 +1,7 @@
-"""What an image runs for a step: the component's function, by KFP's own executor.
+"""Entry point of every step's container: runs the component's function with KFP's own executor.
 
-``python3 -m evergreen.pipeline.executor ROOM.FUNCTION --executor_input JSON``. Besides what ``kfp.dsl.executor_main`` does, it reads the
-keys of the mounted secret before any library looks for them, and keeps their values out of everything the step prints.
+``python3 -m evergreen.pipeline.executor ROOM.FUNCTION --executor_input JSON``. In addition to what ``kfp.dsl.executor_main`` does, it loads
+the keys of the mounted secret before any library looks for them, and masks their values in everything that the step prints.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one step.
 
     Args:
-        arguments: The component as ``ROOM.FUNCTION``, and ``--executor_input`` with the JSON that KFP's driver hands over.
+        arguments: The component as ``ROOM.FUNCTION``, and ``--executor_input`` with the JSON from KFP's driver.
 
     Returns:
-        The exit status: 0, or 1 when the step failed. The last line that is printed then says why.
+        The exit status: 0, or 1 if the step failed. The last printed line then states the reason.
     """
     parser = argparse.ArgumentParser(prog="evergreen.pipeline.executor", description="Run one step of a pipeline.")
     parser.add_argument("component", metavar="ROOM.FUNCTION")
     parser.add_argument("--executor_input", required=True)
     given = parser.parse_args(arguments)
-    # KFP's packages load only what a running step needs, and components stay plain functions.
+    # Makes KFP's packages import only what a running step needs, and leaves components as plain functions.
     os.environ["_KFP_RUNTIME"] = "true"
     with masked_output():
         print(f"Evergreen {__version__}: {given.component}", file=sys.stderr)  # noqa: T201  # the step's log is standard error
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             # Before any library looks for its credentials.
             load_secrets()
             _execute(load_function(given.component), json.loads(given.executor_input))
-        except Exception as error:  # noqa: BLE001  # whatever a step raises is told in its last line
+        except Exception as error:  # noqa: BLE001  # any error of a step is reported in its last line
             traceback.print_exc()
             print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  # the step's log is standard error
             return 1
@@ -52,14 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class UnknownComponentError(EvergreenError):
-    """The image holds no such component."""
+    """The image does not contain the component."""
 
 
 def load_function(component: str) -> Any:
-    """Return a component's function by its room and name, such as ``drift.detect_drift``.
+    """Return a component's function by room and name, such as ``drift.detect_drift``.
 
     Raises:
-        UnknownComponentError: The pipeline was compiled for another version of the image.
+        UnknownComponentError: The component does not exist; the pipeline was compiled for another version of the image.
     """
     room, _, name = component.rpartition(".")
     module = f"evergreen.{room}.component"
@@ -69,8 +69,8 @@ def load_function(component: str) -> Any:
         if isinstance(error, ModuleNotFoundError) and error.name not in {module, f"evergreen.{room}"}:
             raise
         raise UnknownComponentError(
-            f"component {component!r}: Evergreen {__version__} in this image has no such component. The pipeline was compiled for another version: "
-            "compile it with the version of the image, or run it in the image of the version that compiled it."
+            f"Unknown component {component!r} for Evergreen {__version__} in this image. The pipeline was compiled for another version: "
+            "compile it with the image's version, or run it with an image of the version that compiled it."
         ) from error
 
 
@@ -80,12 +80,12 @@ def _execute(function: Any, executor_input: dict[str, Any]) -> None:
     try:
         Executor(executor_input=executor_input, function_to_execute=function).execute()
     finally:
-        # KFP keeps the outputs of a failed step, too.
+        # KFP also keeps the outputs of a failed step.
         _mask_outputs(executor_input["outputs"])
 
 
 def _mask_outputs(outputs: dict[str, Any]) -> None:
-    """Keep secrets out of reports and results, and out of what KFP remembers of them; data and models are no texts."""
+    """Mask secrets in reports, results and KFP's record of them; data and models are not text."""
     from kfp import dsl
 
     mask_file(outputs["outputFile"])

@@ -1,14 +1,14 @@
-"""What KFP's driver hands to a step, and what its launcher keeps of a step's outputs, reproduced for runs on this machine.
+"""Reproduces, for local runs, the inputs that KFP's driver passes to a step and the outputs that its launcher keeps.
 
-A laptop that hands over something else than the cluster hides faults until the first run on a cluster. So the rules here are those of KFP's
-backend, as recordings of it show (``tests/pipeline/recorded``), in all but the addresses of files:
+If local runs differed from the cluster, faults would stay hidden until the first run on a cluster. The rules here are therefore those of
+KFP's backend, as its recordings show (``tests/pipeline/recorded``), in everything but file locations:
 
-- An artifact that comes from a task of the same group has an empty ``instanceSchema`` for its type; one that comes into a branch or loop
-  from outside has no type; neither has a schema title. Its name is a number. A list holds one entry a round of the loop.
-- Metadata is what the step wrote, with ``display_name`` and ``store_session_info`` added; true and false are 1 and 0, and mappings and lists
-  are wrapped in ``struct`` and ``list``.
-- Numbers without a fraction are whole numbers, whatever their parameter's type. An optional input that nobody gave is absent.
-- Outputs are typed. Besides those of the component there is the artifact ``executor-logs``.
+- The type of an artifact from a task of the same group is an empty ``instanceSchema``; one that enters a branch or loop from outside has
+  no type; neither has a schema title. Its name is a number. A list has one entry per loop iteration.
+- Metadata is what the step wrote plus ``display_name`` and ``store_session_info``; booleans become 1 and 0, and mappings and lists are
+  wrapped in ``struct`` and ``list``.
+- Numbers without a fractional part are integers, whatever their parameter's type. An optional input without a value is absent.
+- Outputs are typed. In addition to the component's outputs there is the artifact ``executor-logs``.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from pathlib import Path
 from typing import Any
 
 SESSION_INFO = json.dumps({"Provider": "local", "Params": {}}, separators=(",", ":"))
-"""Stands where a cluster names its object store, and the secret with the store's credentials."""
+"""Replaces the cluster's description of its object store and of the secret with the store's credentials."""
 
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class HeldArtifact:
-    """An artifact that a step of the run has written, as the backend remembers it.
+    """An artifact written by a step of the run, in the form that the backend stores it.
 
     Attributes:
-        name: The number that the backend gave it.
-        uri: Where it lies.
-        metadata: As the next step will see it.
-        from_outside: It has come into a branch or loop from outside of it.
+        name: The number assigned by the backend.
+        uri: Location of the artifact.
+        metadata: Metadata as the next step sees it.
+        from_outside: Whether it entered a branch or loop from outside.
     """
 
     name: str
@@ -47,19 +47,19 @@ class HeldArtifact:
         return replace(self, from_outside=True)
 
     def as_input(self) -> dict[str, Any]:
-        """Return the artifact as the driver hands it over."""
+        """Return the artifact in the form that the driver passes to a step."""
         kind = {} if self.from_outside else {"type": {"instanceSchema": ""}}
         return {"name": self.name, **kind, "uri": self.uri, "metadata": self.metadata}
 
 
 @dataclass(frozen=True)
 class TaskFolders:
-    """Where a task's files lie.
+    """Locations of a task's files.
 
     Attributes:
         artifacts: Folder, or prefix of a bucket, of the output artifacts.
         parameters: Folder of the output parameters.
-        metadata_file: The file in which KFP's executor says what came of the step.
+        metadata_file: The file in which KFP's executor reports the step's results.
     """
 
     artifacts: str
@@ -68,20 +68,20 @@ class TaskFolders:
 
     @classmethod
     def below(cls, folder: Path) -> TaskFolders:
-        """Return the folders of a task that runs on this machine; a pod's ``/tmp`` is its own."""
+        """Return the folders of a local task, which has no ``/tmp`` of its own as a pod has."""
         return cls(str(folder), str(folder / "tmp" / "kfp" / "outputs"), str(folder / "output_metadata.json"))
 
 
 def executor_input(
     component: Mapping[str, Any], parameters: Mapping[str, Any], artifacts: Mapping[str, HeldArtifact | list[HeldArtifact]], folders: TaskFolders
 ) -> dict[str, Any]:
-    """Return what the driver hands to a step.
+    """Return the executor input that the driver passes to a step.
 
     Args:
-        component: The component's specification, as JSON.
-        parameters: The task's input parameters; what nobody gave is absent.
-        artifacts: The task's input artifacts; likewise.
-        folders: Where the task's files lie.
+        component: The component's specification as JSON.
+        parameters: The task's input parameters, without those that have no value.
+        artifacts: The task's input artifacts, without those that have no value.
+        folders: Locations of the task's files.
     """
     inputs: dict[str, Any] = {"parameterValues": {name: as_number(value) for name, value in sorted(parameters.items())}}
     if artifacts:
@@ -104,7 +104,7 @@ def _outputs(definitions: Mapping[str, Any], folders: TaskFolders) -> dict[str, 
 
 
 def as_number(value: Any) -> Any:
-    """Return a value as JSON on the backend has it: a number without a fraction is a whole number, at any depth."""
+    """Return a value in the backend's JSON form: numbers without a fractional part become integers, at any depth."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
@@ -113,12 +113,12 @@ def as_number(value: Any) -> Any:
 
 
 def kept_metadata(written: Mapping[str, Any], *, output_name: str, session_info: str = SESSION_INFO) -> dict[str, Any]:
-    """Return the metadata that the launcher keeps of an output artifact.
+    """Return the metadata that the launcher keeps for an output artifact.
 
     Args:
-        written: What the step wrote. A copy of an input's metadata brings that one's name along, and keeps it.
+        written: Metadata written by the step. Metadata copied from an input includes the input's display name, which is kept.
         output_name: Name of the output.
-        session_info: What tells the artifact's store.
+        session_info: Description of the artifact's store.
     """
     kept = {name: _kept(value) for name, value in written.items()}
     return dict(sorted({"display_name": output_name, "store_session_info": session_info, **kept}.items()))
@@ -139,8 +139,8 @@ def read_outputs(
 
     Args:
         component: The component's specification.
-        given: The executor input that the step got.
-        metadata_file: What KFP's executor wrote; absent for a component that does not use it.
+        given: The executor input that the step received.
+        metadata_file: The file written by KFP's executor; absent for a component that does not use it.
     """
     told = json.loads(metadata_file.read_text(encoding="utf-8")) if metadata_file.is_file() else {}
     definitions = component.get("outputDefinitions", {})
@@ -158,7 +158,7 @@ def read_outputs(
 
 
 def held(uri: str, metadata: dict[str, Any]) -> HeldArtifact:
-    """Return a new artifact of the run, with a number of its own."""
+    """Return a new artifact of the run with its own number."""
     return HeldArtifact(str(next(_numbers)), uri, metadata)
 
 

@@ -1,8 +1,7 @@
-"""A pipeline in a Python file: find it, and make its arguments out of what a person typed."""
+"""Loads the pipeline that a Python file defines, and converts user input to its arguments."""
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import json
 import sys
@@ -13,31 +12,32 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from evergreen.errors import EvergreenError
+from evergreen.settings.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kfp.dsl.graph_component import GraphComponent
 
 
 class PipelineFileError(EvergreenError):
-    """A pipeline file or its parameters cannot be used."""
+    """A pipeline file or its parameters are invalid."""
 
 
 def load_pipeline(path: Path) -> GraphComponent:
     """Return the pipeline that a Python file defines.
 
     Args:
-        path: A file with exactly one function under ``@dsl.pipeline``.
+        path: A file with exactly one function decorated with ``@dsl.pipeline``.
 
     Raises:
-        PipelineFileError: There is no such file, it does not import, or it holds no pipeline or several.
+        PipelineFileError: The file does not exist, cannot be imported, or does not define exactly one pipeline.
     """
     from kfp.dsl.graph_component import GraphComponent
 
     if not path.is_file():
-        raise PipelineFileError(f"pipeline file {path}: there is no such file. Name a Python file that defines a pipeline.")
+        raise PipelineFileError(f"pipeline file {path}: no such file. Specify a Python file that defines a pipeline.")
     spec = importlib.util.spec_from_file_location(f"pipeline_file_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise PipelineFileError(f"pipeline file {path}: expected a Python file, whose name ends in .py.")
+        raise PipelineFileError(f"pipeline file {path}: expected a Python file with a name that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
@@ -46,15 +46,15 @@ def load_pipeline(path: Path) -> GraphComponent:
         raise PipelineFileError(f"pipeline file {path}: importing it failed: {type(error).__name__}: {error}.") from error
     found = {name: value for name, value in vars(module).items() if isinstance(value, GraphComponent)}
     if len(found) != 1:
-        raise PipelineFileError(f"pipeline file {path}: expected one function under @dsl.pipeline, found {len(found)}: {', '.join(found) or 'none'}.")
+        raise PipelineFileError(f"pipeline file {path}: expected one function decorated with @dsl.pipeline, found {len(found)}: {', '.join(found) or 'none'}.")
     return next(iter(found.values()))
 
 
 def read_parameter_file(path: Path) -> dict[str, Any]:
-    """Return the parameters of a YAML or JSON file: one mapping of names to values.
+    """Read parameters from a YAML or JSON file that contains one mapping of names to values.
 
     Raises:
-        PipelineFileError: The file is absent, is no YAML, or holds no mapping.
+        PipelineFileError: The file does not exist, is not YAML, or does not contain a mapping.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -70,15 +70,15 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
 
 
 def parse_assignments(assignments: list[str], *, noun: str = "parameter", example: str = "-p data_window_days=30") -> dict[str, str]:
-    """Return what was given as ``name=value``.
+    """Parse assignments of the form ``name=value``.
 
     Args:
-        assignments: As typed.
-        noun: What they are, for the message.
-        example: One that is right, for the message.
+        assignments: The assignments as typed.
+        noun: What the names are, for the error message.
+        example: A valid assignment, for the error message.
 
     Raises:
-        PipelineFileError: One of them has no ``=``.
+        PipelineFileError: An assignment has no ``=``.
     """
     parsed = {}
     for assignment in assignments:
@@ -90,7 +90,7 @@ def parse_assignments(assignments: list[str], *, noun: str = "parameter", exampl
 
 
 def arguments_for(pipeline: GraphComponent, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a pipeline, each in the type that its parameter has.
+    """Return the arguments of a pipeline, each converted to the type of its parameter.
 
     Args:
         pipeline: The pipeline.
@@ -102,12 +102,11 @@ def arguments_for(pipeline: GraphComponent, given: dict[str, Any]) -> dict[str, 
     inputs = pipeline.component_spec.inputs or {}
     for name in given:
         if name not in inputs:
-            close = difflib.get_close_matches(name, inputs, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else f" It takes: {', '.join(sorted(inputs))}."
-            raise PipelineFileError(f"parameter {name!r}: pipeline {pipeline.name!r} has no such parameter.{hint}")
+            hint = did_you_mean(name, inputs) or f" Valid parameters: {', '.join(sorted(inputs))}."
+            raise PipelineFileError(f"Unknown parameter {name!r} for pipeline {pipeline.name!r}.{hint} Correct the name or omit it.")
     missing = [name for name, spec in inputs.items() if not spec.optional and name not in given]
     if missing:
-        raise PipelineFileError(f"parameter {missing[0]!r} of pipeline {pipeline.name!r} is required and was not given. Give it with -p {missing[0]}=VALUE.")
+        raise PipelineFileError(f"parameter {missing[0]!r} of pipeline {pipeline.name!r} is required but was not given. Pass it with -p {missing[0]}=VALUE.")
     return {name: _converted(name, value, inputs[name].type) for name, value in given.items()}
 
 
@@ -134,7 +133,7 @@ def _whole_number(value: Any) -> int:
 
 
 def _text(value: Any) -> str:
-    # YAML turns 1981-01-01 into a date and {"a": 1} into a mapping; the pipeline takes both as text.
+    # YAML parses 1981-01-01 as a date and {"a": 1} as a mapping; the pipeline expects both as text.
     if isinstance(value, (date, datetime)):
         return value.isoformat()
     return value if isinstance(value, str) else json.dumps(value)

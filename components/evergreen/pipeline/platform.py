@@ -1,12 +1,11 @@
-"""The platform file: where a team's cluster differs, said once instead of in every pipeline.
+"""The platform file: cluster-specific settings, defined once instead of in every pipeline.
 
-It names node selectors, tolerations, accelerators, volumes and sizes for all steps or for single ones; `evergreen compile
---platform FILE` puts them into the compiled pipeline through ``kfp-kubernetes``.
+It sets node selectors, tolerations, accelerators, volumes and resource sizes for all steps or for individual steps.
+`evergreen compile --platform FILE` writes them into the compiled pipeline with ``kfp-kubernetes``.
 """
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evergreen.pipeline.loading import PipelineFileError
+from evergreen.settings.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ _SUFFIXES |= {f"{letter}i": 2.0 ** (10 * power) for power, letter in enumerate("
 
 
 def quantity(text: str) -> float:
-    """Return the number that a Kubernetes quantity stands for, such as 536870912 for ``512Mi``."""
+    """Return the numeric value of a Kubernetes quantity, such as 536870912 for ``512Mi``."""
     number = text.rstrip("".join(_SUFFIXES))
     return float(number) * _SUFFIXES[text[len(number) :]]
 
@@ -36,7 +36,7 @@ class _Settings(BaseModel):
 
 
 class Toleration(_Settings):
-    """A taint that a step may run beside; the fields are those of Kubernetes."""
+    """A taint that a step tolerates; the fields are those of Kubernetes."""
 
     key: str | None = None
     operator: Literal["Equal", "Exists"] = "Equal"
@@ -46,38 +46,38 @@ class Toleration(_Settings):
 
 
 class Accelerator(_Settings):
-    """GPUs or the like; ``type`` is the resource's name, such as ``nvidia.com/gpu``."""
+    """GPUs or similar devices; ``type`` is the resource name, such as ``nvidia.com/gpu``."""
 
     type: str
     limit: int = Field(ge=1, le=64)
 
 
 class Volume(_Settings):
-    """A persistent volume claim, by name, and where a step finds it."""
+    """A persistent volume claim by name, and its mount path in a step."""
 
     claim: str
     path: str = Field(pattern=r"^/")
 
 
 class StepPlatform(_Settings):
-    """What one step gets from its cluster; what is left out stays as the pipeline has it.
+    """Cluster settings of one step; settings that are not given keep the pipeline's values.
 
-    A request above a step's own limit raises the limit with it, and a limit below a step's own request lowers the request.
+    A request above the step's default limit raises the limit, and a limit below the step's default request lowers the request.
 
     Attributes:
         node_selector: Labels that a node must have.
-        tolerations: Taints that do not keep the step away.
-        accelerator: GPUs or the like.
+        tolerations: Taints that the step tolerates.
+        accelerator: GPUs or similar devices.
         cpu_request: Kubernetes quantity.
         cpu_limit: Kubernetes quantity.
         memory_request: Kubernetes quantity.
         memory_limit: Kubernetes quantity.
         timeout_seconds: Seconds after which the pod is stopped.
-        run_as_user: User id of the pod.
-        run_as_group: Group id of the pod.
-        run_as_non_root: Refuse to start as root.
-        image_pull_secret: Name of a secret with the registry's credentials.
-        volumes: Claims to mount.
+        run_as_user: User ID of the pod.
+        run_as_group: Group ID of the pod.
+        run_as_non_root: Whether the pod must not start as root.
+        image_pull_secret: Name of the secret with the registry's credentials.
+        volumes: Volume claims to mount.
     """
 
     node_selector: dict[str, str] = {}
@@ -100,18 +100,18 @@ class StepPlatform(_Settings):
             request, limit = getattr(self, f"{name}_request"), getattr(self, f"{name}_limit")
             if request is not None and limit is not None and quantity(limit) < quantity(request):
                 raise ValueError(
-                    f"{name}_limit {limit} is below {name}_request {request}, and Kubernetes refuses such a pod: raise the limit, or lower the request"
+                    f"{name}_limit {limit} is below {name}_request {request}, and Kubernetes rejects such a pod: raise the limit or lower the request"
                 )
         return self
 
 
 class Platform(_Settings):
-    """A whole platform file.
+    """The content of a platform file.
 
     Attributes:
-        version: Of the format.
-        every_step: For all steps.
-        steps: For single steps, by the name that `evergreen run` prints; what is given here wins.
+        version: Version of the file format.
+        every_step: Settings of all steps.
+        steps: Settings of individual steps, by the name that `evergreen run` prints; these override ``every_step``.
     """
 
     version: Literal[1]
@@ -119,13 +119,13 @@ class Platform(_Settings):
     steps: dict[str, StepPlatform] = {}
 
     def of_step(self, name: str) -> StepPlatform:
-        """Return the settings of one step: its own over those of every step."""
+        """Return the settings of one step: its own settings override those of every step."""
         own = self.steps.get(name)
         if own is None:
             return self.every_step
         merged = {**self.every_step.model_dump(exclude_unset=True), **own.model_dump(exclude_unset=True)}
         for kind in ("cpu", "memory"):
-            # What is said for the step itself wins over a bound that stands for all.
+            # A setting of the step itself overrides a bound that applies to all steps.
             given = own.model_fields_set & {f"{kind}_request", f"{kind}_limit"}
             request, limit = merged.get(f"{kind}_request"), merged.get(f"{kind}_limit")
             if len(given) == 1 and request is not None and limit is not None and quantity(limit) < quantity(request):
@@ -133,7 +133,7 @@ class Platform(_Settings):
         return StepPlatform(**merged)
 
     def check_steps(self, known: Iterable[str], path: Path) -> None:
-        """Refuse a step that the pipeline does not have.
+        """Reject a step that the pipeline does not have.
 
         Raises:
             PipelineFileError: The file names an unknown step.
@@ -141,16 +141,15 @@ class Platform(_Settings):
         names = sorted(known)
         for name in self.steps:
             if name not in names:
-                close = difflib.get_close_matches(name, names, n=1)
-                hint = f"Did you mean {close[0]!r}?" if close else f"It has: {', '.join(names)}."
-                raise PipelineFileError(f"platform file {path}: step {name!r}: the pipeline has no such step. {hint}")
+                hint = f"Valid steps: {', '.join(names)}.{did_you_mean(name, names)}"
+                raise PipelineFileError(f"platform file {path}: Unknown step {name!r}. {hint} Correct the name or remove it.")
 
 
 def read_platform_file(path: Path) -> Platform:
     """Read a platform file.
 
     Raises:
-        PipelineFileError: The file is absent, is no YAML, or a field is unknown or has the wrong value.
+        PipelineFileError: The file does not exist, is not YAML, or a field is unknown or has an invalid value.
     """
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -161,6 +160,21 @@ def read_platform_file(path: Path) -> Platform:
     try:
         return Platform.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        problems = error.errors()
+        # A misspelt field often makes another one missing, so it is reported first.
+        first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
+        if first["type"] == "extra_forbidden":
+            raise PipelineFileError(f"platform file {path}: {_unknown_field(first['loc'])}") from error
         field = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise PipelineFileError(f"platform file {path}: {field} is {first['input']!r}: {first['msg']}.") from error
+
+
+def _unknown_field(location: tuple[int | str, ...]) -> str:
+    """Return the error text for a field that its section does not have."""
+    parts: dict[int | str, type[_Settings]] = {"tolerations": Toleration, "accelerator": Accelerator, "volumes": Volume}
+    # Under "steps", the second part is the name of a step.
+    inside = location[2:-1] if location[0] == "steps" else location[1:-1]
+    section = next((parts[part] for part in inside if part in parts), StepPlatform if len(location) > 1 else Platform)
+    valid = list(section.model_fields)
+    name = ".".join(str(part) for part in location)
+    return f"Unknown field {name!r}. Valid fields: {', '.join(valid)}.{did_you_mean(str(location[-1]), valid)} Correct the name or omit it."

@@ -1,8 +1,8 @@
-"""How many pods a run of a compiled pipeline costs, counted from its graph.
+"""Counts the pods that a run of a compiled pipeline needs, from its graph.
 
-On Kubernetes, Kubeflow Pipelines starts two pods for a step, a driver that looks up its inputs and an executor that runs it, and one
-driver for every group of steps: the whole pipeline, an exit handler, each branch of a condition (taken or not: the driver is
-what finds out), and a loop with each of its rounds. Steps that are tried again cost another executor each time; that is not counted.
+On Kubernetes, Kubeflow Pipelines starts two pods per step, a driver that resolves its inputs and an executor that runs it, and one
+driver for every group of steps: the whole pipeline, an exit handler, each branch of a condition (whether taken or not, because the
+driver evaluates the condition), and a loop and each of its iterations. Each retry of a step needs another executor, which is not counted.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ PODS_OF_A_GROUP = 1
 
 @dataclass(frozen=True)
 class PodCount:
-    """What one run costs.
+    """The number of pods and steps of one run.
 
     Attributes:
         fewest: Pods of a run that takes the cheapest branch of every condition: a quiet day.
-        most: Pods of a run that takes the dearest branch of every condition: a day that retrains and promotes.
-        fewest_steps: Steps among the fewest.
-        most_steps: Steps among the most.
+        most: Pods of a run that takes the most expensive branch of every condition: a day that retrains and promotes.
+        fewest_steps: Steps of the run with the fewest pods.
+        most_steps: Steps of the run with the most pods.
     """
 
     fewest: int
@@ -36,11 +36,11 @@ class PodCount:
     most_steps: int
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return the count as one line."""
         if self.fewest == self.most:
-            return f"{self.fewest} pods a run ({self.fewest_steps} steps; drivers included)"
+            return f"{self.fewest} pods per run ({self.fewest_steps} steps; drivers included)"
         quiet = f"{self.fewest} pods on a quiet day ({self.fewest_steps} steps)"
-        return f"{quiet}, {self.most} when every branch is the long one ({self.most_steps} steps); drivers included"
+        return f"{quiet}, {self.most} if every condition takes its longest branch ({self.most_steps} steps); drivers included"
 
 
 def count_pods(spec: Mapping[str, Any]) -> PodCount:
@@ -57,7 +57,7 @@ def count_pods(spec: Mapping[str, Any]) -> PodCount:
 
 
 class _Counter:
-    """Counts pods and steps as pairs; ``choose`` is min or max over branches of which one is taken."""
+    """Counts pods and steps as pairs; ``choose`` is min or max over alternative branches."""
 
     def __init__(self, spec: Mapping[str, Any], choose: Callable[[list[tuple[int, int]]], tuple[int, int]]) -> None:
         self._components = spec.get("components", {})
@@ -65,7 +65,7 @@ class _Counter:
         self._choose = choose
 
     def group(self, dag: Mapping[str, Any], *, exclusive: bool = False) -> tuple[int, int]:
-        """Return the pods and steps of a group of tasks, its own driver included; of exclusive branches one is taken."""
+        """Return the pods and steps of a group of tasks, including its driver; only one of several exclusive branches is taken."""
         counts = [(PODS_OF_A_GROUP, 0)]
         branches = []
         for task in dag["tasks"].values():
@@ -93,7 +93,7 @@ class _Counter:
 
 
 def _rounds(task: Mapping[str, Any]) -> int | None:
-    """Return how often a loop goes round: the length of a list that is written in the pipeline, 1 for one that a run hands in; None for no loop."""
+    """Return the number of loop iterations: the length of a constant list, 1 for a list passed at run time, None if there is no loop."""
     iterator = task.get("parameterIterator") or task.get("artifactIterator")
     if iterator is None:
         return None

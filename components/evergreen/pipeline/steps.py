@@ -1,7 +1,7 @@
-"""What every step of a pipeline gets: a name to read, resources, retries, a timeout, secrets, and no cache.
+"""Settings of every pipeline step: a display name, resources, retries, a timeout, secrets, and disabled caching.
 
-Set here for all pipelines, so that a pipeline file shows its graph and nothing else. KFP has no field for ephemeral storage: its
-requests come from the LimitRange in ``manifests/base``, which every pod of the namespace gets.
+They are set here for all pipelines, so that a pipeline file shows only its graph. KFP has no field for ephemeral storage; its
+requests come from the LimitRange in ``manifests/base``, which applies to every pod in the namespace.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from evergreen.pipeline.platform import Platform, StepPlatform
 
 LOST_POD_RETRIES = 2
-"""How often KFP starts a step again whose pod was lost. What may pass by itself, such as a server that is away, is waited for inside the step."""
+"""How often KFP restarts a step whose pod was lost. Transient faults, such as an unavailable server, are retried inside the step."""
 
 MEMORY_LIMIT = "8Gi"
-"""Of every step whose platform file says nothing else. A limit stands beside each request: the default limit of somebody's LimitRange may be
-smaller than the request, and Kubernetes refuses such a pod."""
+"""Memory limit of every step unless the platform file sets another. A limit accompanies each request because the default limit of a LimitRange
+may be smaller than the request, and Kubernetes rejects such a pod."""
 
 
 @dataclass(frozen=True)
 class StepSize:
-    """What a step may use.
+    """Resources and timeout of a step.
 
     Attributes:
         cpu_request: Kubernetes quantity.
         memory_request: Kubernetes quantity.
-        timeout_s: Seconds after which an attempt is stopped. They count from the pod's start, so pulling the image on a new node is among them.
+        timeout_s: Seconds after which an attempt is stopped, counted from the start of the pod, including pulling the image on a new node.
     """
 
     cpu_request: str
@@ -44,7 +44,7 @@ class StepSize:
 
 
 SMALL = StepSize(cpu_request="250m", memory_request="512Mi", timeout_s=3600)
-"""Steps that read a window, compare numbers or write records. They take seconds; the hour is for a slow pull and for servers that are away."""
+"""Steps that read a window, compare numbers or write records. They take seconds; the hour allows for slow pulls and unavailable servers."""
 
 LARGE = StepSize(cpu_request="1", memory_request="2Gi", timeout_s=5 * 3600)
 """Steps that read the training window or fit a model."""
@@ -52,7 +52,7 @@ LARGE = StepSize(cpu_request="1", memory_request="2Gi", timeout_s=5 * 3600)
 
 @dataclass
 class _Applied:
-    """A platform while a pipeline is being defined, and the steps that have asked for it."""
+    """The platform that applies while a pipeline is being defined, and the steps defined so far."""
 
     platform: Platform
     steps: set[str] = field(default_factory=set)
@@ -63,7 +63,7 @@ _applied: ContextVar[_Applied | None] = ContextVar("applied", default=None)
 
 @contextmanager
 def on_platform(platform: Platform) -> Iterator[set[str]]:
-    """Give the steps of a pipeline that is defined inside this block what a platform file says.
+    """Apply a platform file to the steps of a pipeline defined inside the block.
 
     Yields:
         The names of the steps that were defined, filled while the block runs.
@@ -77,23 +77,23 @@ def on_platform(platform: Platform) -> Iterator[set[str]]:
 
 
 def step(task: dsl.PipelineTask, display_name: str, *, secret_name: Any, size: StepSize = SMALL) -> dsl.PipelineTask:
-    """Apply the settings of every step to a task.
+    """Apply the common step settings to a task.
 
     Args:
-        task: The task, as the component returned it.
-        display_name: What the graph in the KFP UI shows.
+        task: The task returned by the component.
+        display_name: Name shown in the graph of the KFP UI.
         secret_name: Kubernetes secret whose keys the step reads from files; a name or a pipeline parameter.
-        size: Requests and timeout.
+        size: Resource requests and timeout.
 
     Returns:
         The same task.
     """
     task.set_display_name(display_name)
-    # A step's cache key does not see the package or the data behind a URI: a cached step would return stale results.
+    # A step's cache key does not cover the package or the data behind a URI, so a cached step would return stale results.
     task.set_caching_options(False)
     task.set_cpu_request(size.cpu_request).set_memory_request(size.memory_request).set_memory_limit(MEMORY_LIMIT)
     _set_timeout(task, size.timeout_s)
-    # The standard "restricted" of Kubernetes' Pod Security refuses a pod that does not say so.
+    # Kubernetes' Pod Security Standard "restricted" rejects a pod without this setting.
     kubernetes.set_security_context(task, run_as_non_root=True)
     kubernetes.use_secret_as_volume(task, secret_name=secret_name, mount_path=SECRET_FOLDER, optional=True)
     applied = _applied.get()
@@ -105,16 +105,16 @@ def step(task: dsl.PipelineTask, display_name: str, *, secret_name: Any, size: S
 
 
 def step_name(task: dsl.PipelineTask) -> str:
-    """Return the name under which a step reports: the one that its pipeline gives it, or the component's."""
+    """Return the name under which a step reports: the one set by its pipeline, or else the component's."""
     given = task.inputs.get("step_name")
     return given if isinstance(given, str) else str(task.component_spec.name).replace("-", "_")
 
 
 def _set_timeout(task: dsl.PipelineTask, seconds: int) -> None:
-    """Bound every attempt of a step, and all of them together.
+    """Limit the duration of each attempt of a step, and of all attempts together.
 
-    Argo counts the bound of the whole from the start of the first attempt, and kills an attempt that is running when it is reached: it has to be
-    longer than all attempts can take, waiting for a node included.
+    Argo counts the overall limit from the start of the first attempt and kills an attempt that is running when it is reached, so the limit must
+    be longer than all attempts can take, including waiting for a node.
     """
     kubernetes.set_timeout(task, seconds)
     longest = 2 * (LOST_POD_RETRIES + 1) * seconds
@@ -141,7 +141,7 @@ def _put_on(task: dsl.PipelineTask, platform: StepPlatform, size: StepSize) -> N
 
 
 def _set_resources(task: dsl.PipelineTask, platform: StepPlatform, size: StepSize) -> None:
-    """Apply requests and limits; of a pair of which the platform gives one, the other follows where Kubernetes would refuse them."""
+    """Apply requests and limits; if the platform sets only one of a pair, adjust the other where Kubernetes would reject the pair."""
     cpu_request = platform.cpu_request or size.cpu_request
     memory_request, memory_limit = platform.memory_request or size.memory_request, platform.memory_limit
     if platform.cpu_limit is not None:

@@ -1,8 +1,8 @@
-"""How large a run's Workflow grows: an estimate from the compiled pipeline, before anything has run.
+"""Estimates the size of a run's Workflow object from the compiled pipeline, before anything has run.
 
-Argo keeps the state of a run in the Workflow object. Kubernetes bounds such an object, so Argo packs its nodes when they pass 1 MiB, and Kubeflow
-Pipelines' API then shows the states of the steps as they were, for ever. The formula comes from measurements on Kubeflow Pipelines 2.17 with Argo
-Workflows 4.0.8: a node repeats what its pod gets.
+Argo keeps the state of a run in the Workflow object. Kubernetes limits the size of such an object, so Argo compresses its nodes above 1 MiB, and
+from then on Kubeflow Pipelines' API never updates the states of the steps. The formula is based on measurements on Kubeflow Pipelines 2.17 with
+Argo Workflows 4.0.8: a node repeats what is passed to its pod.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 from evergreen.pipeline.pod_count import count_pods
 
 PACKED_FROM_BYTES = 2**20
-"""Argo packs nodes above this size."""
+"""Argo compresses nodes above this size."""
 
 WARN_FROM_BYTES = 800_000
-"""An estimate above this is near enough to warn: wide tables and long parameters make a run larger than a typical one."""
+"""Estimates above this size cause a warning, because wide tables and long parameters make a run larger than a typical one."""
 
 POD_PATCH_COPIES = 6
 SPECIFICATION_COPIES = 2
@@ -31,11 +31,11 @@ ARTIFACT_BYTES = 90
 
 METADATA_BYTES = {"system.Dataset": 1_500, "system.Model": 700}
 OTHER_METADATA_BYTES = 450
-"""What steps write about their outputs, and the 260 bytes with which KFP describes the store; read off recorded runs."""
+"""Bytes that steps write about their outputs, plus the 260 bytes of KFP's description of the store; taken from recorded runs."""
 
 PARAMETER_BYTES = 60
 ROUNDS_PARAMETER = "shards"
-"""The input of a planning step that says how often the loop behind it goes round."""
+"""Input of a planning step that sets the number of iterations of the loop after it."""
 
 
 @dataclass(frozen=True)
@@ -43,33 +43,33 @@ class WorkflowSize:
     """The estimate for one pipeline.
 
     Attributes:
-        node_bytes: Bytes of the nodes of the longest run, in which every branch is taken.
+        node_bytes: Bytes of all nodes of the longest run, in which every branch is taken.
     """
 
     node_bytes: int
 
     @property
     def warning(self) -> str:
-        """What to know about a run of this size; empty when there is nothing."""
+        """Warning about a run of this size; empty if there is none."""
         if self.node_bytes <= WARN_FROM_BYTES:
             return ""
         return (
             f"warning: the Workflow of a run may grow to {self}. Above {PACKED_FROM_BYTES / 1e6:.2f} MB, KFP's API and UI stop updating the states of "
-            "its steps, although the run goes on. Split the pipeline, or shorten its loops and the text of its parameters."
+            "its steps, although the run continues. Split the pipeline, or shorten its loops and the text of its parameters."
         )
 
     def __str__(self) -> str:
-        """Say it in megabytes."""
+        """Return the size in megabytes."""
         return f"{self.node_bytes / 1e6:.2f} MB"
 
 
 def estimate_workflow(spec: Mapping[str, Any], platform: Mapping[str, Any], *, executor_inputs: Mapping[str, list[int]] | None = None) -> WorkflowSize:
-    """Estimate the nodes of a pipeline's longest run.
+    """Estimate the node size of a pipeline's longest run.
 
     Args:
         spec: The compiled pipeline: the first document of its YAML.
-        platform: Kubernetes settings by executor: what the second document says below ``deploymentSpec.executors``.
-        executor_inputs: Bytes of what the driver hands to each start of a task, by the task's name, where it is known; estimated otherwise.
+        platform: Kubernetes settings by executor, from the second document below ``deploymentSpec.executors``.
+        executor_inputs: Bytes of the executor input of each start of a task, by task name, where known; estimated otherwise.
 
     Returns:
         The estimate.
@@ -80,16 +80,16 @@ def estimate_workflow(spec: Mapping[str, Any], platform: Mapping[str, Any], *, e
         known = (executor_inputs or {}).get(task_name)
         inputs = known or [_executor_input_bytes(spec, task)] * rounds
         total += sum(_step_bytes(spec, platform, task, size) for size in inputs)
-        pods += 3 * (len(inputs) - 1)  # a further round: its driver, and the driver and the executor of the step
+        pods += 3 * (len(inputs) - 1)  # each further iteration: its driver, and the driver and the executor of the step
     return WorkflowSize(round(total + pods * NODES_A_POD * NODE_BYTES))
 
 
 def executor_input_bytes(executor_input: Mapping[str, Any], *, session_bytes: int = 262) -> int:
-    """Return the bytes that an executor input of a run on this machine would have on a cluster, with long URIs.
+    """Return the size in bytes that a local run's executor input would have on a cluster, with long URIs.
 
     Args:
-        executor_input: As :mod:`evergreen.pipeline.handover` makes it.
-        session_bytes: Length of what describes the object store in each artifact's metadata.
+        executor_input: The executor input as created by :mod:`evergreen.pipeline.handover`.
+        session_bytes: Length of the description of the object store in each artifact's metadata.
     """
     size = _bytes(executor_input) + URI_BYTES - len(executor_input["outputs"]["outputFile"])
     for side in ("inputs", "outputs"):
@@ -113,7 +113,7 @@ def _steps(spec: Mapping[str, Any], dag: Mapping[str, Any], rounds: int) -> list
 
 
 def _rounds(spec: Mapping[str, Any], dag: Mapping[str, Any], task: Mapping[str, Any]) -> int:
-    """Return how often a task goes round by default: once unless it is a loop."""
+    """Return the default number of iterations of a task: 1 unless it is a loop."""
     iterator = task.get("parameterIterator") or task.get("artifactIterator")
     if iterator is None:
         return 1

@@ -1,1 +1,1 @@
-"""How the steps of a run say what they did."""
+"""Records of what the steps of a run did."""

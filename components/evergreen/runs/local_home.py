@@ -1,4 +1,4 @@
-"""The folder that holds everything of local runs."""
+"""The home folder of local runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LocalHome:
-    """The folder that holds everything of local runs.
+    """The folder that holds all state of local runs.
 
     Attributes:
         folder: The folder; created when needed.
@@ -23,21 +23,21 @@ class LocalHome:
 
     @property
     def tracking_uri(self) -> str:
-        """The MLflow database."""
+        """URI of the MLflow database."""
         return f"sqlite:///{self.folder.absolute() / 'mlflow.db'}"
 
     @property
     def ledger_uri(self) -> str:
-        """The folder of the ledger and of run records."""
+        """Folder of the ledger and the run records."""
         return str(self.folder.absolute() / "ledger")
 
     @property
     def artifact_folder(self) -> Path:
-        """Where the artifacts of local runs lie."""
+        """Folder of the artifacts of local runs."""
         return self.folder.absolute() / "artifacts"
 
     def new_log_file(self) -> Path:
-        """Return the path of a log file for a run that starts now."""
+        """Return the path of a new log file for a run that starts now."""
         logs = self.folder.absolute() / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         return logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}.log"

@@ -1,8 +1,8 @@
-"""How a step reports what it did outside KFP: one JSON object a step, below the ledger's URI.
+"""Step records that are readable outside KFP: one JSON object per step, below the ledger URI.
 
-Outputs cannot leave an exit handler and an exit task cannot depend on other tasks, so ``record_run``, the command line
+Outputs cannot leave an exit handler, and an exit task cannot depend on other tasks, so ``record_run``, the command line
 and ``evergreen history`` read ``{ledger_uri}/runs/{run_id}/{step_name}.json``. A record is written when the step starts
-and again when it ends: a step that was killed leaves the state ``running``.
+and again when it ends, so a step that was killed leaves the state ``running``.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from evergreen.storage.base import ObjectStore
 
 LAUNCHER_VARIABLE = "EVERGREEN_LAUNCHER"
-"""Set by `evergreen run`, so that it recognises the run that it started among others in the same ledger."""
+"""Set by `evergreen run` to recognize its own run among others in the same ledger."""
 
 
 PARTS_OF_STEP = {
     "assess_model": ("load_champion", "ingest_window", "validate_window", "detect_drift", "monitor_performance", "decide_retraining"),
     "watch_model": ("detect_drift", "monitor_performance", "decide_retraining"),
 }
-"""Components that do what several steps do, and leave the records of those steps instead of one of their own."""
+"""Components that combine several steps and write the records of those steps instead of their own."""
 
 
 @dataclass
 class StepRecord:
-    """What one step of a run did.
+    """The record of one step of a run.
 
     Attributes:
-        step_name: The step, unique within its run.
+        step_name: Name of the step, unique within its run.
         state: ``running``, ``succeeded`` or ``failed``.
         started_at: ISO time, UTC.
-        duration_s: Seconds of wall time inside the step, imports of its logic included; absent while it runs.
-        outcome: The step's one word or sentence: a gate's answer, a verdict.
+        duration_s: Wall time inside the step in seconds, including imports of its logic; absent while it runs.
+        outcome: The step's result in a word or sentence, such as a gate's answer or a verdict.
         details: Evidence as plain JSON values.
-        reports: Each HTML report that the step wrote, by name: its artifact's URI, or the copy kept beside the record.
-        error: The error's message, when the step failed.
-        launcher: What started the run, if it said so.
+        reports: HTML reports of the step by name: the URI of the artifact, or of the copy kept next to the record.
+        error: The error message, if the step failed.
+        launcher: What started the run, if known.
     """
 
     step_name: str
@@ -66,24 +66,24 @@ class StepRecord:
 
 
 def now() -> str:
-    """Return the present time in UTC as ISO text with milliseconds."""
+    """Return the current time in UTC as ISO text with milliseconds."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @contextmanager
 def reported_step(*, ledger_uri: str, run_id: str, step_name: str) -> Iterator[StepRecord]:
-    """Record the start and the end of a step; an error is recorded and goes on.
+    """Record the start and the end of a step; an error is recorded and re-raised.
 
     Args:
-        ledger_uri: Folder or bucket of the ledger. ``none`` when a component is used alone: nothing is recorded then.
-        run_id: The pipeline run's id (``dsl.PIPELINE_JOB_ID_PLACEHOLDER``).
+        ledger_uri: Folder or bucket of the ledger. ``none`` if a component is used on its own, in which case nothing is recorded.
+        run_id: ID of the pipeline run (``dsl.PIPELINE_JOB_ID_PLACEHOLDER``).
         step_name: Name of the step, unique within the run.
 
     Yields:
         The record; the step fills in ``outcome``, ``details`` and ``reports``.
 
     Raises:
-        StateError: The ledger URI cannot work in a pod, or the run's id is no name.
+        StateError: The ledger URI cannot work in a pod, or the run ID is not a valid name.
     """
     record = StepRecord(step_name=step_name, started_at=now(), launcher=os.environ.get(LAUNCHER_VARIABLE, ""))
     store = None if is_nothing(ledger_uri) else open_store(check_ledger_uri(ledger_uri))
@@ -95,7 +95,7 @@ def reported_step(*, ledger_uri: str, run_id: str, step_name: str) -> Iterator[S
         record.state = "failed"
         record.error = f"{type(error).__name__}: {error}"
         record.duration_s = round(time.monotonic() - started, 3)
-        # When the record cannot be written either, the step's own error is still the one to tell.
+        # If the record cannot be written either, the step's own error is still the one to report.
         with suppress(StateError):
             _keep_reports(store, run_id, record)
             _save(store, run_id, record)
@@ -107,7 +107,7 @@ def reported_step(*, ledger_uri: str, run_id: str, step_name: str) -> Iterator[S
 
 
 def _keep_reports(store: ObjectStore | None, run_id: str, record: StepRecord) -> None:
-    # KFP's artifacts have no suffix, so a browser shows their source; and one place should hold all of a run for good.
+    # KFP's artifacts have no suffix, so a browser would show their source; and everything of a run should be kept in one place.
     if store is None:
         return
     for name, uri in record.reports.items():
@@ -119,7 +119,7 @@ def _keep_reports(store: ObjectStore | None, run_id: str, record: StepRecord) ->
 
 
 def local_path(artifact_uri: str) -> Path:
-    """Return where a running step finds the file of an artifact: KFP mounts object stores below the root."""
+    """Return the path at which a running step finds an artifact's file: KFP mounts object stores below the root."""
     for scheme in ("gs", "s3", "minio"):
         artifact_uri = artifact_uri.replace(f"{scheme}://", f"/{scheme if scheme != 'gs' else 'gcs'}/", 1)
     return Path(artifact_uri)
@@ -127,20 +127,20 @@ def local_path(artifact_uri: str) -> Path:
 
 def _save(store: ObjectStore | None, run_id: str, record: StepRecord) -> None:
     if store is not None:
-        # What a step tells of may hold what a library or a user's code has said.
+        # A record may contain text from a library or from user code.
         told = {**asdict(record), **mask_json({"outcome": record.outcome, "details": plain(record.details), "reports": record.reports, "error": record.error})}
         store.write(f"runs/{checked_id(run_id)}/{checked_id(record.step_name)}.json", to_json(told))
 
 
 def checked_id(identifier: str) -> str:
-    """Return a run's or step's id if it is fit for an object's name, and raise StateError if it is not."""
+    """Return the ID of a run or step if it is valid as an object name; raise StateError otherwise."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", identifier):
         raise StateError(f"id {identifier!r}: expected up to 200 letters, digits, '.', '_' or '-', starting with a letter or digit.")
     return identifier
 
 
 def read_run(store: ObjectStore, run_id: str) -> list[StepRecord]:
-    """Return the records of a run's steps in the order in which they started.
+    """Return the step records of a run in the order in which the steps started.
 
     Raises:
         StateError: A record is damaged.
@@ -154,4 +154,4 @@ def _parsed(content: bytes, place: str) -> StepRecord:
     try:
         return StepRecord(**json.loads(content))
     except (ValueError, TypeError) as error:
-        raise StateError(f"run record {place}: is damaged: {error}. Remove it; only the display of that run misses it.") from error
+        raise StateError(f"run record {place}: is damaged: {error}. Remove it; this only affects how that run is displayed.") from error

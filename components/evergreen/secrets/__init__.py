@@ -1,1 +1,1 @@
-"""Secret values: where they come from, and what keeps them out of everything that is written."""
+"""Secret values: where they are read from, and how they are kept out of all output."""

@@ -1,7 +1,7 @@
-"""The keys of the secret ``secret_name``, read from the files that a step has mounted into the environment of its own process.
+"""Loads the keys of the secret ``secret_name`` from the step's mounted files into the environment of its own process.
 
-Files, because Kubernetes replaces ``$(NAME)`` in a container's arguments by the pod's environment variable NAME: a parameter's value could
-ask for a secret. A variable that only the step's process holds is there for the libraries that look for it, and for nobody before them.
+Files are used because Kubernetes replaces ``$(NAME)`` in a container's arguments with the pod's environment variable NAME, so a parameter's
+value could request a secret. A variable set only inside the step's process is available to the libraries that need it, and not before.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from evergreen.errors import SecretError
 
 SECRET_FOLDER = "/var/run/secrets/evergreen"  # noqa: S105  # a folder, not a secret
-"""Where a step finds the secret: one file for each key."""
+"""Default folder of the mounted secret, with one file per key."""
 
 FOLDER_VARIABLE = "EVERGREEN_SECRET_FOLDER"
-"""Names another folder."""
+"""Environment variable that overrides the folder."""
 
 OWN_PREFIX = "EVERGREEN_"
 AWS_NAMES = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "ENDPOINT_URL", "REGION", "DEFAULT_REGION")
@@ -35,41 +35,41 @@ SECRET_KEYS = (
     "EVERGREEN_APPROVAL_KEY",
     "EVERGREEN_PUBLISHING_KEY",
 )
-"""Keys that a step reads, each into the environment variable of the same name; and any other that begins with ``EVERGREEN_``.
+"""Keys that a step reads, each into the environment variable of the same name, in addition to all keys that start with ``EVERGREEN_``.
 
-Every other key is passed over: a secret gives credentials, and does not change how a process runs (``PATH``, ``LD_PRELOAD``, ``PYTHONPATH``).
+All other keys are ignored: a secret provides credentials and must not change how a process runs (``PATH``, ``LD_PRELOAD``, ``PYTHONPATH``).
 """
 
 _NEVER_FROM_FILES = (FOLDER_VARIABLE, "EVERGREEN_LAUNCHER", "EVERGREEN_IMAGE")
-"""What Evergreen sets itself: where secrets lie, which command started a run, and which image a record names."""
+"""Variables that Evergreen sets itself: the secrets folder, the command that started a run, and the image that a record names."""
 
 _loaded: set[str] = set()
 
 
 def secret_folder() -> str:
-    """Return the folder that holds the secret's files."""
+    """Return the folder of the mounted secret."""
     return os.environ.get(FOLDER_VARIABLE) or SECRET_FOLDER
 
 
 def loaded_names() -> frozenset[str]:
-    """Return the names of the variables whose values came from the secret's files."""
+    """Return the names of the variables that were loaded from the secret's files."""
     return frozenset(_loaded)
 
 
 def load_secrets(folder: str | Path | None = None) -> list[str]:
-    """Put the secret's known keys into the environment of this process, and give ``EVERGREEN_AWS_*`` the names that AWS's libraries look for.
+    """Load the secret's known keys into the environment of this process, and copy ``EVERGREEN_AWS_*`` to the names that AWS libraries expect.
 
-    A file wins over a variable that is set already: nobody can tell whether that one was set by a person or baked into an image, and the
-    secret is what this run was given by name. ``EVERGREEN_AWS_*`` wins over ``AWS_*`` for the same reason.
+    A file overrides a variable that is already set: that variable may have been set by a person or baked into an image, whereas the secret was
+    requested by name for this run. ``EVERGREEN_AWS_*`` overrides ``AWS_*`` for the same reason.
 
     Args:
-        folder: Folder with one file for each key; `secret_folder` when not given. None may be there: a secret is optional.
+        folder: Folder with one file per key. Defaults to `secret_folder`. It may be absent, because the secret is optional.
 
     Returns:
-        The names of the variables that were set, sorted; never their values.
+        Sorted names of the variables that were set; never their values.
 
     Raises:
-        SecretError: A file cannot be read, or holds what no environment variable can.
+        SecretError: A file cannot be read, or its content cannot be stored in an environment variable.
     """
     place = Path(secret_folder() if folder is None else folder)
     names = []
@@ -92,7 +92,9 @@ def _names(folder: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise SecretError(f"secret folder {folder}: cannot be listed: {error.strerror}. Let the step's user read what secret_name mounts there.") from error
+        raise SecretError(
+            f"secret folder {folder}: cannot be listed: {error.strerror}. Give the step's user read access to the files that secret_name mounts there."
+        ) from error
 
 
 def _value(file: Path) -> str:
@@ -100,15 +102,15 @@ def _value(file: Path) -> str:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise SecretError(f"secret key {key!r}: its file in {file.parent} cannot be read: {error.strerror}. Let the step's user read it.") from error
+        raise SecretError(f"secret key {key!r}: its file in {file.parent} cannot be read: {error.strerror}. Give the step's user read access to it.") from error
     try:
         value = content.decode()
     except UnicodeDecodeError:
         value = "\0"
     if "\0" in value:
-        # Without its cause, which holds the content.
-        raise SecretError(f"secret key {key!r}: its value is no text in UTF-8, or holds a zero byte. Make the secret again with the value as text.") from None
-    # Whoever makes a secret from a file has its last line break in it.
+        # `from None`, because the cause contains the secret.
+        raise SecretError(f"secret key {key!r}: its value is not UTF-8 text, or contains a null byte. Recreate the secret with a text value.") from None
+    # A secret created from a file includes the file's trailing newline.
     return re.sub(r"\r?\n\Z", "", value)
 
 
@@ -122,6 +124,6 @@ def _take_aws_names() -> list[str]:
             if own in _loaded:
                 _loaded.add(f"AWS_{name}")
     if "AWS_ACCESS_KEY_ID" in taken and "AWS_SESSION_TOKEN" not in taken:
-        # A session's token belongs to its own pair of keys: with another pair every request would be refused.
+        # A session token is valid only with its own key pair; with another pair every request would be rejected.
         os.environ.pop("AWS_SESSION_TOKEN", None)
     return taken

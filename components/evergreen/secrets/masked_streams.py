@@ -1,4 +1,4 @@
-"""Standard output, standard error and logging without secret values, also where a value is written in pieces."""
+"""Standard output, standard error and logging with secret values masked, even when a value is written in pieces."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class MaskedStream(io.TextIOBase):
-    """A text stream that passes on what is written to it, masked.
+    """A text stream that masks what is written to it and forwards it.
 
-    What may be the beginning of a value is held back until more is written or the stream is released; `flush` does not bring it out, since
-    who writes a value piece by piece may flush in between.
+    Text that may be the start of a value is held back until more is written or the stream is released. `flush` does not emit it, because
+    the writer may flush between the pieces of a value.
     """
 
     def __init__(self, target: Any) -> None:
-        """Write to the target."""
+        """Forward masked text to the target."""
         self.target = target
         self._held = ""
         self._lock = threading.RLock()
         self.buffer = MaskedBuffer(self)
 
     def write(self, text: str, /) -> int:
-        """Take a text, and pass on what cannot be part of a value that is not complete yet."""
+        """Accept text, and forward what cannot be part of an incomplete value."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
 
@@ -42,14 +42,14 @@ class MaskedStream(io.TextIOBase):
             safe = len(whole) - held_back(masker, whole)
             found = masker.matches(whole, ended=False)
             for start, end, _ in found:
-                # A value is passed on whole, or not yet.
+                # Never split a value: forward it whole or hold it back.
                 safe = start if start < safe < end else safe
             self._held = whole[safe:]
             self._pass_on(replaced(whole[:safe], [match for match in found if match[1] <= safe]))
         return len(text)
 
     def release(self) -> None:
-        """Pass on what was held back."""
+        """Forward the text that was held back."""
         with self._lock:
             held, self._held = self._held, ""
             self._pass_on(mask(held))
@@ -64,13 +64,13 @@ class MaskedStream(io.TextIOBase):
             encoding = self.encoding or "utf-8"
             self.target.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
-    def writelines(self, lines: Iterable[str], /) -> None:  # type: ignore[override]  # io.TextIOBase takes what has no buffer
-        """Take texts one by one."""
+    def writelines(self, lines: Iterable[str], /) -> None:  # type: ignore[override]  # io.TextIOBase also accepts objects without a buffer
+        """Write texts one by one."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush what was passed on."""
+        """Flush what was forwarded."""
         self.target.flush()
 
     def isatty(self) -> bool:
@@ -78,7 +78,7 @@ class MaskedStream(io.TextIOBase):
         return not self.closed and bool(self.target.isatty())
 
     def fileno(self) -> int:
-        """Return the target's descriptor."""
+        """Return the target's file descriptor."""
         return int(self.target.fileno())
 
     def writable(self) -> bool:
@@ -86,7 +86,7 @@ class MaskedStream(io.TextIOBase):
         return True
 
     def close(self) -> None:
-        """Release what was held back; the target stays open, it belongs to the process."""
+        """Release the text that was held back; the target belongs to the process and stays open."""
         if not self.closed:
             self.release()
 
@@ -102,27 +102,27 @@ class MaskedStream(io.TextIOBase):
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]  # read-only here
-        """How the target treats what it cannot encode."""
+        """The target's handling of characters that it cannot encode."""
         return getattr(self.target, "errors", None)
 
     def __getattr__(self, name: str) -> Any:
-        """Return what else the target has, such as ``reconfigure`` and ``line_buffering``."""
+        """Return any other attribute of the target, such as ``reconfigure`` and ``line_buffering``."""
         return getattr(self.target, name)
 
     def __del__(self) -> None:
-        """Stay silent: nothing is to be closed when the stream is forgotten."""
+        """Do nothing: garbage collection must not close the target."""
 
 
 class MaskedBuffer(io.RawIOBase):
-    """The bytes' side of a masked stream."""
+    """The binary buffer of a masked stream."""
 
     def __init__(self, stream: MaskedStream) -> None:
-        """Write to the stream."""
+        """Forward decoded bytes to the stream."""
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
 
     def write(self, content: Any, /) -> int:
-        """Take bytes; a character that is not complete yet waits for the rest of it."""
+        """Accept bytes; an incomplete character waits for its remaining bytes."""
         taken = bytes(content)
         self._stream.write(self._decoder.decode(taken))
         return len(taken)
@@ -136,11 +136,11 @@ class MaskedBuffer(io.RawIOBase):
         return True
 
     def __del__(self) -> None:
-        """Stay silent, like the stream."""
+        """Do nothing, like the stream."""
 
 
 def held_back(masker: Masker, text: str) -> int:
-    """Return how many characters at the end of a text may be the beginning of a value."""
+    """Return how many characters at the end of a text may be the start of a value."""
     longest = 0
     last = text[-1:]
     for form in masker.texts:
@@ -156,10 +156,10 @@ def held_back(masker: Masker, text: str) -> int:
 
 
 class MaskedFormatter(logging.Formatter):
-    """Formats records as another formatter does, masked; the traceback is part of it."""
+    """Masks the output of another formatter, including tracebacks."""
 
     def __init__(self, inner: logging.Formatter | None) -> None:
-        """Format as the inner formatter does."""
+        """Wrap the inner formatter."""
         super().__init__()
         self.inner = inner or logging.Formatter()
 
@@ -169,10 +169,10 @@ class MaskedFormatter(logging.Formatter):
 
 
 def mask_logging() -> list[tuple[logging.Handler, logging.Formatter | None]]:
-    """Mask what the handlers write that the root logger and all others have now.
+    """Mask the output of all handlers that are currently attached to any logger.
 
     Returns:
-        The handlers, each with the formatter that it had.
+        The handlers, each with its previous formatter.
     """
     loggers = [logging.getLogger(), *(logger for logger in list(logging.Logger.manager.loggerDict.values()) if isinstance(logger, logging.Logger))]
     handlers = {id(handler): handler for logger in loggers for handler in logger.handlers if not isinstance(handler.formatter, MaskedFormatter)}
@@ -184,10 +184,10 @@ def mask_logging() -> list[tuple[logging.Handler, logging.Formatter | None]]:
 
 @contextmanager
 def masked_output() -> Iterator[None]:
-    """Mask standard output, standard error, and what logging writes, inside the block.
+    """Mask standard output, standard error and logging inside the block.
 
-    An exception that leaves the block is still masked where the interpreter shows it at the end of the process. What libraries written in C
-    or child processes write past Python is not seen here.
+    An exception that escapes the block is still masked when the interpreter prints it at the end of the process. Output that C libraries or
+    child processes write without going through Python is not masked.
     """
     streams = sys.stdout, sys.stderr
     masked = MaskedStream(sys.stdout), MaskedStream(sys.stderr)
@@ -199,16 +199,16 @@ def masked_output() -> Iterator[None]:
         yield
     except SystemExit as error:
         sys.excepthook = hook
-        # The interpreter shows a text that a program ends with.
+        # The interpreter prints the text that a program exits with.
         error.code = mask(error.code) if isinstance(error.code, str) else error.code
         raise
     except BaseException:
-        # The interpreter shows it when this block is long left.
+        # The interpreter prints it long after this block has ended.
         raise
     else:
         sys.excepthook = hook
     finally:
-        # Somebody else may have put a stream of their own there meanwhile.
+        # Other code may have replaced the stream in the meantime.
         sys.stdout = streams[0] if sys.stdout is masked[0] else sys.stdout
         sys.stderr = streams[1] if sys.stderr is masked[1] else sys.stderr
         for stream in masked:

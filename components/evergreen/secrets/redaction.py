@@ -1,7 +1,7 @@
-"""Keeps the values of secret variables out of everything that is written: logs, records, reports, the ledger.
+"""Keeps the values of secret variables out of all output: logs, records, reports and the ledger.
 
-Wherever a value stands, the variable's name stands instead: ``[EVERGREEN_APPROVAL_KEY]``. Values of fewer than four characters are not
-masked, nor are a few words that records are made of, such as ``none``.
+Each value is replaced with the name of its variable: ``[EVERGREEN_APPROVAL_KEY]``. Values shorter than four characters are not masked,
+nor are a few words that are common in records, such as ``none``.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CUT_MARK = re.compile(r"\s?(?:\u2026|\.\.\.|\\u2026|&hellip;|&#8230;|\[\.\.\.\]|\[truncated\]|<truncated>)")
-"""What stands where a text was shortened."""
+"""Marks that show where text was truncated."""
 
 MERE_END = re.compile(r"[\"'`)\]}><\n\r]|\\[nr\"']|&(?:quot|apos|lt|gt|#39|#34|#x27);")
-"""What ends a value, or begins the next thing, where nothing says that it was shortened."""
+"""Delimiters that may end a value without a truncation mark."""
 
 _CUT_BEFORE = re.compile(r"\u2026|\.\.\.")
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{0,3}={0,2}")
 
 
 class Masker:
-    """Finds the forms of some values in texts."""
+    """Finds forms of secret values in text."""
 
     def __init__(self, secrets: tuple[SecretValue, ...]) -> None:
-        """Work out the forms."""
+        """Compute the forms of the secrets."""
         forms = [form for secret in secrets for form in forms_of(secret)]
         self.texts = frozenset(form.text for form in forms)
         self._forms = _by_head(forms)
-        # The end of a value after an ellipsis is the start of the value backwards.
+        # Match the end of a value after an ellipsis as the start of the reversed value.
         self._backwards = _by_head([Form(form.name, form.text[::-1], form.least, len(form.text)) for form in forms if form.least < len(form.text)])
         self._stems, self._stems_backwards = _stems(self._forms), _stems(self._backwards)
         self._marks = re.compile("|".join(rf"\[{re.escape(name)}\]" for name in sorted({form.name for form in forms})))
 
     def matches(self, text: str, *, ended: bool = True) -> list[tuple[int, int, list[str]]]:
-        """Return where values stand: start, end, and the variables' names; nothing overlaps.
+        """Return the positions of values, without overlaps: start, end and variable names.
 
         Args:
-            text: Where to look.
-            ended: Whether the text ends here, so that a value's beginning at its end was cut off.
+            text: The text to search.
+            ended: Whether the text is complete, so that the start of a value at its end was truncated.
         """
         found = [(start, *match) for start in _places(text, self._stems) if (match := self._at(text, start, ended)) is not None]
         if ("..." in text or "\u2026" in text) and self._stems_backwards:
             found += self._ends(text)
         if not found:
             return []
-        # What stands in place of a value is passed over: a name may be another's value.
+        # Skip names that already replace a value: a name may itself contain another variable's value.
         marks = [mark.span() for mark in self._marks.finditer(text)]
         merged: list[tuple[int, int, list[str]]] = []
         for start, end, name in sorted(found):
@@ -60,12 +60,12 @@ class Masker:
         return merged
 
     def mask(self, text: str) -> str:
-        """Return the text with names in place of values."""
+        """Return the text with values replaced by variable names."""
         return replaced(text, self.matches(text))
 
     def mask_json(self, value: Any) -> Any:
-        """Return a value with names in place of values, in keys, too."""
-        # One look at all texts together is much faster than one at each, and next to nothing holds a secret.
+        """Return a JSON value with secrets replaced by variable names, including in keys."""
+        # One search over all texts is much faster than one per text, and almost none contains a secret.
         leaves = list(_leaves(value))
         if self.matches("\n".join(leaves)) or not self.texts.isdisjoint(leaves):
             return self._masked_parts(value)
@@ -78,22 +78,22 @@ class Masker:
             return {self._masked_parts(key) if isinstance(key, str) else key: self._masked_parts(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._masked_parts(item) for item in value]
-        # A number may be a secret, too: then it is all of it.
+        # A number may be a secret too, but only as a whole.
         return self.mask(str(value)) if _is_number(value) and str(value) in self.texts else value
 
     def _at(self, text: str, start: int, ended: bool) -> tuple[int, str] | None:
-        """Return the end and the name of the longest form that stands at a place."""
+        """Return the end and the name of the longest form at a position."""
         candidates = self._forms.get(text[start : start + SHORTEST], ())
         for form in candidates:
             if text.startswith(form.text, start):
                 end = start + len(form.text)
                 if form.whole_words and ((start and _is_letter(text[start - 1])) or _is_letter(text[end : end + 1])):
                     continue
-                return (_RUN.match(text, end).end() if form.runs_on else end), form.name  # type: ignore[union-attr]  # it matches nothing, too
+                return (_RUN.match(text, end).end() if form.runs_on else end), form.name  # type: ignore[union-attr]  # it also matches the empty string
         return max((cut for form in candidates if (cut := _cut(text, start, form, ended)) is not None), default=None)
 
     def _ends(self, text: str) -> list[tuple[int, int, str]]:
-        """Return where the end of a value stands after a mark of shortening."""
+        """Return the positions of value endings that follow a truncation mark."""
         reverse, found = text[::-1], []
         for start in _places(reverse, self._stems_backwards):
             for form in self._backwards.get(reverse[start : start + SHORTEST], ()):
@@ -122,7 +122,7 @@ def _is_number(value: Any) -> bool:
 
 
 def replaced(text: str, found: list[tuple[int, int, list[str]]]) -> str:
-    """Return a text with names in the places that `Masker.matches` found."""
+    """Return a text with the matches of `Masker.matches` replaced by names."""
     pieces, position = [], 0
     for start, end, names in found:
         pieces += [text[position:start], *(f"[{name}]" for name in names)]
@@ -138,7 +138,7 @@ def _by_head(forms: list[Form]) -> dict[str, list[Form]]:
 
 
 def _stems(heads: dict[str, list[Form]]) -> list[str]:
-    """Return what at least stands in a text that holds something of the forms; none begins with another."""
+    """Return the shortest prefixes that reveal a form in a text; none is a prefix of another."""
     found: list[str] = []
     for stem in sorted({form.text[: form.least] for forms in heads.values() for form in forms}):
         if not found or not stem.startswith(found[-1]):
@@ -147,7 +147,7 @@ def _stems(heads: dict[str, list[Form]]) -> list[str]:
 
 
 def _places(text: str, stems: list[str]) -> list[int]:
-    # One search for each is many times faster than an alternation in one regular expression: Python's tries every one at every character.
+    # Separate searches are many times faster than one regular expression with alternatives, which Python tries at every character.
     places = set()
     for stem in stems:
         place = text.find(stem)
@@ -167,7 +167,7 @@ def _add(found: list[tuple[int, int, list[str]]], start: int, end: int, name: st
 
 
 def _cut(text: str, start: int, form: Form, ended: bool) -> tuple[int, str] | None:
-    """Return the end and the name of a form whose beginning stands at a place where the text was shortened."""
+    """Return the end and the name of a form that starts at a position and is truncated."""
     if form.least >= len(form.text):
         return None
     length = _common(text, start, form.text)
@@ -180,7 +180,7 @@ def _cut(text: str, start: int, form: Form, ended: bool) -> tuple[int, str] | No
 
 
 def _common(text: str, start: int, form: str) -> int:
-    """Return how many characters of a form stand at a place."""
+    """Return how many leading characters of a form match at a position."""
     piece = text[start : start + len(form)]
     return next((index for index, (here, there) in enumerate(zip(piece, form, strict=False)) if here != there), len(piece))
 
@@ -190,7 +190,7 @@ def _is_letter(character: str) -> bool:
 
 
 def current_masker() -> Masker:
-    """Return what masks the values that are secret now."""
+    """Return a masker for the current secret values."""
     return _masker(secret_values())
 
 
@@ -200,10 +200,10 @@ def _masker(secrets: tuple[SecretValue, ...]) -> Masker:
 
 
 def mask(text: str) -> str:
-    """Return a text with the variables' names in place of secret values, whole ones and those that shortening has cut."""
+    """Return a text with secret values, whole or truncated, replaced by their variables' names."""
     return current_masker().mask(text)
 
 
 def mask_json(value: Any) -> Any:
-    """Return a value, as JSON holds it, with the variables' names in place of secret values."""
+    """Return a JSON value with secret values replaced by their variables' names."""
     return current_masker().mask_json(value)

@@ -1,4 +1,4 @@
-"""Which values are secret in this process, and the forms in which they can turn up in a text."""
+"""Which values are secret in this process, and the forms in which they can appear in text."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SHORTEST = 4
-"""Shorter values are not masked: they stand in every text by chance."""
+"""Shorter values are not masked because they appear in any text by chance."""
 
 SHORTEST_OF_OTHERS = 8
-"""The same for variables that are none of Evergreen's, MLflow's or AWS's."""
+"""The same limit for variables that do not belong to Evergreen, MLflow or AWS."""
 
 NOT_SECRET = frozenset(["true", "false", "none", "null", "default", "latest", "scheduled", "auto", "automatic", "required", "registry", "inferred"])
-"""Words that parameters and records are made of: masking them would hide what a record says, and as a value they keep nothing safe."""
+"""Common words in parameters and records. Masking them would make records unreadable, and as secrets they protect nothing."""
 
 SECRET_PARTS = frozenset(
     [
@@ -47,27 +47,27 @@ SECRET_PARTS = frozenset(
     ]
 )
 PLACES = ("_FILE", "_FILES", "_PATH", "_FOLDER", "_DIR", "_NAME", "_HOST")
-"""Ends of names of variables that say where a secret lies, and hold none."""
+"""Suffixes of variables that name the location of a secret rather than hold one."""
 
 OPEN_KEYS = re.compile(r"MLFLOW_TRACKING_URI|.*_(?:ENDPOINT_URL|REGION|TYPES|CONFIG|HOST)")
-"""Keys of the secret's files that are no secret; the password in an address is one all the same."""
+"""Keys of the secret that are not confidential themselves; a password in such an address still is."""
 
 USER = "MLFLOW_TRACKING_USERNAME"
 IDENTITIES = (USER, "AWS_ACCESS_KEY_ID", "EVERGREEN_AWS_ACCESS_KEY_ID")
-"""Names of who asks. One that is an everyday word, such as ``minio`` or ``mlflow``, is no secret, and stands in addresses and names of things."""
+"""User names and key IDs. A common word such as ``minio`` or ``mlflow`` is not secret, and appears in addresses and other names."""
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
 class SecretValue:
-    """One value that must not be shown.
+    """A value that must not be shown.
 
     Attributes:
-        name: The variable that holds it, which is shown instead.
-        value: The value, or the part of it that is secret by itself.
-        whole_words: Whether it is masked only where no letter or digit stands beside it, because it may be an everyday word.
-        cut: Whether a part of it, left by shortening a text, is masked, too.
+        name: The variable that holds the value; shown in its place.
+        value: The value, or a part of it that is secret on its own.
+        whole_words: Whether it is masked only where no letter or digit is adjacent, because it may be a common word.
+        cut: Whether a truncated part of it is masked too.
     """
 
     name: str
@@ -78,15 +78,15 @@ class SecretValue:
 
 @dataclass(frozen=True)
 class Form:
-    """How a value can stand in a text.
+    """A form in which a value can appear in text.
 
     Attributes:
         name: The variable's name.
         text: The characters to look for.
-        least: So many of them are masked where the text is cut off with a mark such as an ellipsis.
-        least_unmarked: So many are where it merely ends, at a quote, a line's end or the end of the text.
+        least: Minimum number of leading characters to mask where the text is truncated with a mark such as an ellipsis.
+        least_unmarked: The same minimum where the text merely ends, at a quote, a line break or the end of the text.
         whole_words: As in `SecretValue`.
-        runs_on: What may follow in the same encoding belongs to it: the end of a base64 text depends on what comes after.
+        runs_on: Whether following characters of the same encoding belong to it, because the end of base64 text depends on what comes next.
     """
 
     name: str
@@ -98,10 +98,10 @@ class Form:
 
 
 def secret_values() -> tuple[SecretValue, ...]:
-    """Return the values that are secret now: those of variables that are secret by name or came from the secret's files, and passwords in addresses."""
+    """Return the current secret values: those of variables with a secret name or loaded from the secret's files, and passwords in addresses."""
     from_files = loaded_names()
     found: dict[str, SecretValue] = {}
-    # What AWS's libraries read is a copy of what has Evergreen's name.
+    # AWS_* variables may be copies of EVERGREEN_AWS_*; prefer the original name.
     for name, value in sorted(os.environ.items(), key=lambda item: (not item[0].startswith("EVERGREEN_"), item[0])):
         if len(value) >= SHORTEST:
             for secret in _values_of(name, value, name in from_files):
@@ -109,7 +109,7 @@ def secret_values() -> tuple[SecretValue, ...]:
                     found.setdefault(secret.value, secret)
     user, password = os.environ.get(USER, ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
     if user and password:
-        # What a request carries in the header Authorization.
+        # The value that a request sends in its Authorization header.
         header = base64.b64encode(f"{user}:{password}".encode()).decode().rstrip("=")
         found.setdefault(header, SecretValue("MLFLOW_TRACKING_PASSWORD", header))
     return tuple(found.values())
@@ -122,12 +122,12 @@ def _values_of(name: str, value: str, from_file: bool) -> Iterator[SecretValue]:
         if weak and name in IDENTITIES:
             return
         if ours or len(value) >= SHORTEST_OF_OTHERS:
-            # The first line of several is as a rule the same for all secrets of that kind.
+            # The first line of a multi-line secret is usually the same for all secrets of its kind.
             yield SecretValue(name, value, whole_words=weak and not ours, cut=len(value.splitlines()) == 1)
         if SHORTEST <= len(stripped := value.strip()) < len(value):
             yield SecretValue(name, stripped, cut=len(stripped.splitlines()) == 1)
         lines = value.splitlines()
-        # A key in PEM, or an account in JSON: a log shows its lines one by one.
+        # A log shows a PEM key or a JSON service account line by line.
         yield from (SecretValue(name, line.strip()) for line in lines if len(lines) > 1 and len(line.strip()) >= 16 and not line.startswith("-----"))
         if "COOKIE" in name:
             yield from (SecretValue(name, part) for pair in value.split(";") if len(part := pair.partition("=")[2].strip()) >= SHORTEST_OF_OTHERS)
@@ -149,24 +149,24 @@ def _is_secret_name(name: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _secrets_in_address(value: str) -> tuple[str, ...]:
-    """Return the password of an address, the secrets among its query, and the token that stands in place of a user."""
+    """Return the password in an address, secrets in its query, and a token used in place of a user name."""
     found: list[str] = []
     for address in re.findall(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,]+", value):
-        # A password may hold an @ of its own: the host begins behind the last one before the path.
+        # A password may contain an @: the host starts after the last one before the path.
         user, at, _ = re.split(r"[/?#]", address.partition("://")[2], maxsplit=1)[0].rpartition("@")
         name, colon, password = user.partition(":")
         found += [password] if colon else [name] if at and len(name) >= 2 * SHORTEST_OF_OTHERS else []
         try:
             query = parse_qsl(urlsplit(address).query)
         except ValueError:
-            # Brackets that are no address in IPv6.
+            # Brackets that do not enclose an IPv6 address.
             query = []
         found += [text for key, text in query if not SECRET_PARTS.isdisjoint(re.split(r"[_-]", key.upper())) or key.upper().endswith("PASSWORD")]
     return tuple(dict.fromkeys([*found, *(unquote(part) for part in found)]))
 
 
 def forms_of(secret: SecretValue) -> list[Form]:
-    """Return the forms in which a value can stand in a text: as it is, escaped, and encoded."""
+    """Return the forms in which a value can appear in text: literal, escaped and encoded."""
     value = secret.value
     written = [value, *({value.lower(), value.upper()} if len(value) >= SHORTEST_OF_OTHERS and not secret.whole_words else ())]
     plain = dict.fromkeys(text for text in [*written, *_percent_encoded(value), *_escaped(value)] if len(text) >= SHORTEST and text not in NOT_SECRET)
@@ -176,7 +176,7 @@ def forms_of(secret: SecretValue) -> list[Form]:
     content = value.encode("utf-8", errors="surrogateescape")
     digits = content.hex()
     found.extend(Form(secret.name, text, *_leasts(text, len(value), secret.cut)) for text in dict.fromkeys((digits, digits.upper())))
-    # A text that goes on after the value changes the last group of four.
+    # Text that follows the value changes the last group of four.
     whole_groups = len(content) // 3 * 4
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         encoded = encode(content).decode().rstrip("=")
@@ -186,14 +186,14 @@ def forms_of(secret: SecretValue) -> list[Form]:
 
 
 def _leasts(text: str, length: int, cut: bool) -> tuple[int, int]:
-    """Return how many characters of a form are masked where a text is cut: those that stand for eight of the value, or for half of a short one.
+    """Return how many characters of a form are masked in truncated text: those that represent eight of the value, or half of a short value.
 
-    Eight characters of a long random value leave the rest as hard to guess as ever, and fewer would be found in everyday words; of a short
-    value half is already too much to show. Where no mark says that a text was cut, a short value needs three quarters.
+    Eight characters of a long random value leave the rest as hard to guess as before, and fewer would match common words. For a short value,
+    half is already too much to show. Without a truncation mark, three quarters of a short value must match.
     """
     if not cut:
         return len(text), len(text)
-    # The start of an address, up to its host, is no secret.
+    # The start of an address, up to and including its host, is not secret.
     opening = text.find("/", text.find("://") + 3) if _ADDRESS.match(text) else 0
     if _ADDRESS.match(text) and opening < 0:
         return len(text), len(text)
@@ -208,7 +208,7 @@ def _percent_encoded(value: str) -> Iterable[str]:
         encoded = {quote(value, safe=""), quote(value), quote_plus(value)}
     except UnicodeEncodeError:
         return ()
-    # The ledger's folders encode more than URLs do.
+    # Ledger folder names encode more characters than URLs do.
     encoded |= {text.replace(".", "%2E").replace("~", "%7E") for text in encoded}
     lower = {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), text) for text in encoded}
     return sorted(encoded | lower)

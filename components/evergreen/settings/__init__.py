@@ -1,1 +1,1 @@
-"""What a person gives: sections of the policy, bounds of numbers, functions by name, options that commands share."""
+"""User input: policy sections, numeric bounds, functions given by name, and shared command options."""

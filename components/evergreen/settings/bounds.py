@@ -1,4 +1,4 @@
-"""Bounds of a setting, as pydantic reads them, without loading a library until somebody gives settings."""
+"""Bounds of a setting in the form that pydantic reads, without importing a library until settings are given."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What ``annotated_types.Interval`` is, which takes as long to load as counting fifty thousand rows.
+    """A replacement for ``annotated_types.Interval``, whose import takes as long as counting 50,000 rows.
 
     Attributes:
-        gt: The value is greater.
-        ge: The value is greater or equal.
-        lt: The value is less.
-        le: The value is less or equal.
+        gt: Exclusive lower bound.
+        ge: Inclusive lower bound.
+        lt: Exclusive upper bound.
+        le: Inclusive upper bound.
     """
 
     gt: float | None = None
@@ -27,13 +27,13 @@ class Bounds:
     lt: float | None = None
     le: float | None = None
 
-    # How pydantic knows it, by the protocol annotated_types.GroupedMetadata.
+    # Makes pydantic recognize it, by the protocol annotated_types.GroupedMetadata.
     @property
     def __is_annotated_types_grouped_metadata__(self) -> Literal[True]:
         return True
 
     def __iter__(self) -> Iterator[BaseMetadata]:
-        """Yield each bound as pydantic knows it."""
+        """Yield the bounds in the form that pydantic expects."""
         from annotated_types import Interval
 
         yield from Interval(gt=self.gt, ge=self.ge, lt=self.lt, le=self.le)

@@ -1,4 +1,4 @@
-"""Functions of the user's own, given by name as ``module:function``."""
+"""User-defined functions, given by name as ``module:function``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def is_function_path(name: str) -> bool:
-    """Return whether a name is that of a function, ``module:function``."""
+    """Return whether a name has the form ``module:function``."""
     return ":" in name
 
 
@@ -21,23 +21,23 @@ def import_function(path: str, *, thing: str, error_class: type[EvergreenError])
 
     Args:
         path: ``module:function``.
-        thing: What the function is, for the message.
-        error_class: The error of whoever asks.
+        thing: What the function is, for the error message.
+        error_class: The exception type to raise.
 
     Raises:
-        EvergreenError: The module cannot be imported, or it has no such function.
+        EvergreenError: The module cannot be imported, or has no such function.
     """
     module_name, _, name = path.partition(":")
     try:
         module = import_module(module_name)
-    # Importing runs the module's code, which may fail in any way.
+    # Importing runs the module's code, which may raise any exception.
     except Exception as error:
         raise error_class(
             f"{thing} {path!r}: module {module_name!r} cannot be imported: {error}. Check the path, or install the package in the image."
         ) from error
     function = getattr(module, name, None)
     if not callable(function):
-        what = "has no function" if function is None else f"holds a {type(function).__name__}, not a function, as"
+        what = "has no function" if function is None else f"defines an object of type {type(function).__name__}, not a function, as"
         raise error_class(f"{thing} {path!r}: module {module_name!r} {what} {name!r}. Write module:function.")
     found: Callable[..., Any] = function
     return found

@@ -1,7 +1,7 @@
-"""A room's own section of the policy.
+"""Reads a single section of the policy.
 
-A step reads what concerns it and refuses names that no policy has. What stands in the other sections is checked by the step that decides, which
-reads the policy whole, before anything is trained.
+A step reads only the section that it needs, and rejects unknown top-level names. The step that makes the decision reads the whole policy and
+checks the other sections before anything is trained.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from evergreen.errors import PolicyError
 from evergreen.settings.reading import check_settings, read_mapping
+from evergreen.settings.suggestions import did_you_mean
 
 Section = TypeVar("Section")
 
@@ -34,27 +35,28 @@ POLICY_SETTINGS = (
     "training",
     "gate",
 )
-"""The names that a policy may hold, those of `evergreen.policy.policy_file.Policy`."""
+"""Valid top-level names of a policy: the fields of `evergreen.policy.policy_file.Policy`."""
 
 
 def read_policy_section(policy_config: str, section: str, model: type[Section]) -> Section:
     """Read one section of the policy.
 
     Args:
-        policy_config: ``default``, YAML or JSON in line, or the path or ``gs://`` URI of a file.
+        policy_config: ``default``, inline YAML or JSON, or the path or ``gs://`` URI of a file.
         section: The section's name.
-        model: What it must look like, a pydantic model.
+        model: Pydantic model that the section must match.
 
     Returns:
-        The section; its defaults when the policy has none of that name.
+        The section; its defaults when the policy does not contain it.
 
     Raises:
-        PolicyError: The policy cannot be read, holds a name that no policy has, or a setting of the section cannot be used.
+        PolicyError: The policy cannot be read, contains an unknown name, or a setting of the section is invalid.
     """
     content: dict[Any, Any] = read_mapping(policy_config, parameter="policy_config", error=PolicyError) or {}
     unknown = [str(name) for name in content if name not in POLICY_SETTINGS]
     if unknown:
-        raise PolicyError(f"policy_config: Unknown setting {unknown[0]!r}. Valid settings: {', '.join(POLICY_SETTINGS)}. Correct the name or leave it out.")
+        hint = did_you_mean(unknown[0], POLICY_SETTINGS)
+        raise PolicyError(f"policy_config: Unknown setting {unknown[0]!r}. Valid settings: {', '.join(POLICY_SETTINGS)}.{hint} Correct the name or omit it.")
     if section not in content:
         return model()
     return check_settings(content[section], model, parameter="policy_config", error=PolicyError, section=section)

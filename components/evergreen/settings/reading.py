@@ -1,4 +1,4 @@
-"""Settings that a person gives in one text parameter: in line, or as the place of a file."""
+"""Settings given in one text parameter: inline, or as the location of a file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evergreen.errors import EvergreenError, StateError
+from evergreen.settings.suggestions import did_you_mean
 from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
@@ -17,37 +18,37 @@ NO_SUCH_SETTING = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def read_settings(value: str, model: type[Settings], *, parameter: str, error: type[EvergreenError]) -> Settings:
-    """Read settings and check them.
+    """Read and validate settings.
 
     Args:
-        value: ``default``, YAML or JSON in line, or the path or ``gs://`` URI of a YAML or JSON file.
-        model: What the settings must look like, a pydantic model or a dataclass. It refuses keys that it does not know.
-        parameter: Name of the parameter, for the error's message.
-        error: The room's error.
+        value: ``default``, inline YAML or JSON, or the path or ``gs://`` URI of a YAML or JSON file.
+        model: Pydantic model or dataclass that the settings must match. It rejects unknown keys.
+        parameter: Name of the parameter, for the error message.
+        error: The exception type to raise.
 
     Returns:
-        The settings; what was not given has its default.
+        The settings, with defaults for those that were not given.
 
     Raises:
-        EvergreenError: Of the type ``error``; it names the setting, its value and what was expected.
+        EvergreenError: Of type ``error``; it names the setting, its value and what was expected.
     """
     content = read_mapping(value, parameter=parameter, error=error)
     return model() if content is None else check_settings(content, model, parameter=parameter, error=error)
 
 
 def read_mapping(value: str, *, parameter: str, error: type[EvergreenError]) -> dict[Any, Any] | None:
-    """Read a mapping of settings to values without looking at them.
+    """Read a mapping of settings to values without validating them.
 
     Args:
-        value: ``default``, YAML or JSON in line, or the path or ``gs://`` URI of a YAML or JSON file.
-        parameter: Name of the parameter, for the error's message.
-        error: The room's error.
+        value: ``default``, inline YAML or JSON, or the path or ``gs://`` URI of a YAML or JSON file.
+        parameter: Name of the parameter, for the error message.
+        error: The exception type to raise.
 
     Returns:
         The mapping; None for ``default``.
 
     Raises:
-        EvergreenError: Of the type ``error``: the text cannot be read, or holds something else.
+        EvergreenError: Of type ``error``: the text cannot be read, or is not a mapping.
     """
     if is_nothing(value) or value.strip() == "default":
         return None
@@ -59,25 +60,25 @@ def read_mapping(value: str, *, parameter: str, error: type[EvergreenError]) -> 
             content = yaml.safe_load(_file_content(content.strip(), parameter=parameter, error=error))
     except yaml.YAMLError as problem:
         raise error(
-            f"{parameter} {_shortened(value)!r} is neither YAML nor JSON: {problem}. Give a mapping such as {{name: value}}, or the file's place."
+            f"{parameter} {_shortened(value)!r} is neither YAML nor JSON: {problem}. Pass a mapping such as {{name: value}}, or the location of a file."
         ) from problem
     if not isinstance(content, dict):
-        raise error(f"{parameter} {_shortened(value)!r} holds {type(content).__name__}: expected a mapping of settings to values, such as {{name: value}}.")
+        raise error(f"{parameter} {_shortened(value)!r} is a {type(content).__name__}: expected a mapping of settings to values, such as {{name: value}}.")
     return content
 
 
 def check_settings(content: Any, model: type[Settings], *, parameter: str, error: type[EvergreenError], section: str = "") -> Settings:
-    """Check settings that were read.
+    """Validate settings.
 
     Args:
-        content: The settings.
-        model: What they must look like.
-        parameter: Name of the parameter, for the error's message.
-        error: The room's error.
-        section: Name of the section that holds them, for the error's message.
+        content: The settings as read.
+        model: Pydantic model or dataclass that they must match.
+        parameter: Name of the parameter, for the error message.
+        error: The exception type to raise.
+        section: Name of the enclosing section, for the error message.
 
     Raises:
-        EvergreenError: Of the type ``error``; it names the setting, its value and what was expected.
+        EvergreenError: Of type ``error``; it names the setting, its value and what was expected.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -94,29 +95,30 @@ def _file_content(location: str, *, parameter: str, error: type[EvergreenError])
     try:
         content = open_store(folder or ("/" if location.startswith("/") else ".")).read(name) if name else None
     except StateError as problem:
-        raise error(f"{parameter} {_shortened(location)!r}: expected settings in line, a path, or gs://bucket/object. {problem}") from problem
+        raise error(f"{parameter} {_shortened(location)!r}: expected inline settings, a path, or gs://bucket/object. {problem}") from problem
     except (OSError, UnicodeError) as problem:
         raise error(f"{parameter} {_shortened(location)!r} cannot be read: {problem}. Check the path.") from problem
     if content is None:
         raise error(
-            f"{parameter} {_shortened(location)!r}: there is no such file {PurePosixPath(name).name!r}. Write 'default', settings in line, or the right place."
+            f"{parameter} {_shortened(location)!r}: file {PurePosixPath(name).name!r} does not exist. Pass 'default', inline settings, or the correct location."
         )
     try:
         return content.decode()
     except UnicodeDecodeError as problem:
-        raise error(f"{parameter} {_shortened(location)!r} is not text in UTF-8: {problem}. Save the file as UTF-8.") from problem
+        raise error(f"{parameter} {_shortened(location)!r} is not UTF-8 text: {problem}. Save the file as UTF-8.") from problem
 
 
 def _sentence(detail: ErrorDetails, model: type[Any], section: str) -> str:
-    name = ".".join(str(part) for part in ((section,) if section else ()) + detail["loc"]) or "the whole"
+    name = ".".join(str(part) for part in ((section,) if section else ()) + detail["loc"]) or "The value"
     if detail["type"] in NO_SUCH_SETTING:
-        settings = ", ".join(_names(_holder(model, detail["loc"])))
-        return f"Unknown setting {name!r}. Valid settings: {settings}. Correct the name or leave it out."
-    return f"{name} is {detail['input']!r}: {detail['msg']}. Correct the value, or leave it out for the default."
+        settings = _names(_holder(model, detail["loc"]))
+        hint = did_you_mean(str(detail["loc"][-1]), settings)
+        return f"Unknown setting {name!r}. Valid settings: {', '.join(settings)}.{hint} Correct the name or omit it."
+    return f"{name} is {detail['input']!r}: {detail['msg']}. Correct the value, or omit it to use the default."
 
 
 def _holder(model: type[Any], location: tuple[int | str, ...]) -> type[Any]:
-    """Return the section that a setting was given in, as far as sections are nested directly."""
+    """Return the section that contains a setting, following directly nested sections."""
     for part in location[:-1]:
         section = None if is_dataclass(model) else model.model_fields.get(str(part))
         if section is None or not hasattr(section.annotation, "model_fields"):

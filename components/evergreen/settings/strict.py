@@ -1,4 +1,4 @@
-"""The base of every section that a person writes: unknown settings and numbers that are not finite are refused."""
+"""Base class of all user-written sections: rejects unknown settings and non-finite numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StrictSettings(BaseModel):
-    """Settings that refuse names they do not know, and cannot be changed once read."""
+    """Immutable settings that reject unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,1 +1,1 @@
-"""Where state lives: objects in folders and buckets, and the MLflow server."""
+"""State storage: objects in folders and buckets, and the MLflow server."""

@@ -1,4 +1,4 @@
-"""The URI of something in a bucket: ``gs://bucket/path`` or ``s3://bucket/path``."""
+"""URIs of objects in buckets: ``gs://bucket/path`` or ``s3://bucket/path``."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ if TYPE_CHECKING:
     from evergreen.errors import EvergreenError
 
 BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
-"""What Google and Amazon allow, capital letters of old buckets among it. Google's client puts the name into its addresses as it is."""
+"""Names that Google and Amazon allow, including capital letters in old buckets. Google's client inserts the name into URLs unescaped."""
 
 
 def bucket_and_path(uri: str, scheme: str, *, thing: str, parameter: str, error_class: type[EvergreenError]) -> tuple[str, str]:
-    """Return the name of a bucket and the path in it.
+    """Split a URI into the bucket name and the path in the bucket.
 
     Args:
         uri: ``scheme://bucket/path``; the path may be empty.
         scheme: ``gs`` or ``s3``.
-        thing: What the URI names, for the message.
-        parameter: What has to be corrected when it is wrong, for the message.
-        error_class: The error of whoever asks.
+        thing: What the URI refers to, for the error message.
+        parameter: What to correct when the URI is wrong, for the error message.
+        error_class: The exception type to raise.
 
     Raises:
-        EvergreenError: There is no bucket's name, or no bucket can have it: any other could make a request mean something else.
+        EvergreenError: The bucket name is missing or invalid. An invalid name could change the meaning of a request.
     """
     bucket, _, path = uri.removeprefix(f"{scheme}://").partition("/")
     if not bucket:
-        raise error_class(f"{thing} {uri!r}: expected {scheme}://bucket/prefix; the bucket's name is missing. Correct {parameter}.")
+        raise error_class(f"{thing} {uri!r}: expected {scheme}://bucket/prefix; the bucket name is missing. Correct {parameter}.")
     if BUCKET_NAME.fullmatch(bucket) is None or ".." in bucket:
-        raise error_class(f"{thing} {uri!r}: {bucket!r} is no bucket's name; expected letters, digits, '.', '-' and '_'. Correct {parameter}.")
+        raise error_class(f"{thing} {uri!r}: {bucket!r} is not a valid bucket name; expected letters, digits, '.', '-' and '_'. Correct {parameter}.")
     return bucket, path
 
 
 def bucket_and_prefix(uri: str, scheme: str, purpose: str = "ledger URI") -> tuple[str, str]:
-    """Return the bucket's name of ``scheme://bucket/prefix`` and the prefix, with ``/`` at its end unless it is empty.
+    """Split ``scheme://bucket/prefix`` into the bucket name and the prefix, which ends in ``/`` unless it is empty.
 
     Raises:
-        StateError: The bucket's name is missing, or no bucket can have it.
+        StateError: The bucket name is missing or invalid.
     """
     bucket, path = bucket_and_path(uri, scheme, thing=purpose, parameter="the URI", error_class=StateError)
     prefix = path.strip("/")

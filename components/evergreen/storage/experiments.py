@@ -1,4 +1,4 @@
-"""A model's experiment in MLflow, found or made."""
+"""Finds or creates a model's MLflow experiment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tracking:
-    """A connection to the tracking server and the experiment that holds a model's runs."""
+    """A connection to the tracking server, and the experiment that holds a model's runs."""
 
     client: MlflowClient
     uri: str
@@ -25,16 +25,16 @@ class Tracking:
 
 
 def connect(tracking_uri: str, model_name: str) -> Tracking:
-    """Reach the tracking server and find or make the experiment ``evergreen/<model_name>``.
+    """Connect to the tracking server and find or create the experiment ``evergreen/<model_name>``.
 
-    A run that ``MLFLOW_RUN_ID`` names (KFP's own MLflow support sets it) is used when this server knows it; then its experiment is.
+    If ``MLFLOW_RUN_ID`` is set (KFP's own MLflow support sets it) and the server knows that run, the run and its experiment are used instead.
 
     Args:
         tracking_uri: The MLflow server, or ``sqlite:///file`` on one machine.
         model_name: Name of the registered model.
 
     Raises:
-        StateError: The URI cannot work on a cluster, or the server does not answer or refuses.
+        StateError: The URI cannot work on a cluster, or the server does not answer or rejects the request.
         StateError: The experiment was deleted.
     """
     client = open_client(tracking_uri)
@@ -70,16 +70,16 @@ def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
         try:
             return client.create_experiment(name, artifact_location=_artifact_location(tracking_uri))
         except MlflowException:
-            # Another step may have made it meanwhile.
+            # Another step may have created it in the meantime.
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
     if found.lifecycle_stage == "deleted":
-        raise StateError(f"MLflow experiment {name!r} at {tracking_uri}: was deleted. Restore it, or choose another model_name.")
+        raise StateError(f"MLflow experiment {name!r} at {tracking_uri} was deleted. Restore it, or choose another model_name.")
     return found.experiment_id
 
 
 def _artifact_location(tracking_uri: str) -> str | None:
-    # Without a server MLflow puts artifacts into the working directory of whatever step comes first.
+    # Without a server, MLflow puts artifacts into the working directory of whichever step runs first.
     file = sqlite_file(tracking_uri)
     return (file.parent / "mlartifacts").as_uri() if file else None

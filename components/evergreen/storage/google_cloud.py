@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def open_bucket(uri: str, purpose: str = "ledger URI") -> tuple[Any, str]:
-    """Return the bucket of ``gs://bucket/prefix`` and the prefix, with ``/`` at its end unless it is empty.
+    """Return the bucket of ``gs://bucket/prefix``, and the prefix, which ends in ``/`` unless it is empty.
 
-    Nothing is requested yet; ``STORAGE_EMULATOR_HOST`` is honoured by the official client.
+    No request is sent yet. The official client honours ``STORAGE_EMULATOR_HOST``.
 
     Raises:
-        StateError: The bucket's name is missing, or there are no credentials.
+        StateError: The bucket name is missing, or there are no credentials.
     """
     from google.auth.credentials import AnonymousCredentials
     from google.auth.exceptions import GoogleAuthError
@@ -37,13 +37,13 @@ def open_bucket(uri: str, purpose: str = "ledger URI") -> tuple[Any, str]:
 
 
 def google_service(uri: str, purpose: str = "ledger URI") -> Service:
-    """Return Google Cloud Storage as messages name it. Its client is called with ``retry=None``: the attempts are ours."""
+    """Return the `Service` of Google Cloud Storage. Its client is called with ``retry=None`` because the service retries by itself."""
     return Service("Google Cloud Storage", uri, f"{purpose} {uri!r}", "Check the network and the service's status; then run the step again.")
 
 
 @contextmanager
 def google_errors(uri: str, bucket_name: str, purpose: str = "ledger URI") -> Iterator[None]:
-    """Turn the refusals of Google's client into one `StateError` that names the URI."""
+    """Convert errors of Google's client into a `StateError` that names the URI."""
     from google.api_core.exceptions import GoogleAPIError, NotFound
     from google.auth.exceptions import GoogleAuthError
     from requests.exceptions import ConnectionError as NoConnectionError
@@ -52,9 +52,9 @@ def google_errors(uri: str, bucket_name: str, purpose: str = "ledger URI") -> It
         yield
     except NotFound as error:
         parameter = "state_ledger_uri" if purpose == "ledger URI" else "the URI"
-        raise StateError(f"{purpose} {uri!r}: there is no bucket {bucket_name!r}. Create it, or correct {parameter}.") from error
+        raise StateError(f"{purpose} {uri!r}: bucket {bucket_name!r} does not exist. Create it, or correct {parameter}.") from error
     except (GoogleAPIError, GoogleAuthError, NoConnectionError) as error:
-        raise StateError(f"{purpose} {uri!r}: Google Cloud Storage did not take the request: {_told(error)}. Check the bucket and its permissions.") from error
+        raise StateError(f"{purpose} {uri!r}: Google Cloud Storage rejected the request: {_told(error)}. Check the bucket and its permissions.") from error
 
 
 def _told(error: Exception) -> str:
@@ -68,7 +68,7 @@ def download_or_none(blob: Any) -> bytes | None:
     try:
         return bytes(blob.download_as_bytes(retry=None))
     except NotFound:
-        # A bucket that does not exist answers the same.
+        # A missing bucket returns the same error.
         if blob.bucket.exists(retry=None):
             return None
         raise
@@ -78,7 +78,7 @@ class GoogleCloudStore:
     """Objects in a Google Cloud Storage bucket, below a prefix."""
 
     def __init__(self, uri: str) -> None:
-        """Connect lazily-authenticated; ``STORAGE_EMULATOR_HOST`` is honoured by the official client."""
+        """Open the bucket without sending a request; the official client honours ``STORAGE_EMULATOR_HOST``."""
         self.uri = uri.rstrip("/")
         self._bucket, self._prefix = open_bucket(uri)
         self._service = google_service(self.uri)
@@ -96,7 +96,7 @@ class GoogleCloudStore:
             self._service.call(lambda: blob.upload_from_string(content, retry=None))
 
     def create(self, name: str, content: bytes) -> bool:
-        """Upload with ``if_generation_match=0``: the service refuses when the object exists."""
+        """Upload with ``if_generation_match=0``: the service rejects the request if the object exists."""
         from google.api_core.exceptions import PreconditionFailed
 
         blob = self._blob(name)
@@ -109,7 +109,7 @@ class GoogleCloudStore:
             return True
 
         def landed() -> bool | None:
-            # What stands there is what this call has written, when its answer was lost.
+            # If the response was lost, the stored content shows that this call wrote it.
             return True if download_or_none(blob) == content else None
 
         with self._errors():

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class LocalStore:
-    """Objects as files in a folder. A file appears whole or not at all."""
+    """Objects as files in a folder. Each file is written atomically."""
 
     def __init__(self, folder: str) -> None:
-        """Remember the folder; nothing is created yet.
+        """Store the folder's path; nothing is created yet.
 
         Raises:
             StateError: The folder leads to secrets or the system's state.
@@ -39,7 +39,7 @@ class LocalStore:
                 return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Write to a temporary file beside the target, flush it to disk, and rename it over the target."""
+        """Write to a temporary file next to the target, flush it to disk, and rename it over the target."""
         path = self._path(name)
         with self._errors():
             temporary = self._written_beside(path, content)
@@ -51,7 +51,7 @@ class LocalStore:
             flush_folder(path.parent)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Link a complete temporary file to the name: the file system decides who is first."""
+        """Hard-link a complete temporary file to the name: the file system decides which writer is first."""
         path = self._path(name)
         with self._errors():
             temporary = self._written_beside(path, content)
@@ -65,7 +65,7 @@ class LocalStore:
             return True
 
     def names(self, prefix: str = "") -> list[str]:
-        """Walk the folder; unfinished temporary files do not count."""
+        """List the folder recursively; unfinished temporary files are ignored."""
         if prefix:
             checked_name(prefix)
         if not self._folder.is_dir():
@@ -76,7 +76,7 @@ class LocalStore:
 
     def _path(self, name: str) -> Path:
         path = self._folder / checked_name(name)
-        # The folder may hold a link to anywhere.
+        # The folder may contain a symbolic link to anywhere.
         check_local_path(path, thing=f"file {str(path)!r}", error_class=StateError)
         return path
 
@@ -85,7 +85,7 @@ class LocalStore:
         try:
             yield
         except OSError as error:
-            raise StateError(f"ledger folder {self.uri!r}: cannot be used: {error}. Check that the folder can be written, or choose another.") from error
+            raise StateError(f"ledger folder {self.uri!r}: cannot be used: {error}. Check that the folder is writable, or choose another.") from error
 
     @staticmethod
     def _written_beside(path: Path, content: bytes) -> Path:
@@ -103,8 +103,8 @@ class LocalStore:
 
 
 def flush_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk."""
-    # A rename or link survives a power cut only when the folder itself has reached the disk.
+    """Flush a folder's entries to disk."""
+    # A rename or link survives a power failure only once the folder itself has been flushed to disk.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

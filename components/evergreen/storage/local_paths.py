@@ -1,7 +1,7 @@
-"""Paths that come from a parameter: what they must not lead to.
+"""Rejects paths in parameters that lead to secrets or system state.
 
-A step's process can read more than its data: the secret that it was given, the cloud's and Kubernetes' credentials, and the environment of
-every process below ``/proc``. A parameter that names one of these as data would have it read, shown in an error or kept in an artifact.
+A step's process can read more than its data: its mounted secret, the credentials of the cloud and Kubernetes, and the environment of every
+process under ``/proc``. A parameter that names one of these as data would cause it to be read, shown in an error, or kept in an artifact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evergreen.errors import EvergreenError
 
 SYSTEM_FOLDERS = ("/proc", "/sys", "/run/secrets", "/var/run/secrets")
-"""The state of processes and of the machine, and where Kubernetes mounts secrets and tokens."""
+"""Process and machine state, and the folders where Kubernetes mounts secrets and tokens."""
 
 CREDENTIAL_VARIABLES = (
     "GOOGLE_APPLICATION_CREDENTIALS",
@@ -36,64 +36,64 @@ CREDENTIAL_VARIABLES = (
     "NETRC",
     "PGPASSFILE",
 )
-"""Variables that name files with credentials."""
+"""Environment variables that name credential files."""
 
 CREDENTIALS_AT_HOME = (".aws", ".config/gcloud", ".docker", ".git-credentials", ".kube", ".mlflow", ".netrc", ".pgpass", ".ssh")
-"""Where the same programs look for them when no variable is set."""
+"""Default locations of credential files in the home folder, used when no variable is set."""
 
 MOST_LINKS = 40
-"""As many symbolic links as Linux itself follows."""
+"""The number of symbolic links that Linux itself follows."""
 
 
 def check_local_path(path: str | Path, *, thing: str, error_class: type[EvergreenError]) -> None:
-    """Refuse a path that leads to secrets or the state of processes, by whatever way: symbolic links, ``..``, a relative path.
+    """Reject a path that leads to secrets or process state by any route: symbolic links, ``..`` or a relative path.
 
     Args:
-        path: The path, whether something is there or not.
-        thing: What names it, for the message, such as ``source '/data'``.
-        error_class: The error of whoever asks.
+        path: The path, whether or not it exists.
+        thing: What contains the path, for the error message, such as ``source '/data'``.
+        error_class: The exception type to raise.
 
     Raises:
-        EvergreenError: It does.
+        EvergreenError: The path leads to secrets or system state.
     """
     closed = _closed_places()
     written = str(path)
-    # Some libraries take ~ for the home folder, others for a name.
+    # Some libraries expand ~ to the home folder, others treat it as a name.
     places = itertools.chain(_places_on_the_way(written), _places_on_the_way(os.path.expanduser(written)) if written.startswith("~") else ())  # noqa: PTH111  # Path.expanduser raises for an unknown user
     for place in places:
         for folder in closed:
             if place == folder or place.startswith(f"{folder}/"):
-                raise error_class(f"{thing}: leads to {folder}, which holds secrets or the system's state, never data. Name a place that holds data.")
+                raise error_class(f"{thing}: leads to {folder}, which holds secrets or system state, never data. Name a location that holds data.")
 
 
 def check_local_folder(folder: str | Path, *, thing: str, error_class: type[EvergreenError]) -> None:
-    """Refuse a folder that is to be read with everything below it when it, or something below it, holds secrets.
+    """Reject a folder that is read recursively if it, or anything below it, holds secrets.
 
     Raises:
-        EvergreenError: It does.
+        EvergreenError: The folder holds or leads to secrets or system state.
     """
     check_local_path(folder, thing=thing, error_class=error_class)
     real = os.path.realpath(folder).rstrip("/")
     inside = [place for place in _closed_places() if place.startswith(f"{real}/") and Path(place).exists()]
     if inside:
-        raise error_class(f"{thing}: holds {inside[0]}, where secrets or the system's state are, never data. Name a folder that holds data only.")
+        raise error_class(f"{thing}: contains {inside[0]}, which holds secrets or system state, never data. Name a folder that holds only data.")
 
 
 def check_local_uri(uri: str, *, thing: str, error_class: type[EvergreenError]) -> None:
-    """Refuse a URI of a file, or a path, that leads to secrets; other URIs pass.
+    """Reject a file URI or path that leads to secrets; other URIs pass.
 
     Raises:
-        EvergreenError: It does.
+        EvergreenError: The URI leads to secrets or system state.
     """
     for path in _paths_of(uri):
         check_local_path(path, thing=thing, error_class=error_class)
 
 
 def check_values(value: Any, *, thing: str, error_class: type[EvergreenError]) -> None:
-    """Refuse a path to secrets among the texts of a JSON value, which some library may open.
+    """Reject a JSON value that contains a path to secrets, which some library may open.
 
     Raises:
-        EvergreenError: There is one.
+        EvergreenError: The value contains such a path.
     """
     if isinstance(value, str):
         if "/" in value:
@@ -107,7 +107,7 @@ def check_values(value: Any, *, thing: str, error_class: type[EvergreenError]) -
 
 
 def _paths_of(uri: str) -> Iterator[str]:
-    """Yield the paths that a URI can stand for: libraries differ in whether they decode it."""
+    """Yield the paths that a URI may refer to: libraries differ in whether they decode it."""
     scheme, separator, rest = uri.partition(":")
     if not separator or "/" in scheme:
         yield uri
@@ -115,17 +115,17 @@ def _paths_of(uri: str) -> Iterator[str]:
         path = f"/{rest[2:].partition('/')[2]}" if rest.startswith("//") else rest
         yield from dict.fromkeys((path, unquote(path), re.split("[?#]", path)[0], unquote(re.split("[?#]", path)[0])))
     elif "://" not in uri:
-        # A file's name may hold a colon.
+        # A file name may contain a colon.
         yield uri
 
 
 def _places_on_the_way(path: str) -> Iterator[str]:
-    """Yield every place that the system passes on its way to a path, links as they are and as what they lead to.
+    """Yield every location that the system traverses to resolve a path, both links and their targets.
 
-    The end alone is not enough: below the link ``/proc/self/root`` every path ends where it would without it, and passes through a process's own.
+    Checking only the final target is not enough: a path through the link ``/proc/self/root`` has the same target as the path without it.
     """
     current = "/"
-    ahead = [*reversed(os.path.join(os.getcwd(), path).split("/"))]  # noqa: PTH109, PTH118  # pathlib drops parts that matter here
+    ahead = [*reversed(os.path.join(os.getcwd(), path).split("/"))]  # noqa: PTH109, PTH118  # pathlib drops path parts that matter here
     links = 0
     while ahead:
         part = ahead.pop()
@@ -157,6 +157,6 @@ def _closed_places() -> tuple[str, ...]:
 def _absolute(named: tuple[str, ...], home: str) -> tuple[str, ...]:
     at_home = [f"{home.rstrip('/')}/{name}" for name in CREDENTIALS_AT_HOME] if home.startswith("/") else []
     places = [*SYSTEM_FOLDERS, *named, *at_home]
-    # As they are written, and where they really are: either may be named.
+    # Both as written and resolved, because either may be named.
     both = [form for place in places for form in (os.path.abspath(place), os.path.realpath(place))]  # noqa: PTH100  # resolve() would do only the second
     return tuple(form for form in dict.fromkeys(both) if form != "/")

@@ -1,9 +1,9 @@
-"""An object store that cannot tell by itself who was first: MLflow decides.
+"""Adds create-if-absent to a store without conditional writes, using MLflow's unique model names.
 
-MLflow refuses to create a registered model whose name exists, by a unique key of its database, whatever the database is.
-So an object is created by claiming it first: a registered model is made whose name stands for the object, and whose tags
-hold the object's bytes, in one request. Whoever finds the claim of another without its object writes that object, so a
-claim whose holder was killed is completed by the next who comes along, and a holder that wakes up late writes the same again.
+MLflow refuses to create a registered model whose name exists; a unique key enforces this in every database it supports.
+An object is therefore created by claiming it first: one request creates a registered model whose name identifies the
+object and whose tags hold the object's bytes. A process that finds another's claim without its object writes that object.
+So if the claim's holder was killed, the next process completes it, and a holder that resumes late writes the same bytes again.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 CLAIM_PREFIX = "evergreen-claim-"
 CONTENT_TAG = "evergreen.content."
 CHARACTERS_OF_A_TAG = 4_000
-"""Databases that MLflow made before its third version hold no more than 5,000 characters of a tag."""
+"""Databases created by MLflow before version 3 store at most 5,000 characters per tag."""
 
 
 class ClaimedStore:
-    """Objects of another store, created only where MLflow grants the claim."""
+    """A store that creates an object in another store only if MLflow grants the claim."""
 
     def __init__(self, inner: ObjectStore) -> None:
-        """Wrap a store; nothing is requested yet.
+        """Wrap a store; no request is sent yet.
 
         Args:
-            inner: Where the objects lie.
+            inner: The store that holds the objects.
 
         Raises:
-            StateError: The environment names no MLflow server.
+            StateError: The environment does not name an MLflow server.
         """
         self._inner = inner
         self.uri = f"{DECIDED_BY_MLFLOW}{inner.uri}"
         self._tracking_uri = os.environ.get(TRACKING_VARIABLE, "")
         if not self._tracking_uri:
             raise StateError(
-                f"ledger URI {self.uri!r}: MLflow decides here who writes a record, and {TRACKING_VARIABLE} is not set. "
+                f"ledger URI {self.uri!r}: this ledger uses MLflow to decide who writes a record, but {TRACKING_VARIABLE} is not set. "
                 "Set it to the address of the MLflow server in every step, as a key of the secret that secret_name names."
             )
         self._connected: MlflowClient | None = None
@@ -57,11 +57,11 @@ class ClaimedStore:
         return self._inner.read(name)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write the object whole, replacing one of the same name."""
+        """Write the object atomically, replacing any object of the same name."""
         self._inner.write(name, content)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Claim the object, then write it; return whether this call was granted the claim."""
+        """Claim the object, then write it; return whether the claim was granted to this call."""
         if self._inner.read(name) is not None:
             return False
         granted = self._claim(name, content)
@@ -72,7 +72,7 @@ class ClaimedStore:
         return granted
 
     def names(self, prefix: str = "") -> list[str]:
-        """Return the sorted names of all objects whose name starts with the prefix."""
+        """Return the sorted names of all objects that start with the prefix."""
         return self._inner.names(prefix)
 
     def _claim(self, name: str, content: bytes) -> bool:
@@ -84,7 +84,7 @@ class ClaimedStore:
             self._client().create_registered_model(
                 self._claim_name(name),
                 tags={f"{CONTENT_TAG}{number}": piece for number, piece in enumerate(pieces)},
-                description=f"No model: Evergreen's claim of {name} at {self._inner.uri}. Deleting it makes that object forgeable.",
+                description=f"Not a model: Evergreen's claim on {name} at {self._inner.uri}. Deleting it makes that object forgeable.",
             )
         except MlflowException as error:
             if error.error_code == "RESOURCE_ALREADY_EXISTS":
@@ -103,8 +103,8 @@ class ClaimedStore:
             raise unusable_server(self._tracking_uri, error) from error
         except (KeyError, ValueError, zlib.error) as error:
             raise StateError(
-                f"registered model {self._claim_name(name)!r} at {self._tracking_uri}: holds no longer what was claimed for {name!r} at {self._inner.uri}: "
-                f"{error!r}. Somebody changed its tags: look at the registry's audit log."
+                f"registered model {self._claim_name(name)!r} at {self._tracking_uri}: no longer holds the content claimed for {name!r} at {self._inner.uri}: "
+                f"{error!r}. Its tags were changed. Check the registry's audit log."
             ) from error
 
     def _claim_name(self, name: str) -> str:

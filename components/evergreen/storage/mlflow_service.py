@@ -1,4 +1,4 @@
-"""The MLflow server as something that is waited for."""
+"""The MLflow server as a `Service` that requests wait for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from evergreen.storage.uris import without_password
 
 
 def mlflow_service(tracking_uri: str) -> Service:
-    """Return the MLflow server as messages name it."""
+    """Return the `Service` of the MLflow server."""
     kind = "the MLflow server" if urlsplit(tracking_uri).scheme in ("http", "https") else "MLflow's database"
-    return Service(kind, tracking_uri, f"state_tracking_uri {without_password(tracking_uri)!r}", "Start it, or correct the address; then run the step again.")
+    return Service(kind, tracking_uri, f"state_tracking_uri {without_password(tracking_uri)!r}", "Start it or correct the address, then run the step again.")

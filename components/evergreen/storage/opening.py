@@ -1,8 +1,8 @@
-"""Small objects under a URI: a folder on disk or a bucket, behind one interface.
+"""Opens stores for small objects, in a folder on disk or a bucket, behind one interface.
 
-The ledger needs one thing that not every store gives: creating an object only if it is absent, decided by the store
-itself. All stores here have it (exclusive file creation, a generation precondition, If-None-Match); for a store that
-has not, such as one that speaks S3's protocol and ignores If-None-Match, ``mlflow+`` before the URI lets MLflow decide.
+The ledger needs a feature that not every store has: creating an object only if it is absent, enforced by the store
+itself. All stores here support it (exclusive file creation, a generation precondition, If-None-Match). For a store that
+does not, such as an S3-compatible store that ignores If-None-Match, the URI prefix ``mlflow+`` lets MLflow decide.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def open_store(uri: str) -> ObjectStore:
     """Open the store that a URI names.
 
     Args:
-        uri: A folder (``/path``, ``path`` or ``file:///path``), ``gs://bucket/prefix``, ``s3://bucket/prefix``, or one of
-            these after ``mlflow+``.
+        uri: A folder (``/path``, ``path`` or ``file:///path``), ``gs://bucket/prefix`` or ``s3://bucket/prefix``; any of
+            these may be prefixed with ``mlflow+``.
 
     Returns:
-        The store. A local folder is created when something is first written.
+        The store. A local folder is created on the first write.
 
     Raises:
-        StateError: The scheme is not one of these.
+        StateError: The scheme is not supported.
     """
     if uri.startswith(DECIDED_BY_MLFLOW):
         from evergreen.storage.mlflow_claims import ClaimedStore

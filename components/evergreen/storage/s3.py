@@ -1,4 +1,4 @@
-"""Small objects in a bucket of S3, or of a store that speaks its protocol; creation only if absent is ``If-None-Match: *``."""
+"""Small objects in a bucket of S3 or an S3-compatible store; create-if-absent uses ``If-None-Match: *``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PROBE_NAME = ".evergreen-conditional-write"
 
 
 class S3Store:
-    """Objects in a bucket, below a prefix. The store must know conditional writes, as Amazon's does."""
+    """Objects in a bucket, below a prefix. The store must support conditional writes, as Amazon S3 does."""
 
     def __init__(self, uri: str) -> None:
-        """Make a client with boto3's usual search for credentials; ``AWS_ENDPOINT_URL`` is honoured.
+        """Create a client that finds credentials as boto3 usually does and honours ``AWS_ENDPOINT_URL``.
 
         Raises:
-            StateError: The bucket's name is missing, boto3 is not installed, or a setting of AWS is wrong.
+            StateError: The bucket name is missing, boto3 is not installed, or an AWS setting is wrong.
         """
         self.uri = uri.rstrip("/")
         self._bucket, self._prefix = bucket_and_prefix(uri, "s3")
@@ -33,9 +33,9 @@ class S3Store:
             from botocore.config import Config
         except ImportError as error:
             raise StateError(f"ledger URI {uri!r}: needs boto3, which is not installed. Install kfp-evergreen[s3].") from error
-        # The attempts are ours, so that they are bounded and told of.
+        # Retries are ours, so that they are bounded and logged.
         config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
-        self._service = Service("S3", self.uri, f"ledger URI {self.uri!r}", "Check the network and AWS_ENDPOINT_URL; then run the step again.")
+        self._service = Service("S3", self.uri, f"ledger URI {self.uri!r}", "Check the network and AWS_ENDPOINT_URL, then run the step again.")
         with self._errors():
             self._client: Any = boto3.client("s3", config=config)
         self._refuses_second_creation = False
@@ -53,13 +53,13 @@ class S3Store:
             self._service.call(lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=content))
 
     def create(self, name: str, content: bytes) -> bool:
-        """Upload with ``If-None-Match: *``: the service refuses when the object exists.
+        """Upload with ``If-None-Match: *``: the service rejects the request if the object exists.
 
         Raises:
-            StateError: The service does not know that condition, so that two could create the same object.
+            StateError: The service does not support the condition, so two callers could create the same object.
         """
         if not self._refuses_second_creation:
-            # The second time at the latest it has to refuse; a service that ignores the condition would let records be overwritten.
+            # It must reject at least the second creation; a service that ignores the condition would let records be overwritten.
             if self._create(PROBE_NAME, b"1") and self._create(PROBE_NAME, b"2"):
                 raise self._no_condition("a second creation of the same object was accepted")
             self._refuses_second_creation = True
@@ -83,7 +83,7 @@ class S3Store:
             return True
 
         def landed() -> bool | None:
-            # What stands there is what this call has written, when its answer was lost.
+            # If the response was lost, the stored content shows that this call wrote it.
             return True if self._download_or_none(key) == content else None
 
         with self._errors():
@@ -113,8 +113,8 @@ class S3Store:
 
     def _no_condition(self, reason: str) -> StateError:
         return StateError(
-            f"ledger URI {self.uri!r}: this store does not create an object only if it is absent (If-None-Match): {reason}. "
-            f"Records could be overwritten. Write {DECIDED_BY_MLFLOW}{self.uri} and set MLFLOW_TRACKING_URI, so that MLflow decides, or use another store."
+            f"ledger URI {self.uri!r}: this store does not support create-if-absent (If-None-Match): {reason}. "
+            f"Records could be overwritten. Use {DECIDED_BY_MLFLOW}{self.uri} and set MLFLOW_TRACKING_URI to let MLflow decide, or use another store."
         )
 
     @contextmanager
@@ -127,7 +127,7 @@ class S3Store:
             raise
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "NoSuchBucket":
-                raise StateError(f"ledger URI {self.uri!r}: there is no bucket {self._bucket!r}. Create it, or correct state_ledger_uri.") from error
-            raise StateError(f"ledger URI {self.uri!r}: S3 did not take the request: {error}. Check the bucket and its permissions.") from error
+                raise StateError(f"ledger URI {self.uri!r}: bucket {self._bucket!r} does not exist. Create it, or correct state_ledger_uri.") from error
+            raise StateError(f"ledger URI {self.uri!r}: S3 rejected the request: {error}. Check the bucket and its permissions.") from error
         except (BotoCoreError, ValueError) as error:
             raise StateError(f"ledger URI {self.uri!r}: {error}. Check the credentials, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL.") from error

@@ -1,4 +1,4 @@
-"""Files in MLflow's artifact stores, up and down: each is tried again by itself, so that a server that fails now and then lets many files pass."""
+"""Uploads and downloads of MLflow artifacts. Each file is retried on its own, so that many files pass even if the server fails now and then."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ FILES_AT_ONCE = 8
 
 
 def download_files(location: str | None, folder: str, tracking_uri: str) -> Path:
-    """Download all that lies at a location of MLflow's artifacts into a fresh folder below the given one.
+    """Download all files at an MLflow artifact location into a new subfolder of the given folder.
 
     Args:
-        location: Where it lies, as MLflow names it.
+        location: The artifact location in MLflow's notation.
         folder: A folder on this machine.
         tracking_uri: The MLflow server.
 
     Raises:
-        MlflowException: It may not be read.
-        OSError: Nothing lies there, or the files cannot be written.
-        StateError: The server stays away.
+        MlflowException: Access to the location is denied.
+        OSError: There are no files at the location, or the files cannot be written.
+        StateError: The server remains unavailable.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -42,20 +42,20 @@ def download_files(location: str | None, folder: str, tracking_uri: str) -> Path
         store = get_artifact_repository(location or "", tracking_uri=tracking_uri)
         names = list(_names(store, service, None))
         if not names:
-            raise FileNotFoundError(f"no files lie at {location}")
+            raise FileNotFoundError(f"no files found at {location}")
         _each(names, lambda name: service.call(partial(store.download_artifacts, name, dst_path=target)))
     return Path(target)
 
 
 def upload_files(client: MlflowClient, service: Service, model_id: str, folder: Path, artifact_path: str | None) -> None:
-    """Upload the files of a folder to a logged model; what is there of the same name is replaced.
+    """Upload the files of a folder to a logged model, replacing files of the same name.
 
     Args:
         client: MLflow's own client.
-        service: The server, as messages name it.
+        service: The server that calls wait for.
         model_id: The logged model.
         folder: A folder on this machine.
-        artifact_path: Where in the model's folder they are put; None for the folder itself.
+        artifact_path: Target path in the model's folder; None for the folder itself.
     """
 
     def upload(file: Path) -> None:
@@ -68,7 +68,7 @@ def upload_files(client: MlflowClient, service: Service, model_id: str, folder: 
 
 @contextmanager
 def single_attempts() -> Iterator[None]:
-    """Let the client that MLflow makes for an artifact store on S3 try once: its attempts would multiply ours, without a word."""
+    """Limit the client that MLflow creates for S3 artifact stores to one attempt: its silent retries would multiply ours."""
     name = "AWS_MAX_ATTEMPTS"
     if name in os.environ:
         yield

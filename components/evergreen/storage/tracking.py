@@ -1,4 +1,4 @@
-"""The MLflow server: waited for while it is away, or named in one clear error."""
+"""Connects to the MLflow server: waits while it is unavailable, and reports it in one clear error."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ DATABASES = ("postgresql", "mysql", "mssql")
 
 
 def open_client(tracking_uri: str) -> MlflowClient:
-    """Return a client of the tracking server, after seeing that it is there; each of its calls is tried again while the server is away.
+    """Return a client of the tracking server after checking that it is reachable; each call is retried while the server is unavailable.
 
-    The server's address is passed to each call and no global state of MLflow's is set: a step shares that with whatever
-    set ``MLFLOW_RUN_ID`` before it.
+    The address is passed to the client and MLflow's global state is left alone, because the step shares that state with
+    whatever set ``MLFLOW_RUN_ID`` before it.
 
     Args:
         tracking_uri: ``http(s)://...``, or ``sqlite:///file`` on one machine.
 
     Raises:
-        StateError: The URI cannot work on a cluster, nobody listens there, or the database's folder does not exist.
+        StateError: The URI cannot work on a cluster, no server listens there, or the database's folder does not exist.
     """
     check_tracking_uri(tracking_uri)
     _check_reachable(tracking_uri)
-    # MLflow's own attempts (7, of 120 s each) would multiply ours.
+    # MLflow's own retries (7, of 120 s each) would multiply ours.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -55,9 +55,9 @@ def sqlite_file(tracking_uri: str) -> Path | None:
 
 
 def unusable_server(tracking_uri: str, error: Exception) -> StateError:
-    """Return the error for a server that answered with a refusal."""
+    """Return the error for a server that rejected a request."""
     return StateError(
-        f"state_tracking_uri {without_password(tracking_uri)!r}: MLflow did not take the request: {without_password(str(error))}. "
+        f"state_tracking_uri {without_password(tracking_uri)!r}: MLflow rejected the request: {without_password(str(error))}. "
         "Check the server and its artifact store, then run the step again."
     )
 
@@ -65,7 +65,7 @@ def unusable_server(tracking_uri: str, error: Exception) -> StateError:
 def _check_reachable(tracking_uri: str) -> None:
     file = sqlite_file(tracking_uri)
     if file is not None and not file.parent.is_dir():
-        raise StateError(f"state_tracking_uri {tracking_uri!r}: the folder {file.parent} does not exist. Create it or correct the path.")
+        raise StateError(f"state_tracking_uri {tracking_uri!r}: folder {file.parent} does not exist. Create it or correct the path.")
     scheme = urlsplit(tracking_uri).scheme
     if scheme in ("http", "https"):
         _check_server(tracking_uri)
@@ -79,7 +79,7 @@ def _check_server(tracking_uri: str) -> None:
     def look() -> None:
         port = address.port or (443 if address.scheme == "https" else 80)
         if address.scheme == "https":
-            # Which certificates to trust is the client's own matter; here it is enough that somebody listens.
+            # The client itself decides which certificates to trust; here it is enough that a server listens.
             socket.create_connection((address.hostname or "", port), timeout=PROBE_SECONDS).close()
         else:
             _probe(address.hostname or "", port, address.path)
@@ -93,7 +93,7 @@ def _check_server(tracking_uri: str) -> None:
 
 
 def _check_database(tracking_uri: str) -> None:
-    # MLflow itself connects ten times in two minutes, whatever the reason of the failure.
+    # MLflow itself would try to connect ten times in two minutes, whatever the cause of the failure.
     import sqlalchemy
 
     def look() -> None:
@@ -111,12 +111,12 @@ def _check_database(tracking_uri: str) -> None:
 
 def _unreachable(tracking_uri: str, error: Exception) -> StateError:
     shown = without_password(tracking_uri)
-    return StateError(f"state_tracking_uri {shown!r}: {mlflow_service(shown).kind} cannot be reached: {reason(error)}. Start it, or correct the address.")
+    return StateError(f"state_tracking_uri {shown!r}: {mlflow_service(shown).kind} cannot be reached: {reason(error)}. Start it or correct the address.")
 
 
 def _probe(host: str, port: int, path: str) -> None:
-    # A server that takes the connection and never answers would hold MLflow's client for as long as it takes. Any answer will do:
-    # a proxy before the server may refuse this path and let the rest through. Unless it says that nobody is behind it.
+    # A server that accepts the connection and never answers would block MLflow's client indefinitely. Any answer is good enough,
+    # because a proxy may reject this path and let others through, unless it reports that there is no server behind it.
     connection = HTTPConnection(host, port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", f"{path.rstrip('/')}/health")

@@ -1,8 +1,8 @@
-"""MLflow's client, each of whose calls is tried again while the server is away, and done once all the same.
+"""A wrapper of MLflow's client that retries each call while the server is unavailable, yet performs it only once.
 
-Most calls may be repeated without harm. Those that make something cannot: an answer that is lost on the way back leaves what
-was made, and a second request would make it twice. Such a request carries a tag of its own, by which the next attempt finds
-what the earlier one made.
+Most calls can be repeated safely. Calls that create something cannot: if the response is lost, the object exists, and a
+second request would create it twice. Such a request therefore carries a unique tag by which the next attempt finds what
+the earlier one created.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from evergreen.storage.retries.service import Service
 
 REQUEST_TAG = "evergreen.request"
-"""Holds what is different for each request that makes a run, a logged model, a version or a claim."""
+"""Tag with a unique value for each request that creates a run, a logged model, a version or a claim."""
 
 
 def retrying_client(client: MlflowClient, service: Service) -> MlflowClient:
-    """Return a client that looks like the given one and waits while the server is away.
+    """Return a client with the same interface that waits while the server is unavailable.
 
     Args:
         client: MLflow's own client.
-        service: The server, as messages name it.
+        service: The server that calls wait for.
     """
     return cast("MlflowClient", _RetryingClient(client, service))
 
 
 class _RetryingClient:
-    """What is not written here is passed on, and repeated as it is."""
+    """Methods that are not defined here are forwarded and retried unchanged."""
 
     def __init__(self, client: MlflowClient, service: Service) -> None:
         self._client, self._service = client, service
@@ -46,7 +46,7 @@ class _RetryingClient:
         found = getattr(self._client, name)
         if not callable(found) or name.startswith("_"):
             return found
-        # A method that makes something and is not known here would make it twice.
+        # An unknown create method could create its object twice if retried.
         if name.startswith("create_"):
             return found
 
@@ -80,7 +80,7 @@ class _RetryingClient:
 
     def create_registered_model(self, name: str, tags: dict[str, str] | None = None, **options: Any) -> Any:
         if not tags:
-            # Whoever makes a model without tags takes one that is there for as good.
+            # A caller that passes no tags accepts an existing model as well.
             return self._service.call(lambda: self._client.create_registered_model(name, **options))
         mine = uuid.uuid4().hex
 
@@ -120,7 +120,7 @@ class _RetryingClient:
         self._service.call(lambda: self._client.log_outputs(run_id, models), landed=landed)
 
     def log_metric(self, run_id: str, key: str, value: float, *, step: int = 0) -> None:
-        # At one time of its own: MLflow keeps the same metric of another time as a second one.
+        # Fix the timestamp: MLflow stores the same metric with another timestamp as a second value.
         now = int(time.time() * 1000)
         self._service.call(lambda: self._client.log_metric(run_id, key, value, timestamp=now, step=step))
 
@@ -132,7 +132,7 @@ class _RetryingClient:
             self._service.call(lambda: self._client.log_text(run_id, text, artifact_file))
 
     def _made_once(self, make: Callable[..., Any], tags: dict[str, str] | None, find: Callable[[str], Any]) -> Any:
-        """Make something whose tag tells it from everything else, unless an attempt whose answer was lost has made it."""
+        """Create an object with a unique tag, unless an earlier attempt whose response was lost has already created it."""
         mine = uuid.uuid4().hex
 
         def landed() -> Any:

@@ -1,1 +1,1 @@
-"""A small HTTP service that turns events into runs: signed webhooks, Pub/Sub pushes, Alertmanager notifications, MLflow webhooks."""
+"""A small HTTP service that starts runs from events: signed webhooks, Pub/Sub pushes, Alertmanager notifications and MLflow webhooks."""

@@ -1,22 +1,22 @@
-"""What can be wrong with the trigger's configuration or an event."""
+"""Errors in the trigger's configuration and in events."""
 
 from evergreen.errors import EvergreenError
 
 
 class TriggerError(EvergreenError):
-    """The trigger's configuration cannot be used."""
+    """The trigger's configuration is invalid."""
 
 
 class EventRefusedError(EvergreenError):
-    """An event is refused.
+    """An event is rejected.
 
     Attributes:
-        status: HTTP status of the answer.
-        retry_after_s: Seconds after which the sender may try again; nothing when that would not help.
+        status: HTTP status of the response.
+        retry_after_s: Seconds after which the sender may retry; None if retrying would not help.
     """
 
     def __init__(self, status: int, message: str, *, retry_after_s: int | None = None) -> None:
-        """Say why, and with which status."""
+        """Set the reason and the HTTP status."""
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s

@@ -1,4 +1,4 @@
-"""What an event says: its key, by which it is known again, and the parameters that it sets."""
+"""The content of events: a key that identifies repeated events, and the parameters that the event sets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Event:
     """A reason to start a run.
 
     Attributes:
-        source: Who sent it.
-        key: The same event sent again has the same key.
-        parameters: What it asks the run's parameters to be.
+        source: The kind of sender.
+        key: Identifies the event; the same event sent again has the same key.
+        parameters: Requested values of the run's parameters.
     """
 
     source: str
@@ -32,10 +32,10 @@ class Event:
 
 
 class WebhookBody(BaseModel):
-    """An event of a system of yours."""
+    """An event from your own system."""
 
-    event: Key = Field(description="Names the event: the same name again starts no second run.", examples=["partition-2026-11-21"])
-    parameters: dict[str, Scalar] = Field(default={}, description="Parameters of the run; only those that parameters_from_events names.")
+    event: Key = Field(description="Name of the event. The same name does not start a second run.", examples=["partition-2026-11-21"])
+    parameters: dict[str, Scalar] = Field(default={}, description="Parameters of the run; only those listed in parameters_from_events.")
 
     def to_event(self) -> Event:
         """Return the event."""
@@ -43,7 +43,7 @@ class WebhookBody(BaseModel):
 
 
 class PubSubMessage(BaseModel):
-    """A message of Google Pub/Sub."""
+    """A Google Pub/Sub message."""
 
     messageId: Key  # noqa: N815  # Google's name
     data: str = Field(default="", description="Base64.")
@@ -51,13 +51,13 @@ class PubSubMessage(BaseModel):
 
 
 class PubSubBody(BaseModel):
-    """A push of Google Pub/Sub, such as a notification that a bucket has a new object."""
+    """A Google Pub/Sub push, such as a notification of a new object in a bucket."""
 
     message: PubSubMessage
     subscription: Key
 
     def to_event(self) -> Event | None:
-        """Return the event; nothing for an object that went away. Parameters are a JSON object in the data, or attributes of their names."""
+        """Return the event, or None for a deleted object. Parameters are a JSON object in the message data."""
         attributes = self.message.attributes
         if attributes.get("eventType", "OBJECT_FINALIZE") != "OBJECT_FINALIZE":
             return None
@@ -84,26 +84,26 @@ class Alert(BaseModel):
 
 
 class AlertmanagerBody(BaseModel):
-    """A notification of Alertmanager, version 4."""
+    """An Alertmanager notification, version 4."""
 
     status: str
     groupKey: Key  # noqa: N815  # Alertmanager's name
     alerts: list[Alert] = Field(max_length=10_000)
 
     def to_event(self) -> Event | None:
-        """Return the event; nothing when no alert is firing. Repeated notifications of one incident are one event."""
+        """Return the event, or None if no alert is firing. Repeated notifications of one incident are one event."""
         firing = sorted((alert.startsAt, alert.fingerprint) for alert in self.alerts if alert.status == "firing")
         return Event(source="alertmanager", key=f"{self.groupKey} {firing[0][0]} {firing[0][1]}") if firing else None
 
 
 class MlflowBody(BaseModel):
-    """A webhook of MLflow."""
+    """An MLflow webhook."""
 
     entity: str
     action: str
     data: dict[str, Any] = {}
 
     def to_event(self, *, delivery_id: str, tag: str, model_name: str) -> Event | None:
-        """Return the event; nothing unless the tag that asks for a run was set on a version of the model."""
+        """Return the event, or None unless the tag that requests a run was set on a version of the model."""
         about_us = (self.entity, self.action, self.data.get("key"), self.data.get("name")) == ("model_version_tag", "set", tag, model_name)
         return Event(source="mlflow", key=delivery_id) if about_us else None

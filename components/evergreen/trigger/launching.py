@@ -1,4 +1,4 @@
-"""From an event to a run: once for each event, and not more often than is allowed."""
+"""Starts runs from events: one run per event, within the allowed rate."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True)
 class Launched:
-    """What came of an event.
+    """The result of an event.
 
     Attributes:
         outcome: ``started``, ``duplicate`` or ``ignored``.
-        run_id: The run that is the event's; nothing when it was ignored.
-        run_url: Its page in the KFP UI.
+        run_id: The run of the event; None if the event was ignored.
+        run_url: The run's page in the KFP UI.
     """
 
     outcome: Literal["started", "duplicate", "ignored"]
@@ -39,12 +39,12 @@ class Launched:
 class Launcher:
     """Starts runs, one event at a time.
 
-    The name of a run ends in a hash of its event's key. Before a run is started, KFP is asked for one with that ending: so an event is known
-    again even after the service was started anew.
+    The name of a run ends with a hash of its event's key. Before a run is started, KFP is searched for a run with that suffix, so that an event
+    is recognized even after a restart of the service.
     """
 
     def __init__(self, settings: TriggerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take the configuration; the connection is made when the first event comes."""
+        """Store the configuration; the connection is opened when the first event arrives."""
         self._settings = settings
         self._clock = clock
         self._connection: Connection | None = None
@@ -53,15 +53,17 @@ class Launcher:
         self._lock = threading.Lock()
 
     def launch(self, event: Event) -> Launched:
-        """Start the event's run, unless it has one.
+        """Start the event's run unless it already has one.
 
         Raises:
-            EventRefusedError: A parameter is not the event's to set or is wrong (422), there were too many runs within the hour (429), or KFP cannot be
-                reached (503): the sender is to try again.
+            EventRefusedError: A parameter is wrong or may not be set by events (422), there were too many runs within the hour (429), or KFP cannot
+                be reached (503) and the sender should retry.
         """
         not_allowed = sorted(set(event.parameters) - set(self._settings.parameters_from_events))
         if not_allowed:
-            raise EventRefusedError(422, f"parameter {not_allowed[0]!r}: events may set {', '.join(self._settings.parameters_from_events) or 'none'}.")
+            raise EventRefusedError(
+                422, f"parameter {not_allowed[0]!r}: not allowed in events. Allowed parameters: {', '.join(self._settings.parameters_from_events) or 'none'}."
+            )
         mark = event_mark(event)
         with self._lock:
             if mark in self._seen:
@@ -89,7 +91,7 @@ class Launcher:
         except ParameterValueError as error:
             raise EventRefusedError(422, str(error)) from error
         except SubmissionError as error:
-            # The next event connects anew: a token may have run out.
+            # The next event reconnects, because a token may have expired.
             self._connection = None
             raise EventRefusedError(503, str(error), retry_after_s=60) from error
         except PipelineFileError as error:
@@ -111,7 +113,7 @@ class Launcher:
         if len(self._starts) >= self._settings.runs_per_hour:
             wait_s = int(HOUR_S - (now - self._starts[0])) + 1
             raise EventRefusedError(
-                429, f"{len(self._starts)} runs were started within the hour; {self._settings.runs_per_hour} are allowed.", retry_after_s=wait_s
+                429, f"{len(self._starts)} runs were started within the past hour; {self._settings.runs_per_hour} are allowed.", retry_after_s=wait_s
             )
 
     def _start(self, connection: Connection, mark: str, event: Event) -> str:
@@ -138,7 +140,7 @@ class Launcher:
 
 
 def event_mark(event: Event) -> str:
-    """Return what the name of an event's run ends with: an outsider's key is hashed, so that it can be no name of its own choosing."""
+    """Return the suffix of the name of an event's run. The sender's key is hashed, so that the sender cannot choose the name."""
     digest = hashlib.sha256(f"{event.source}\0{event.key}".encode("utf-8", errors="surrogatepass")).hexdigest()[:24]
     return f"{event.source} {digest}"
 

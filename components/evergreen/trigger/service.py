@@ -25,7 +25,7 @@ Text = Annotated[str, Header()]
 
 
 class Answer(BaseModel):
-    """What came of an event."""
+    """The result of an event."""
 
     outcome: str
     run_id: str | None = None
@@ -33,7 +33,7 @@ class Answer(BaseModel):
 
 
 class Refusal(BaseModel):
-    """Why an event was refused."""
+    """The reason why an event was rejected."""
 
     detail: str
 
@@ -41,37 +41,37 @@ class Refusal(BaseModel):
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": description}
     for status, description in {
-        401: "Signature or token are wrong, or too old.",
-        403: "The token is another's.",
-        404: "This source of events is not configured.",
-        413: "The body is too long.",
+        401: "The signature or token is wrong or too old.",
+        403: "The token belongs to another service account.",
+        404: "This event source is not configured.",
+        413: "The body is too large.",
         422: "The event or one of its parameters is wrong.",
-        429: "Too many runs within the hour; Retry-After says when to come again.",
-        503: "Kubeflow Pipelines cannot be reached; Retry-After says when to come again.",
+        429: "Too many runs within the past hour; Retry-After says when to retry.",
+        503: "Kubeflow Pipelines cannot be reached; Retry-After says when to retry.",
     }.items()
 }
 
 
 class Metrics:
-    """What Prometheus reads."""
+    """Metrics for Prometheus."""
 
     def __init__(self) -> None:
-        """Start at zero, in a registry of its own."""
+        """Create the metrics in their own registry, starting at zero."""
         self.registry = CollectorRegistry()
         self.events = Counter("evergreen_trigger_events", "Events by source and outcome.", ["source", "outcome"], registry=self.registry)
         self.last_start = Gauge("evergreen_trigger_last_start_timestamp_seconds", "When the last run was started.", registry=self.registry)
 
 
 def application(settings: TriggerSettings | None = None) -> FastAPI:
-    """Make the service.
+    """Create the service.
 
     Raises:
-        TriggerError: The configuration cannot be used; the service does not start.
+        TriggerError: The configuration is invalid; the service does not start.
     """
     known = settings or read_settings()
-    # The server has set its loggers up by now.
+    # The server has already configured its loggers.
     mask_logging()
-    app = FastAPI(title="Evergreen trigger", version=__version__, description="Turns events into runs of one pipeline.", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Evergreen trigger", version=__version__, description="Starts runs of one pipeline from events.", docs_url=None, redoc_url=None)
     events = _EventRoutes(known, Launcher(known), Metrics())
     for path, route, body in (
         ("webhook", events.webhook, WebhookBody),
@@ -89,7 +89,7 @@ def application(settings: TriggerSettings | None = None) -> FastAPI:
 
 
 async def health() -> dict[str, str]:
-    """Say that the service runs. KFP is not asked: a service that is started anew would not mend it."""
+    """Report that the service is running. KFP is not checked, because restarting this service would not fix it."""
     return {"status": "ok", "version": __version__}
 
 
@@ -100,7 +100,7 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
 
 
 class _EventRoutes:
-    """The routes of events. Each reads the body as bytes, checks who sent it, and only then looks into it."""
+    """The event routes. Each reads the body as bytes, authenticates the sender, and only then parses the body."""
 
     def __init__(self, settings: TriggerSettings, launcher: Launcher, metrics: Metrics) -> None:
         self._settings = settings
@@ -108,7 +108,7 @@ class _EventRoutes:
         self._metrics = metrics
 
     async def webhook(self, request: Request, response: Response, x_evergreen_signature: Text = "", x_evergreen_timestamp: Text = "") -> Answer:
-        """Take a signed event: X-Evergreen-Signature is sha256=HMAC-SHA-256 over X-Evergreen-Timestamp, a dot, and the body."""
+        """Accept a signed event: X-Evergreen-Signature is sha256=HMAC-SHA-256 over X-Evergreen-Timestamp, a dot, and the body."""
         settings = self._settings
 
         def authenticate(body: bytes) -> None:
@@ -118,13 +118,13 @@ class _EventRoutes:
         return await self._take("webhook", request, response, authenticate, lambda body: _parsed(WebhookBody, body).to_event())
 
     async def pubsub(self, request: Request, response: Response, authorization: Text = "") -> Answer:
-        """Take an authenticated push of Google Pub/Sub, such as of a bucket's notifications."""
+        """Accept an authenticated Google Pub/Sub push, such as a bucket notification."""
         return await self._take(
             "pubsub", request, response, lambda _body: check_pubsub(authorization, self._settings.pubsub), lambda body: _parsed(PubSubBody, body).to_event()
         )
 
     async def alertmanager(self, request: Request, response: Response, authorization: Text = "") -> Answer:
-        """Take a notification of Alertmanager, sent with a bearer token."""
+        """Accept an Alertmanager notification sent with a bearer token."""
         token = self._settings.alertmanager_token
         return await self._take(
             "alertmanager", request, response, lambda _body: check_bearer(authorization, token=token), lambda body: _parsed(AlertmanagerBody, body).to_event()
@@ -133,7 +133,7 @@ class _EventRoutes:
     async def mlflow(
         self, request: Request, response: Response, x_mlflow_signature: Text = "", x_mlflow_timestamp: Text = "", x_mlflow_delivery_id: Text = ""
     ) -> Answer:
-        """Take a webhook of MLflow; setting the tag evergreen.retrain on a version of the model asks for a run."""
+        """Accept an MLflow webhook; setting the tag evergreen.retrain on a version of the model requests a run."""
         settings = self._settings
 
         def authenticate(body: bytes) -> None:
@@ -178,12 +178,12 @@ class _EventRoutes:
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
-    """Read a body, and stop when it is longer than it may be."""
+    """Read a body, stopping once it exceeds the limit."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise EventRefusedError(413, f"The body is longer than {limit} bytes.")
+            raise EventRefusedError(413, f"The body is larger than {limit} bytes.")
     return bytes(body)
 
 

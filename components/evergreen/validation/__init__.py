@@ -1,1 +1,1 @@
-"""The data contract: infer it, check it, say what breaks it."""
+"""Data contracts: inferring them, checking data against them, and reporting violations."""

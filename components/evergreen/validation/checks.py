@@ -1,4 +1,4 @@
-"""The checks of single values, by pandera, and of rules over several columns."""
+"""Checks of individual values, using pandera, and of cross-column rules."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class _Rule:
 
 
 def check_values(frame: pd.DataFrame, contract: Contract, *, columns: Sequence[str], nulls_allowed: Sequence[str] = ()) -> list[Finding]:
-    """Check null shares, ranges, allowed values, patterns, uniqueness and rules over several columns.
+    """Check null shares, ranges, allowed values, patterns, uniqueness and cross-column rules.
 
     Args:
-        frame: The rows, with positions as its index.
-        contract: What they must look like.
-        columns: Columns that have the right type; the others are passed over, and so are rules over several columns that name them.
-        nulls_allowed: Columns of which any share may be missing, such as labels that come later.
+        frame: The rows, with positions as the index.
+        contract: The data contract.
+        columns: Columns of the correct type; other columns are skipped, as are cross-column rules that name them.
+        nulls_allowed: Columns in which any share may be missing, such as labels that arrive later.
 
     Returns:
-        One finding for each rule that rows break; as many as are tolerated make it a warning, or put the rows aside.
+        One finding per violated rule. Within the tolerated share, the finding is a warning, or the rows are quarantined.
     """
     rules = {name: list(_rules(contract.columns[name], nulls_allowed=name in nulls_allowed)) for name in columns}
     schema = DataFrameSchema({name: Column(checks=[rule.check for rule in found], nullable=True) for name, found in rules.items()})
@@ -60,7 +60,7 @@ def check_values(frame: pd.DataFrame, contract: Contract, *, columns: Sequence[s
 
 def _rules(rules: ColumnRules, *, nulls_allowed: bool) -> Iterator[_Rule]:
     if rules.maximum_null_share is not None and not nulls_allowed:
-        text = f"a share of at most {rules.maximum_null_share:g} missing"
+        text = f"a missing share of at most {rules.maximum_null_share:g}"
         yield _Rule("missing", text, _null_share_check(rules.maximum_null_share, text))
     if rules.minimum is not None:
         text = f"at least {rules.minimum}"
@@ -72,9 +72,9 @@ def _rules(rules: ColumnRules, *, nulls_allowed: bool) -> Iterator[_Rule]:
         text = _allowed(rules.allowed_values)
         yield _Rule("allowed_values", text, Check.isin(rules.allowed_values, error=text))
     if rules.pattern is not None:
-        yield _Rule("pattern", f"text like {rules.pattern}", _pattern_check(rules.pattern))
+        yield _Rule("pattern", f"text matching {rules.pattern}", _pattern_check(rules.pattern))
     if rules.unique:
-        yield _Rule("unique", "no value twice", Check(lambda values: ~values.duplicated(), error="no value twice"))
+        yield _Rule("unique", "unique values", Check(lambda values: ~values.duplicated(), error="unique values"))
 
 
 def _null_share_check(limit: float, text: str) -> Check:
@@ -88,7 +88,7 @@ def _pattern_check(pattern: str) -> Check:
     def matches(values: pd.Series[Any]) -> pd.Series[bool]:
         return values.str.fullmatch(pattern)
 
-    return Check(matches, error=f"text like {pattern}")
+    return Check(matches, error=f"text matching {pattern}")
 
 
 def _allowed(values: Sequence[Any]) -> str:
@@ -104,13 +104,13 @@ def _finding(frame: pd.DataFrame, column: str, rule: _Rule, failed: pd.DataFrame
     severity, rows = rules.severity_of(rule.name), len(frame)
     if rule.name == "missing":
         positions = np.flatnonzero(frame[column].isna())
-        # The share that a column may miss is part of the rule itself: nothing beyond it is tolerated but what goes to quarantine.
+        # The rule itself defines the share that may be missing; a tolerance beyond it applies only to quarantined rows.
         severity = _after_tolerance("quarantine", rules.tolerated("missing"), len(positions), rows) if severity == "quarantine" else severity
-        return Finding(column, f"{rule.text} is expected", severity, len(positions), rows, positions=tuple(positions.tolist()))
+        return Finding(column, f"expected {rule.text}", severity, len(positions), rows, positions=tuple(positions.tolist()))
     severity = _after_tolerance(severity, rules.tolerated(rule.name), len(failed), rows)
     positions = failed["index"].to_numpy(dtype=np.int64)
     return Finding(
-        column, f"{rule.text} is expected", severity, len(failed), rows, examples_of(failed["failure_case"].head(1000).tolist()), "", tuple(positions.tolist())
+        column, f"expected {rule.text}", severity, len(failed), rows, examples_of(failed["failure_case"].head(1000).tolist()), "", tuple(positions.tolist())
     )
 
 
@@ -119,18 +119,20 @@ def _cross_column_finding(frame: pd.DataFrame, cross: CrossColumnRule, known: se
     if not set(expression.columns) <= known:
         missing = sorted(set(expression.columns) - known)
         rule = f"{cross.expression} cannot be checked without {', '.join(missing)}"
-        return [Finding(", ".join(expression.columns), rule, "warn", 0, len(frame), advice="Name columns that the contract and the data have, with values.")]
+        return [
+            Finding(", ".join(expression.columns), rule, "warn", 0, len(frame), advice="Use columns that exist in the contract and in the data, with values.")
+        ]
     broken = np.flatnonzero(~expression.holds(frame).to_numpy(dtype=bool))
     if not len(broken):
         return []
     severity = _after_tolerance(cross.severity, tolerated_or_default(cross.tolerated_share, cross.severity), len(broken), len(frame))
     first = frame.iloc[broken[:1000]][list(expression.columns)]
     examples = examples_of([", ".join(f"{name}={value}" for name, value in row.items()) for row in first.to_dict("records")])
-    return [Finding(", ".join(expression.columns), f"{cross.expression} is expected", severity, len(broken), len(frame), examples, "", tuple(broken.tolist()))]
+    return [Finding(", ".join(expression.columns), f"expected {cross.expression}", severity, len(broken), len(frame), examples, "", tuple(broken.tolist()))]
 
 
 def _after_tolerance(severity: Severity, tolerated_share: float, count: int, rows: int) -> Severity:
-    # Rounded up: in a window of thirty rows, one per cent would otherwise not forgive a single outlier.
+    # Rounded up; otherwise one percent would not tolerate a single outlier in a window of thirty rows.
     tolerated = count <= math.ceil(tolerated_share * rows)
     if severity == "quarantine":
         return "quarantine" if tolerated else "fail"

@@ -1,4 +1,4 @@
-"""The validation's commands: ``evergreen validate`` and ``evergreen contract infer``."""
+"""The validation commands, ``evergreen validate`` and ``evergreen contract infer``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evergreen.settings.command_options import AsJson  # noqa: TC001  # typer reads annotations when it registers the command
+from evergreen.settings.command_options import AsJson  # noqa: TC001  # Typer reads annotations when it registers the command
 from evergreen.settings.renamed_options import renamed_options
 
 if TYPE_CHECKING:
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from evergreen.validation.findings import Finding
     from evergreen.validation.frame import LoadedData
 
-Data = Annotated[str, typer.Argument(help="Parquet or CSV file, a folder or a glob of them, also at gs:// or s3://.", metavar="DATA")]
-TargetColumn = Annotated[str | None, typer.Option("--target-column", help="The label; it must be there.")]
-TimestampColumn = Annotated[str | None, typer.Option("--timestamp-column", help="The event time; it must be there, in every row of an inferred contract.")]
+Data = Annotated[str, typer.Argument(help="Parquet or CSV file, or a folder or glob of such files; local, gs:// or s3://.", metavar="DATA")]
+TargetColumn = Annotated[str | None, typer.Option("--target-column", help="Name of the label column, which must exist.")]
+TimestampColumn = Annotated[
+    str | None, typer.Option("--timestamp-column", help="Name of the event time column, which must exist; in an inferred contract, no row may lack it.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,8 +36,9 @@ def infer(
     output: Annotated[Path, typer.Option("--output", "-o", help="YAML file to write.")] = Path("contract.yaml"),
     timestamp_column: TimestampColumn = None,
 ) -> None:
-    """Infer a first contract from data, for a person to read and correct."""
+    """Infer an initial contract from data, to be reviewed and corrected by a person."""
     from evergreen.ingestion.local_copy import local_copy
+    from evergreen.settings.suggestions import did_you_mean
     from evergreen.validation.errors import ContractError
     from evergreen.validation.frame import load_data
     from evergreen.validation.inference import infer_contract, inference_comments
@@ -43,28 +46,33 @@ def infer(
     with local_copy(data) as path:
         loaded = load_data(path)
     if timestamp_column is not None and timestamp_column not in loaded.kinds:
-        raise ContractError(f"--timestamp-column {timestamp_column!r}: {data} has no such column; its columns are {', '.join(loaded.kinds)}.")
+        raise ContractError(
+            f"--timestamp-column {timestamp_column!r}: {data} has no such column. Valid columns: {', '.join(loaded.kinds)}."
+            f"{did_you_mean(timestamp_column, loaded.kinds)}"
+        )
     contract = infer_contract(loaded, timestamp_column=timestamp_column)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(contract.to_yaml(inference_comments(len(loaded.frame))), encoding="utf-8")
-    typer.echo(f"Wrote {output}: {len(contract.columns)} columns, from {len(loaded.frame):,} rows, not reviewed yet.")
+    typer.echo(f"Wrote {output}: {len(contract.columns)} columns, inferred from {len(loaded.frame):,} rows. Review it before use.")
 
 
-def validate(  # noqa: PLR0917  # typer passes options by name
+def validate(  # noqa: PLR0917  # Typer passes options by name
     data: Data,
-    contract: Annotated[str, typer.Option("--contract", help="Contract: YAML file, or its gs:// or s3:// URI.", metavar="FILE")],
+    contract: Annotated[str, typer.Option("--contract", help="Contract as a YAML file: a path, or a gs:// or s3:// URI.", metavar="FILE")],
     target_column: TargetColumn = None,
     timestamp_column: TimestampColumn = None,
     exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", help="A column of the contract that this data need not have, such as the label in serving requests.")
+        list[str] | None, typer.Option("--exclude", help="Contract column that the data need not have, such as the label in serving requests. Repeatable.")
     ] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Report to write, for people.", metavar="FILE")] = None,
-    quarantine: Annotated[Path | None, typer.Option("--quarantine", help="Parquet file for rows that are put aside, with the reason.", metavar="FILE")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="HTML report to write.", metavar="FILE")] = None,
+    quarantine: Annotated[
+        Path | None, typer.Option("--quarantine", help="Parquet file to write quarantined rows to, with the reasons.", metavar="FILE")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check data, or a batch of serving requests, against a contract.
+    """Check data or a batch of serving requests against a contract.
 
-    Exit status: 0 when the data passed, 1 when it breaks the contract, 2 for bad input.
+    Exit status: 0 if the data passed, 1 if it violates the contract, 2 for invalid input.
     """
     from evergreen.ingestion.local_copy import local_copy
     from evergreen.validation.contract import Contract
@@ -95,11 +103,14 @@ def validate(  # noqa: PLR0917  # typer passes options by name
 
 
 def _without(contract: Contract, columns: list[str]) -> Contract:
+    from evergreen.settings.suggestions import did_you_mean
     from evergreen.validation.errors import ContractError
 
     for name in columns:
         if name not in contract.columns:
-            raise ContractError(f"--exclude {name!r}: the contract has no such column; its columns are {', '.join(contract.columns)}.")
+            raise ContractError(
+                f"--exclude {name!r}: the contract has no such column. Valid columns: {', '.join(contract.columns)}.{did_you_mean(name, contract.columns)}"
+            )
     kept = {name: rules for name, rules in contract.columns.items() if name not in columns}
     return contract.model_copy(update={"columns": kept})
 
@@ -120,5 +131,5 @@ def _as_json(findings: list[Finding], loaded: LoadedData, quarantined: int) -> d
 def _print(findings: list[Finding], loaded: LoadedData, quarantined: int) -> None:
     for finding in findings:
         typer.echo(f"{finding.severity:<10} {finding}")
-    aside = f", {quarantined:,} put aside" if quarantined else ""
+    aside = f", {quarantined:,} quarantined" if quarantined else ""
     typer.echo(f"{_status(findings)}: {len(loaded.frame):,} rows{aside}")

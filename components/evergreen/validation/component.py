@@ -7,7 +7,7 @@ from evergreen.pipeline.component import component
 
 
 @component(image=BASE_IMAGE)
-def validate_data(  # KFP reads the descriptions of outputs under Returns, not under Args
+def validate_data(  # KFP reads output descriptions from Returns, not from Args
     dataset: Input[Dataset],
     validated_data: Output[Dataset],
     quarantined_data: Output[Dataset],
@@ -23,29 +23,29 @@ def validate_data(  # KFP reads the descriptions of outputs under Returns, not u
     run_id: str = "none",
     step_name: str = "validate_data",
 ) -> str:
-    """Check a dataset against its data contract; data that breaks it stops the pipeline.
+    """Check a dataset against its data contract, and stop the pipeline if the data violates it.
 
-    The contract is the one that is given, else the champion's, else one inferred from these rows and marked
+    The contract is the given one, or else the champion's, or else one inferred from these rows and marked
     "inferred, unreviewed". The report and the contract are written before the step fails.
 
     Args:
         dataset: Rows to check, Parquet or CSV.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
         champion_contract: The champion's contract; may be absent.
-        contract: "inferred", a contract as YAML in line, or the path or gs:// URI of a YAML file.
+        contract: "inferred", a contract as inline YAML, or the path or gs:// URI of a YAML file.
         task: "auto", "classification" or "regression".
-        check_target_classes: Whether the label must have values, of two classes at least. False for a short window that is only watched.
-        ledger_uri: Folder or bucket of the run records; "none" records nothing.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        check_target_classes: Whether the label must have values of at least two classes. Set to false for a short window that is only monitored.
+        ledger_uri: Folder or bucket of the run records; "none" to record nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: "passed" or "passed with warnings".
-        validated_data: The rows that go on, without columns that the contract does not know.
-        quarantined_data: The rows that rules of severity "quarantine" put aside, with the reason; absent when there are none.
-        contract_used: The contract, as YAML.
-        validation_report: The findings, for people.
+        validated_data: The rows that passed, without columns that are not in the contract.
+        quarantined_data: Rows quarantined by rules of severity "quarantine", with the reasons; absent if there are none.
+        contract_used: The contract as YAML.
+        validation_report: The findings as an HTML report.
     """
     from evergreen.validation.recorded_step import validate_and_record
 

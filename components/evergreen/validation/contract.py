@@ -1,13 +1,13 @@
-"""What the columns of a dataset must look like."""
+"""The data contract of a dataset."""
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evergreen.settings.suggestions import did_you_mean
 from evergreen.validation.errors import ContractError
 from evergreen.validation.rules import ColumnRules, CrossColumnRule, RowVolume
 
@@ -21,15 +21,15 @@ UNREVIEWED: Final = "inferred, unreviewed"
 
 
 class Contract(BaseModel):
-    """What a dataset must look like.
+    """A data contract: the rules that a dataset must meet.
 
     Attributes:
-        version: Version of this format.
-        status: ``reviewed``, or ``inferred, unreviewed`` until a person has read it.
-        minimum_rows: Fewest rows.
-        row_volume: Number of rows beside that of earlier windows; not checked when not given.
-        rules: Rules over several columns.
-        columns: Rules by column. A column of the data that is not named here is reported and left out.
+        version: Version of the file format.
+        status: ``reviewed``, or ``inferred, unreviewed`` until a person has reviewed it.
+        minimum_rows: Minimum number of rows.
+        row_volume: Expected number of rows compared to earlier windows; not checked if not set.
+        rules: Cross-column rules.
+        columns: Rules by column. A column of the data that is not listed here is reported and dropped.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,11 +46,11 @@ class Contract(BaseModel):
         """Read a contract.
 
         Args:
-            text: YAML.
-            origin: Where it comes from, for messages.
+            text: The contract as YAML.
+            origin: Origin of the contract, for error messages.
 
         Raises:
-            ContractError: It is not YAML, or holds unknown keys or impossible rules; the message names each.
+            ContractError: The text is not YAML, or has unknown keys or invalid rules; the message lists all of them.
         """
         try:
             content = yaml.safe_load(text)
@@ -58,7 +58,7 @@ class Contract(BaseModel):
             raise ContractError(f"{origin}: is not YAML: {error}. Correct the text.") from error
         if not isinstance(content, dict):
             raise ContractError(
-                f"{origin}: holds {type(content).__name__}; expected a mapping with 'version' and 'columns'. See the README of the validation room."
+                f"{origin}: is a {type(content).__name__}; expected a mapping with 'version' and 'columns'. See the README of the validation room."
             )
         try:
             return cls.model_validate(content)
@@ -67,7 +67,7 @@ class Contract(BaseModel):
             raise ContractError(f"{origin}: {problems}. Correct the contract.") from error
 
     def to_yaml(self, comments: Sequence[str] = ()) -> str:
-        """Return the contract as YAML, without rules that are not set, below comment lines."""
+        """Return the contract as YAML after comment lines, omitting rules that are not set."""
         content = self.model_dump(exclude_none=True)
         heading = "".join(f"# {line}\n" for line in comments)
         return heading + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
@@ -79,8 +79,7 @@ def _describe(problem: ErrorDetails) -> str:
         parts: dict[str, type[BaseModel]] = {"columns": ColumnRules, "rules": CrossColumnRule, "row_volume": RowVolume}
         part = parts.get(str(problem["loc"][0]), Contract) if len(problem["loc"]) > 1 else Contract
         known = list(part.model_fields)
-        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        return f"unknown key {place!r}; known keys are {', '.join(known)}" + (f". Did you mean {close[0]!r}?" if close else "")
+        return f"Unknown key {place!r}. Valid keys: {', '.join(known)}.{did_you_mean(str(problem['loc'][-1]), known)}"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{place or 'contract'}: {message}" + (
         "" if isinstance(problem["input"], dict) or problem["type"] == "missing" else f" (found {problem['input']!r})"

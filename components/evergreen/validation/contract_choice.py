@@ -1,4 +1,4 @@
-"""Which contract applies: the one that is given, else the champion's, else one inferred from the data."""
+"""Chooses the contract: the given one, or else the champion's, or else one inferred from the data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Origin = Literal["given", "champion", "inferred"]
 
 @dataclass(frozen=True)
 class ChosenContract:
-    """A contract, its text with the comments that it came with, and where it comes from."""
+    """A contract, its text including comments, and its origin."""
 
     contract: Contract
     text: str
@@ -34,10 +34,10 @@ def choose_contract(given: str, champion_contract: Any, data: LoadedData, *, tim
     """Return the contract that applies.
 
     Args:
-        given: ``inferred``, YAML in line, or the path or ``gs://`` or ``s3://`` URI of a YAML file.
-        champion_contract: Artifact with the champion's contract; None or absent when there is no champion.
-        data: What a contract is inferred from when there is no other.
-        timestamp_column: The event time.
+        given: ``inferred``, inline YAML, or the path or ``gs://`` or ``s3://`` URI of a YAML file.
+        champion_contract: Artifact with the champion's contract; None or absent if there is no champion.
+        data: Data to infer a contract from if there is no other.
+        timestamp_column: Name of the event time column.
 
     Raises:
         ContractError: The contract cannot be read.
@@ -60,7 +60,7 @@ def read_contract_text(location: str) -> str:
     """Return the text of a contract at a path or ``gs://`` or ``s3://`` URI.
 
     Raises:
-        ContractError: It cannot be read.
+        ContractError: The contract cannot be read.
     """
     content: bytes | None
     try:
@@ -70,12 +70,10 @@ def read_contract_text(location: str) -> str:
         else:
             check_local_path(location, thing=f"path {location!r}", error_class=StateError)
             content = Path(location).read_bytes()
-        return (content or b"").decode("utf-8") if content is not None else _refuse(location, "there is no such object")
+        return (content or b"").decode("utf-8") if content is not None else _refuse(location, "no such object")
     except (OSError, StateError, UnicodeDecodeError) as error:
         return _refuse(location, str(error))
 
 
 def _refuse(location: str, reason: str) -> str:
-    raise ContractError(
-        f"contract {location!r}: cannot be read: {reason}. Expected 'inferred', YAML in line, or the path, or gs:// or s3:// URI of a YAML file."
-    )
+    raise ContractError(f"contract {location!r}: cannot be read: {reason}. Expected 'inferred', inline YAML, or the path or gs:// or s3:// URI of a YAML file.")

@@ -4,4 +4,4 @@ from evergreen.errors import EvergreenError
 
 
 class ContractError(EvergreenError):
-    """Data breaks its contract, or a contract cannot be read."""
+    """Data violates its contract, or a contract cannot be read."""

@@ -1,7 +1,7 @@
-"""Rules over several columns, written as expressions such as ``high >= low or not present(low)``.
+"""Cross-column rules, written as expressions such as ``high >= low or not present(low)``.
 
-Only names of columns, constants, comparisons, arithmetic, ``and``, ``or``, ``not``, ``in`` and a few functions are known, so
-that a contract cannot run code.
+Only column names, constants, comparisons, arithmetic, ``and``, ``or``, ``not``, ``in`` and a few functions are supported, so that
+a contract cannot run code.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _KNOWN = "columns, numbers, text, + - * / %, comparisons, in, and, or, not, and 
 
 @dataclass(frozen=True)
 class Expression:
-    """A checked expression.
+    """A validated expression.
 
     Attributes:
-        text: As it was written.
-        tree: Its syntax, of known parts only.
-        columns: The columns that it names, in order.
+        text: The expression as written.
+        tree: Its syntax tree, which contains only supported nodes.
+        columns: The columns that it uses, in order.
     """
 
     text: str
@@ -51,15 +51,15 @@ class Expression:
     columns: tuple[str, ...]
 
     def holds(self, frame: pd.DataFrame) -> pd.Series[bool]:
-        """Return for each row whether the rule holds; where a value is missing that it does not ask for with ``present``, it holds.
+        """Return for each row whether the rule holds; it holds where a value is missing, except for values tested with ``present``.
 
         Raises:
-            ContractError: Values cannot be compared or calculated with.
+            ContractError: The rule cannot be applied to the values.
         """
         try:
             result = _evaluate(self.tree, frame)
         except (TypeError, ValueError) as error:
-            raise ContractError(f"rule {self.text!r}: cannot be applied to the data: {error}. Compare columns of one type.") from error
+            raise ContractError(f"rule {self.text!r}: cannot be applied to the data: {error}. Compare columns of the same type.") from error
         truth = pd.Series(result, index=frame.index) if not isinstance(result, pd.Series) else result
         asked = {node.args[0] for node in ast.walk(self.tree) if isinstance(node, ast.Call) and _function(node) == "present"}
         needed = [name for node in ast.walk(self.tree) if node not in asked and (name := _column_of(node)) is not None and not _inside(node, asked)]
@@ -68,35 +68,35 @@ class Expression:
 
 
 def parse_expression(text: str) -> Expression:
-    """Check an expression.
+    """Parse and validate an expression.
 
     Args:
-        text: The expression. A column whose name is no plain word is written ``column("its name")``.
+        text: The expression. A column whose name is not an identifier is written as ``column("its name")``.
 
     Raises:
-        ContractError: It is no expression, or holds something that rules do not know.
+        ContractError: The text is not an expression, or contains unsupported syntax.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError) as error:
-        raise ContractError(f"rule {text!r}: is no expression: {error}. Known are {_KNOWN}.") from error
+        raise ContractError(f"rule {text!r}: is not an expression: {error}. Supported: {_KNOWN}.") from error
     _check(tree, text)
     names = [name for node in ast.walk(tree) if (name := _column_of(node)) is not None]
     if not names:
-        raise ContractError(f"rule {text!r}: names no column. Known are {_KNOWN}.")
+        raise ContractError(f"rule {text!r}: uses no column. Supported: {_KNOWN}.")
     return Expression(text, tree, tuple(dict.fromkeys(names)))
 
 
 def _check(node: ast.expr, text: str) -> None:
     parts = _parts(node)
     if parts is None:
-        raise ContractError(f"rule {text!r}: {ast.unparse(node)!r} is not known here. Known are {_KNOWN}.")
+        raise ContractError(f"rule {text!r}: {ast.unparse(node)!r} is not supported. Supported: {_KNOWN}.")
     for part in parts:
         _check(part, text)
 
 
 def _parts(node: ast.expr) -> list[ast.expr] | None:
-    """Return what a node is made of, or None when rules do not know it."""
+    """Return the children of a node, or None if it is not supported."""
     known: list[ast.expr] | None = None
     match node:
         case ast.Name() | ast.Constant(value=bool() | int() | float() | str()):
@@ -131,7 +131,7 @@ def _function(node: ast.Call) -> str:
 
 
 def _column_of(node: ast.AST) -> str | None:
-    """Return the column that a node names, or None when it is no column."""
+    """Return the column that a node refers to, or None if it is not a column."""
     if isinstance(node, ast.Call) and _function(node) == "column" and isinstance(node.args[0], ast.Constant):
         return str(node.args[0].value)
     return node.id if isinstance(node, ast.Name) and node.id not in FUNCTIONS else None
@@ -185,7 +185,7 @@ def _comparison(node: ast.Compare, frame: pd.DataFrame) -> Any:
 
 
 def _as_times(left: Any, right: Any) -> tuple[Any, Any]:
-    # A time is written as text in an expression.
+    # Times are written as text in an expression.
     if isinstance(right, str) and isinstance(left, pd.Series) and isinstance(left.dtype, pd.DatetimeTZDtype):
         return left, pd.to_datetime(right, utc=True)
     return left, right

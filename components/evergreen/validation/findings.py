@@ -1,4 +1,4 @@
-"""What a check found, and the error that tells all of it."""
+"""Findings of the checks, and the error that lists all of them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """One rule that the data breaks.
+    """A rule that the data violates.
 
     Attributes:
         column: The column; ``(rows)`` for the dataset as a whole.
-        rule: What was expected, in a few words.
-        severity: ``fail``, ``warn``, or ``quarantine`` when the rows that break it are put aside.
-        count: Number of rows that break the rule.
-        rows: Number of rows looked at.
-        examples: Up to three of the values, as text.
-        advice: What to do; empty where the rule says it.
-        positions: Positions of the rows that break it, where single rows do.
+        rule: Short description of the expectation.
+        severity: ``fail``, ``warn``, or ``quarantine`` if the violating rows are quarantined.
+        count: Number of violating rows.
+        rows: Number of rows checked.
+        examples: Up to three of the values as text.
+        advice: What to do; empty if the rule makes it obvious.
+        positions: Positions of the violating rows, if individual rows violate the rule.
     """
 
     column: str
@@ -41,7 +41,7 @@ class Finding:
 
     @property
     def share(self) -> float:
-        """Share of rows that break the rule."""
+        """Share of rows that violate the rule."""
         return self.count / self.rows if self.rows else 0.0
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ WHOLE_DATASET = "(rows)"
 
 
 def examples_of(values: Sequence[Any]) -> tuple[str, ...]:
-    """Return the first different values as text."""
+    """Return the first distinct values as text."""
     return tuple(dict.fromkeys(str(value) if not isinstance(value, str) else repr(value) for value in values[:1000]))[:EXAMPLES]
 
 
@@ -76,22 +76,22 @@ def broken(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def put_aside(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings whose rows go to quarantine."""
+    """Return the findings whose rows are quarantined."""
     return [finding for finding in findings if finding.severity == "quarantine"]
 
 
 def raise_if_broken(findings: Sequence[Finding], *, origin: str) -> None:
-    """Raise one error that tells every broken rule.
+    """Raise one error that lists all violated rules.
 
     Args:
-        findings: What the checks found.
-        origin: Where the contract comes from.
+        findings: Findings of the checks.
+        origin: Origin of the contract.
 
     Raises:
-        ContractError: A finding has the severity ``fail``.
+        ContractError: A finding has severity ``fail``.
     """
     failed = broken(findings)
     if failed:
         rules = "1 rule is" if len(failed) == 1 else f"{len(failed)} rules are"
-        lines = [f"the data breaks its contract ({origin}), {rules} broken; first: {failed[0]}", *(f"  - {finding}" for finding in failed)]
-        raise ContractError("\n".join([*lines, "Correct the data at its source, or review the contract; the champion stays as it was."]))
+        lines = [f"the data violates its contract ({origin}): {rules} violated; first: {failed[0]}", *(f"  - {finding}" for finding in failed)]
+        raise ContractError("\n".join([*lines, "Correct the data at its source, or review the contract; the champion is unchanged."]))

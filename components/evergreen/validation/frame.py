@@ -1,4 +1,4 @@
-"""The dataset as a pandas frame whose columns have few, plain types."""
+"""Loads a dataset as a pandas DataFrame with only a few plain column types."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class LoadedData:
     """A dataset in memory.
 
     Attributes:
-        table: The rows as they were read.
-        frame: The same for checks: decimals are floats, dates and timestamps are UTC times.
-        kinds: Kind of each column: a contract's type, ``empty`` without any type, or Arrow's own name for a type that contracts do not know.
+        table: The rows as read.
+        frame: The rows for checks: decimals are floats, dates and timestamps are UTC times.
+        kinds: Kind of each column: a contract type, ``empty`` if it has no type, or Arrow's name of a type that contracts do not support.
     """
 
     table: pa.Table
@@ -31,7 +31,7 @@ class LoadedData:
 
 
 def load_data(path: str | Path) -> LoadedData:
-    """Read a tabular artifact, once.
+    """Read a tabular artifact once.
 
     Raises:
         ArtifactError: There is no table at the path.

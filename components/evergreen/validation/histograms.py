@@ -1,4 +1,4 @@
-"""A small histogram of a column, with the rows that break a rule in another colour; plain SVG, which costs no import."""
+"""Small column histograms that highlight rows that violate a rule; plain SVG, which needs no import."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _GOOD, _BROKEN = "var(--series-one, #2f6690)", "var(--series-two, #d1722c)"
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of a column.
+    """Value counts of a column.
 
     Attributes:
-        labels: One for each bar; empty where a bar needs none.
-        kept: Rows that keep every rule, by bar.
-        broken: Rows that break one, by bar.
+        labels: One label per bar; empty if a bar needs none.
+        kept: Rows per bar that meet all rules.
+        broken: Rows per bar that violate a rule.
     """
 
     labels: Sequence[str]
@@ -39,16 +39,16 @@ class Histogram:
 def histogram_of(values: pd.Series[Any], positions: Sequence[int], rules: ColumnRules | None) -> Histogram | None:
     """Count a column's values.
 
-    Numbers and times fall into equal bins of the allowed range, with one bar for all below and one for all above, so that an outlier does not squeeze the
-    others into one bar. Text and truth values are counted by value, the most frequent and all others.
+    Numbers and times are counted in equal bins of the allowed range, with one bar for all values below and one for all above, so that an outlier
+    does not squeeze the others into one bar. Text and booleans are counted by value: the most frequent values, and all others together.
 
     Args:
-        values: The column, with positions as its index.
-        positions: Rows that break a rule.
-        rules: The column's rules, if it has any.
+        values: The column, with positions as the index.
+        positions: Positions of the rows that violate a rule.
+        rules: The column's rules, if any.
 
     Returns:
-        The counts, or None when there is nothing to count.
+        The counts, or None if there is nothing to count.
     """
     broken = np.zeros(len(values), dtype=bool)
     broken[list(positions)] = True
@@ -61,14 +61,14 @@ def histogram_of(values: pd.Series[Any], positions: Sequence[int], rules: Column
 
 
 def histogram_svg(histogram: Histogram, title: str) -> str:
-    """Return the histogram as an ``<svg>`` element whose text alternative is the title."""
+    """Return the histogram as an ``<svg>`` element with the title as its text alternative."""
     totals = histogram.kept + histogram.broken
     highest, width = max(int(totals.max()), 1), _WIDTH / len(totals)
     bars = []
     for index, (kept, broken, label) in enumerate(zip(histogram.kept, histogram.broken, histogram.labels, strict=True)):
         left, top = index * width + 1, float(_HEIGHT)
         for count, colour in ((int(kept), _GOOD), (int(broken), _BROKEN)):
-            # One row among a million stays visible.
+            # Keep one row in a million visible.
             height = max(count / highest * (_HEIGHT - 14), 2.0) if count else 0.0
             top -= height
             bars.append(f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(width - 2, 1):.1f}" height="{height:.1f}" fill="{colour}"/>')
@@ -78,8 +78,8 @@ def histogram_svg(histogram: Histogram, title: str) -> str:
             anchor = "start" if index == 0 else "end" if index == len(totals) - 1 else "middle"
             place = {"start": left, "middle": left + width / 2, "end": left + width - 2}[anchor]
             bars.append(f'<text x="{place:.1f}" y="{_HEIGHT + 14}" text-anchor="{anchor}" font-size="11" fill="currentColor">{escape(label)}</text>')
-    legend = f'<text x="0" y="{_HEIGHT + 30}" font-size="11" fill="{_BROKEN}">\N{BLACK SQUARE} breaks a rule</text>'
-    # Above the bars there is room for the count of the highest.
+    legend = f'<text x="0" y="{_HEIGHT + 30}" font-size="11" fill="{_BROKEN}">\N{BLACK SQUARE} violates a rule</text>'
+    # Leave room above the bars for the count of the highest bar.
     box = f"0 -14 {_WIDTH} {_HEIGHT + _LABELS + 14}"
     start = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img" aria-label="{escape(title, quote=True)}" width="100%">'
     return f"{start}{''.join(bars)}{legend}</svg>"
@@ -104,7 +104,7 @@ def _of_numbers(values: pd.Series[Any], broken: npt.NDArray[np.bool_], rules: Co
     kept, wrong = (np.bincount(bins[chosen], minlength=BINS).astype(np.int64) for chosen in (~broken, broken))
     shown = [pd.Timestamp(int(value), tz="UTC").strftime("%Y-%m-%d") if times else f"{value:.6g}" for value in (low, high)]
     if not bounded:
-        # Nothing lies outside: no bars for it.
+        # Nothing is outside the range, so omit the outer bars.
         kept, wrong = kept[1 : BINS - 1], wrong[1 : BINS - 1]
         return Histogram([shown[0], *[""] * (len(kept) - 2), shown[1]], kept, wrong)
     return Histogram([f"below {shown[0]}", *[""] * (BINS - 2), f"above {shown[1]}"], kept, wrong)

@@ -1,4 +1,4 @@
-"""A first contract, inferred from data and honest about that."""
+"""Infers an initial contract from data, marked as inferred."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ if TYPE_CHECKING:
 MAXIMUM_CATEGORIES = 100
 SMALL_SAMPLE_ROWS = 200
 TOLERATED_SHARE = 0.5
-"""Of an inferred range. Gross outliers are normal in sensor data (a fifth of a year's readings in the demo's weather) and only
-reported; a column whose unit or meaning was changed lies outside with most of its rows."""
+"""Tolerated share outside an inferred range. Gross outliers are normal in sensor data (a fifth of a year's readings in the demo's weather
+data) and are only reported; if a column's unit or meaning changes, most of its rows are outside."""
 
 NULL_SHARE_WIDENING = 0.1
 
 RULE_OF_INFERENCE = (
-    "Inferred from {rows:,} rows, not reviewed by a person. Read it, correct it, and set status to: reviewed",
-    "Ranges of numbers are the observed range widened by its whole span on each side.",
-    "Rows outside a range are reported; the range is broken when they are more than half.",
-    "The share of missing values may be 0.1 higher than observed. Texts that were not seen are reported and pass.",
+    "Inferred from {rows:,} rows and not reviewed by a person. Review it, correct it, and set status to: reviewed",
+    "Numeric ranges are the observed range widened by its full span on each side.",
+    "Rows outside a range are reported; the range is violated if they are more than half.",
+    "The share of missing values may be 0.1 higher than observed. Unseen text values are reported and pass.",
 )
 
 
 def infer_contract(data: LoadedData, *, timestamp_column: str | None) -> Contract:
-    """Infer what the columns must look like from what they do look like.
+    """Infer a contract from observed data.
 
-    - Numbers and integers: the observed range [a, b] widened by its whole span on each side, [a - (b - a), b + (b - a)];
-      rows outside are reported, and the range is broken when they are more than half. A column with a single value v gets [v - max(|v|, 1), v + max(|v|, 1)].
+    - Numbers and integers: the observed range [a, b] widened by its full span on each side, [a - (b - a), b + (b - a)];
+      rows outside are reported, and the range is violated if they are more than half. A column with a single value v gets
+      [v - max(|v|, 1), v + max(|v|, 1)].
     - Text with at most 100 distinct values: those values, as a warning only; new categories are reported and pass.
     - Missing values: the observed share plus 0.1. The event time may not be missing.
-    - Times have no range: they move on. A column whose type no contract knows (lists, bytes) gets no rules.
+    - Times have no range because they advance. A column of a type that contracts do not support (lists, bytes) gets no rules.
 
     Args:
         data: The dataset.
-        timestamp_column: The event time, if the data has one.
+        timestamp_column: Name of the event time column, if there is one.
 
     Returns:
-        A contract with the status ``inferred, unreviewed`` and ``minimum_rows`` 1.
+        A contract with status ``inferred, unreviewed`` and ``minimum_rows`` 1.
 
     Raises:
-        ContractError: No column has a type that a contract knows.
+        ContractError: No column has a type that contracts support.
     """
     columns = {}
     for name in data.frame.columns:
@@ -56,15 +57,15 @@ def infer_contract(data: LoadedData, *, timestamp_column: str | None) -> Contrac
         if rules is not None:
             columns[str(name)] = rules.model_copy(update={"maximum_null_share": 0.0}) if name == timestamp_column else rules
     if not columns:
-        raise ContractError("no contract can be inferred: the dataset has no column of numbers, text, truth values or times. Check what was ingested.")
+        raise ContractError("no contract can be inferred: the dataset has no column of numbers, text, booleans or times. Check the ingested data.")
     return Contract(status=UNREVIEWED, minimum_rows=1, columns=columns)
 
 
 def inference_comments(rows: int) -> list[str]:
-    """Return the lines that stand on top of an inferred contract."""
+    """Return the comment lines at the top of an inferred contract."""
     lines = [line.format(rows=rows) for line in RULE_OF_INFERENCE]
     if rows < SMALL_SAMPLE_ROWS:
-        lines.append(f"{rows} rows are a small sample (fewer than {SMALL_SAMPLE_ROWS}): ranges, categories and shares of missing values are rough guesses.")
+        lines.append(f"{rows} rows are a small sample (fewer than {SMALL_SAMPLE_ROWS}): ranges, categories and shares of missing values are rough estimates.")
     return lines
 
 

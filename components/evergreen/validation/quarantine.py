@@ -1,4 +1,4 @@
-"""Rows that are put aside, each with the reason, so that the others can go on."""
+"""Quarantines rows, each with a reason, so that the pipeline can continue with the others."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ REASON_COLUMN = "quarantine_reason"
 
 
 def split_rows(table: pa.Table, findings: Sequence[Finding]) -> tuple[pa.Table, pa.Table]:
-    """Return the rows that go on, and those that are put aside with the column ``quarantine_reason``.
+    """Split the rows into those that passed and those that are quarantined, with the column ``quarantine_reason``.
 
     Args:
         table: All rows.
-        findings: What was found; those of severity ``quarantine`` name the positions of their rows.
+        findings: The findings; those of severity ``quarantine`` contain the positions of their rows.
     """
     reasons: dict[int, list[str]] = {}
     for finding in put_aside(findings):
@@ -37,11 +37,11 @@ def split_rows(table: pa.Table, findings: Sequence[Finding]) -> tuple[pa.Table, 
 
 
 def refuse_if_nothing_is_left(findings: Sequence[Finding], rows: int) -> list[Finding]:
-    """Return the findings, as failures where together they would put every row aside."""
+    """Return the findings, turned into failures if together they would quarantine all rows."""
     aside = {position for finding in put_aside(findings) for position in finding.positions}
     if not aside or len(aside) < rows:
         return list(findings)
-    return [replace(finding, severity="fail", advice="No row would be left.") if finding.severity == "quarantine" else finding for finding in findings]
+    return [replace(finding, severity="fail", advice="No rows would remain.") if finding.severity == "quarantine" else finding for finding in findings]
 
 
 def _free_name(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The rules that a contract is made of."""
+"""The rules of a contract."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ QUARANTINED_BY_DEFAULT: Final = 0.1
 
 
 class ColumnRules(BaseModel):
-    """What one column must look like.
+    """Rules of one column.
 
     Attributes:
-        type: ``number`` takes integers too, ``integer`` takes numbers that are all whole.
-        required: Whether the column must be there.
-        maximum_null_share: Largest share of missing values; not given, any share but 1 is fine (a required column without any value fails).
-        minimum: Smallest value, included; for numbers, integers and timestamps (without a zone: UTC).
-        maximum: Largest value, included.
-        allowed_values: The only values; not for timestamps.
+        type: ``number`` also accepts integers; ``integer`` also accepts numbers without fractional parts.
+        required: Whether the column must exist.
+        maximum_null_share: Maximum share of missing values. By default any share below 1 is accepted (a required column without any value fails).
+        minimum: Inclusive minimum of numbers, integers and timestamps (UTC if they have no time zone).
+        maximum: Inclusive maximum.
+        allowed_values: The only allowed values; not for timestamps.
         pattern: Regular expression that the whole text must match.
-        unique: Whether no value may come twice; of equal values all but the first break the rule.
-        maximum_age_days: Largest age of the newest time, in days before the check.
-        tolerated_share: Share of rows that may break a rule of single values, rounded up to whole rows. Not given: 0, or 0.1 where rows go to quarantine.
-        severity: Whether a broken rule stops the run, is only reported, or puts the rows that break it aside (``quarantine``; it stops the
-            run when they are more than the tolerated share). A wrong type or a missing column always stops it.
-        severities: Severity by rule (``missing``, ``minimum``, ``maximum``, ``allowed_values``, ``pattern``, ``unique``, ``freshness``), where it is another.
-        tolerated_shares: Tolerated share by rule, where it is another.
+        unique: Whether values must be unique; of equal values, all but the first violate the rule.
+        maximum_age_days: Maximum age of the newest time in days before the check.
+        tolerated_share: Share of rows that may violate a rule of individual values, rounded up to whole rows. Defaults to 0, or 0.1 for quarantined rows.
+        severity: Whether a violated rule stops the run (``fail``), is only reported (``warn``), or quarantines the violating rows (``quarantine``,
+            which stops the run if they exceed the tolerated share). A wrong type or a missing column always stops the run.
+        severities: Severity by rule (``missing``, ``minimum``, ``maximum``, ``allowed_values``, ``pattern``, ``unique``, ``freshness``), overriding severity.
+        tolerated_shares: Tolerated share by rule, overriding tolerated_share.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,32 +57,32 @@ class ColumnRules(BaseModel):
     tolerated_shares: dict[RuleName, Share] | None = None
 
     def severity_of(self, rule: RuleName) -> Severity:
-        """Return the severity of one rule; that of freshness, which no single row breaks, is never ``quarantine``."""
+        """Return the severity of one rule; freshness, which no individual row violates, is never ``quarantine``."""
         severity = (self.severities or {}).get(rule, self.severity)
         return "fail" if severity == "quarantine" and rule == "freshness" else severity
 
     def tolerated(self, rule: RuleName) -> float:
-        """Return the share of rows that may break one rule."""
+        """Return the share of rows that may violate one rule."""
         return tolerated_or_default((self.tolerated_shares or {}).get(rule, self.tolerated_share), self.severity_of(rule))
 
     @model_validator(mode="after")
     def _pattern_is_one(self) -> ColumnRules:
         if self.pattern is not None:
             if self.type != "string":
-                raise ValueError(f"pattern does not go with type {self.type}")
+                raise ValueError(f"pattern is not valid for type {self.type}")
             try:
                 re.compile(self.pattern)
             except re.error as error:
-                raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from error
+                raise ValueError(f"pattern {self.pattern!r} is not a regular expression: {error}") from error
         if self.maximum_age_days is not None and self.type != "timestamp":
-            raise ValueError(f"maximum_age_days does not go with type {self.type}")
+            raise ValueError(f"maximum_age_days is not valid for type {self.type}")
         return self
 
     @model_validator(mode="after")
     def _rules_go_together(self) -> ColumnRules:
         bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
         if bounds and self.type in ("string", "boolean"):
-            raise ValueError(f"minimum and maximum do not go with type {self.type}")
+            raise ValueError(f"minimum and maximum are not valid for type {self.type}")
         if any(isinstance(bound, datetime) != (self.type == "timestamp") for bound in bounds):
             raise ValueError(f"minimum and maximum of a {self.type} must be {'times' if self.type == 'timestamp' else 'numbers'}")
         if len(bounds) == 2 and _comparable(bounds[0]) > _comparable(bounds[1]):
@@ -90,15 +90,15 @@ class ColumnRules(BaseModel):
         expected = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "timestamp": ()}[self.type]
         for value in self.allowed_values or []:
             if not isinstance(value, expected) or (isinstance(value, bool) and self.type != "boolean"):
-                raise ValueError(f"allowed value {value!r} is no {self.type}; quote text in YAML")
+                raise ValueError(f"allowed value {value!r} is not of type {self.type}; quote text in YAML")
         return self
 
 
 class CrossColumnRule(BaseModel):
-    """A rule over several columns.
+    """A cross-column rule.
 
     Attributes:
-        expression: What must hold in every row, see :mod:`evergreen.validation.expressions`. Where a value is missing it holds.
+        expression: Condition for every row; see :mod:`evergreen.validation.expressions`. It holds where a value is missing.
         severity: As for columns.
         tolerated_share: As for columns.
     """
@@ -120,11 +120,11 @@ class CrossColumnRule(BaseModel):
 
 
 class RowVolume(BaseModel):
-    """How many rows are expected beside those of earlier windows.
+    """The expected number of rows compared to earlier windows.
 
     Attributes:
-        minimum_ratio: Fewest rows, as a multiple of the median of earlier windows.
-        maximum_ratio: Most rows, likewise.
+        minimum_ratio: Minimum number of rows as a multiple of the median of earlier windows.
+        maximum_ratio: Maximum number of rows, likewise.
         severity: ``fail`` or ``warn``.
     """
 
@@ -136,14 +136,14 @@ class RowVolume(BaseModel):
 
 
 def tolerated_or_default(share: float | None, severity: Severity) -> float:
-    """Return a tolerated share that may not be given: rows that go to quarantine are tolerated up to a tenth."""
+    """Return the tolerated share or its default: a tenth for quarantined rows, otherwise 0."""
     if share is not None:
         return share
     return QUARANTINED_BY_DEFAULT if severity == "quarantine" else 0.0
 
 
 def as_utc(time: datetime) -> datetime:
-    """Return a time in UTC; one without a zone is UTC already."""
+    """Return a time in UTC; times without a time zone are taken as UTC."""
     return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
 
 

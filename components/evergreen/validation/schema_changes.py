@@ -1,4 +1,4 @@
-"""What became of columns: gone, renamed, new."""
+"""Detects missing, renamed and new columns."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 SIMILAR_NAME = 0.6
 SIMILAR_VALUES = 0.9
-"""Share of a column's values that must keep the rules of another name before it counts as that column."""
+"""Share of a column's values that must meet another column's rules for it to be considered a renamed column."""
 
 
 def missing_columns(data: LoadedData, contract: Contract, *, required: dict[str, str]) -> Iterator[Finding]:
-    """Yield a finding for each column that is not there; one that was probably renamed is told with its new name.
+    """Yield a finding for each missing column, with the new name if it was probably renamed.
 
     Args:
         data: The dataset.
-        contract: What it must look like.
-        required: Columns that a parameter names, with the parameter's name.
+        contract: The contract.
+        required: Columns named by a parameter, with the parameter's name.
     """
     rows, there = len(data.frame), ", ".join(data.kinds)
     new = [name for name in data.kinds if name not in contract.columns and name not in required]
@@ -39,28 +39,28 @@ def missing_columns(data: LoadedData, contract: Contract, *, required: dict[str,
                 "fail",
                 rows,
                 rows,
-                advice=_renamed(name, contract.columns.get(name), new, data) or f"The columns are {there}.",
+                advice=_renamed(name, contract.columns.get(name), new, data) or f"Columns: {there}.",
             )
     for name, rules in contract.columns.items():
         if name in data.kinds or name in required:
             continue
         advice = _renamed(name, rules, new, data)
         if rules.required:
-            yield Finding(name, "a required column is missing", "fail", rows, rows, advice=advice or f"The columns are {there}.")
+            yield Finding(name, "a required column is missing", "fail", rows, rows, advice=advice or f"Columns: {there}.")
         else:
             yield Finding(name, "an optional column is missing", "warn", rows, rows, advice=advice)
 
 
 def unknown_columns(data: LoadedData, contract: Contract, *, keep: Sequence[str]) -> Iterator[Finding]:
-    """Yield a warning for each column that the contract does not know."""
+    """Yield a warning for each column that is not in the contract."""
     rows = len(data.frame)
     for name in data.kinds:
         if name not in contract.columns and name not in keep:
-            yield Finding(name, f"the contract does not know this column ({data.kinds[name]}); it is left out", "warn", rows, rows)
+            yield Finding(name, f"this column ({data.kinds[name]}) is not in the contract and is dropped", "warn", rows, rows)
 
 
 def _renamed(name: str, rules: ColumnRules | None, new: Sequence[str], data: LoadedData) -> str:
-    """Return a sentence with the new column that is probably this one, or nothing."""
+    """Return a sentence with the probable new name of a column, or an empty text."""
     candidates = [(_likeness(name, candidate), candidate) for candidate in new]
     likely = [
         (likeness, candidate)
@@ -70,7 +70,7 @@ def _renamed(name: str, rules: ColumnRules | None, new: Sequence[str], data: Loa
     if not likely:
         return ""
     likeness, candidate = max(likely)
-    cause = "the names are alike" if likeness >= SIMILAR_NAME else "its values keep the same rules"
+    cause = "the names are similar" if likeness >= SIMILAR_NAME else "its values meet the same rules"
     return f"It was probably renamed to {candidate!r} ({cause}). Rename it back at the source, or rename it in the contract."
 
 
@@ -79,7 +79,7 @@ def _likeness(name: str, other: str) -> float:
 
 
 def _fits(rules: ColumnRules | None, data: LoadedData, candidate: str) -> bool | None:
-    """Return whether a column's values keep the rules of another name; None when nothing in the rules could tell it from others."""
+    """Return whether a column's values meet another column's rules, or None if the rules cannot distinguish columns."""
     if rules is None:
         return None
     kind = data.kinds[candidate]

@@ -1,4 +1,4 @@
-"""What the component does with its artifacts."""
+"""Logic of the validation component and its artifacts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Validation:
-    """What was found, against which contract."""
+    """The findings, and the contract that was checked."""
 
     findings: list[Finding]
     chosen: ChosenContract
@@ -60,7 +60,7 @@ class Validation:
         }
 
     def raise_if_broken(self) -> None:
-        """Raise ContractError, with every broken rule, if there is one."""
+        """Raise ContractError with all violated rules, if there are any."""
         raise_if_broken(self.findings, origin=self.chosen.origin)
 
 
@@ -78,30 +78,30 @@ def run_validation_step(
     task: str,
     check_target_classes: bool,
 ) -> Validation:
-    """Check a dataset and write every output; data that breaks its contract leaves ``validated_data`` absent.
+    """Check a dataset and write all outputs; ``validated_data`` is absent if the data violates its contract.
 
     Args:
         dataset: Dataset artifact.
-        validated_data: Output artifact of the rows, without columns that the contract does not know.
-        quarantined_data: Output artifact of the rows that are put aside, with the reason.
+        validated_data: Output artifact of the rows, without columns that are not in the contract.
+        quarantined_data: Output artifact of the quarantined rows, with the reasons.
         contract_used: Output artifact of the contract.
-        validation_report: Output artifact of the page.
-        target_column: The label.
-        timestamp_column: The event time.
+        validation_report: Output artifact of the report.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
         champion_contract: Artifact with the champion's contract, or None.
         contract: The ``contract`` parameter.
         task: ``auto``, ``classification`` or ``regression``.
-        check_target_classes: Whether the label must have values, of two classes at least.
+        check_target_classes: Whether the label must have values of at least two classes.
 
     Returns:
-        The findings; nothing is raised for broken rules yet.
+        The findings; violated rules do not raise an error yet.
 
     Raises:
         ContractError: The task is unknown, or the contract cannot be read.
         ArtifactError: The dataset cannot be read.
     """
     if task not in TASKS:
-        raise ContractError(f"task {task!r}: expected one of {', '.join(TASKS)}. Correct the parameter.")
+        raise ContractError(f"Unknown task {task!r}. Valid tasks: {', '.join(TASKS)}. Correct the parameter.")
     data = load_data(dataset.path)
     chosen = choose_contract(contract, champion_contract, data, timestamp_column=timestamp_column)
     findings = check_data(
@@ -146,15 +146,15 @@ def check_data(
 
     Args:
         data: The dataset.
-        contract: What it must look like.
-        target_column: The label; None when there is none to look for, as in serving requests.
-        timestamp_column: The event time; likewise.
+        contract: The contract.
+        target_column: Name of the label column; None if no label is expected, as in serving requests.
+        timestamp_column: Name of the event time column; likewise.
         task: ``auto``, ``classification`` or ``regression``.
-        check_target_classes: Whether the label must have values, of two classes at least.
-        earlier_rows: Numbers of rows of earlier windows.
+        check_target_classes: Whether the label must have values of at least two classes.
+        earlier_rows: Row counts of earlier windows.
 
     Returns:
-        Everything that was found. Rules that would put every row aside fail.
+        All findings. Rules that would quarantine all rows fail.
     """
     findings, checkable = check_structure(
         data,
@@ -172,7 +172,7 @@ def check_data(
 
 
 def write_table(path: str | Path, table: pa.Table, *, metadata: Mapping[str, str] | None = None) -> None:
-    """Write rows as one Parquet file, with nothing in its own metadata but what is given."""
+    """Write rows as one Parquet file that has only the given metadata."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(table.replace_schema_metadata(metadata or None), path, compression="zstd")
 
@@ -183,7 +183,7 @@ def _write_data(dataset: Any, validated_data: Any, table: pa.Table, kept: list[s
     write_table(validated_data.path, taken, metadata=stored_objects(manifest.objects) if manifest else None)
     validated_data.metadata.update({**inherited_metadata(dataset), PRESENT: True})
     if manifest is not None and (changed or len(kept) < len(table.column_names)):
-        # Other rows or columns are other content: a model's identity hangs on the fingerprint.
+        # Different rows or columns are different content, and a model's identity depends on the fingerprint.
         schema = {field.name: str(field.type) for field in taken.schema}
         describe_dataset(validated_data, replace(manifest, rows=taken.num_rows, schema=schema, fingerprint=fingerprint_table(taken)))
 

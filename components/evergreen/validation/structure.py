@@ -1,4 +1,4 @@
-"""What must hold before single values can be checked: columns, types, and values that are values."""
+"""Structural checks that precede checks of individual values: columns, types, and infinite or missing values."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def check_structure(
 
     Args:
         data: The dataset.
-        contract: What it must look like.
-        target_column: The label; None when there is none to look for.
-        timestamp_column: The event time; likewise.
+        contract: The contract.
+        target_column: Name of the label column; None if no label is expected.
+        timestamp_column: Name of the event time column; likewise.
         task: ``auto``, ``classification`` or ``regression``.
-        check_target_classes: Whether the label must have values, of two classes at least. In a short window that is only watched, one class can be honest
-            and labels may come later.
+        check_target_classes: Whether the label must have values of at least two classes. In a short window that is only monitored, a single class
+            can be legitimate, and labels may arrive later.
 
     Returns:
         The findings, and the columns whose values can be checked further.
@@ -62,10 +62,10 @@ def _wrong_type(data: LoadedData, name: str, rules: ColumnRules) -> Finding | No
     known = values.dropna()
     if kind in (rules.type, "empty") or known.empty or (rules.type == "number" and kind == "integer"):
         return None
-    expected = f"{rules.type} values are expected, found {kind}"
+    expected = f"expected {rules.type} values, found {kind}"
     if rules.type == "integer" and kind == "number":
         fractions = known[(known % 1 != 0) & np.isfinite(known)]
-        return Finding(name, "whole numbers are expected", "fail", len(fractions), rows, examples_of(fractions.tolist())) if len(fractions) else None
+        return Finding(name, "expected whole numbers", "fail", len(fractions), rows, examples_of(fractions.tolist())) if len(fractions) else None
     if kind == "string" and rules.type in ("number", "integer"):
         return _text_for_numbers(name, known, rows, rules.type)
     return Finding(name, expected, "fail", len(known), rows, examples_of(known.head(1000).tolist()))
@@ -74,9 +74,9 @@ def _wrong_type(data: LoadedData, name: str, rules: ColumnRules) -> Finding | No
 def _text_for_numbers(name: str, known: pd.Series[Any], rows: int, expected: str) -> Finding:
     unreadable = known[pd.to_numeric(known, errors="coerce").isna()]
     if unreadable.empty:
-        rule = f"{expected} values are expected, found text that can all be read as numbers"
-        return Finding(name, rule, "fail", len(known), rows, examples_of(known.tolist()), "Write the column as numbers; text is not converted in silence.")
-    rule = f"{expected} values are expected, found text that cannot be read as numbers"
+        rule = f"expected {expected} values, found text that can be parsed as numbers"
+        return Finding(name, rule, "fail", len(known), rows, examples_of(known.tolist()), "Write the column as numbers; text is not converted implicitly.")
+    rule = f"expected {expected} values, found text that cannot be parsed as numbers"
     return Finding(name, rule, "fail", len(unreadable), rows, examples_of(unreadable.tolist()))
 
 
@@ -92,7 +92,7 @@ def _all_null(data: LoadedData, name: str, rules: ColumnRules, *, exempt: bool) 
     rows = len(data.frame)
     if exempt or not rows or not rules.required or rules.maximum_null_share == 1.0 or data.frame[name].notna().any():
         return None
-    return Finding(name, "a column without any value", "fail", rows, rows, advice="Leave it out with excluded_columns, or mend its source.")
+    return Finding(name, "the column has no values", "fail", rows, rows, advice="Omit it with excluded_columns, or fix its source.")
 
 
 def _single_class(data: LoadedData, target_column: str, task: str) -> Iterator[Finding]:
@@ -101,7 +101,7 @@ def _single_class(data: LoadedData, target_column: str, task: str) -> Iterator[F
         return
     looks_like_classes = data.kinds[target_column] in ("string", "boolean", "integer")
     if task == "classification" or (task == "auto" and looks_like_classes):
-        rule = "the target has one class only; classification needs two or more"
+        rule = "the target has only one class; classification needs at least two"
         yield Finding(
-            target_column, rule, "fail", len(labels), len(data.frame), examples_of(labels.head(1).tolist()), "Take a longer window, or check the labels."
+            target_column, rule, "fail", len(labels), len(data.frame), examples_of(labels.head(1).tolist()), "Use a longer window, or check the labels."
         )

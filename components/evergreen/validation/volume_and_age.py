@@ -1,4 +1,4 @@
-"""Rules that no single row breaks: how many rows there are, and how old the newest is."""
+"""Rules that no individual row violates: the number of rows, and the age of the newest row."""
 
 from __future__ import annotations
 
@@ -15,37 +15,39 @@ if TYPE_CHECKING:
     from evergreen.validation.frame import LoadedData
 
 FEWEST_WINDOWS = 3
-"""With fewer earlier windows, nothing is said about the number of rows."""
+"""Minimum number of earlier windows for checking the number of rows."""
 
 
 def check_volume(rows: int, contract: Contract, earlier_rows: Sequence[int]) -> Iterator[Finding]:
-    """Yield a finding when there are too few or too many rows.
+    """Yield a finding if there are too few or too many rows.
 
     Args:
         rows: Number of rows.
-        contract: What is expected.
-        earlier_rows: Numbers of rows of earlier windows.
+        contract: The contract.
+        earlier_rows: Row counts of earlier windows.
     """
     if rows < contract.minimum_rows:
-        yield Finding(WHOLE_DATASET, f"at least {contract.minimum_rows:,} rows are expected", "fail", rows, rows)
+        yield Finding(WHOLE_DATASET, f"expected at least {contract.minimum_rows:,} rows", "fail", rows, rows)
     volume = contract.row_volume
     if volume is None or len(earlier_rows) < FEWEST_WINDOWS:
         return
     usual = median(earlier_rows)
     low, high = volume.minimum_ratio * usual, volume.maximum_ratio * usual
     if not low <= rows <= high:
-        share = f"{volume.minimum_ratio:g} to {volume.maximum_ratio:g} times the {usual:,.0f} that are usual"
-        rule = f"between {low:,.0f} and {high:,.0f} rows are expected ({share})"
-        yield Finding(WHOLE_DATASET, rule, volume.severity, rows, rows, advice="Check what writes the source, and whether rows arrive late or twice.")
+        share = f"{volume.minimum_ratio:g} to {volume.maximum_ratio:g} times the usual {usual:,.0f}"
+        rule = f"expected between {low:,.0f} and {high:,.0f} rows ({share})"
+        yield Finding(
+            WHOLE_DATASET, rule, volume.severity, rows, rows, advice="Check the process that writes the source, and whether rows arrive late or twice."
+        )
 
 
 def check_age(data: LoadedData, contract: Contract, now: datetime) -> Iterator[Finding]:
-    """Yield a finding for each column of times whose newest value is too old.
+    """Yield a finding for each time column whose newest value is too old.
 
     Args:
         data: The dataset.
-        contract: What is expected.
-        now: The present time, with a zone.
+        contract: The contract.
+        now: The current time, with a time zone.
     """
     rows = len(data.frame)
     for name, rules in contract.columns.items():
@@ -54,6 +56,6 @@ def check_age(data: LoadedData, contract: Contract, now: datetime) -> Iterator[F
         newest = data.frame[name].max().to_pydatetime()
         age = now - newest
         if age > timedelta(days=rules.maximum_age_days):
-            rule = f"a newest time of at most {rules.maximum_age_days:g} days ago is expected, found {age / timedelta(days=1):,.1f} days"
+            rule = f"expected a newest time at most {rules.maximum_age_days:g} days old, found {age / timedelta(days=1):,.1f} days"
             severity = rules.severity_of("freshness")
             yield Finding(name, rule, severity, rows, rows, (newest.isoformat(),), "Check that new data arrives.")

@@ -1,1 +1,1 @@
-"""A dataset in numbers: read once, kept small, merged exactly, stored and compared."""
+"""Dataset profiles: computed in one pass, bounded in size, exactly mergeable, storable and comparable."""

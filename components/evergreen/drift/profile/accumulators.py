@@ -1,7 +1,7 @@
-"""What is counted of one column: exact counts that can be added up, and moments that can be merged.
+"""Accumulators of one column: exact additive counts, and mergeable moments.
 
-Two accumulators of the same column with the same edges merge to what one accumulator of all rows would hold: counts bit
-for bit, moments up to rounding (Chan, Golub and LeVeque, 1983).
+Two accumulators of the same column with the same edges merge into the same state as one accumulator of all rows: counts
+exactly, moments up to rounding (Chan, Golub and LeVeque, 1983).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_CATEGORIES = 10_000
-"""Most categories that are kept by name; the rows of all others are counted in a remainder."""
+"""Maximum number of categories kept by name; the rows of all others are counted in a remainder."""
 
 
 _buffers = threading.local()
 
 
 def _scratch(name: str, size: int) -> NDArray[np.float64]:
-    """Return memory of this thread's to work in: fresh arrays of this size cost more in page faults than in sorting."""
+    """Return a thread-local buffer, because new arrays of this size cost more in page faults than sorting does."""
     buffer: NDArray[np.float64] | None = getattr(_buffers, name, None)
     if buffer is None or len(buffer) < size:
         buffer = np.empty(size)
@@ -39,18 +39,18 @@ def _scratch(name: str, size: int) -> NDArray[np.float64]:
 
 @dataclass
 class NumberCounts:
-    """Counts and moments of a column of numbers.
+    """Counts and moments of a numeric column.
 
     Attributes:
         edges: Ascending edges, shape (k,).
-        counts: Values in (-inf, e0), [e0, e1), ..., [ek, inf), shape (k + 1,).
-        rows: All rows.
-        missing: Rows without a value: null or NaN.
-        infinite: Rows with an infinite value; they are counted in the outermost bins.
+        counts: Number of values in (-inf, e0), [e0, e1), ..., [ek, inf), shape (k + 1,).
+        rows: Number of rows.
+        missing: Number of rows without a value: null or NaN.
+        infinite: Number of rows with an infinite value, which are counted in the outermost bins.
         mean: Mean of the finite values.
-        squares: Sum of squared distances of the finite values from their mean.
-        minimum: Smallest finite value; inf when there is none.
-        maximum: Largest finite value; -inf when there is none.
+        squares: Sum of squared deviations of the finite values from their mean.
+        minimum: Smallest finite value; inf if there is none.
+        maximum: Largest finite value; -inf if there is none.
     """
 
     edges: NDArray[np.float64]
@@ -79,16 +79,16 @@ class NumberCounts:
         return math.sqrt(max(self.squares, 0.0) / (finite - 1)) if finite > 1 else 0.0
 
     def add(self, values: NDArray[np.float64], *, nulls: int) -> None:
-        """Count a chunk. Sorting it and searching the edges in it is far cheaper than searching each value's bin.
+        """Count a chunk. Sorting it and searching for the edges is much cheaper than searching for each value's bin.
 
         Args:
-            values: The values that are not null, any order; NaN counts as missing.
-            nulls: Number of nulls beside them.
+            values: The non-null values in any order; NaN counts as missing.
+            nulls: Number of additional nulls.
         """
         ordered = _scratch("ordered", len(values))
         ordered[:] = values
         ordered.sort()
-        # NaN is sorted to the end, behind inf.
+        # NaN is sorted to the end, after inf.
         present = int(np.searchsorted(ordered, math.inf, side="right"))
         self.rows += len(values) + nulls
         self.missing += nulls + len(values) - present
@@ -105,7 +105,7 @@ class NumberCounts:
     def _add_moments(self, ordered: NDArray[np.float64]) -> None:
         mean = float(ordered.mean())
         apart = np.subtract(ordered, mean, out=_scratch("apart", len(ordered)))
-        # Not np.dot: its linear algebra library hands a vector of this size to threads of its own, which costs more than the sum.
+        # Not np.dot: BLAS would distribute a vector of this size to its own threads, which costs more than the sum.
         np.multiply(apart, apart, out=apart)
         known = self.values - self.infinite - len(ordered)
         self._merge_moments(known, len(ordered), mean, float(apart.sum()))
@@ -124,7 +124,7 @@ class NumberCounts:
         """Add the counts of other rows.
 
         Raises:
-            DriftError: The other was counted with other edges.
+            DriftError: The other column was counted with different edges.
         """
         if not np.array_equal(self.edges, other.edges):
             raise DriftError("profiles to merge: a column was counted with different edges. Profile all shards with the edges of one plan.")
@@ -139,15 +139,15 @@ class NumberCounts:
 
 @dataclass
 class CategoryCounts:
-    """Counts of a column of categories.
+    """Counts of a categorical column.
 
-    Of more than 10,000 categories a random choice is kept by name, the same whatever the order of the rows.
+    If there are more than 10,000 categories, a random choice is kept by name, independent of the row order.
 
     Attributes:
-        counts: Rows of each category.
-        rows: All rows.
-        missing: Rows without a value.
-        remainder: Rows of categories that are not kept by name.
+        counts: Number of rows per category.
+        rows: Number of rows.
+        missing: Number of rows without a value.
+        remainder: Number of rows of categories that are not kept by name.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -164,16 +164,16 @@ class CategoryCounts:
         """Count a chunk.
 
         Args:
-            names: Categories; one may appear twice.
-            numbers: Rows of each.
-            nulls: Number of nulls beside them.
+            names: Categories, possibly with duplicates.
+            numbers: Number of rows of each.
+            nulls: Number of additional nulls.
         """
         self._add_counts(zip(names, numbers.tolist(), strict=True))
         self.rows += int(numbers.sum()) + nulls
         self.missing += nulls
 
     def _add_counts(self, counts: Iterable[tuple[str, int]]) -> None:
-        # Which names are kept must not depend on the order of the rows, or shards would not merge to the whole.
+        # The choice of names must not depend on the row order; otherwise merged shards would differ from the whole.
         last = max(map(_place, self.counts)) if self.remainder else None
         for name, number in counts:
             if name in self.counts:
@@ -198,5 +198,5 @@ class CategoryCounts:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Return a name's place in an order that has nothing to do with the names: the first ones are a random choice."""
+    """Return a sort key that is unrelated to the meaning of names, so that the first names are a random choice."""
     return zlib.crc32(name.encode()), name

@@ -1,4 +1,4 @@
-"""Record batches of a dataset, bounded in size whatever the layout of its files."""
+"""Reads a dataset in record batches of bounded size, regardless of its file layout."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ PROBES = 8
 
 
 class PlacedBatch(NamedTuple):
-    """Rows of a dataset, and where they stand in it: the number of the file, of the piece of that file, and of the batch in that piece."""
+    """Rows of a dataset and their position: the indices of the file, of the piece in the file, and of the batch in the piece."""
 
     place: tuple[int, int, int]
     rows: pa.RecordBatch
 
 
 class Shard(NamedTuple):
-    """One of several parts of a dataset, which together hold each row once.
+    """One of several parts of a dataset that together contain each row exactly once.
 
     Attributes:
-        number: Which part, from 0 on.
-        of: How many parts there are.
+        number: Index of the part, starting at 0.
+        of: Number of parts.
     """
 
     number: int
@@ -44,7 +44,7 @@ WHOLE = Shard(0, 1)
 
 
 class Source:
-    """A Parquet or CSV file, or a folder of them, that can be read in batches more than once."""
+    """A Parquet or CSV file, or a folder of them, that can be read in batches repeatedly."""
 
     def __init__(self, path: str | Path) -> None:
         """Find the files and read their schema.
@@ -53,7 +53,7 @@ class Source:
             path: A file or a folder.
 
         Raises:
-            DriftError: There is no such file, it is empty, or it is neither Parquet nor CSV.
+            DriftError: The path does not exist, is empty, or is neither Parquet nor CSV.
         """
         self.path = Path(path)
         self._files = _files(self.path)
@@ -61,13 +61,13 @@ class Source:
         self.schema = self._read_schema()
 
     def batches(self, columns: list[str], shard: Shard = WHOLE) -> Iterator[PlacedBatch]:
-        """Yield rows of the named columns, at most 65,536 at a time.
+        """Yield rows of the requested columns, at most 65,536 at a time.
 
-        A dataset is divided into pieces of whole row groups, some 262,144 rows each, or of whole CSV files; a shard is every n-th of them.
+        A dataset is divided into pieces of whole row groups, about 262,144 rows each, or of whole CSV files; a shard is every n-th piece.
 
         Args:
-            columns: The columns.
-            shard: Which part of the dataset.
+            columns: The columns to read.
+            shard: The part of the dataset to read.
 
         Raises:
             DriftError: A file is damaged, or lacks one of the columns.
@@ -82,7 +82,7 @@ class Source:
                     pieces += 1
 
     def probe(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Yield some rows from up to eight places that are spread over the files, for a first look at the values."""
+        """Yield some rows from up to eight positions spread over the files, for a preview of the values."""
         if not self._parquet:
             with _reading(self._files[0]):
                 yield from _first(self._csv_batches(self._files[0], columns))
@@ -98,7 +98,7 @@ class Source:
                 yield from _first(self._opened(file, []).iter_batches(batch_size=rows, row_groups=[group], columns=columns))
 
     def _pieces(self, file: Path) -> list[list[int]]:
-        """Return the numbers of the row groups of each piece of a file."""
+        """Return the row group indices of each piece of a file."""
         if not self._parquet:
             return [[]]
         metadata = self._opened(file, []).metadata
@@ -117,17 +117,17 @@ class Source:
             yield from self._csv_batches(file, columns)
             return
         opened = self._opened(file, [name for name in columns if _is_text(self.schema.field(name).type)])
-        # Arrow passes over a column that a file does not have.
+        # Arrow silently ignores columns that a file does not have.
         missing = sorted(set(columns) - set(opened.schema_arrow.names))
         if missing:
             raise KeyError(f"it has no column {missing[0]!r}")
-        # Whoever counts the batches keeps the other cores busy.
+        # The other cores are busy counting the batches.
         yield from opened.iter_batches(batch_size=BATCH_ROWS, row_groups=row_groups, columns=columns, use_threads=False)
 
     def _opened(self, file: Path, texts: list[str]) -> Any:
         import pyarrow.parquet as pq
 
-        # Without pre-buffering and with a small buffer even one giant row group is read piece by piece.
+        # Without pre-buffering and with a small buffer, even a single huge row group is read piece by piece.
         return pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_BYTES, read_dictionary=texts)
 
     def _csv_batches(self, file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -166,7 +166,7 @@ def _reading(file: Path) -> Iterator[None]:
 
 def _files(path: Path) -> list[Path]:
     if not path.exists():
-        raise DriftError(f"dataset {path}: there is no such file or folder. Check the path.")
+        raise DriftError(f"dataset {path}: no such file or folder. Check the path.")
     files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith((".", "_"))) if path.is_dir() else [path]
     filled = [file for file in files if file.stat().st_size]
     if not filled:

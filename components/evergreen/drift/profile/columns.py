@@ -1,4 +1,4 @@
-"""Which columns are compared and as what."""
+"""Determines which columns are compared, and as which kind."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Kind = Literal["number", "category", "date", "empty", "other"]
-"""What a column holds; ``empty`` is a column whose type says that it has no value."""
+"""Kind of a column; ``empty`` is a column of type null."""
 
 PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
-LEFT_OUT: dict[str, str] = {"date": "a date or time ({type}): it moves on by itself", "other": "values of type {type} cannot be compared"}
+LEFT_OUT: dict[str, str] = {"date": "dates and times ({type}) always advance", "other": "values of type {type} cannot be compared"}
 
 
 def kind_of(arrow_type: pa.DataType) -> Kind:
-    """Return what a column of an Arrow type holds. Booleans are categories."""
+    """Return the kind of a column of an Arrow type. Booleans are categories."""
     from pyarrow import types
 
     if types.is_null(arrow_type):
@@ -36,14 +36,14 @@ def kind_of(arrow_type: pa.DataType) -> Kind:
 
 
 def profiled_columns(schema: pa.Schema, *, ignored_columns: Collection[str] = ()) -> tuple[dict[str, Kind], dict[str, str]]:
-    """Return the kind of each column that can be compared, and why each other column cannot.
+    """Return the kind of each comparable column, and the reason why each other column is not comparable.
 
     Args:
         schema: The data's schema.
-        ignored_columns: Columns that are not compared and need no reason: the label, the event time, keys.
+        ignored_columns: Columns not to compare and without a reason, such as the label, the event time and keys.
 
     Raises:
-        DriftError: A column's name appears twice.
+        DriftError: A column name appears twice.
     """
     kinds: dict[str, Kind] = {}
     left_out: dict[str, str] = {}
@@ -52,7 +52,7 @@ def profiled_columns(schema: pa.Schema, *, ignored_columns: Collection[str] = ()
             raise DriftError(f"column {name!r} appears {schema.names.count(name)} times. Rename the columns at the source.")
         kind = kind_of(schema.field(name).type)
         if PANDAS_INDEX.fullmatch(name):
-            left_out[name] = "the row index of a pandas frame"
+            left_out[name] = "row index of a pandas DataFrame"
         elif kind in LEFT_OUT:
             left_out[name] = LEFT_OUT[kind].format(type=schema.field(name).type)
         else:
@@ -61,7 +61,7 @@ def profiled_columns(schema: pa.Schema, *, ignored_columns: Collection[str] = ()
 
 
 def matched_kinds(reference: dict[str, Kind], schema: pa.Schema) -> dict[str, Kind]:
-    """Match the columns of current data with those of the reference.
+    """Match the columns of the current data with those of the reference.
 
     Args:
         reference: Kind of each column of the reference.
@@ -71,20 +71,20 @@ def matched_kinds(reference: dict[str, Kind], schema: pa.Schema) -> dict[str, Ki
         The kind of each compared column, in the reference's order.
 
     Raises:
-        DriftError: A column is absent from the current data, or holds another kind of values there.
+        DriftError: A column is missing from the current data, or holds another kind of values there.
     """
     kinds: dict[str, Kind] = {}
     for name, before in reference.items():
         if name not in schema.names:
             raise DriftError(
-                f"column {name!r} ({before} in the reference) is missing from the current data, whose columns are {', '.join(schema.names)}. "
-                "Restore it at the source, or fit a champion without it."
+                f"column {name!r} ({before} in the reference) is missing from the current data, which has the columns {', '.join(schema.names)}. "
+                "Restore it at the source, or train a champion without it."
             )
         now = kind_of(schema.field(name).type)
         if before != now and "empty" not in (before, now):
             raise DriftError(
                 f"column {name!r} is a {before} in the reference and {schema.field(name).type} ({now}) in the current data: "
-                "expected the same kind. Repair the source, or fit a champion on the new type."
+                "expected the same kind. Fix the source, or train a champion on the new type."
             )
         kinds[name] = now if before == "empty" else before
     return kinds

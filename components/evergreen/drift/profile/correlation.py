@@ -1,4 +1,4 @@
-"""Rank correlations of the numbers in a sample: robust against outliers, cheap, and blind to monotone changes of scale."""
+"""Rank correlations of the numeric columns in a sample: robust against outliers, cheap, and invariant to monotonic rescaling."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 MOST_ROWS = 5000
-"""Rows that correlations are measured on; the error of one is then about 0.014."""
+"""Maximum number of rows for measuring correlations; the error of a correlation is then about 0.014."""
 
 
 def rank_correlations(profile: DatasetProfile) -> tuple[list[str], NDArray[np.float64]]:
-    """Return Spearman's correlations between the profile's numbers, on the rows of its sample.
+    """Return Spearman's correlations between the profile's numeric columns, on the rows of its sample.
 
-    A missing value takes the middle rank of its column, which weakens a correlation and never makes one up.
+    A missing value gets the middle rank of its column, which weakens a correlation but never creates one.
 
     Args:
-        profile: The columns and the sample; it may hold their correlations, measured when it was stored.
+        profile: The columns and the sample, which may include correlations measured when the profile was stored.
 
     Returns:
-        The columns' names and their matrix, shape (k, k); NaN for a constant column.
+        The column names and the correlation matrix, shape (k, k); NaN for a constant column.
     """
     names = [name for name, counts in profile.columns.items() if isinstance(counts, NumberCounts)]
     if profile.sample.correlations is not None and profile.sample.correlations[0] == names:
@@ -37,7 +37,7 @@ def rank_correlations(profile: DatasetProfile) -> tuple[list[str], NDArray[np.fl
     sample = profile.sample.state()[0]
     if sample is None or not names:
         return [], np.zeros((0, 0))
-    # The sample is random, so every k-th row of it is too.
+    # The sample is random, so every k-th row is a random sample too.
     thinned = slice(None, None, -(-sample.num_rows // MOST_ROWS))
     ranks = np.stack([_centred_ranks(float_values_or_nan(sample.column(name).combine_chunks())[thinned]) for name in names])
     norms = np.sqrt((ranks**2).sum(axis=1))
@@ -56,9 +56,9 @@ def _centred_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def changed_correlation(before: float, rows_before: int, now: float, rows_now: int) -> float:
-    """Return the p-value of the test that two rank correlations are equal.
+    """Return the p-value of a test for equal rank correlations.
 
-    Fisher's transformation with the variance of ranks, 1.06 / (n - 3) (Fieller, Hartley and Pearson, 1957).
+    Uses Fisher's transformation with the variance for ranks, 1.06 / (n - 3) (Fieller, Hartley and Pearson, 1957).
     """
     if min(rows_before, rows_now) <= 3 or math.isnan(before) or math.isnan(now):
         return 1.0

@@ -1,4 +1,4 @@
-"""Where the bins of a column of numbers lie: chosen once from a sample of the reference, used for every later count."""
+"""Bin edges of numeric columns, chosen once from a sample of the reference and used for all later counts."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 QUANTILES = 256
 FEW_VALUES = 128
 TAIL = 0.001
-"""Share of the reference in each tail that is watched by itself."""
+"""Share of the reference in each tail, which is monitored separately."""
 EXTENSIONS = 10
 
 
 def choose_edges(sample: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the edges of a column's bins.
+    """Return the bin edges of a column.
 
-    With at most 128 distinct values each value is a bin of its own, so that a constant column that moves is seen. With
-    more, the edges are 256 quantiles, the outermost thousandths among them, and ten that reach out beyond the sample,
-    each twice as far as the one before, because a sample may not show the whole range.
+    With at most 128 distinct values, each value has its own bin, so that a change of a constant column is detected. With
+    more, the edges are 256 quantiles, including the outermost thousandths, plus ten edges on each side beyond the sample,
+    each twice as far out as the previous one, because a sample may not cover the whole range.
 
     Args:
-        sample: Values, any order; missing and infinite ones are left out.
+        sample: Values in any order; missing and infinite values are ignored.
 
     Returns:
-        Ascending edges without duplicates, shape (k,); empty when the sample holds no finite value.
+        Ascending edges without duplicates, shape (k,); empty if the sample has no finite value.
     """
     finite = sample[np.isfinite(sample)]
     if not len(finite):

@@ -1,12 +1,12 @@
-"""The file of a profile: a ZIP archive of ``profile.json`` and ``sample.parquet``; reading it runs no code.
+"""The profile file format: a ZIP archive of ``profile.json`` and ``sample.parquet``; reading it runs no code.
 
-``profile.json`` holds ``format`` ("evergreen-drift-profile"), ``version`` (1), ``rows``, ``left_out``, ``importances``,
-``sample_rows`` (most rows of the sample; 20,000 where it is absent), ``period`` (first and last event time in seconds since
-1970, or absent) and ``columns``: for a number ``edges``, ``counts``, ``rows``, ``missing``, ``infinite``, ``mean``,
-``squares``, ``minimum`` and ``maximum``; for a category ``counts`` by name, ``rows``, ``missing`` and ``remainder``. Numbers
-are written so that they read back bit for bit. ``correlations`` holds the rank correlations of the numbers in the sample,
-``columns`` by ``matrix`` with null for a constant column; where it is absent they are measured again. ``sample.parquet`` holds
-the sampled rows; its last column ``__key__`` is the number that each row drew.
+``profile.json`` contains ``format`` ("evergreen-drift-profile"), ``version`` (1), ``rows``, ``left_out``, ``importances``,
+``sample_rows`` (maximum number of sampled rows; defaults to 20,000), ``period`` (optional; first and last event time in seconds
+since 1970) and ``columns``: for numeric columns ``edges``, ``counts``, ``rows``, ``missing``, ``infinite``, ``mean``, ``squares``,
+``minimum`` and ``maximum``; for categorical columns ``counts`` by name, ``rows``, ``missing`` and ``remainder``. Numbers are
+written so that they are read back exactly. ``correlations`` contains the rank correlations of the numeric columns in the sample
+as ``columns`` and ``matrix``, with null for a constant column; if absent, they are measured again. ``sample.parquet`` contains
+the sampled rows; its last column ``__key__`` is the random number that each row drew.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def write_profile(profile: DatasetProfile, path: str | Path) -> None:
         if table is not None:
             buffer = io.BytesIO()
             pq.write_table(table.append_column(KEY_COLUMN, pa.Array.from_buffers(pa.float64(), len(keys), [None, pa.py_buffer(keys)])), buffer)
-            # Parquet has packed it already; packed twice, it would take longer to read than a tenth of a million rows to count.
+            # Parquet is already compressed; compressing it again would make it slower to read than counting 100,000 rows.
             archive.writestr("sample.parquet", buffer.getvalue(), compress_type=zipfile.ZIP_STORED)
 
 
@@ -76,7 +76,7 @@ def read_profile(path: str | Path) -> DatasetProfile:
     """Read a profile from a file.
 
     Raises:
-        DriftError: The file is cut short or damaged, is no profile, or is from a newer version.
+        DriftError: The file is truncated or damaged, is not a profile, or is from a newer version.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -110,15 +110,15 @@ def _sampled_rows(sample: pq.ParquetFile, path: str | Path) -> tuple[pa.Table, N
 
 
 def _damaged(path: str | Path, error: Exception) -> DriftError:
-    return DriftError(f"profile {path}: is damaged or cut short: {error!r}. Make it again from the reference data.")
+    return DriftError(f"profile {path}: is damaged or truncated: {error!r}. Recreate it from the reference data.")
 
 
 def _check_version(content: Any, path: str | Path) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise DriftError(f"profile {path}: is no drift profile; expected the file that `evergreen drift --save-profile` or detect_drift wrote.")
+        raise DriftError(f"profile {path}: is not a drift profile; expected a file written by `evergreen drift --save-profile` or detect_drift.")
     if content.get("version") != VERSION:
         raise DriftError(
-            f"profile {path}: has version {content.get('version')!r}, and this Evergreen reads version {VERSION}. Upgrade Evergreen, or make the profile again."
+            f"profile {path}: has version {content.get('version')!r}, but this Evergreen reads version {VERSION}. Upgrade Evergreen, or recreate the profile."
         )
 
 
@@ -126,7 +126,7 @@ def _correlations(values: dict[str, Any] | None) -> tuple[list[str], NDArray[np.
     if values is None:
         return None
     names = [str(name) for name in values["columns"]]
-    # None becomes NaN: a constant column correlates with nothing.
+    # None becomes NaN: a constant column has no correlations.
     matrix = np.array(values["matrix"], dtype=np.float64).reshape(len(names), len(names))
     return names, matrix
 
@@ -135,7 +135,7 @@ def _column_json(counts: NumberCounts | CategoryCounts) -> dict[str, Any]:
     if isinstance(counts, CategoryCounts):
         return {"kind": "category", **asdict(counts)}
     values = {**asdict(counts), "edges": counts.edges.tolist(), "counts": counts.counts.tolist()}
-    # JSON has no infinity: a column without a finite value has no smallest and no largest one.
+    # JSON has no infinity, which is the minimum and maximum of a column without finite values.
     return {"kind": "number", **{name: None if isinstance(value, float) and math.isinf(value) else value for name, value in values.items()}}
 
 
@@ -146,7 +146,7 @@ def _column(values: dict[str, Any]) -> NumberCounts | CategoryCounts:
     values["edges"] = np.array(values["edges"], dtype=np.float64)
     values["counts"] = np.array(values["counts"], dtype=np.int64)
     if len(values["counts"]) != len(values["edges"]) + 1:
-        raise ValueError("a column has another number of counts than of bins")
+        raise ValueError("a column's number of counts does not match its number of bins")
     values["minimum"] = math.inf if values["minimum"] is None else values["minimum"]
     values["maximum"] = -math.inf if values["maximum"] is None else values["maximum"]
     return NumberCounts(**values)

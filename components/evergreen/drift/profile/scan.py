@@ -1,4 +1,4 @@
-"""One streamed pass over a dataset that makes its profile; numpy and pyarrow only."""
+"""Profiles a dataset in one streamed pass, using only NumPy and PyArrow."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from evergreen.drift.profile.columns import Kind
 
 THREADS = 2
-"""Sorting releases the interpreter's lock; more threads than this only help where nobody else uses the cores."""
+"""Sorting releases the GIL; more threads help only if no other process uses the cores."""
 BATCHES_AHEAD = 2
-"""Batches that may wait to be counted: with one, the reader and a quick thread would wait for the slow one at every batch."""
+"""Maximum number of batches waiting to be counted; with one, the reader and a fast thread would wait for the slow one at every batch."""
 
 
 def plan_profile(source: Source, *, ignored_columns: Collection[str] = (), seed: int = 0) -> DatasetProfile:
-    """Return an empty profile whose edges fit a reference.
+    """Return an empty profile with edges that fit a reference.
 
     Args:
         source: The reference, or the first of its shards.
-        ignored_columns: Columns that are not profiled: the label, the event time, keys.
+        ignored_columns: Columns not to profile, such as the label, the event time and keys.
         seed: Seed of the random sample.
 
     Raises:
@@ -67,11 +67,11 @@ def empty_like(
         reference: The profile to compare or merge with.
         schema: The other data's schema.
         seed: Seed of the random sample.
-        sample_rows: Most rows of the random sample.
-        ignored_columns: Columns whose absence from the reference needs no reason.
+        sample_rows: Maximum number of rows of the random sample.
+        ignored_columns: Columns whose absence from the reference needs no explanation.
 
     Raises:
-        DriftError: A column is missing there, or holds another kind of values.
+        DriftError: A column is missing from the other data, or holds another kind of values.
     """
     matched = matched_kinds({name: kind_of_counts(counts) for name, counts in reference.columns.items()}, schema)
     columns: dict[str, NumberCounts | CategoryCounts] = {}
@@ -81,36 +81,36 @@ def empty_like(
         else:
             columns[name] = NumberCounts(np.zeros(0)) if matched[name] == "number" else CategoryCounts()
     known = {*reference.columns, *reference.left_out, *ignored_columns}
-    unknown = {name: "it is not in the reference, so the champion does not use it" for name in schema.names if name not in known}
+    unknown = {name: "not in the reference, so the champion does not use it" for name in schema.names if name not in known}
     return DatasetProfile(columns, unknown, sample=RowSample(seed, sample_rows))
 
 
 def kind_of_counts(counts: NumberCounts | CategoryCounts) -> Kind:
-    """Return what was counted; a column without a single value has no kind of its own: it takes the other side's."""
+    """Return the kind of a counted column; a column without values takes the kind of the other side."""
     return "number" if isinstance(counts, NumberCounts) else "category" if counts.values else "empty"
 
 
 def fill(profile: DatasetProfile, batches: Iterable[PlacedBatch]) -> DatasetProfile:
-    """Count all rows of a stream of batches into a profile.
+    """Add all rows of a stream of batches to a profile.
 
     Args:
-        profile: An empty profile, or one to go on with.
-        batches: Batches that hold the profile's columns, in any order.
+        profile: An empty profile, or one to continue.
+        batches: Batches with the profile's columns, in any order.
 
     Returns:
         The same profile.
 
     Raises:
-        DriftError: A column holds values that are not of its kind.
+        DriftError: A column holds values of another kind.
     """
-    # One task a thread: a task a column would cost more in handing over than some columns cost in counting. Each thread keeps
-    # to its columns, so that moments are merged in the order of the rows however far the other one is.
+    # One task per thread, because submitting a task per column would cost more than counting some columns. Each thread keeps
+    # its columns, so that moments are merged in row order regardless of the other thread's progress.
     shares = [list(profile.columns)[start::THREADS] for start in range(THREADS)]
     with ExitStack() as stack:
         pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in shares]
         waiting: deque[list[Future[None]]] = deque()
         for place, batch in batches:
-            # Memory stays at so many batches and the one that is read meanwhile.
+            # Limits memory to this many batches plus the one being read.
             if len(waiting) == BATCHES_AHEAD:
                 _finish(waiting.popleft())
             waiting.append([pool.submit(_count_columns, profile, batch, names) for pool, names in zip(pools, shares, strict=True)])
@@ -142,4 +142,4 @@ def _count(counts: NumberCounts | CategoryCounts, column: pa.Array, name: str) -
             names, numbers, nulls = category_counts(column)
             counts.add(names, numbers, nulls=nulls)
     except (pa.ArrowException, ValueError) as error:
-        raise DriftError(f"column {name!r}: its values changed their type within the data: {error}. Write all files with one schema.") from error
+        raise DriftError(f"column {name!r}: its type changes within the data: {error}. Write all files with one schema.") from error

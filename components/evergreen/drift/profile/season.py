@@ -1,4 +1,4 @@
-"""Reference rows of the same days of the year as the current data, so that a winter is compared with winters."""
+"""Selects reference rows from the same days of the year as the current data, so that winters are compared with winters."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from evergreen.drift.profile.batches import Shard, Source
 
 LONGEST_DAYS = 330
-"""A window that covers most of a year has no season of its own."""
+"""A longer window covers most of a year and has no distinct season."""
 MARGIN_DAYS = 7
 
 
 def same_period(batches: Iterable[PlacedBatch], period: tuple[int, int], timestamp_column: str, *, columns: list[str]) -> Iterator[PlacedBatch]:
-    """Yield the rows whose day of the year lies in a period, a week more on each side.
+    """Yield the rows whose day of the year is in a period, extended by a week on each side.
 
     Args:
         batches: Rows of the reference, with the event time.
         period: First and last event time of the current data, in seconds since 1970.
-        timestamp_column: The event time.
-        columns: The columns wanted.
+        timestamp_column: Name of the event time column.
+        columns: The columns to return.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -35,7 +35,7 @@ def same_period(batches: Iterable[PlacedBatch], period: tuple[int, int], timesta
         batch = whole
         if days < LONGEST_DAYS:
             times = pc.cast(pc.cast(batch.column(batch.schema.get_field_index(timestamp_column)), pa.timestamp("s"), safe=False), pa.int64())
-            # A year of 365.25 days is exact enough for a margin of a week.
+            # A year of 365.25 days is accurate enough for a margin of a week.
             offset = pc.subtract(pc.divide(pc.cast(times, pa.float64()), 86_400.0), float(start))
             day = pc.subtract(offset, pc.multiply(pc.floor(pc.divide(offset, 365.25)), 365.25))
             batch = batch.filter(pc.less(day, float(days + 1 + 2 * MARGIN_DAYS)))
@@ -43,12 +43,12 @@ def same_period(batches: Iterable[PlacedBatch], period: tuple[int, int], timesta
 
 
 def period_of(source: Source, timestamp_column: str, shard: Shard = WHOLE) -> tuple[int, int] | None:
-    """Return the first and the last event time of a dataset in seconds since 1970; None when it holds none.
+    """Return the first and last event time of a dataset in seconds since 1970; None if it has none.
 
     Args:
         source: The dataset.
-        timestamp_column: The event time.
-        shard: Which part of the dataset.
+        timestamp_column: Name of the event time column.
+        shard: The part of the dataset to read.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

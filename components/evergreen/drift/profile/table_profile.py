@@ -1,4 +1,4 @@
-"""The profile of a dataset: what is kept of it to compare other data with, however large it was."""
+"""The profile of a dataset: a bounded summary for comparison with other data."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 20_000
 CURRENT_SAMPLE_ROWS = 5000
-"""Rows of the current data that are looked at together; no detector takes more."""
+"""Sample size of current data for joint tests; no detector uses more."""
 
 
 class RowSample:
     """A uniform random sample of at most 20,000 rows of a stream.
 
-    Every row draws a number and the rows with the smallest numbers stay. Samples of shards merge to a sample of the whole
-    (Efraimidis and Spirakis, 2006, with equal weights). What a row draws depends on the seed and its place in the dataset
-    alone, so that the sample is the same however the dataset was divided.
+    Every row draws a random number, and the rows with the smallest numbers are kept. Samples of shards merge into a sample of
+    the whole dataset (Efraimidis and Spirakis, 2006, with equal weights). The number depends only on the seed and the row's
+    position in the dataset, so that the sample does not depend on how the dataset was divided.
 
     Attributes:
-        correlations: The rank correlations of these rows, when they were read with them: the names of the numbers, and their matrix.
+        correlations: Rank correlations of these rows if they were stored with them: the names of the numeric columns, and the matrix.
     """
 
     def __init__(self, seed: int, size: int = SAMPLE_ROWS) -> None:
-        """Start empty.
+        """Create an empty sample.
 
         Args:
-            seed: Seed of the draws; the same for all shards of a dataset, another one for another dataset.
-            size: Most rows to keep.
+            seed: Seed of the draws; the same for all shards of a dataset, and different for another dataset.
+            size: Maximum number of rows to keep.
         """
         self._seed = seed
         self._size = size
@@ -53,20 +53,20 @@ class RowSample:
 
     @property
     def size(self) -> int:
-        """Most rows that are kept."""
+        """Maximum number of rows kept."""
         return self._size
 
     @property
     def rows(self) -> int:
-        """Number of rows that are kept."""
+        """Number of rows kept."""
         return min(self._size, self._unread[0] if self._unread is not None else sum(map(len, self._keys)))
 
     def add(self, batch: pa.RecordBatch, place: Sequence[int]) -> None:
-        """Let the rows of a batch draw.
+        """Draw a number for each row of a batch, and keep the rows with the smallest numbers.
 
         Args:
             batch: The rows.
-            place: Where they stand in the dataset; no two batches of it share a place.
+            place: Position of the batch in the dataset; no two batches share a position.
         """
         import pyarrow as pa
 
@@ -85,7 +85,7 @@ class RowSample:
         self.correlations = None
         known = np.concatenate(self._keys)
         if len(known) >= self._size:
-            # What cannot stay is not picked out of the next batch either.
+            # Rows of later batches that cannot be kept are not selected at all.
             self._limit = min(self._limit, float(np.partition(known, self._size - 1)[self._size - 1]))
         if len(known) > 2 * self._size:
             self._compact()
@@ -102,7 +102,7 @@ class RowSample:
         self._tables, self._keys = [table], [keys]
 
     def merge(self, other: RowSample) -> None:
-        """Take over the rows of another sample that drew smaller numbers."""
+        """Add the rows of another sample that drew smaller numbers."""
         self._read()
         other._read()
         self.correlations = None
@@ -112,7 +112,7 @@ class RowSample:
             self._compact()
 
     def state(self) -> tuple[pa.Table | None, NDArray[np.float64]]:
-        """Return the sampled rows, by the number that each drew, and these numbers."""
+        """Return the sampled rows sorted by their random numbers, and these numbers."""
         self._read()
         if not self._tables:
             return None, np.zeros(0)
@@ -130,13 +130,13 @@ class RowSample:
 
     @classmethod
     def restored(cls, rows: int, read: Callable[[], SampledRows], size: int, correlations: Correlations | None) -> RowSample:
-        """Return a sample from its state, to be merged with others.
+        """Restore a sample from its stored state, for merging with others.
 
         Args:
-            rows: Number of its rows.
-            read: Gives the rows and the number that each drew; called when they are asked for, which correlations that are known spare.
-            size: Most rows to keep.
-            correlations: The rank correlations of the rows, when they are known.
+            rows: Number of rows in the sample.
+            read: Returns the rows and their random numbers; called only when they are needed, which known correlations can avoid.
+            size: Maximum number of rows to keep.
+            correlations: Rank correlations of the rows, if known.
         """
         sample = cls(seed=0, size=size)
         sample._unread, sample.correlations = (rows, read), correlations
@@ -151,15 +151,15 @@ def _taken(table: pa.Table, positions: NDArray[np.int64]) -> pa.Table:
 
 @dataclass
 class DatasetProfile:
-    """What is kept of a dataset.
+    """The profile of a dataset.
 
     Attributes:
         columns: Counts by column, in the dataset's order.
-        left_out: Why each column that is not profiled was left out.
+        left_out: Reason for each column that is not profiled.
         rows: Number of rows.
         sample: A bounded random sample of whole rows.
-        importances: Importance of each feature to the champion, when it is known.
-        period: First and last event time in seconds since 1970, when a step looked for them.
+        importances: Importance of each feature to the champion, if known.
+        period: First and last event time in seconds since 1970, if determined.
     """
 
     columns: dict[str, NumberCounts | CategoryCounts]
@@ -177,7 +177,7 @@ class DatasetProfile:
         """
         for name, counts in self.columns.items():
             theirs = other.columns.get(name)
-            # Spelled out, because merging takes the same class on both sides.
+            # Written out because merging requires the same class on both sides.
             if isinstance(counts, NumberCounts):
                 if isinstance(theirs, NumberCounts):
                     counts.merge(theirs)
@@ -185,7 +185,7 @@ class DatasetProfile:
             elif isinstance(theirs, CategoryCounts):
                 counts.merge(theirs)
                 continue
-            raise DriftError(f"profiles to merge: column {name!r} is not in both, or not of one kind. Profile all shards with one plan.")
+            raise DriftError(f"profiles to merge: column {name!r} is not in both, or has different kinds. Profile all shards with the same plan.")
         self.rows += other.rows
         self.sample.merge(other.sample)
         periods = [period for period in (self.period, other.period) if period is not None]

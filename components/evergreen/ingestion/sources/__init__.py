@@ -1,1 +1,1 @@
-"""Where data comes from: one module for each kind of source."""
+"""Data sources, with one module per kind of source."""

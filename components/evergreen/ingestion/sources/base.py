@@ -1,4 +1,4 @@
-"""What every kind of source gives: local files whose versions are known, whatever it is read from."""
+"""The interface of every kind of source, which provides local files with known versions."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """What is wanted of a source, so that one that can choose rows reads no more than it has to.
+    """A request to a source, so that sources that can select rows read no more than necessary.
 
     Attributes:
-        timestamp_column: The event time.
+        timestamp_column: Column with the event time.
         excluded_columns: Columns that need not be read.
-        window_end: End that was asked for, before the label delay is taken off, in microseconds since 1970; None for the newest event.
-        window_days: Length of the window, in days.
+        window_end: Requested end before the label delay is subtracted, in microseconds since 1970; None for the newest event.
+        window_days: Length of the window in days.
         label_delay_days: Days by which the window ends earlier.
-        now: The present time in microseconds since 1970; an event more than a day later did not happen.
-        counted_window: Window of which the rows are counted beside.
-        earlier_ends: Ends of windows that were read before; the window may start as early as the newest of them.
+        now: The current time in microseconds since 1970; an event more than a day later cannot have happened.
+        counted_window: Another window whose rows are counted.
+        earlier_ends: Ends of earlier windows; the window may start as early as the newest of them.
     """
 
     timestamp_column: str
@@ -42,7 +42,7 @@ class SourceRequest:
     earlier_ends: Sequence[int] = ()
 
     def bounds(self) -> str:
-        """Return the window that is asked for, with a space before it, for messages; nothing when it ends at the newest event."""
+        """Return the requested window for error messages, with a leading space; empty if it ends at the newest event."""
         if self.window_end is None:
             return ""
         window = window_before(self.window_end, window_days=self.window_days, label_delay_days=self.label_delay_days)
@@ -51,14 +51,14 @@ class SourceRequest:
 
 @dataclass(frozen=True)
 class FetchedFiles:
-    """Files that hold a source's rows.
+    """Files with a source's rows.
 
     Attributes:
-        files: The files, in the order in which they are read.
-        skipped: How many entries of each kind were passed over, such as messages that cannot be read.
-        columns_left_out: Excluded columns that the files do not hold any more.
-        whole_range: Oldest and newest event time of the whole source, where the files hold only part of it.
-        arrived_since: Time of arrival, in microseconds since 1970, before which nothing was read; None where that made no difference.
+        files: The files in the order in which they are read.
+        skipped: Number of skipped entries of each kind, such as unreadable messages.
+        columns_left_out: Excluded columns that the files no longer contain.
+        whole_range: Oldest and newest event time of the whole source, if the files contain only part of it.
+        arrived_since: Arrival time in microseconds since 1970 before which nothing was read; None if that made no difference.
     """
 
     files: list[SourceFile]
@@ -69,17 +69,17 @@ class FetchedFiles:
 
 
 class Source(Protocol):
-    """One place that rows come from."""
+    """A source of rows."""
 
     def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:
-        """Return the source's files; what is not local is written to the folder first.
+        """Return the source's files, downloading remote data to the folder first.
 
         Raises:
             IngestionError: The source cannot be read.
         """
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
-        """Raise IngestionError when one of the files was replaced or removed since they were fetched."""
+        """Raise IngestionError if any of the files was replaced or removed since it was fetched."""
 
 
 def missing_extra(source_uri: str, module: str, extra: str) -> IngestionError:
@@ -90,5 +90,5 @@ def missing_extra(source_uri: str, module: str, extra: str) -> IngestionError:
 
 
 def without_password(source_uri: str) -> str:
-    """Return a URI as it may stand in a manifest, a log or a message."""
+    """Return a URI that is safe to show in a manifest, a log or a message."""
     return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", source_uri)

@@ -1,4 +1,4 @@
-"""Objects in a bucket: listed by prefix, downloaded side by side, each in the version that was listed."""
+"""Objects in a bucket: listed by prefix and downloaded in parallel, each in the version that was listed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARALLEL_DOWNLOADS = 8
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """One version of an object: ``version`` is what its store calls that version."""
+    """One version of an object; ``version`` is the store's identifier of that version."""
 
     name: str
     size: int
@@ -32,56 +32,56 @@ class RemoteObject:
 
 
 class ObjectChangedError(Exception):
-    """An object no longer has the version that was listed, or is gone."""
+    """An object was deleted, or no longer has the version that was listed."""
 
 
 class Bucket(Protocol):
-    """What a store must be able to do, in one attempt. Errors other than these are raised as the store's library raises them.
+    """The interface of an object store; each call makes one attempt. Other errors of the store's library are raised unchanged.
 
     Attributes:
-        uri: Where it is.
-        kind: What it is, for messages.
+        uri: URI of the bucket.
+        kind: Name of the service, for error messages.
     """
 
     uri: str
     kind: str
 
     def objects(self, prefix: str) -> list[RemoteObject]:
-        """Return all objects whose name starts with the prefix, each with its present version."""
+        """Return all objects whose name starts with the prefix, each with its current version."""
 
     def download(self, listed: RemoteObject, target: Path) -> None:
-        """Write that version of an object to a file; ObjectChangedError when it is not there any more."""
+        """Write that version of an object to a file; raise ObjectChangedError if it no longer exists."""
 
     def explain(self, error: Exception) -> str | None:
-        """Return a sentence for a person who has to act on an error of the store, or None when it is not the store's."""
+        """Return an explanation of an error of the store and what to do about it, or None if it is not an error of the store."""
 
 
 class BucketSource:
     """A source in a bucket."""
 
     def __init__(self, source_uri: str, bucket: Bucket, path: str) -> None:
-        """Remember where it is; nothing is asked of the store yet.
+        """Set the location; no request is sent yet.
 
         Args:
-            source_uri: What was asked for, for messages.
+            source_uri: The requested source, for error messages.
             bucket: The store.
-            path: Object, prefix that ends at a ``/``, or glob (``*`` and ``?`` stay below one ``/``, ``**`` does not).
+            path: Object, prefix that ends with ``/``, or glob (``*`` and ``?`` do not match ``/``; ``**`` does).
         """
         self._source_uri, self._bucket, self._path = source_uri, bucket, path
-        advice = "Check the service and the network, and run the step again."
+        advice = "Check the service and the network, then run the step again."
         self._service = Service(bucket.kind, bucket.uri, f"source {source_uri!r}", advice, IngestionError)
 
-    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # objects are fetched whole
+    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # whole objects are fetched
         """Download the objects, each in the version that was listed; see :class:`evergreen.ingestion.sources.base.Source`."""
         downloaded = self.download(folder)
         files = [describe_file(path, uri=f"{self._bucket.uri}/{found.name}", version=found.version) for found, path in downloaded]
         return FetchedFiles(with_hive_partitions(files, [found.name for found, _ in downloaded]))
 
     def download(self, folder: Path) -> list[tuple[RemoteObject, Path]]:
-        """Download the objects, whatever they hold, each in the version that was listed.
+        """Download the objects regardless of their content, each in the version that was listed.
 
         Raises:
-            IngestionError: There are none, or they cannot be read.
+            IngestionError: There are no objects, or they cannot be read.
         """
         listed = self._listed()
         targets = [folder / f"{index:06d}-{found.name.rpartition('/')[2]}" for index, found in enumerate(listed)]
@@ -95,7 +95,7 @@ class BucketSource:
         return list(zip(listed, targets, strict=True))
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
-        """Compare the listed versions with those of now; objects that are new do not matter."""
+        """Compare the listed versions with the current ones; new objects are ignored."""
         present = {f"{self._bucket.uri}/{found.name}": found.version for found in self._call(self._objects, "listing")}
         for file in fetched.files:
             if present.get(file.uri) != file.version:
@@ -125,7 +125,7 @@ class BucketSource:
         def download() -> None:
             self._bucket.download(listed, target)
             if target.stat().st_size != listed.size:
-                raise ConnectionError(f"{target.stat().st_size:,} of {listed.size:,} bytes of {listed.name} arrived")
+                raise ConnectionError(f"{target.stat().st_size:,} of {listed.size:,} bytes of {listed.name} received")
 
         self._call(download, f"downloading {listed.name}")
 
@@ -144,13 +144,13 @@ class BucketSource:
 
     def _changed(self, uri: str) -> IngestionError:
         return IngestionError(
-            f"source {self._source_uri!r}: {uri} was replaced or deleted while it was being read; expected objects that stay as they are. "
+            f"source {self._source_uri!r}: {uri} was replaced or deleted while it was being read; expected objects that do not change. "
             "Run the step again; write changed rows under a new name."
         )
 
 
 def glob_pattern(glob: str) -> re.Pattern[str]:
-    """Return the regular expression of a glob over names with ``/`` between their parts."""
+    """Convert a glob over ``/``-separated names to a regular expression."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", glob)
     meanings = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(meanings.get(part) or (part.replace("[!", "[^") if part.startswith("[") else re.escape(part)) for part in parts))

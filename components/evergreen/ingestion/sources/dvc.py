@@ -1,4 +1,4 @@
-"""A file or folder that DVC (or Git itself) tracks, in one revision of a repository."""
+"""A file or folder tracked by DVC (or by Git itself) in one revision of a repository."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 SCHEME = "dvc+"
 SCHEMES = ("https", "http", "ssh", "git", "file")
-"""What Git fetches from; others, such as ``ext``, run a command."""
+"""Schemes that Git fetches from; others, such as ``ext``, run a command."""
 
 _FORM = "dvc+https://host/repository.git@revision#path/in/repository (also dvc+ssh:// and dvc+file://)"
 
 
 @dataclass(frozen=True)
 class TrackedPlace:
-    """What a URI names.
+    """The parts of a DVC source URI.
 
     Attributes:
-        repository: What Git clones: a URL, or a folder on this machine.
+        repository: The repository to clone: a URL, or a local folder.
         revision: Branch, tag or commit; empty for the newest commit of the default branch.
         path: File or folder in the repository.
     """
@@ -42,15 +42,15 @@ class TrackedPlace:
 
 
 def parse_place(source_uri: str) -> TrackedPlace:
-    """Take a URI apart, which is written as pip writes ``git+https://...@revision#...``.
+    """Parse a URI in the style of pip's ``git+https://...@revision#...``.
 
     Raises:
-        IngestionError: It names no repository or no path, or a folder that holds secrets.
+        IngestionError: The URI has no repository or no path, or names a folder that holds secrets.
     """
     location, _, path = source_uri.partition("#")
     address = location.removeprefix(SCHEME)
     scheme, separator, rest = address.partition("://")
-    # The user of ssh://git@host stands before the first slash, the revision behind it; a branch's name may hold slashes.
+    # The user in ssh://git@host comes before the first slash, the revision after it; a branch name may contain slashes.
     host, slash, repository = rest.partition("/")
     if "@" in repository:
         repository, _, revision = repository.rpartition("@")
@@ -61,35 +61,35 @@ def parse_place(source_uri: str) -> TrackedPlace:
         raise IngestionError(f"source {without_password(source_uri)!r}: expected {_FORM}. Correct source_uri.")
     if scheme == "file":
         check_local_path(f"/{unquote(repository)}", thing=f"source {source_uri!r}", error_class=IngestionError)
-    # A folder is given to DVC as a path, because its remotes may be relative to it.
+    # Pass a folder to DVC as a path, because its remotes may be relative to it.
     return TrackedPlace(f"/{unquote(repository)}" if scheme == "file" else f"{scheme}://{host}{slash}{repository}", unquote(revision), path)
 
 
 class DvcSource:
-    """A revision is resolved to its commit once; what a commit tracks never changes."""
+    """A DVC source. The revision is resolved to a commit once, and what a commit tracks never changes."""
 
     def __init__(self, source_uri: str) -> None:
-        """Take the URI apart; nothing is cloned yet.
+        """Parse the URI; nothing is cloned yet.
 
         Raises:
-            IngestionError: The URI names no repository or no path.
+            IngestionError: The URI has no repository or no path.
         """
         self._place, self._shown = parse_place(source_uri), without_password(source_uri)
-        advice = "Check the repository, its DVC remote and the network, and run the step again."
+        advice = "Check the repository, its DVC remote and the network, then run the step again."
         self._service = Service("the repository", self._shown, f"source {self._shown!r}", advice, IngestionError)
 
-    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # a tracked file is fetched whole
+    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # whole files are fetched
         """Download the files; see :class:`evergreen.ingestion.sources.base.Source`."""
         return self.download(folder)
 
     def download(self, folder: Path) -> FetchedFiles:
-        """Download the files, whatever rows they hold.
+        """Download the files regardless of the rows they hold.
 
         Raises:
-            IngestionError: There are none, or they cannot be read.
+            IngestionError: There are no files, or they cannot be read.
         """
         try:
-            import dvc.api  # noqa: F401  # what reading needs
+            import dvc.api  # noqa: F401  # needed for reading
             from dvc.exceptions import DvcException
             from dvc_data.index.index import DataIndexError
         except ImportError as error:
@@ -106,14 +106,14 @@ class DvcSource:
     def _download(self, folder: Path) -> tuple[list[str], Path, str]:
         with self._opened(folder / "dvc") as tracked:
             names = self._names(tracked)
-            # A folder for each attempt: what an earlier one left may be cut off. DVC's cache stays, which holds whole files.
+            # A new folder per attempt, because files from an earlier attempt may be truncated. DVC's cache is kept; it holds only whole files.
             target = Path(tempfile.mkdtemp(prefix="attempt-", dir=folder)) / "data"
-            # One call for all: DVC downloads side by side.
+            # One call for all files, because DVC downloads in parallel.
             tracked.get(self._place.path, str(target), recursive=tracked.isdir(self._place.path))
             return names, target, str(tracked.repo.get_rev())
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
-        """Return: what a commit tracks never changes, and DVC names content by its hash."""
+        """Do nothing: what a commit tracks never changes, and DVC addresses content by its hash."""
 
     def _names(self, tracked: Any) -> list[str]:
         path = self._place.path
@@ -121,14 +121,14 @@ class DvcSource:
             return [path]
         if not tracked.isdir(path):
             raise IngestionError(
-                f"source {self._shown!r}: the repository holds no {path!r} in revision {self._place.revision or 'HEAD'!r}, neither in DVC nor in Git. "
+                f"source {self._shown!r}: the repository has no {path!r} in revision {self._place.revision or 'HEAD'!r}, in DVC or in Git. "
                 "Correct the path or the revision."
             )
         names = sorted(name.strip("/") for name in tracked.find(path))
         found = [name for name in names if counts_as_data(name.removeprefix(f"{path}/").split("/"))]
         if not found:
             raise IngestionError(
-                f"source {self._shown!r}: the folder holds no data files. Expected files named {', '.join(DATA_SUFFIXES)}, or without a suffix."
+                f"source {self._shown!r}: the folder contains no data files. Expected files named {', '.join(DATA_SUFFIXES)}, or without a suffix."
             )
         return found
 
@@ -137,10 +137,10 @@ class DvcSource:
         from dvc.api import DVCFileSystem
         from dvc.repo.open_repo import clean_repos
 
-        # All that DVC writes goes into the step's own folder: a pod's root file system may be read-only.
+        # DVC writes only to the step's own folder, because a pod's root file system may be read-only.
         config = {"core": {"analytics": False, "check_update": False, "site_cache_dir": str(folder / "site")}, "cache": {"dir": str(folder / "cache")}}
         place = self._place
-        # Without a revision DVC reads the working tree of a folder, which no commit names.
+        # Without a revision, DVC would read a folder's working tree, which has no commit.
         revision = place.revision or ("HEAD" if place.repository.startswith("/") else None)
         tracked = DVCFileSystem(place.repository, rev=revision, config=config)
         try:
@@ -155,14 +155,14 @@ class DvcSource:
         if isinstance(error, CloneError) or (isinstance(error, OSError) and not isinstance(error, FileNotFoundError)):
             told = reason(error.__cause__ or error).partition(": ")[2]
             return IngestionError(
-                f"source {self._shown!r}: the repository cannot be cloned: {told}. Check the address, and give Git its credentials "
-                "(credential helper or SSH key), not the URI."
+                f"source {self._shown!r}: the repository cannot be cloned: {told}. Check the address, and configure credentials in Git "
+                "(credential helper or SSH key), not in the URI."
             )
         if isinstance(error, RevError):
-            return IngestionError(f"source {self._shown!r}: {error}. Give a branch, tag or commit of the repository behind @.")
+            return IngestionError(f"source {self._shown!r}: {error}. Specify a branch, tag or commit of the repository after @.")
         if isinstance(error, FileNotFoundError) or "failed to load directory" in str(error):
             return IngestionError(
-                f"source {self._shown!r}: the DVC remote does not hold what this revision tracks: {error}. Run `dvc push` where the data is, "
+                f"source {self._shown!r}: the DVC remote lacks files that this revision tracks: {error}. Run `dvc push` where the data is, "
                 "and check the repository's default remote."
             )
-        return IngestionError(f"source {self._shown!r}: DVC refused: {error}. Check the repository's DVC remote and its credentials.")
+        return IngestionError(f"source {self._shown!r}: DVC rejected the request: {error}. Check the repository's DVC remote and its credentials.")

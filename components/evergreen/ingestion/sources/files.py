@@ -1,4 +1,4 @@
-"""Which files a source URI names, and what each of them holds."""
+"""Finds the files that a source URI refers to, and detects their formats."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 DATA_SUFFIXES = (".parquet", ".parq", ".pq", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
-"""Names that count as data in a folder, beside names without any suffix (``part-00000``)."""
+"""Suffixes of data files in a folder; names without a suffix (``part-00000``) are data files too."""
 
 GLOB_MARKS = ("*", "?", "[")
 
 
 def find_files(source_uri: str) -> list[SourceFile]:
-    """Return the files that a source names, sorted by path, so that the same source is always read in the same order.
+    """Return the files of a source, sorted by path so that the same source is always read in the same order.
 
-    In a folder (searched with all folders below it) only files count that are named as data or have no suffix; names that
-    start with ``.`` or ``_`` are passed over, as Spark and Hive do. A file or a glob is taken at its word.
+    In a folder, which is searched recursively, only files with a data suffix or no suffix are used; names that start with ``.`` or
+    ``_`` are ignored, as in Spark and Hive. A file or the matches of a glob are always used.
 
     Args:
         source_uri: A file, a folder or a glob; a path or a ``file://`` URI.
@@ -36,7 +36,7 @@ def find_files(source_uri: str) -> list[SourceFile]:
         At least one file.
 
     Raises:
-        IngestionError: Nothing is there, a file is empty or neither Parquet, CSV nor JSON Lines, or it is no data but a secret.
+        IngestionError: There are no files, a file is empty or is not Parquet, CSV or JSON Lines, or the path leads to secrets.
     """
     from evergreen.ingestion.hive_partitions import with_hive_partitions
 
@@ -48,22 +48,22 @@ def find_files(source_uri: str) -> list[SourceFile]:
         paths = [file for file in path.rglob("*") if file.is_file() and counts_as_data(file.relative_to(path).parts)]
         if not paths:
             raise IngestionError(
-                f"source {source_uri!r}: the folder holds no data files. Expected files named {', '.join(DATA_SUFFIXES)}, or without a suffix."
+                f"source {source_uri!r}: the folder contains no data files. Expected files named {', '.join(DATA_SUFFIXES)}, or without a suffix."
             )
     elif path.is_file():
         paths = [path]
     elif any(mark in location for mark in GLOB_MARKS):
-        paths = [Path(name) for name in glob.glob(location, recursive=True) if Path(name).is_file()]  # noqa: PTH207  # Path.glob takes no absolute pattern
+        paths = [Path(name) for name in glob.glob(location, recursive=True) if Path(name).is_file()]  # noqa: PTH207  # Path.glob rejects absolute patterns
         if not paths:
-            raise IngestionError(f"source {source_uri!r}: no file matches this pattern. Check the path; it is read where the step runs.")
+            raise IngestionError(f"source {source_uri!r}: no file matches this pattern. Check the path; it is resolved where the step runs.")
     else:
-        raise IngestionError(f"source {source_uri!r}: there is no such file or folder. Check the path; it is read where the step runs.")
+        raise IngestionError(f"source {source_uri!r}: no such file or folder. Check the path; it is resolved where the step runs.")
     paths.sort()
     return with_hive_partitions([describe_file(file) for file in paths], [file.as_posix() for file in paths])
 
 
 def local_path(source_uri: str) -> str:
-    """Return the path that a source URI stands for.
+    """Return the path that a source URI refers to.
 
     Raises:
         IngestionError: The URI is empty.
@@ -72,12 +72,12 @@ def local_path(source_uri: str) -> str:
         raise IngestionError("source_uri is empty: expected a file, a folder or a glob of Parquet, CSV or JSON Lines files.")
     if not source_uri.lower().startswith("file://"):
         return source_uri
-    # Not urlsplit(...).path of the raw text: "?" is a glob mark here, not the start of a query.
+    # Not urlsplit(...).path of the raw text, because "?" is a glob character here, not the start of a query.
     return unquote(urlsplit(source_uri.replace("?", "%3F").replace("#", "%23")).path)
 
 
 def counts_as_data(parts: Sequence[str]) -> bool:
-    """Return whether a file in a folder counts as data, by the parts of its path below that folder."""
+    """Return whether a file in a folder is a data file, based on its path below that folder."""
     name = parts[-1].lower()
     if any(part.startswith((".", "_")) for part in parts):
         return False
@@ -85,23 +85,23 @@ def counts_as_data(parts: Sequence[str]) -> bool:
 
 
 def version_of(status: os.stat_result) -> str:
-    """Return what tells one content of a local file from another."""
+    """Return a version that changes with the content of a local file."""
     return str(status.st_mtime_ns)
 
 
 def describe_file(path: Path, *, uri: str = "", version: str = "") -> SourceFile:
-    """Look at the start of a file.
+    """Detect the format of a file from its first bytes.
 
     Args:
-        path: The file on this machine.
-        uri: Where it comes from; the file's own URI when not given.
-        version: Its version there; the time of its last change when not given.
+        path: Local path of the file.
+        uri: Origin of the file. Defaults to the file's own URI.
+        version: Version at the origin. Defaults to the modification time.
 
     Raises:
-        IngestionError: It is empty, leads to secrets, or holds neither Parquet, CSV nor JSON Lines in UTF-8.
+        IngestionError: The file is empty, leads to secrets, or is not Parquet, or CSV or JSON Lines in UTF-8.
     """
     shown = uri or str(path)
-    # A folder, a glob or a repository may hold a link to anywhere.
+    # A folder, a glob or a repository may contain a link to anywhere.
     check_local_path(path, thing=f"source file {shown}", error_class=IngestionError)
     try:
         status = path.stat()
@@ -110,6 +110,6 @@ def describe_file(path: Path, *, uri: str = "", version: str = "") -> SourceFile
     except OSError as error:
         raise IngestionError(f"source file {shown}: cannot be read: {error}. Check the file's permissions.") from error
     if not start:
-        raise IngestionError(f"source file {shown}: is empty (0 bytes); expected Parquet, CSV or JSON Lines. Remove it or write it again.")
+        raise IngestionError(f"source file {shown}: is empty (0 bytes); expected Parquet, CSV or JSON Lines. Remove it or rewrite it.")
     kind, delimiter = recognise_format(start, shown)
     return SourceFile(path, uri or path.absolute().as_uri(), kind, status.st_size, version or version_of(status), delimiter)

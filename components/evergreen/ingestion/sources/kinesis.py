@@ -1,4 +1,4 @@
-"""A Kinesis stream as a micro-batch: every shard up to the newest record that it had when the read reached it."""
+"""A Kinesis stream as a micro-batch: every shard up to its newest record at the time it is read."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 RECORDS_AT_A_TIME = 10_000
 _EXPIRED = "ExpiredIteratorException"
-"""A place in a shard is good for five minutes; after an outage it may have to be looked up again."""
+"""A shard iterator is valid for five minutes; after an outage it may have to be requested again."""
 
 
 class KinesisSource:
-    """Records that are JSON objects; the shards of before a resharding are read as long as the stream keeps them."""
+    """Records that are JSON objects; shards from before a resharding are read for as long as the stream keeps them."""
 
     def __init__(self, source_uri: str) -> None:
-        """Take the URI apart; nothing is connected yet.
+        """Parse the URI; no connection is opened yet.
 
         Args:
-            source_uri: ``kinesis://stream``; with ``?sequences=shardId-000000000000:FIRST-LAST,...`` exactly these records, as a manifest names them.
+            source_uri: ``kinesis://stream``; with ``?sequences=shardId-000000000000:FIRST-LAST,...``, exactly these records, as listed in a manifest.
 
         Raises:
-            IngestionError: The stream is missing, or the sequence numbers are no ranges.
+            IngestionError: The stream is missing, or the sequence numbers are not ranges.
         """
         parts = urlsplit(source_uri)
         self._uri, self._stream = source_uri.partition("?")[0], parts.netloc
         if not self._stream:
             raise IngestionError(f"source {source_uri!r}: expected kinesis://stream. Correct source_uri.")
-        advice = "Check the service and the network, and run the step again."
+        advice = "Check the service and the network, then run the step again."
         self._service = Service("Kinesis", self._uri, f"source {self._uri!r}", advice, IngestionError)
         asked = parse_qs(parts.query).get("sequences")
         self._asked = parse_ranges(asked[0], source_uri) if asked else None
@@ -57,7 +57,7 @@ class KinesisSource:
         try:
             client: Any = boto3.client("kinesis", config=Config(connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1}))
             shards = list(self._asked or self._shards(client))
-            # The present stands for the newest event's time until that is known.
+            # The current time approximates the newest event time until that is known.
             since = None if self._asked else arrivals_wanted(request, request.now if request.window_end is None else request.window_end)
             files = self._read_all(client, shards, since, folder, skipped)
             if since is not None and not any(files) and request.window_end is None:
@@ -67,13 +67,13 @@ class KinesisSource:
             raise
         except (ClientError, BotoCoreError, ValueError) as error:
             raise IngestionError(
-                f"source {self._uri!r}: Kinesis did not answer the request: {error}. Check the stream, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and the right to "
+                f"source {self._uri!r}: Kinesis rejected the request: {error}. Check the stream, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and the permissions "
                 "kinesis:ListShards, GetShardIterator and GetRecords."
             ) from error
         return fetched_messages(files, skipped, self._uri, arrived_since=since, request=request)
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
-        """Return: a record under a sequence number never changes."""
+        """Do nothing: the record at a sequence number never changes."""
 
     def _shards(self, client: Any) -> list[str]:
         names, options = [], {"StreamName": self._stream}
@@ -97,7 +97,7 @@ class KinesisSource:
         asked = (self._asked or {}).get(shard)
         if asked and (first, last) != asked:
             raise IngestionError(
-                f"source {self._uri!r}: shard {shard} holds the records {first or 'none'} to {last or 'none'} of those asked for, {asked[0]} to {asked[1]}; "
+                f"source {self._uri!r}: shard {shard} has the records {first or 'none'} to {last or 'none'} of the requested {asked[0]} to {asked[1]}; "
                 "Kinesis may have deleted them. Keep records longer (retention period), or read another range."
             )
         return writer.as_source_file(uri=f"{self._uri}/{shard}", version=f"sequences {first}-{last}")
@@ -121,7 +121,7 @@ class KinesisSource:
                     return
                 yield record
                 start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": record["SequenceNumber"]}
-            # At the tip an open shard has no end; more may come, but not for this batch.
+            # An open shard has no end; records that arrive later are not part of this batch.
             iterator = answer.get("NextShardIterator") if answer["Records"] or answer.get("MillisBehindLatest", 0) > 0 else None
 
     def _iterator(self, client: Any, shard: str, start: dict[str, Any]) -> str | None:

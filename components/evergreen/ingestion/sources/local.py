@@ -1,4 +1,4 @@
-"""Files on this machine or on a mounted volume."""
+"""Local files or files on a mounted volume."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class LocalSource:
     """A file, a folder or a glob."""
 
     def __init__(self, source_uri: str) -> None:
-        """Remember what was asked for."""
+        """Store the requested source."""
         self._source_uri = source_uri
 
-    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # files are read where they lie
+    def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:  # noqa: ARG002  # files are read in place
         """Return the files; see :class:`evergreen.ingestion.sources.base.Source`."""
         return FetchedFiles(find_files(self._source_uri))
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
-        """Compare times of change and sizes with those of before."""
+        """Compare modification times and sizes with the earlier ones."""
         for file in fetched.files:
             try:
                 status = file.path.stat()
@@ -35,6 +35,6 @@ class LocalSource:
 
     def _changed(self, path: Path) -> IngestionError:
         return IngestionError(
-            f"source {self._source_uri!r}: {path} was replaced or deleted while it was being read; expected files that stay as they are. "
+            f"source {self._source_uri!r}: {path} was replaced or deleted while it was being read; expected files that do not change. "
             "Run the step again; write changed rows to a new file."
         )

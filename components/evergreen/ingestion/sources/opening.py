@@ -1,4 +1,4 @@
-"""The source that a URI names."""
+"""Opens the source that a URI refers to."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ SCHEMES = (
 
 
 def open_source(source_uri: str) -> Source:
-    """Return the source that a URI names; its library is imported only now.
+    """Return the source that a URI refers to, importing its library only now.
 
     Args:
         source_uri: File, folder or glob, ``file://``, ``gs://bucket/path``, ``s3://bucket/path``, ``kafka://broker/topic``, ``kinesis://stream``,
             ``dvc+https://host/repository.git@revision#path``,
-            an SQLAlchemy URL such as ``postgresql+psycopg://host/database#schema.table``, or ``env:VARIABLE#table`` where the variable holds that URL.
+            an SQLAlchemy URL such as ``postgresql+psycopg://host/database#schema.table``, or ``env:VARIABLE#table`` for a variable that holds such a URL.
 
     Raises:
-        IngestionError: The URI is empty or of a scheme that is not read, or the library for it is not installed.
+        IngestionError: The URI is empty or has an unsupported scheme, or its library is not installed.
     """
     scheme = source_uri.partition("://")[0].lower() if "://" in source_uri else ""
     if source_uri.startswith("env:") or scheme.partition("+")[0] in ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle", "snowflake", "bigquery"):
@@ -55,7 +55,7 @@ def open_source(source_uri: str) -> Source:
 
         return DvcSource(source_uri)
     if scheme not in ("", "file"):
-        raise IngestionError(f"source {source_uri!r}: {scheme}:// is not read; expected one of {', '.join(SCHEMES)}. Copy the data to one of these.")
+        raise IngestionError(f"source {source_uri!r}: Unknown scheme {scheme!r}. Valid sources: {', '.join(SCHEMES)}. Copy the data to one of these.")
     from evergreen.ingestion.sources.local import LocalSource
 
     return LocalSource(source_uri)
@@ -65,7 +65,7 @@ def open_bucket_source(source_uri: str) -> BucketSource:
     """Return the source of a ``gs://`` or ``s3://`` URI.
 
     Raises:
-        IngestionError: There is no bucket's name, no credentials, or the library is not installed.
+        IngestionError: The bucket name or credentials are missing, or the library is not installed.
     """
     from evergreen.ingestion.sources.bucket import BucketSource
     from evergreen.storage.bucket_uris import bucket_and_path

@@ -1,4 +1,4 @@
-"""A bucket of S3, or of a store that speaks its protocol."""
+"""A bucket of S3 or an S3-compatible store."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 
 
 class S3Bucket:
-    """Objects by ETag: the store refuses a download when the content is no longer the listed one."""
+    """Objects by ETag: the store rejects a download if the content is no longer the listed one."""
 
     kind = "S3"
 
     def __init__(self, bucket: str, connect_seconds: float = CONNECT_SECONDS, read_seconds: float = READ_SECONDS) -> None:
-        """Make a client with boto3's usual search for credentials; ``AWS_ENDPOINT_URL`` is honoured.
+        """Create a client that finds credentials as boto3 usually does and honours ``AWS_ENDPOINT_URL``.
 
         Raises:
-            IngestionError: boto3 is not installed, or a setting of AWS is wrong.
+            IngestionError: boto3 is not installed, or an AWS setting is wrong.
         """
         self.uri, self._name = f"s3://{bucket}", bucket
         try:
@@ -33,7 +33,7 @@ class S3Bucket:
             from botocore.exceptions import BotoCoreError
         except ImportError as error:
             raise missing_extra(self.uri, "boto3", "s3") from error
-        # The attempts are ours, so that they are bounded and told of.
+        # Retries are ours, so that they are bounded and logged.
         config = Config(connect_timeout=connect_seconds, read_timeout=read_seconds, retries={"total_max_attempts": 1}, max_pool_connections=16)
         try:
             self._client: Any = boto3.client("s3", config=config)
@@ -47,7 +47,7 @@ class S3Bucket:
         return [RemoteObject(item["Key"], int(item["Size"]), item["ETag"].strip('"')) for item in found if not item["Key"].endswith("/")]
 
     def download(self, listed: RemoteObject, target: Path) -> None:
-        """Download with ``If-Match``, so that only the listed content arrives."""
+        """Download with ``If-Match``, so that only the listed content is received."""
         from botocore.exceptions import ClientError
 
         try:
@@ -60,17 +60,17 @@ class S3Bucket:
             shutil.copyfileobj(body, file, 1 << 20)
 
     def explain(self, error: Exception) -> str | None:
-        """Say what to do about a missing bucket, missing permissions and missing credentials."""
+        """Explain a missing bucket, missing permissions and missing credentials."""
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
         if isinstance(error, ClientError):
             if _status_of(error) == 404:
-                return f"there is no bucket {self.uri} (404). Create it, or correct source_uri."
+                return f"bucket {self.uri} does not exist (404). Create it, or correct source_uri."
             if _status_of(error) in (401, 403):
-                return f"no permission ({_status_of(error)}): {error}. Allow s3:ListBucket and s3:GetObject on {self.uri} to the step's role or key."
+                return f"no permission ({_status_of(error)}): {error}. Grant s3:ListBucket and s3:GetObject on {self.uri} to the step's role or key."
             return f"{error}. Check the bucket."
         if isinstance(error, NoCredentialsError):
-            return "there are no credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role."
+            return "there are no credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or assign a role to the pod."
         return f"{error}. Check AWS_ENDPOINT_URL and the network." if isinstance(error, BotoCoreError) else None
 
 

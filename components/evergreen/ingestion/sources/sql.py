@@ -1,4 +1,4 @@
-"""A table of a database, read through SQLAlchemy: one bounded query whose values are parameters."""
+"""A database table, read through SQLAlchemy with one bounded query whose values are parameters."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from evergreen.ingestion.columns import did_you_mean
 from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_event_time
 from evergreen.ingestion.sources.base import FetchedFiles, SourceRequest, missing_extra, without_password
 from evergreen.ingestion.sources.files import describe_file
 from evergreen.ingestion.sources.window_query import WindowQuery
+from evergreen.settings.suggestions import did_you_mean
 from evergreen.storage.local_paths import check_local_uri
 from evergreen.storage.retries.service import Service, reason
 
@@ -26,72 +26,72 @@ if TYPE_CHECKING:
 
 _VARIABLE = "env:"
 _NAMES = re.compile(r"(?:[A-Z0-9_]+_)?DATABASE_URL")
-"""Variables that hold the URL of a database, and no key or token."""
+"""Names of variables that hold a database URL rather than a key or token."""
 
 _SENDS_FILES = ("local_infile", "allow_local_infile", "allow_local_infile_in_path")
-"""Options of MySQL's drivers that let the server ask for any file of this machine."""
+"""Options of MySQL drivers that let the server request any local file."""
 
 _EXTRAS = {"postgresql": "postgresql"}
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""Seconds after which PostgreSQL's client gives up a server that is silent; by itself it waits for minutes, and in a query for hours."""
+"""Seconds after which PostgreSQL's client gives up on a silent server; by default it waits for minutes, and during a query for hours."""
 
 
 class SqlSource:
     """A table or view.
 
-    Names of tables and columns are looked up in the database and quoted by SQLAlchemy; they never become part of a statement as they are.
+    Names of tables and columns are looked up in the database and quoted by SQLAlchemy; they are never inserted into a statement verbatim.
     """
 
     def __init__(self, source_uri: str) -> None:
-        """Take the URI apart; nothing is connected yet.
+        """Parse the URI; no connection is opened yet.
 
         Args:
             source_uri: ``dialect://...#table`` or ``dialect://...#schema.table``; ``env:VARIABLE#table`` reads the URL from an environment variable,
                 which keeps the password out of a run's parameters.
 
         Raises:
-            IngestionError: The table is missing, or the variable is not set or not one that holds a database's URL.
+            IngestionError: The table is missing, or the variable is not set or its name is not allowed.
         """
         url, _, table = source_uri.partition("#")
         self._shown = without_password(source_uri)
         if not table:
-            raise IngestionError(f"source {self._shown!r}: names no table; expected the table after a '#', such as {without_password(url)}#events.")
+            raise IngestionError(f"source {self._shown!r}: has no table; expected the table after a '#', such as {without_password(url)}#events.")
         url_in_environment = url.startswith(_VARIABLE)
         if url_in_environment:
             name = url.removeprefix(_VARIABLE)
             if _NAMES.fullmatch(name) is None:
                 raise IngestionError(
-                    f"source {self._shown!r}: {name!r} is not read: expected EVERGREEN_DATABASE_URL or another variable whose name ends in DATABASE_URL. "
-                    "Put the database's URL into the secret that secret_name names, under such a key."
+                    f"source {self._shown!r}: variable {name!r} is not allowed: expected EVERGREEN_DATABASE_URL or another name that ends in DATABASE_URL. "
+                    "Put the database URL under such a key into the secret that secret_name names."
                 )
             if not os.environ.get(name):
                 raise IngestionError(
-                    f"source {self._shown!r}: the environment variable {name!r} is not set; expected an SQLAlchemy URL in it. "
+                    f"source {self._shown!r}: environment variable {name!r} is not set; expected an SQLAlchemy URL in it. "
                     "Put it into the secret that secret_name names."
                 )
             url = os.environ[name]
-        # What the platform put into the environment is its own business; what a parameter says is not.
+        # URLs from the environment are trusted; URLs from parameters are not.
         self._given = not url_in_environment
         self._url, (self._schema, _, self._table) = url, table.rpartition(".")
-        advice = "Check the database and the network, and run the step again."
+        advice = "Check the database and the network, then run the step again."
         self._service = Service("the database", self._shown, f"source {self._shown!r}", advice, IngestionError)
 
     def fetch(self, request: SourceRequest, folder: Path) -> FetchedFiles:
         """Write the rows that the window may need to a Parquet file; see :class:`evergreen.ingestion.sources.base.Source`."""
         target = folder / "rows.parquet"
         with self._errors():
-            # All of it anew when the connection is lost: a new one sees another state of the table.
+            # Start over if the connection is lost, because a new connection sees another state of the table.
             rows, skipped, whole = self._service.call(lambda: self._read(request, target))
         if not rows:
             raise NoRowsError(
-                f"source {self._shown!r}: holds no rows near the window{request.bounds()}. Its newest event in {request.timestamp_column!r} is at "
-                f"{iso_event_time(whole.end)}: its event times range from {iso_event_time(whole.start)} to {iso_event_time(whole.end)}. {NO_ROWS_REMEDY}"
+                f"source {self._shown!r}: has no rows near the window{request.bounds()}. Its newest event in {request.timestamp_column!r} is at "
+                f"{iso_event_time(whole.end)}; its event times range from {iso_event_time(whole.start)} to {iso_event_time(whole.end)}. {NO_ROWS_REMEDY}"
             )
-        # A database keeps no version of a table that could be asked for later: what was read is told by its number of rows.
+        # A database keeps no version of a table that could be requested later, so the number of rows identifies what was read.
         return FetchedFiles([describe_file(target, uri=self._shown, version=f"{rows} rows")], skipped, request.excluded_columns, whole)
 
     def check_unchanged(self, fetched: FetchedFiles) -> None:
-        """Return: one query saw one state of the table, and its rows are in the file already."""
+        """Do nothing: one query saw one state of the table, and its rows are already in the file."""
 
     def _read(self, request: SourceRequest, target: Path) -> tuple[int, dict[str, int], Window]:
         with self._connection() as connection:
@@ -106,7 +106,7 @@ class SqlSource:
         try:
             with engine.connect() as connection:
                 if engine.dialect.name == "postgresql":
-                    # All queries see the same state.
+                    # Makes all queries see the same state.
                     connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 yield connection
         finally:
@@ -128,14 +128,14 @@ class SqlSource:
             dialect = self._url.partition(":")[0].partition("+")[0]
             raise missing_extra(self._shown, str(error.name), _EXTRAS.get(dialect, "sql")) from error
         except (ArgumentError, NoSuchModuleError) as error:
-            raise IngestionError(f"source {self._shown!r}: is no SQLAlchemy URL: {error}. Expected dialect+driver://user@host/database#table.") from error
+            raise IngestionError(f"source {self._shown!r}: is not an SQLAlchemy URL: {error}. Expected dialect+driver://user@host/database#table.") from error
 
     def _check_files(self, url: URL) -> None:
-        """Refuse a database file, or a driver's option, that leads to secrets."""
+        """Reject a database file or a driver option that leads to secrets."""
         options = [value for values in url.normalized_query.values() for value in values]
         for option in _SENDS_FILES:
             if option in url.query:
-                raise IngestionError(f"source {self._shown!r}: the option {option} lets the server read files of the step, and is not taken. Remove it.")
+                raise IngestionError(f"source {self._shown!r}: option {option} is not allowed, because it lets the server read the step's files. Remove it.")
         pieces = [piece for option in options for piece in re.split(r"[;,=\s]", option) if "/" in piece]
         for path in (url.database or "", *pieces):
             if path and (url.get_backend_name() == "sqlite" or path in pieces):
@@ -148,8 +148,8 @@ class SqlSource:
         names = [*inspector.get_table_names(self._schema or None), *inspector.get_view_names(self._schema or None)]
         if self._table not in names:
             raise IngestionError(
-                f"source {self._shown!r}: there is no table or view {self._table!r}; there are {', '.join(sorted(names)) or 'none'}."
-                f"{did_you_mean(self._table, names)} Name one after the '#'."
+                f"source {self._shown!r}: Unknown table or view {self._table!r}. Valid tables: {', '.join(sorted(names)) or 'none'}."
+                f"{did_you_mean(self._table, names)} Specify one after the '#'."
             )
         return Table(self._table, MetaData(), schema=self._schema or None, autoload_with=connection, resolve_fks=False)
 
@@ -159,7 +159,7 @@ class SqlSource:
             for name in wanted:
                 if name not in names:
                     raise IngestionError(
-                        f"{parameter}: {self._shown!r} has no column {name!r}; its columns are {', '.join(names)}.{did_you_mean(name, names)} Correct the name."
+                        f"{parameter}: {self._shown!r} has no column {name!r}. Valid columns: {', '.join(names)}.{did_you_mean(name, names)} Correct the name."
                     )
 
     @contextmanager
@@ -171,7 +171,7 @@ class SqlSource:
         except SQLAlchemyError as error:
             told = reason(getattr(error, "orig", None) or error).partition(": ")[2]
             raise IngestionError(
-                f"source {self._shown!r}: the database did not answer the query: {told}. Check the address, the user and its right to select."
+                f"source {self._shown!r}: the database rejected the query: {told}. Check the address, the user and its SELECT permission."
             ) from error
 
 

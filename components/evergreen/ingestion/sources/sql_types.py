@@ -1,4 +1,4 @@
-"""How columns of a database become columns of a dataset, and how a time is written as the database holds it."""
+"""Converts database columns to dataset columns, and times to the database's representation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def as_selected(column: Column[Any], dialect: str) -> ColumnElement[Any]:
-    """Return a column as it is selected: times of SQLite come as they are stored, because it stores text or numbers of any form."""
+    """Return the expression to select a column: SQLite times are selected as stored, because SQLite stores text or numbers of any form."""
     from sqlalchemy import type_coerce
     from sqlalchemy.types import Date, DateTime, NullType, Time
 
@@ -29,7 +29,7 @@ def as_selected(column: Column[Any], dialect: str) -> ColumnElement[Any]:
 
 
 def arrow_type(column: Column[Any], dialect: str) -> pa.DataType:
-    """Return the type of a column in the dataset; decimals are floats, and what has no type of its own there is text."""
+    """Return the type of a column in the dataset; decimals become floats, and types without an equivalent become text."""
     from sqlalchemy import types
 
     kind, typed_times = column.type, dialect != "sqlite"
@@ -46,7 +46,7 @@ def arrow_type(column: Column[Any], dialect: str) -> pa.DataType:
 
 
 def type_of_times(sample: Any) -> pa.DataType:
-    """Return the type of a column of times of which one is given."""
+    """Return the type of a column of times, given one of them."""
     if isinstance(sample, bool):
         return pa.bool_()
     if isinstance(sample, int):
@@ -59,12 +59,12 @@ def type_of_times(sample: Any) -> pa.DataType:
 
 
 def bound_like(sample: Any, sample_ticks: int, ticks: int) -> Any:
-    """Return a time as the database holds its times.
+    """Return a time in the database's representation.
 
     Args:
-        sample: A time out of the database: a time, a date, ISO text, or an epoch number (maybe as text).
-        sample_ticks: The same in microseconds since 1970.
-        ticks: The time wanted, in microseconds since 1970. Of text only its date is taken, because ``T``, blanks and zones differ.
+        sample: A time from the database: a datetime, a date, ISO text, or an epoch number (possibly as text).
+        sample_ticks: The same time in microseconds since 1970.
+        ticks: The time to convert, in microseconds since 1970. For text, only the date is used, because ``T``, blanks and time zones differ.
     """
     time = _EPOCH + timedelta(microseconds=ticks)
     if isinstance(sample, datetime):
@@ -79,7 +79,7 @@ def bound_like(sample: Any, sample_ticks: int, ticks: int) -> Any:
 
 
 def as_arrow(rows: Sequence[Sequence[Any]], schema: pa.Schema, shown: str) -> pa.RecordBatch:
-    """Return rows of a database as Arrow.
+    """Convert database rows to Arrow.
 
     Raises:
         IngestionError: A value does not have its column's type, which SQLite allows.
@@ -96,4 +96,4 @@ def _column(values: Sequence[Any], field: pa.Field, shown: str) -> pa.Array:
     try:
         return pa.array(values, field.type)
     except (pa.ArrowException, OverflowError, TypeError) as error:
-        raise IngestionError(f"source {shown!r}: column {field.name!r} holds a value that is no {field.type}: {error}. Correct the rows.") from error
+        raise IngestionError(f"source {shown!r}: column {field.name!r} holds a value that is not {field.type}: {error}. Correct the rows.") from error

@@ -1,4 +1,4 @@
-"""The queries for a window of one table: the range of its times, and the rows that the window may need."""
+"""Queries for a window of one table: its range of times, and the rows that the window may need."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ ROWS_AT_A_TIME = 20_000
 
 
 class WindowQuery:
-    """Reads one table within one connection. Every value is a parameter of its statement."""
+    """Reads one table through one connection. Every value is passed as a statement parameter."""
 
     def __init__(self, table: Table, request: SourceRequest, connection: Connection, shown: str) -> None:
-        """Ask for the range of event times.
+        """Query the range of event times.
 
         Args:
-            table: The table, as the database describes it.
-            request: What is wanted; its columns are in the table.
+            table: The table as described by the database.
+            request: The request; its columns exist in the table.
             connection: An open connection.
-            shown: The source, for messages.
+            shown: The source, for error messages.
 
         Raises:
-            IngestionError: There is no event time, or it cannot be read.
+            IngestionError: There are no event times, or they cannot be parsed.
         """
         self._table, self._request, self._connection, self._shown = table, request, connection, shown
         self._dialect = connection.dialect.name
         self._time: Any = as_selected(table.columns[request.timestamp_column], self._dialect)
         if hasattr(self._time, "element"):
-            self._time = self._time.element  # without its label, for use in conditions
+            self._time = self._time.element  # without its label, to use it in conditions
         self._sample, self.whole = self._range()
 
     def write_rows(self, target: Path) -> int:
-        """Write the rows of the window, and of a day more on each side, to a Parquet file in the order of time; return how many."""
+        """Write the rows of the window and of one extra day on each side to a Parquet file, sorted by time; return their number."""
         from sqlalchemy import select
 
         taken = [column for column in self._table.columns if column.name not in self._request.excluded_columns]
@@ -70,7 +70,7 @@ class WindowQuery:
         return rows
 
     def rows_left_out(self) -> dict[str, int]:
-        """Return how many rows have no event time, and how many one that cannot have happened yet."""
+        """Return the number of rows without an event time, and of rows with an impossible future time."""
         from sqlalchemy import func, select
 
         conditions = {"rows without event time": self._time.is_(None)}
@@ -83,14 +83,14 @@ class WindowQuery:
         return {name: count for name, count in counts.items() if count}
 
     def _range(self) -> tuple[Any, Window]:
-        """Return one time as the database holds it, and the range of those that can have happened where ``latest`` is asked for."""
+        """Return a sample time in the database's form, and the range of times, ignoring impossible future times if ``latest`` is requested."""
         from sqlalchemy import func, select
 
         oldest, newest = self._connection.execute(select(func.min(self._time), func.max(self._time))).one()
         if newest is None:
             raise IngestionError(
-                f"source {self._shown!r}: has no event time in {self._request.timestamp_column!r}: it holds no rows, or only nulls there. "
-                "Name another column, or check what writes the table."
+                f"source {self._shown!r}: has no event time in {self._request.timestamp_column!r}: the table is empty, or the column has only nulls. "
+                "Specify another column, or check the process that writes the table."
             )
         self._sample = newest
         limit = self._request.now + MICROSECONDS_PER_DAY
@@ -99,7 +99,7 @@ class WindowQuery:
         return newest, Window(self._ticks(oldest), self._ticks(newest))
 
     def _reach(self) -> Window:
-        """Return what the window can span; a day more on each side, because text times have zones and databases round."""
+        """Return the maximum extent of the window, with one extra day on each side because text times have time zones and databases round."""
         asked, request = self._request.window_end, self._request
         end = self.whole.end if asked is None else asked - request.label_delay_days * MICROSECONDS_PER_DAY
         days = request.window_days + (request.label_delay_days if asked is None else 0)

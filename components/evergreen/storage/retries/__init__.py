@@ -1,1 +1,1 @@
-"""Which faults pass by themselves, and how they are waited out."""
+"""Transient faults: how they are recognized, and how requests are retried."""

@@ -1,4 +1,4 @@
-"""What the codes in errors of services and databases tell: HTTP's statuses, and those of AWS, Google, Kafka, gRPC, MLflow and SQL."""
+"""Classifies errors by HTTP status and by the error codes of AWS, Google, Kafka, gRPC, MLflow and SQL databases."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 _PERMANENT_SERVER_STATUSES = frozenset({501, 505, 506, 508, 510, 511})
 _TRANSIENT_CLIENT_STATUSES = frozenset({408, 425, 429})
 
-# Errors that AWS sends with whatever status and asks to try again.
+# Errors that AWS asks clients to retry, regardless of their status.
 _AWS = re.compile(
     r"RequestTimeout(?:Exception)?|SlowDown|(?:Request)?Thrott\w*|KMSThrottlingException|TooManyRequestsException|ProvisionedThroughputExceededException|"
     r"LimitExceededException|BandwidthLimitExceeded|Internal(?:Server)?Error|InternalFailure|ServiceUnavailable|ConditionalRequestConflict|OperationAborted"
 )
 _GOOGLE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "backendError", "internalError"})
 _MLFLOW = frozenset({"TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"})
-# Brokers that are away, slow or changing. Not an unknown topic: that one is misspelt more often than new.
+# Brokers that are unavailable, slow or changing. Unknown topics are excluded: they are misspelt more often than new.
 _KAFKA = re.compile(
     r"_TRANSPORT|_RESOLVE|_MSG_TIMED_OUT|_ALL_BROKERS_DOWN|_TIMED_OUT|_TIMED_OUT_QUEUE|_WAIT_COORD|_QUEUE_FULL|REQUEST_TIMED_OUT|NETWORK_EXCEPTION|"
     r"(?:LEADER|BROKER|REPLICA|COORDINATOR|OFFSET)_NOT_AVAILABLE|NOT_LEADER_FOR_PARTITION|NOT_COORDINATOR|COORDINATOR_LOAD_IN_PROGRESS|"
@@ -28,26 +28,27 @@ _MYSQL = frozenset({1040, 1053, 1205, 1213, 2002, 2003, 2006, 2013, 2055, 4031})
 
 
 def is_transient_status(status: int) -> bool:
-    """Return whether a request that HTTP answers with this status may succeed at the next attempt."""
+    """Return whether a request that failed with this HTTP status may succeed if retried."""
     return status in _TRANSIENT_CLIENT_STATUSES or (500 <= status < 600 and status not in _PERMANENT_SERVER_STATUSES)
 
 
 def verdict_of_mlflow(link: BaseException, classes: set[str]) -> bool | None:
-    """Return what an error of MLflow says by its code, or None."""
+    """Return whether an MLflow error is transient according to its code, or None if the code does not tell."""
     if "mlflow.MlflowException" not in classes:
         return None
     code = getattr(link, "error_code", "")
     if "mlflow.RestException" in classes:
-        # MLflow takes a refusal whose body names no code, such as a proxy's, for an internal error. True ones its HTTP layer has counted before.
+        # MLflow reports a rejection whose body has no code, such as a proxy's, as an internal error. Its HTTP layer has already counted
+        # genuine ones, so trust only a code that the body itself contains.
         told = getattr(link, "json", {}).get("error_code")
         return code in _MLFLOW or (code == told == "INTERNAL_ERROR")
-    # Of its own it calls everything an internal error that it cannot name, and every error of a database temporary.
+    # MLflow itself labels every unclassified error as internal, and every database error as temporary.
     status = getattr(link, "get_http_status_code", lambda: 0)()
     return False if 400 <= status < 500 and not is_transient_status(status) else None
 
 
 def verdict_of_broker(link: BaseException, classes: set[str]) -> bool | None:
-    """Return what an error of Kafka or gRPC says by its code, or None."""
+    """Return whether a Kafka or gRPC error is transient according to its code, or None if the code does not tell."""
     if {"confluent_kafka.KafkaException", "cimpl.KafkaException"} & classes:
         told: Any = link.args[0] if link.args else None
         return bool(told is not None and hasattr(told, "retriable") and (_KAFKA.fullmatch(told.name()) or told.retriable()))
@@ -56,7 +57,7 @@ def verdict_of_broker(link: BaseException, classes: set[str]) -> bool | None:
 
 
 def verdict_of_service(link: BaseException, classes: set[str]) -> bool | None:  # noqa: ARG001  # one signature for all
-    """Return what an error of a service over HTTP says by its code or status, or None."""
+    """Return whether an error of an HTTP service is transient according to its code or status, or None if they do not tell."""
     if _AWS.fullmatch(_aws_code(link)) or _GOOGLE_REASONS & _google_reasons(link) or getattr(link, "retryable", None) is True:
         return True
     status = _http_status(link)
@@ -64,7 +65,7 @@ def verdict_of_service(link: BaseException, classes: set[str]) -> bool | None:  
 
 
 def verdict_of_database(link: BaseException, classes: set[str]) -> bool | None:
-    """Return what an error of a database says by its code, or None."""
+    """Return whether a database error is transient according to its code, or None if the code does not tell."""
     if getattr(link, "connection_invalidated", False):
         return True
     if isinstance(link, sqlite3.OperationalError):
@@ -78,7 +79,7 @@ def verdict_of_database(link: BaseException, classes: set[str]) -> bool | None:
 
 
 def header_of(link: BaseException, name: str) -> str:
-    """Return a header of the answer that an error carries, or nothing."""
+    """Return a header of the response attached to an error, or an empty text."""
     response = getattr(link, "response", None)
     if isinstance(response, dict):
         return str(response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get(name.lower()) or "")

@@ -1,4 +1,4 @@
-"""What the text of an error tells where a library kept nothing else of the error that it wraps."""
+"""Classifies errors by their text, for libraries that keep nothing else of the errors they wrap."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LIBRARIES = re.compile(
     r"mlflow|requests|urllib3|botocore|google|httpx|dvc\w*|scmrepo|dulwich|_?pygit2|git|asyncssh|fsspec|gcsfs|s3fs|"
     r"psycopg2?|pg8000|pymysql|MySQLdb|mysql|oracledb|pyodbc|snowflake|sqlalchemy"
 )
-"""Libraries some of whose errors carry only a text."""
+"""Libraries with errors that carry only text."""
 
 _BAD_CERTIFICATE = re.compile(
     r"certificate[ _]verify[ _]failed|certificate (?:has expired|is not trusted)|self.signed certificate|hostname .* doesn't match", re.IGNORECASE
@@ -37,14 +37,14 @@ _MAY_PASS = re.compile(
 
 
 def names_bad_certificate(link: BaseException) -> bool:
-    """Return whether an error's text tells that a server's certificate is not trusted."""
+    """Return whether an error's text says that a server's certificate is not trusted."""
     return _tells_by_text(link) and _BAD_CERTIFICATE.search(str(link)) is not None
 
 
 def verdict_of_text(link: BaseException) -> bool | None:
-    """Return whether an error may pass by its text, or None when that says nothing.
+    """Return whether an error is transient according to its text, or None if the text does not tell.
 
-    Several errors in one text, as of the files of a download, may pass when each of them may.
+    A text that combines several errors, such as those of a multi-file download, is transient only if each of them is.
     """
     if not _tells_by_text(link):
         return None

@@ -1,8 +1,8 @@
-"""Requests that are tried again while what they need is away: one function for every step, store and source.
+"""Retries requests while a service is unavailable: one function for every step, store and source.
 
-Kubeflow Pipelines tries a pod again only when it was lost, never a step that failed, so a step waits by itself for a server
-that is restarted. Libraries that retry on their own are told not to: nothing may multiply the waits, and a log should say
-what is waited for.
+Kubeflow Pipelines restarts a pod only if it was lost, never after a step failed, so the step itself waits for a server that
+is restarting. The libraries' own retries are disabled so that they do not multiply the waits, and so that the log says what
+the step is waiting for.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _STATEMENT = re.compile(r"\s*(?:\[SQL:|\(Background on this error).*", re.DOTALL
 
 @dataclass(frozen=True)
 class Service:
-    """Something that is reached over a network, as messages name it.
+    """A service reached over a network, with the texts that describe it in messages.
 
     Attributes:
         kind: What it is, such as "the MLflow server".
-        address: Where it is. A password in it is not shown.
-        subject: What a message begins with: the setting that leads there, without a password.
-        advice: What to do when it stays away; whole sentences.
-        error: The room's error for that case.
+        address: Its address. A password in it is not shown.
+        subject: Start of each message: the setting that holds the address, without a password.
+        advice: What to do when it remains unavailable, in full sentences.
+        error: The exception type to raise in that case.
     """
 
     kind: str
@@ -54,16 +54,16 @@ class Service:
     error: type[EvergreenError] = StateError
 
     def call(self, action: Callable[[], Result], *, landed: Callable[[], Result | None] | None = None) -> Result:
-        """Return what an action returns, trying it again while its error may pass.
+        """Perform an action, retrying it while its error is transient, and return its result.
 
         Args:
-            action: What to do; it starts anew at every attempt.
-            landed: Tells before each further attempt whether an earlier one whose answer was lost did its work all the same: its result, or None.
-                An action that can be repeated without harm needs none.
+            action: The action; each attempt starts from scratch.
+            landed: Called before each retry: returns the result of an earlier attempt that succeeded although its response was lost, or None.
+                Not needed for actions that can be repeated safely.
 
         Raises:
-            EvergreenError: Of the service's type: it stayed away for as long as `retry_seconds` says.
-            StateError: EVERGREEN_RETRY_SECONDS is no number of seconds.
+            EvergreenError: Of the service's type: it remained unavailable for `retry_seconds`.
+            StateError: EVERGREEN_RETRY_SECONDS is not a valid number of seconds.
         """
         from tenacity import Retrying, retry_if_exception
 
@@ -95,14 +95,14 @@ class Service:
 
 @dataclass
 class _Outage:
-    """A service that is away: since when, and when that was seen last."""
+    """An outage of a service: when it began, and when it was last observed."""
 
     began: float
     seen: float
 
 
 _outages: dict[tuple[str, str], _Outage] = {}
-"""All calls share the wait for one service: what is done at the end of a failed step does not wait for it once more."""
+"""All calls share the wait for one service, so that cleanup after a failed step does not wait for it again."""
 
 
 class _Attempts:
@@ -114,7 +114,7 @@ class _Attempts:
         self.failed = 0
 
     def pause(self, state: RetryCallState) -> float:
-        """Return how long to wait: growing, in part random so that many steps do not come back at one moment, and never beyond the deadline."""
+        """Return the time to wait: growing, partly random so that many steps do not retry at once, and never past the deadline."""
         from tenacity import wait_exponential, wait_random_exponential
 
         from evergreen.storage.retries.transient_faults import retry_after_seconds
@@ -149,15 +149,15 @@ class _Attempts:
             outage = _outages[self._service._key] = _Outage(now, now)
         outage.seen = now
         self.failed += 1
-        # The time of the call counts, too: a service that answers others in between must not keep this one waiting for ever.
+        # The duration of this call counts too: a service that answers other calls in between must not keep this one waiting forever.
         self._deadline = min(self._deadline, outage.began + self._total)
 
 
 def retry_seconds() -> float:
-    """Return for how long a service that is away is waited for: ten minutes on a cluster, 20 seconds at a terminal, or what the environment says.
+    """Return how long to wait for an unavailable service: 10 minutes on a cluster, 20 seconds at a terminal, or as set in the environment.
 
     Raises:
-        StateError: EVERGREEN_RETRY_SECONDS is no number of seconds.
+        StateError: EVERGREEN_RETRY_SECONDS is not a valid number of seconds.
     """
     text = os.environ.get(SECONDS_VARIABLE, "").strip()
     if not text:
@@ -167,17 +167,17 @@ def retry_seconds() -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise StateError(f"{SECONDS_VARIABLE} is {text!r}: expected a number of seconds, such as 600; 0 tries once. Correct the variable or remove it.")
+        raise StateError(f"{SECONDS_VARIABLE} is {text!r}: expected a number of seconds, such as 600; 0 disables retries. Correct the variable or remove it.")
     return seconds
 
 
 def reason(error: BaseException) -> str:
-    """Return an error in one line that may stand in a log: without passwords, tokens and the values of SQL statements, and not too long."""
+    """Return an error as one log line of limited length, without passwords, tokens and the values of SQL statements."""
     text = _STATEMENT.sub("", str(error)) or "no details"
     text = " ".join(re.sub(r"://[^/?#\s]*@", "://", text).split())
     text = _AUTHORIZATION.sub(r"\1 ***", _SECRET.sub(r"\1***", text))
     line = f"{type(error).__name__}: {text}".rstrip(" .")
-    # The cause stands at the end, where libraries put what they wrap.
+    # Keep the end, where libraries put the cause.
     return line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON // 3]} … {line[-2 * LONGEST_REASON // 3 :]}"
 
 
@@ -188,5 +188,5 @@ def _sleep(seconds: float) -> None:
 def _error_of(state: RetryCallState) -> BaseException:
     error = state.outcome.exception() if state.outcome is not None else None
     if error is None:
-        raise RuntimeError("an attempt without an error is not tried again")
+        raise RuntimeError("attempt without an error must not be retried")
     return error

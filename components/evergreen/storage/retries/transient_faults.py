@@ -1,8 +1,8 @@
-"""Which errors may be gone at the next attempt, whatever library tells of them.
+"""Decides which errors of any library are transient, and may be gone at the next attempt.
 
-A library wraps the errors of the one below it, so an error is looked at from outside to inside, and the first that says
-something definite decides: a status of HTTP, an error number, a class, a database's code. Classes are known by their names,
-because an error of a library that nobody has imported cannot occur, and importing them all would cost a step seconds.
+Libraries wrap the errors of the libraries below them, so a chain of errors is examined from the outside in, and the first
+definite sign decides: an HTTP status, an error number, a class, or a database code. Classes are matched by name, because
+an error of a library that has not been imported cannot occur, and importing all libraries would cost a step seconds.
 """
 
 from __future__ import annotations
@@ -63,19 +63,19 @@ _UNDECIDED = frozenset(
     {"requests.SSLError", "requests.ProxyError", "urllib3.SSLError", "urllib3.ProxyError", "botocore.SSLError", "botocore.ProxyConnectionError"}
     | {"aiohttp.ClientSSLError", "httpx.UnsupportedProtocol", "httpx.LocalProtocolError", "httpx.ProxyError"}
 )
-"""These are errors of the connection by their class, and yet may be for good: what they wrap decides."""
+"""Connection errors by class that may nevertheless be permanent: the wrapped error decides."""
 _MISTAKES = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError, ArithmeticError, SyntaxError)
-"""Raised while another error was handled, these tell of a mistake that has nothing to do with it."""
+"""Errors that indicate a mistake of their own when raised while another error was being handled."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether an error may be gone at the next attempt.
+    """Return whether an error is transient.
 
-    Connections refused, reset and broken, time-outs, names that are not resolved, HTTP 408, 425, 429 and 5xx, locked databases and dropped connections
-    to them may be; refusals (400, 401, 403, 404, 409, 412), certificates that are not trusted, and everything unknown may not.
+    Transient: refused, reset and broken connections, timeouts, unresolved names, HTTP 408, 425, 429 and 5xx, locked databases and dropped
+    database connections. Permanent: rejections (400, 401, 403, 404, 409, 412), untrusted certificates, and everything unknown.
     """
     if not isinstance(error, Exception):
-        # Whoever interrupts a wait means it, whatever was being handled.
+        # An interrupt is intended, whatever error was being handled.
         return False
     links = list(_links(error))
     if any(isinstance(link, ssl.SSLCertVerificationError) or names_bad_certificate(link) for link in links):
@@ -89,11 +89,11 @@ def is_transient(error: BaseException) -> bool:
 
 
 def retry_after_seconds(error: BaseException, now: float) -> float:
-    """Return how long a server asks to wait in its header Retry-After; 0 where it says nothing, or nothing that can be read.
+    """Return how long a server asks to wait in its Retry-After header; 0 if it is absent or unreadable.
 
     Args:
-        error: The error, as a library raised it.
-        now: Seconds since 1970.
+        error: The error as raised by a library.
+        now: The current time in seconds since 1970.
     """
     for link in _links(error):
         text = header_of(link, "Retry-After").strip()
@@ -108,7 +108,7 @@ def retry_after_seconds(error: BaseException, now: float) -> float:
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that it wraps, from outside to inside."""
+    """Yield an error and all errors that it wraps, from the outside in."""
     waiting, seen = [error], set[int]()
     while waiting:
         link = waiting.pop(0)
@@ -128,9 +128,9 @@ def _wrapped(link: BaseException) -> list[Any]:
 
 
 def _verdict(link: BaseException) -> bool | None:
-    """Return what one error says by itself, or None when it says nothing definite."""
+    """Return whether a single error is transient, or None if it gives no definite sign."""
     if isinstance(link, EvergreenError):
-        # Also what another call has waited for in vain: waits must not be multiplied.
+        # Includes errors of calls that already waited in vain: waits must not multiply.
         return False
     together = getattr(link, "exceptions", None)
     if isinstance(together, (tuple, list)) and together:
