@@ -24,7 +24,7 @@ def test_the_registered_copy_is_served_in_a_fresh_process_before_it_is_promoted(
     deployment = world.promote(world.passed(world.challenger("a"), serving=limits))
     assert world.alias() == "1"
     found = {check.name: check for check in deployment.checks}
-    assert found["serving"].detail == "A fresh process loads the model and predicts 200 rows as at training"
+    assert found["serving"].detail == "A fresh process loads the model and predicts 200 rows exactly as at training"
     assert "within the limit of 100 MB" in found["serving: size"].detail
     recorded = {check["name"]: check for check in world.ledger.records()[-1].evidence["checks"]}
     assert recorded["serving: latency"]["detail"] == found["serving: latency"].detail

@@ -174,7 +174,7 @@ def test_tags_are_refused_by_the_server_and_before_it_by_us(kfp: KfpServer, tmp_
     with pytest.raises(SubmissionError, match="tag"):
         check_tags(tags)
     # The words of an upload's refusal stand in other fields than those of the rest of the API.
-    with pytest.raises(SubmissionError, match=r"answered 400: (tag (key|value) |number of tags)"):
+    with pytest.raises(SubmissionError, match=r"the server responded with 400: (tag (key|value) |number of tags)"):
         upload_version(connect(kfp.host), tmp_path / "p.yaml", pipeline_name="p", name="1", tags=tags)
     assert kfp.versions == {}
 
