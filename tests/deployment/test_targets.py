@@ -40,7 +40,7 @@ def test_an_aborted_version_is_not_left_staged(world: World, target: RegistryTar
 
 
 def test_an_alias_cannot_be_split(world: World, target: RegistryTarget) -> None:
-    with pytest.raises(DeploymentError, match=r"target 'registry': traffic share 0.5 of version 1: an alias names one version; expected 0 or 1"):
+    with pytest.raises(DeploymentError, match=r"target 'registry': traffic share 0.5 of version 1: an alias refers to a single version. Use 0 or 1"):
         target.set_traffic("1", 0.5)
     assert world.alias() is None
 

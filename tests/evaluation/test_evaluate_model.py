@@ -205,9 +205,7 @@ def test_rows_that_the_champion_has_seen_are_left_out(
     assert found["holdout_window"]["start"] == "2020-06-21T00:00:00Z"
     answer, found, artifacts = evaluate(new, champion, holdout, minimum_rows=161)
     assert (answer, found["conclusion"], found["challenger_score"]) == ("reject", "cannot tell", None)
-    assert (
-        "Only 160 labelled rows are newer than the training data of both models (80 older rows were left out); at least 161" in found["reasons"][0]
-    )
+    assert "Only 160 labelled rows are newer than the training data of both models (80 older rows were left out); at least 161" in found["reasons"][0]
     assert found["rows"] == 160
     assert artifacts["metrics"].metadata == {}, "what cannot be told is no number"
 

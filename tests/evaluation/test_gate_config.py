@@ -30,8 +30,8 @@ def test_json_yaml_and_a_file_say_the_same(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[1]", "gate is [1]: Input should be a valid dictionary"),
-        ("{slice_margn: 0.1}", "'gate.slice_margn' is no setting; the settings are test, other_metrics"),
-        ("{serving: {p98: 3}}", "'gate.serving.p98' is no setting; the settings are check, p99_milliseconds"),
+        ("{slice_margn: 0.1}", "Unknown setting 'gate.slice_margn'. Valid settings: test, other_metrics"),
+        ("{serving: {p98: 3}}", "Unknown setting 'gate.serving.p98'. Valid settings: check, p99_milliseconds"),
         ("{slice_margin: -1}", "gate.slice_margin is -1: Input should be greater than or equal to 0"),
         (
             "{test: wilcoxon, slice_margin: x}",

@@ -160,7 +160,7 @@ def test_a_value_without_one_is_never_refused(value: Any) -> None:
 @pytest.mark.parametrize("command", ["submit", "create", "replace"])
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(f"$({VARIABLE})", f"environment variable {VARIABLE},"), ("[[ScheduledTime]]", "Write scheduled"), ("{{workflow.name}}", "placeholder")],
+    [(f"$({VARIABLE})", f"environment variable {VARIABLE},"), ("[[ScheduledTime]]", "Set data_window_end to scheduled"), ("{{workflow.name}}", "placeholder")],
 )
 def test_every_command_refuses_before_anything_is_sent(kfp: KfpServer, pipeline_file: Path, *, way: str, command: str, value: str, words: str) -> None:
     file = pipeline_file.with_name("parameters.yaml")

@@ -76,7 +76,7 @@ def approve(request: ApprovalRequest, *, tracking_uri: str, ledger_uri: str) -> 
     """Record an approval and promote the version.
 
     Raises:
-        DeploymentError: The approver or the reason is missing, or the version is not waiting, was rolled back, or has been superseded by another champion.
+        DeploymentError: The approver or reason is missing, or the version is not waiting, was rolled back or has been superseded.
         LedgerError: The end of the ledger was cut off or rewritten.
         StateError: The server or the ledger cannot be used.
     """
@@ -86,7 +86,7 @@ def approve(request: ApprovalRequest, *, tracking_uri: str, ledger_uri: str) -> 
     approvals = _opened(request.model_name, tracking_uri, ledger_uri)
     if approvals is None:
         raise DeploymentError(
-            f"approval of model {request.model_name!r}: state_ledger_uri is {ledger_uri!r}, but approvals are stored in the ledger. Set it to the ledger's folder."
+            f"approval of model {request.model_name!r}: state_ledger_uri is {ledger_uri!r}, but approvals are stored in the ledger. Set it to its folder."
         )
     waiting = approvals.waiting(request.version)
     if waiting is None:

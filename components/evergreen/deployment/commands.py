@@ -181,6 +181,6 @@ def copy(  # noqa: PLR0917  # every option of a command is a parameter
     if as_json:
         typer.echo(json.dumps(asdict(result), ensure_ascii=False))
     else:
-        typer.echo(f"Copied version {version} of model {model!r}; there, it is version {result.version_there}: {result.files} files, identical bytes.")
+        typer.echo(f"Copied version {version} of model {model!r} as version {result.version_there}: {result.files} files, identical bytes.")
         done = "Promoted there" if result.outcome == "promoted" else "It is already the champion there"
         typer.echo(f"{done}, replacing {result.champion_before} (ledger record {result.ledger_record}).")

@@ -22,8 +22,8 @@ REQUESTS = 100
 PROGRAM = """
 import json, resource, sys, time
 import numpy as np, pandas as pd
-from evergreen.models import load_model
-from evergreen.recorded_predictions import read_record
+from evergreen.models.files import load_model
+from evergreen.models.recorded_predictions import read_record
 model, rows = load_model(sys.argv[1]), read_record(sys.argv[1]).rows
 together = pd.DataFrame(rows)
 probabilities = model.predict_probability(together)

@@ -77,7 +77,7 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
     if verdict in ("cannot tell", "no champion"):
         why = str(result.get("sentence") or ("There is no champion." if verdict == "no champion" else "There are too few labelled rows."))
         far = str(evidence.drift.get("severity")) == "severe"
-        return _untold(f"Cannot tell whether performance holds: {why}", result, far=far, on_estimate=on_estimate)
+        return _untold(f"Cannot tell whether performance holds: {why.removeprefix('Cannot tell: ')}", result, far=far, on_estimate=on_estimate)
     raise PolicyError(
         f"performance result: unknown verdict {verdict!r}. Valid verdicts: 'holds', 'degraded', 'cannot tell', 'no champion'. Check monitor_performance."
     )
