@@ -39,6 +39,6 @@ def test_a_version_is_approved_and_rolled_back_from_the_command_line(world: Worl
 def test_a_rollback_needs_a_reason(world: World) -> None:
     said = CliRunner().invoke(app, ["rollback", "rain"])
     assert said.exit_code == 2
-    with pytest.raises(DeploymentError, match="expected text. Give a reason"):
+    with pytest.raises(DeploymentError, match=r"expected text. Give a reason"):
         call(world, "rollback", "rain", "--reason", "none")
     assert world.state() == ([], None, [])

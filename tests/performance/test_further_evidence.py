@@ -237,7 +237,7 @@ def test_logged_rows_without_labels_are_estimated_and_compared(world: World, mak
     assert (other["verdict"], other["rows_other_versions"]) == ("cannot tell", 400)
     with pytest.raises(PerformanceError, match="predictions 'logged': the current data contains no logged predictions"):
         world.watch(rows, predictions="logged")
-    with pytest.raises(PerformanceError, match="Unknown predictions 'often'. Valid values: champion, logged"):
+    with pytest.raises(PerformanceError, match=r"Unknown predictions 'often'. Valid values: champion, logged"):
         world.watch(rows, predictions="often")
 
 

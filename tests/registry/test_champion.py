@@ -152,9 +152,7 @@ def test_a_champion_without_its_evidence_is_named(world: World) -> None:
         file = Path(location) / "evergreen" / name
         content = file.read_bytes()
         file.unlink()
-        with pytest.raises(
-            RegistryError, match=rf"version 1 of model 'rain' is the champion but lacks {name}, because it was not registered by Evergreen"
-        ):
+        with pytest.raises(RegistryError, match=rf"version 1 of model 'rain' is the champion but lacks {name}, because it was not registered by Evergreen"):
             load(world, world.outputs())
         file.write_bytes(content)
     assert load(world, world.outputs()) == "1"

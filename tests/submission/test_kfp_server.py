@@ -171,7 +171,7 @@ TAGS = [
 @pytest.mark.parametrize("tags", TAGS, ids=["dot", "empty", "long name", "long value", "many"])
 def test_tags_are_refused_by_the_server_and_before_it_by_us(kfp: KfpServer, tmp_path: Path, tags: dict[str, str]) -> None:
     (tmp_path / "p.yaml").write_text("a: 1\n")
-    with pytest.raises(SubmissionError, match="(?i)tag"):
+    with pytest.raises(SubmissionError, match=r"(?i)tag"):
         check_tags(tags)
     # The words of an upload's refusal stand in other fields than those of the rest of the API.
     with pytest.raises(SubmissionError, match=r"the server responded with 400: (tag (key|value) |number of tags)"):
