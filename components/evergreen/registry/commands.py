@@ -36,7 +36,7 @@ def history(model: ModelName, ledger_uri: LedgerUri = None, home: Home = DEFAULT
     elif records:
         print_history(Console(), model, records)
     else:
-        typer.echo(f"The ledger holds nothing about model {model!r}.")
+        typer.echo(f"The ledger has no records of model {model!r}.")
 
 
 def lineage(  # noqa: PLR0917  # every option of a command is a parameter
