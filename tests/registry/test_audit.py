@@ -138,7 +138,7 @@ def test_a_bundle_holds_everything_about_a_version(promoted: World) -> None:
 def test_a_bundle_overwrites_nothing_and_is_whole_or_absent(promoted: World) -> None:
     folder = promoted.folder / "bundle"
     folder.mkdir()
-    with pytest.raises(RegistryError, match=r"bundle folder '.*': exists already"):
+    with pytest.raises(RegistryError, match=r"Bundle folder '.*' already exists"):
         write_bundle(folder, "1", registry=registry(promoted), ledger=promoted.ledger, store=promoted.ledger._store)
     assert list(folder.iterdir()) == []
     other = promoted.folder / "other"

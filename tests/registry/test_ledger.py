@@ -77,7 +77,7 @@ def test_ledgers_of_different_models_share_a_folder_and_nothing_else(tmp_path: P
 
 
 def test_an_unknown_kind_is_refused(ledger: Ledger) -> None:
-    with pytest.raises(LedgerError, match=r"kind 'promoted' of ledger record. Valid kinds: promotion, waiting for approval, approval, rollback, retirement"):
+    with pytest.raises(LedgerError, match=r"kind 'promoted' of ledger record. Valid kinds: promotion, rejection, kept, waiting for approval"):
         ledger.append(Entry("promoted"))
     assert ledger.records() == []
 

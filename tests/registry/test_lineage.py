@@ -100,8 +100,8 @@ def test_the_graph_is_drawn_once_for_each_dataset_run_and_version(history: World
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["rain", "--version", "9"], r"model 'rain' has no version 9 at .*; Existing versions: 1, 2, 3. Choose one with --version"),
-        (["snow"], r"model 'snow' has no champion at .*; versions: it has none"),
+        (["rain", "--version", "9"], r"Model 'rain' has no version 9 at .*\. Existing versions: 1, 2, 3. Choose one with --version"),
+        (["snow"], r"Model 'snow' has no champion at .*\. Existing versions: none"),
         ([], "neither a model nor --dataset is given"),
         (["rain", "--version", "1", "--dataset", "f-1"], "--version 1 and --dataset f-1 are both given"),
     ],

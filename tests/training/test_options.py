@@ -70,7 +70,7 @@ def test_a_trainer_of_ones_own(run_training: Callable[..., Any], make_events: Ca
 def test_a_trainer_that_breaks_the_contract_is_named(
     run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], trainers: str, *, function: str, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match=f"trainer '{trainers}:{function}': .*{message}"):
+    with pytest.raises(TrainingError, match=f"[Tt]rainer '{trainers}:{function}':? .*{message}"):
         run_training(make_events(days=60), estimator=f"{trainers}:{function}")
     assert not (tmp_path / "m-model").exists()
 
