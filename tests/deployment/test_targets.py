@@ -47,7 +47,7 @@ def test_an_alias_cannot_be_split(world: World, target: RegistryTarget) -> None:
 
 def test_an_alias_that_does_not_move_is_noticed(target: RegistryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ModelRegistry, "move_alias", lambda *_: None)
-    with pytest.raises(DeploymentError, match=r"the alias was moved to version 1, but names nothing. Run again"):
+    with pytest.raises(DeploymentError, match=r"the alias was moved to version 1, but refers to nothing. Run again"):
         target.finish("1")
 
 

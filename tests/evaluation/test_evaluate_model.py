@@ -415,7 +415,7 @@ def test_a_model_without_probabilities(evaluate: Callable[..., Any], make_model:
     assert "metric 'roc_auc': not defined on these 240 rows" in found["sentence"]
     answer, found, _ = evaluate(silent, old, rows, policy_config="gate: {calibration_error: 0.1, serving: {check: false}}")
     assert (answer, found["conclusion"]) == ("reject", "cannot tell")
-    assert "gives no probabilities" in found["sentence"]
+    assert "provides no probabilities" in found["sentence"]
 
 
 def test_a_class_that_is_new_in_the_holdout(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:

@@ -129,7 +129,7 @@ def test_a_bundle_holds_everything_about_a_version(promoted: World) -> None:
     assert [record["number"] for record in json.loads((folder / "records.json").read_text())] == [1]
     card = (folder / "evidence" / "model_card.md").read_text()
     assert "| Identity | id-a |" in card
-    assert "as challenger judged-a." in card
+    assert "Measured on challenger judged-a, before" in card
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == files - {"SHA256SUMS"}
     assert all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest for name, digest in sums.items())
