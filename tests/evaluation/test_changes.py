@@ -102,7 +102,7 @@ def test_more_than_two_classes_have_curves_and_a_matrix(
     said, truth = load_model(ours.path).predict(holdout), three(holdout)["rain"].to_numpy()
     hits = int(((said == "dry") & (truth == "dry")).sum())
     assert f'<td class="number">{hits}</td>' in page
-    assert "truly storm" in page
+    assert "true storm" in page
     assert evaluation.calibration is not None
 
 

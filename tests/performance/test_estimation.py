@@ -86,7 +86,7 @@ def test_three_classes_by_the_confidence_of_the_predicted_one() -> None:
     estimate = estimate_score(measure, now, curve_of(three(500)), seed=2)
     assert estimate.lower <= measure.score_rows(now) <= estimate.upper
     assert why_unavailable(**{**ASKED, "classes": 3}, curve=curve_of(three(500))) == ""
-    assert "for 3 classes only accuracy can be estimated, not f1_macro" in why_unavailable(**{**ASKED, "classes": 3, "metric": "f1_macro"}, curve=None)
+    assert "with 3 classes, only accuracy can be estimated, not f1_macro" in why_unavailable(**{**ASKED, "classes": 3, "metric": "f1_macro"}, curve=None)
 
 
 def test_a_model_that_is_too_sure_gets_no_estimate() -> None:
@@ -117,7 +117,7 @@ def test_why_there_is_none(change: dict[str, Any], reason: str) -> None:
 
 def test_without_probabilities_nothing_is_estimated() -> None:
     now = said(np.random.default_rng(1), 50)
-    with pytest.raises(ScoringError, match="metric 'accuracy': cannot be estimated without probabilities"):
+    with pytest.raises(ScoringError, match="Metric 'accuracy' cannot be estimated without probabilities"):
         estimate_score(resolve_metric("accuracy", "classification"), Predictions(now.labels, now.predicted), curve_of(now), seed=1)
 
 
