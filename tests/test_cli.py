@@ -101,7 +101,7 @@ def test_compile_writes_yaml_with_the_images_of_the_team(folder: Path) -> None:
 def test_history_of_an_unknown_model_says_so(folder: Path) -> None:
     finished = evergreen("history", "nobody", folder=folder)
     assert finished.status == 0
-    assert "holds nothing about model 'nobody'" in finished.stdout
+    assert "has no records of model 'nobody'" in finished.stdout
 
 
 def command_names() -> list[str]:

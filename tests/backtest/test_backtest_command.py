@@ -55,13 +55,13 @@ def test_the_command_compares_policies_and_writes_a_report(data: str, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target-column", "snow"], "--target-column 'snow': the data has no such column"),
-        (["--window-days", "400"], "holds no window of 400 days"),
+        (["--target-column", "snow"], "Unknown column 'snow' in --target-column"),
+        (["--window-days", "400"], "contains no window of 400 days"),
         (["--policy", "/no/such.yaml"], "'such.yaml' does not exist"),
-        (["--tune", "--policy", "default"], "--tune and --policy"),
+        (["--tune", "--policy", "default"], "--tune cannot be combined with --policy"),
         (["--tune", "--retrain-cost", "-1"], "--retrain-cost -1.0: expected 0 or more"),
-        (["--tune", "--tune-until", "soon"], "--tune-until 'soon': is no time"),
-        (["--tune", "--tune-until", "2020-07-01"], "windows to search on"),
+        (["--tune", "--tune-until", "soon"], "Invalid --tune-until 'soon'"),
+        (["--tune", "--tune-until", "2020-07-01"], "windows for the search"),
     ],
 )
 def test_bad_input_is_named_with_exit_status_2(data: str, arguments: list[str], message: str) -> None:
@@ -75,9 +75,9 @@ def test_policies_are_named_after_their_files(tmp_path: Path) -> None:
         (tmp_path / f"{name}.yaml").write_text("maximum_model_age_days: 30\n")
     assert list(policies_to_compare([])) == ["always", "default", "never"]
     assert list(policies_to_compare([str(tmp_path / "monthly.yaml"), "default"])) == ["always", "monthly", "default", "never"]
-    with pytest.raises(BacktestError, match="the name 'never' is taken"):
+    with pytest.raises(BacktestError, match="the name 'never' is already taken"):
         policies_to_compare([str(tmp_path / "never.yaml")])
-    with pytest.raises(BacktestError, match="the name 'monthly' is taken"):
+    with pytest.raises(BacktestError, match="the name 'monthly' is already taken"):
         policies_to_compare([str(tmp_path / "monthly.yaml"), str(tmp_path / "monthly.yaml")])
 
 
@@ -96,5 +96,5 @@ def test_tuning_searches_the_first_part_and_proves_on_the_rest(data: str, monkey
 
 def test_what_stops_a_policy_stops_the_backtest(data: str) -> None:
     learner = LearnerSettings(estimator="sklearn.linear_model.LinearRegression")
-    with pytest.raises(ValueError, match="the task is classification, which needs a classifier"):
+    with pytest.raises(ValueError, match="the task is classification, which requires a classifier"):
         replay_all(HistorySource(data, "rain", "time"), {"never": "never"}, Setting(50, 100, learner))

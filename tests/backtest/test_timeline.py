@@ -28,15 +28,15 @@ def test_at_a_moment_only_settled_labels_are_known(history: pd.DataFrame) -> Non
     known = timeline.at(now)
     newest = known.newest(5)
     assert (newest["time"].min(), newest["time"].max()) == (pd.Timestamp("2020-02-15", tz="UTC"), pd.Timestamp("2020-02-19", tz="UTC"))
-    with pytest.raises(LookAheadError, match=r"at 2020-03-01T00:00:00Z labels are known up to 2020-02-20T00:00:00Z, and rows up to 2020-02-21T00:00:00Z"):
+    with pytest.raises(LookAheadError, match=r"At 2020-03-01T00:00:00Z, labels are known up to 2020-02-20T00:00:00Z, but rows up to 2020-02-21T00:00:00Z"):
         known.rows(now - pd.Timedelta(days=30), pd.Timestamp("2020-02-21", tz="UTC"))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"target_column": "snow"}, "--target-column 'snow': the data has no such column; its columns are time, temperature"),
-        ({"timestamp_column": "when"}, "--timestamp-column 'when': the data has no such column"),
+        ({"target_column": "snow"}, "Unknown column 'snow' in --target-column. Columns of the data: time, temperature"),
+        ({"timestamp_column": "when"}, "Unknown column 'when' in --timestamp-column"),
         ({"label_delay_days": -1}, "--label-delay-days -1: expected 0 or more days"),
     ],
 )
@@ -48,16 +48,16 @@ def test_what_cannot_be_a_timeline_is_named(history: pd.DataFrame, change: dict[
 def test_rows_without_time_and_no_rows_are_refused(history: pd.DataFrame) -> None:
     with pytest.raises(BacktestError, match="2 of 2000 rows have no event time"):
         Timeline(history.assign(time=history["time"].where(history.index > 1)), **COLUMNS)
-    with pytest.raises(BacktestError, match="holds no rows"):
+    with pytest.raises(BacktestError, match="contains no rows"):
         Timeline(history.head(0), **COLUMNS)
 
 
 def test_a_history_too_short_for_a_window_is_refused(history: pd.DataFrame, tmp_path: Path) -> None:
     timeline = Timeline(history, **COLUMNS)
-    with pytest.raises(BacktestError, match="holds no window of 365 days after the first 400"):
+    with pytest.raises(BacktestError, match="contains no window of 365 days after the first 400"):
         timeline.windows(window_days=365, start_days=400)
     with pytest.raises(BacktestError, match="--window-days 0: expected at least 1 day"):
         timeline.windows(window_days=0, start_days=3)
     history.to_parquet(tmp_path / "data.parquet")
-    with pytest.raises(BacktestError, match="--exclude 'key': the data has no such column"):
+    with pytest.raises(BacktestError, match="Unknown column 'key' in --exclude"):
         Timeline.read(tmp_path / "data.parquet", **COLUMNS, excluded_columns=("key",))

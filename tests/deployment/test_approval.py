@@ -77,7 +77,7 @@ def test_what_was_not_approved_is_not_promoted_by_the_next_run(waiting: World) -
 def test_an_approval_that_comes_too_late_is_refused(waiting: World) -> None:
     waiting.promote(waiting.passed(waiting.challenger("c")), "1", run="run-3")
     before = waiting.state(), ledger_bytes(waiting)
-    with pytest.raises(DeploymentError, match=r"approval of version 2: model 'rain': superseded.*compared with version 1, but the champion is version 3 now"):
+    with pytest.raises(DeploymentError, match=r"approval of version 2: model 'rain': superseded.*compared with version 1, but the champion is now version 3"):
         yes(waiting)
     assert (waiting.state(), ledger_bytes(waiting)) == before
 
@@ -119,7 +119,7 @@ def test_a_forged_approval_is_worth_nothing(waiting: World, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("version", "by", "reason", "told"),
-    [("9", "Ada", "ok", "version 9 does not wait for approval"), ("2", " ", "ok", "--by is ' '"), ("2", "Ada", "none", "--reason is 'none'")],
+    [("9", "Ada", "ok", "version 9 is not waiting for approval"), ("2", " ", "ok", "--by is ' '"), ("2", "Ada", "none", "--reason is 'none'")],
 )
 def test_what_cannot_be_approved_is_refused_and_changes_nothing(waiting: World, version: str, by: str, reason: str, told: str) -> None:
     before = waiting.state(), ledger_bytes(waiting)

@@ -30,7 +30,7 @@ def test_a_version_is_approved_and_rolled_back_from_the_command_line(world: Worl
     )
     words = ("rollback", "rain", "--from", "2", "--reason", "it crashes")
     assert call(world, *words) == (
-        "Rolled back: Version 2 was rolled back to version 1: it crashes (ledger record 5).\nThe champion is version 1; version 2 is not promoted again.\n"
+        "Rolled back: Version 2 was rolled back to version 1: it crashes (ledger record 5).\nThe champion is version 1; version 2 will not be promoted again.\n"
     )
     assert json.loads(call(world, *words, "--json"))["outcome"] == "already rolled back"
     assert (world.alias(), world.ledger.champion(), len(world.ledger.records())) == ("1", "1", 5)
@@ -39,6 +39,6 @@ def test_a_version_is_approved_and_rolled_back_from_the_command_line(world: Worl
 def test_a_rollback_needs_a_reason(world: World) -> None:
     said = CliRunner().invoke(app, ["rollback", "rain"])
     assert said.exit_code == 2
-    with pytest.raises(DeploymentError, match="expected words that tell why"):
+    with pytest.raises(DeploymentError, match=r"expected text. Give a reason"):
         call(world, "rollback", "rain", "--reason", "none")
     assert world.state() == ([], None, [])

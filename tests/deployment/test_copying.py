@@ -105,7 +105,7 @@ def test_a_copy_whose_bytes_differ_is_not_promoted(here: World, there: World, mo
         return register(self, files, **settings)
 
     monkeypatch.setattr(ModelRegistry, "register_files", tampered)
-    with pytest.raises(DeploymentError, match=r"version 1 there does not hold the same bytes. Nothing was promoted; delete that version and copy again"):
+    with pytest.raises(DeploymentError, match=r"version 1 there does not contain the same bytes. Nothing was promoted; delete that version and copy again"):
         copied(here, there)
     assert there.state() == (["1"], None, [])
 
@@ -124,7 +124,7 @@ def test_what_was_rolled_back_on_either_side_is_refused(here: World, there: Worl
     copied(here, there, "2")
     roll_back(RollbackRequest("rain", "it crashes", run_id="back"), tracking_uri=there.tracking_uri, ledger_uri=there.ledger_uri)
     before = there.state(), ledger_bytes(there)
-    with pytest.raises(DeploymentError, match=r"copy of version 2 .* was rolled back by ledger record 3 \(it crashes\) and is not promoted again"):
+    with pytest.raises(DeploymentError, match=r"copy of version 2 .* was rolled back by ledger record 3 \(it crashes\) and cannot be promoted again"):
         copied(here, there, "2")
     roll_back(RollbackRequest("rain", "it lies", run_id="back"), tracking_uri=here.tracking_uri, ledger_uri=here.ledger_uri)
     with pytest.raises(DeploymentError, match=r"ledger record 4 rolled it back here \(it lies\). Copy a good version"):
@@ -135,10 +135,10 @@ def test_what_was_rolled_back_on_either_side_is_refused(here: World, there: Worl
 @pytest.mark.parametrize(
     ("version", "settings", "told"),
     [
-        ("3", {}, "it never was promoted here, so it did not pass the gate"),
+        ("3", {}, "it was never promoted here, so it did not pass the gate"),
         ("9", {}, "has no version 9"),
-        ("2", {"reason": " "}, "its reason is ' '; expected words"),
-        ("2", {"targets": "moon"}, "'moon' is no target"),
+        ("2", {"reason": " "}, "the reason is ' '; expected text"),
+        ("2", {"targets": "moon"}, "Unknown target 'moon'"),
     ],
 )
 def test_what_cannot_be_copied_is_refused(here: World, there: World, version: str, settings: dict[str, Any], told: str) -> None:
@@ -149,7 +149,7 @@ def test_what_cannot_be_copied_is_refused(here: World, there: World, version: st
 
 def test_a_registry_is_not_copied_onto_itself(here: World) -> None:
     before = here.state(), ledger_bytes(here)
-    with pytest.raises(DeploymentError, match=r"both registries are sqlite:.*; expected two. Name the other server"):
+    with pytest.raises(DeploymentError, match=r"both registries are sqlite:.*; expected two different ones. Pass the other server"):
         copied(here, here)
     assert (here.state(), ledger_bytes(here)) == before
 
@@ -160,5 +160,5 @@ def test_the_command_says_what_it_did(here: World, there: World) -> None:
     said = CliRunner().invoke(app, words)
     assert said.exit_code == 0, said.output
     assert "Version 2 of model 'rain' is version 1 there:" in said.stdout
-    assert "Promoted there, instead of none (ledger record 1)." in said.stdout
+    assert "Promoted there, replacing none (ledger record 1)." in said.stdout
     assert json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["outcome"] == "already champion"

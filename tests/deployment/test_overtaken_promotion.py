@@ -37,7 +37,7 @@ def test_a_superseded_challenger_is_not_left_staged(world: World, monkeypatch: p
         world.promote(winner, run="run-2")
 
     monkeypatch.setattr(RegistryTarget, "stage", overtaken)
-    with pytest.raises(DeploymentError, match=r"superseded.*compared with version none, but the champion is version 2 now"):
+    with pytest.raises(DeploymentError, match=r"superseded.*compared with version none, but the champion is now version 2"):
         world.promote(loser)
     assert world.state() == (["1", "2"], "2", ["promotion"])
     assert all(STAGE_TAG not in world.tags(version) for version in ("1", "2"))

@@ -67,14 +67,14 @@ def test_a_challenger_that_was_compared_with_a_former_champion_is_superseded(wor
     world.promote(world.passed(world.challenger("b", weights=1)), "1", run="run-2")
     late = world.passed(world.challenger("c"))
     before = world.state(), ledger_bytes(world)
-    with pytest.raises(DeploymentError, match=r"model 'rain': superseded.*compared with version 1, but the champion is version 2 now.*Nothing was promoted"):
+    with pytest.raises(DeploymentError, match=r"model 'rain': superseded.*compared with version 1, but the champion is now version 2.*Nothing was promoted"):
         world.promote(late, "1", run="run-3")
     assert (world.state(), ledger_bytes(world)) == before
 
 
 def test_a_champion_that_appeared_where_none_was_expected_supersedes(world: World) -> None:
     world.promote(world.passed(world.challenger("a")))
-    with pytest.raises(DeploymentError, match=r"compared with version none, but the champion is version 1 now"):
+    with pytest.raises(DeploymentError, match=r"compared with version none, but the champion is now version 1"):
         world.promote(world.passed(world.challenger("b")), "none", run="run-2")
     assert world.state() == (["1"], "1", ["promotion"])
 
@@ -166,7 +166,7 @@ def test_what_waits_for_approval_is_registered_and_not_served(world: World) -> N
     challenger = world.passed(world.challenger("b", weights=1))
     result = world.promote(challenger, "1", run="run-2", approval="required")
     assert (result.outcome, result.version, result.champion_before, result.champion_after, result.ledger_record) == ("waiting for approval", "2", "1", "1", 2)
-    assert result.sentence == "Version 2 passed the gate and waits for approval; the champion stays version 1."
+    assert result.sentence == "Version 2 passed the gate and is waiting for approval; the champion is still version 1."
     assert world.state() == (["1", "2"], "1", ["promotion", "waiting for approval"])
     assert world.tags("2")["evergreen.approval"] == "waiting"
     assert world.promote(challenger, "1", run="run-2", approval="required").ledger_record == 2
@@ -195,10 +195,10 @@ def test_a_champion_from_before_the_ledger_is_replaced_and_the_ledger_begins(wor
 def test_an_unknown_word_is_refused_before_anything_is_done(world: World) -> None:
     challenger = world.passed(world.challenger("a"))
     for settings, told in (
-        ({"approval": "maybe"}, r"deployment_approval 'maybe': expected one of automatic, required. Correct the parameter"),
-        ({"mode": "dry run"}, r"policy_mode 'dry run': expected one of auto, force, dry-run. Correct the parameter"),
-        ({"targets": "registry, moon"}, r"deployment_targets 'registry, moon': 'moon' is no target; expected one or more of: registry"),
-        ({"targets": " , "}, r"deployment_targets ' , ': 'nothing' is no target"),
+        ({"approval": "maybe"}, r"deployment_approval 'maybe'. Valid values: automatic, required. Correct the parameter"),
+        ({"mode": "dry run"}, r"policy_mode 'dry run'. Valid modes: auto, force, dry-run. Correct the parameter"),
+        ({"targets": "registry, moon"}, r"Unknown target 'moon' in deployment_targets 'registry, moon'. Valid targets: registry"),
+        ({"targets": " , "}, r"Unknown target '' in deployment_targets ' , '"),
     ):
         for mode in ("auto", "dry-run"):
             with pytest.raises(DeploymentError, match=told):
@@ -209,7 +209,7 @@ def test_an_unknown_word_is_refused_before_anything_is_done(world: World) -> Non
 def test_a_challenger_that_did_not_pass_the_gate_is_refused(world: World) -> None:
     inputs = world.challenger("a")
     for verdict in ("reject", None, "Promote"):
-        with pytest.raises(DeploymentError, match=rf"evaluation: its verdict is {verdict!r}; expected 'promote'"):
+        with pytest.raises(DeploymentError, match=rf"evaluation: the verdict is {verdict!r}; expected 'promote'"):
             world.passed(inputs, verdict=verdict)
 
 
@@ -217,16 +217,16 @@ def test_a_model_that_is_not_in_mlflow_is_refused(world: World) -> None:
     inputs = world.challenger("a")
     for metadata in ({}, {"model_uri": ""}, {"model_uri": "runs:/abc/model"}, {"model_uri": "models:/rain/1"}):
         inputs["model"].metadata = metadata
-        with pytest.raises(DeploymentError, match=rf"model: its metadata names model_uri '{metadata.get('model_uri', '')}'; expected models:/m-"):
+        with pytest.raises(DeploymentError, match=rf"model: model_uri in its metadata is '{metadata.get('model_uri', '')}'; expected models:/m-"):
             world.passed(inputs)
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"flip": True}, r"smoke test of the registered model: refit agrees with the challenger that was judged: on 0.0% of the rows, at least 50% wanted"),
-        ({"check_predictions": [1]}, r"1 predictions of the challenger for 30 rows. The champion stays"),
-        ({"check_rows": []}, r"evaluation: holds no rows to try the registered model on"),
+        ({"flip": True}, r"smoke test of the registered model: refit agrees with the evaluated challenger: on 0.0% of the rows, at least 50% wanted"),
+        ({"check_predictions": [1]}, r"1 predictions of the challenger for 30 rows. The champion is unchanged"),
+        ({"check_rows": []}, r"evaluation: it contains no rows to test the registered model with"),
     ],
 )
 def test_a_copy_that_fails_its_smoke_test_is_registered_and_never_served(world: World, changes: dict[str, object], told: str) -> None:
@@ -243,7 +243,7 @@ def test_a_copy_that_fails_its_smoke_test_is_registered_and_never_served(world: 
 
 
 def test_an_evaluation_without_a_score_is_refused_before_registration(world: World) -> None:
-    with pytest.raises(DeploymentError, match=r"evaluation: holds no score of the challenger. Give deploy_model the output of evaluate_model"):
+    with pytest.raises(DeploymentError, match=r"evaluation: it contains no score for the challenger. Pass the output of evaluate_model to deploy_model"):
         world.promote(world.passed(world.challenger("a"), challenger_score=None))
     assert world.state() == ([], None, [])
 

@@ -49,7 +49,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(five: World) -> None
     before = five.state(), ledger_bytes(five), [five.tags(version) for version in five.versions()]
     result = go(five, apply=False)
     assert (retired(result), result.applied, result.ledger_record) == (["3", "2", "1"], False, None)
-    assert {verdict.version: verdict.reason for verdict in result.verdicts if not verdict.retire} == {"5": "the champion", "4": "what a rollback goes back to"}
+    assert {verdict.version: verdict.reason for verdict in result.verdicts if not verdict.retire} == {"5": "the champion", "4": "the rollback target"}
     assert (five.state(), ledger_bytes(five), [five.tags(version) for version in five.versions()]) == before
 
 
@@ -80,12 +80,12 @@ def test_what_a_killed_retirement_left_is_done_by_the_next_one_and_recorded_once
 def test_after_a_rollback_its_target_is_kept_and_the_bad_version_may_go(five: World) -> None:
     roll_back(RollbackRequest("rain", "bad"), tracking_uri=five.tracking_uri, ledger_uri=five.ledger_uri)
     kept = {verdict.version: verdict.reason for verdict in go(five).verdicts if not verdict.retire}
-    assert kept == {"4": "the champion", "3": "what a rollback goes back to"}
+    assert kept == {"4": "the champion", "3": "the rollback target"}
 
 
 def test_a_version_that_waits_is_kept(world: World) -> None:
     world.promote(world.passed(world.challenger("a")), approval="required")
-    assert [(verdict.version, verdict.reason) for verdict in go(world).verdicts] == [("1", "it waits for approval")]
+    assert [(verdict.version, verdict.reason) for verdict in go(world).verdicts] == [("1", "waiting for approval")]
 
 
 def test_age_counts_from_the_last_day_in_office() -> None:
@@ -112,7 +112,7 @@ def test_age_counts_from_the_last_day_in_office() -> None:
 @pytest.mark.parametrize(("keep", "older_than"), [(-1, 0.0), (0, -1.0), (0, float("nan"))])
 def test_a_policy_without_sense_is_refused(five: World, keep: int, older_than: float) -> None:
     before = five.state()
-    with pytest.raises(DeploymentError, match=r"expected numbers from 0 on"):
+    with pytest.raises(DeploymentError, match=r"expected numbers of at least 0"):
         go(five, keep, older_than)
     assert five.state() == before
 
@@ -120,6 +120,6 @@ def test_a_policy_without_sense_is_refused(five: World, keep: int, older_than: f
 def test_the_command_is_a_dry_run_until_it_is_told_to_apply(five: World) -> None:
     words = ["retire", "rain", "--keep", "2", "--older-than", "0", "--tracking-uri", five.tracking_uri, "--ledger-uri", five.ledger_uri]
     said = CliRunner().invoke(app, words, catch_exceptions=False).stdout
-    assert "Dry run: 3 versions would be retired; nothing was changed. Add --apply to do it." in said
+    assert "Dry run: 3 versions would be retired; nothing was changed. Add --apply to retire them." in said
     assert "3 versions retired." in CliRunner().invoke(app, [*words, "--apply"], catch_exceptions=False).stdout
     assert [version for version in five.versions() if "evergreen.retired" in five.tags(version)] == ["1", "2", "3"]

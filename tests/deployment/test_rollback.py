@@ -104,7 +104,7 @@ def test_the_next_way_back_passes_over_what_was_rolled_back(two: World) -> None:
     two.promote(two.passed(two.challenger("c")), "1", run="run-3")
     assert back(two, run_id="back-2").champion_after == "1"
     before = two.state()
-    with pytest.raises(DeploymentError, match=r"version 1 is the champion and no champion before it is left that was not rolled back. Retrain instead"):
+    with pytest.raises(DeploymentError, match=r"there is no previous champion before version 1 that was not rolled back. Retrain instead"):
         back(two, run_id="back-3")
     assert two.state() == before
 
@@ -119,10 +119,10 @@ def test_a_named_version_is_gone_back_to(two: World) -> None:
     ("settings", "told"),
     [
         ({"to_version": "2"}, "to version 2: it is the champion"),
-        ({"to_version": "9"}, "to version 9: it never was the champion"),
-        ({"from_version": "1"}, "version 1 was to be rolled back, but the champion is version 2"),
-        ({"reason": " "}, "its reason is ' '; expected words that tell why"),
-        ({"targets": "moon"}, "'moon' is no target"),
+        ({"to_version": "9"}, "to version 9: it was never the champion"),
+        ({"from_version": "1"}, "cannot roll back version 1, because the champion is version 2"),
+        ({"reason": " "}, "the reason is ' '; expected text"),
+        ({"targets": "moon"}, "Unknown target 'moon'"),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_changes_nothing(two: World, settings: dict[str, str], told: str) -> None:
@@ -135,15 +135,15 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(two: World, settings
 def test_a_version_that_was_rolled_back_is_not_gone_back_to(two: World) -> None:
     back(two)
     two.promote(two.passed(two.challenger("c")), "1", run="run-3")
-    with pytest.raises(DeploymentError, match=r"to version 2: ledger record 3 rolled it back itself \(it crashes\)"):
+    with pytest.raises(DeploymentError, match=r"to version 2: it was itself rolled back in ledger record 3 \(it crashes\)"):
         back(two, run_id="back-2", to_version="2")
     assert two.alias() == "3"
 
 
 def test_without_a_ledger_or_a_champion_there_is_no_way_back(world: World) -> None:
-    with pytest.raises(DeploymentError, match="the ledger names no champion"):
+    with pytest.raises(DeploymentError, match="the ledger records no champion"):
         back(world)
-    with pytest.raises(DeploymentError, match="state_ledger_uri is 'none'; the way back is in the ledger"):
+    with pytest.raises(DeploymentError, match="state_ledger_uri is 'none', but a rollback needs the ledger"):
         roll_back(RollbackRequest("rain", "it crashes"), tracking_uri=world.tracking_uri, ledger_uri="none")
     assert world.state() == ([], None, [])
 

@@ -40,14 +40,14 @@ def test_an_aborted_version_is_not_left_staged(world: World, target: RegistryTar
 
 
 def test_an_alias_cannot_be_split(world: World, target: RegistryTarget) -> None:
-    with pytest.raises(DeploymentError, match=r"target 'registry': traffic share 0.5 of version 1: an alias names one version; expected 0 or 1"):
+    with pytest.raises(DeploymentError, match=r"target 'registry': traffic share 0.5 of version 1: an alias refers to a single version. Use 0 or 1"):
         target.set_traffic("1", 0.5)
     assert world.alias() is None
 
 
 def test_an_alias_that_does_not_move_is_noticed(target: RegistryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ModelRegistry, "move_alias", lambda *_: None)
-    with pytest.raises(DeploymentError, match=r"the alias was moved to version 1, but names nothing. Run again"):
+    with pytest.raises(DeploymentError, match=r"the alias was moved to version 1, but refers to nothing. Run again"):
         target.finish("1")
 
 

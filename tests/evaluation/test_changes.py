@@ -47,14 +47,14 @@ def test_the_report_says_what_changed(make_model: Callable[..., Any], make_event
     assert changed["Fitted on rows"] == ("480", "300")
     assert changed["Fitted on event times"][1] == "2019-01-01T00:00:00Z up to 2020-05-01T00:00:00Z"
     assert changed["Estimator"] == ("sklearn.linear_model.LogisticRegression", tree)
-    assert changed["Features that the other lacks"] == ("humidity", "city")
+    assert changed["Features missing from the other model"] == ("humidity", "city")
     said = [load_model(artifact.path).predict(holdout) for artifact in (ours, theirs)]
     right = [np.asarray(answers == holdout["rain"]) for answers in said]
     differ = said[0] != said[1]
-    words = f"The two answer {differ.sum()} of 400 rows otherwise ({differ.mean():.1%}): the challenger is right on {(differ & right[0]).sum()} of them"
+    words = f"The models differ on {differ.sum()} of 400 rows ({differ.mean():.1%}): the challenger is right on {(differ & right[0]).sum()} of them"
     assert words in page
     assert evaluation.champion_lower < evaluation.champion_score < evaluation.champion_upper
-    for text in ("What changed against the champion", "Confusion matrix", "ROC and precision-recall curves", "Calibration"):
+    for text in ("What changed compared with the champion", "Confusion matrix", "ROC and precision-recall curves", "Calibration"):
         assert page.count(f"<h2>{text}</h2>") == 1
 
 
@@ -81,7 +81,7 @@ def test_parts_and_groups_are_shown_in_order(make_model: Callable[..., Any], mak
     assert lower == sorted(lower)
     assert names[4] == "pressure = missing"
     assert sum(item["rows"] for item in evaluation.slices) == len(rows)
-    assert "How it did on parts of the rows" in card
+    assert "Performance on slices" in card
     assert f"| {names[0]} | 80 |" in card
     said = load_model(ours.path).predict(rows)
     for city in ("Berlin", "Oslo"):
@@ -102,7 +102,7 @@ def test_more_than_two_classes_have_curves_and_a_matrix(
     said, truth = load_model(ours.path).predict(holdout), three(holdout)["rain"].to_numpy()
     hits = int(((said == "dry") & (truth == "dry")).sum())
     assert f'<td class="number">{hits}</td>' in page
-    assert "truly storm" in page
+    assert "true storm" in page
     assert evaluation.calibration is not None
 
 
@@ -115,8 +115,8 @@ def test_regression_shows_errors_and_who_is_closer(make_model: Callable[..., Any
     rows = amounts(holdout)
     _, page, _ = compared(ours, theirs, rows)
     errors = [np.abs(load_model(artifact.path).predict(rows) - rows["rain"]) for artifact in (ours, theirs)]
-    assert f"The challenger is closer to the truth on {(errors[0] < errors[1]).mean():.1%} of 400 rows." in page
-    assert "the challenger&#39;s errors by what it predicts, for 300 of 400 rows" in page
+    assert f"The challenger is closer to the true value on {(errors[0] < errors[1]).mean():.1%} of 400 rows." in page
+    assert "the challenger&#39;s errors by predicted value, for 300 of 400 rows" in page
     assert "Confusion matrix" not in page
 
 
@@ -137,7 +137,7 @@ def test_an_estimator_without_predict_proba(make_model: Callable[..., Any], make
     assert "<h2>Calibration</h2>" not in page
     limited, _, _ = compared(ours, theirs, holdout, "gate: {calibration_error: 0.1}")
     assert (limited.verdict, limited.conclusion) == ("reject", "cannot tell")
-    assert limited.reasons[0] == "The challenger gives no probabilities, so that its calibration is not known."
+    assert limited.reasons[0] == "The challenger provides no probabilities, so its calibration is unknown."
     loaded = [load_model(artifact.path) for artifact in (ours, theirs)]
     rows = comparison_rows(holdout, loaded)
     evaluation, _ = compare_models(*loaded, rows, metric="roc_auc", settings=settings(), champion_version="3")

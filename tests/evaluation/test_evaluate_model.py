@@ -205,7 +205,7 @@ def test_rows_that_the_champion_has_seen_are_left_out(
     assert found["holdout_window"]["start"] == "2020-06-21T00:00:00Z"
     answer, found, artifacts = evaluate(new, champion, holdout, minimum_rows=161)
     assert (answer, found["conclusion"], found["challenger_score"]) == ("reject", "cannot tell", None)
-    assert "Only 160 labelled rows are newer than what both models have seen (80 older ones were left out); at least 161 are needed" in found["reasons"][0]
+    assert "Only 160 labelled rows are newer than the training data of both models (80 older rows were left out); at least 161" in found["reasons"][0]
     assert found["rows"] == 160
     assert artifacts["metrics"].metadata == {}, "what cannot be told is no number"
 
@@ -312,7 +312,7 @@ WRONG = [
     ({"minimum_rows": 1}, "minimum_rows 1: expected at least 2"),
     ({"confidence": 95.0}, r"confidence 95.0: expected a share between 0 and 1"),
     ({"resamples": 10}, "resamples 10: expected at least 200"),
-    ({"floors": "{"}, "floors '{': is not JSON"),
+    ({"floors": "{"}, "Invalid floors '{': not JSON"),
     ({"floors": '{"accuracy": "high"}'}, "expected a number for each scorer"),
     ({"floors": '{"goodness": 1}'}, "floors: metric 'goodness': unknown name"),
 ]
@@ -329,10 +329,10 @@ def test_wrong_settings_are_named(
 
 
 def test_wrong_inputs_are_named(evaluate: Callable[..., Any], new: Any, holdout: pd.DataFrame) -> None:
-    with pytest.raises(EvaluationError, match="holdout_data: has no column 'rain', which the challenger was trained with"):
+    with pytest.raises(EvaluationError, match="holdout_data lacks column 'rain', which the challenger was trained with"):
         evaluate(new, None, holdout.drop(columns="rain"))
     absent = dsl.Model(name="m", uri="/none", metadata={"present": False})
-    with pytest.raises(EvaluationError, match="challenger: the artifact holds no model"):
+    with pytest.raises(EvaluationError, match="challenger: the artifact contains no model"):
         evaluate(absent, None, holdout)
 
 
@@ -368,7 +368,7 @@ def test_the_analytic_comparison(evaluate: Callable[..., Any], new: Any, old: An
         answer, found, _ = evaluate(new, old, holdout, metric=metric, policy_config=f"gate: {quick}")
         assert (answer, found["paired_test"]["name"]) == ("promote", name)
         assert found["difference_lower"] == found["paired_test"]["interval"]["lower"]
-    with pytest.raises(EvaluationError, match=r"policy_config: gate\.test 'analytic': there is none for f1"):
+    with pytest.raises(EvaluationError, match=r"policy_config: gate\.test 'analytic' is not available for f1"):
         evaluate(new, old, holdout, metric="f1", policy_config=f"gate: {quick}")
 
 
@@ -415,11 +415,11 @@ def test_a_model_without_probabilities(evaluate: Callable[..., Any], make_model:
     assert "metric 'roc_auc': not defined on these 240 rows" in found["sentence"]
     answer, found, _ = evaluate(silent, old, rows, policy_config="gate: {calibration_error: 0.1, serving: {check: false}}")
     assert (answer, found["conclusion"]) == ("reject", "cannot tell")
-    assert "gives no probabilities" in found["sentence"]
+    assert "provides no probabilities" in found["sentence"]
 
 
 def test_a_class_that_is_new_in_the_holdout(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
     strange = holdout.assign(rain=holdout["rain"].where(holdout.index % 20 != 0, 2))
     answer, found, _ = evaluate(new, old, strange, policy_config="gate: {serving: {check: false}}")
     assert answer == "promote"
-    assert next(check["sentence"] for check in found["checks"] if check["name"] == "new classes").startswith("12 rows are of classes")
+    assert next(check["sentence"] for check in found["checks"] if check["name"] == "new classes").startswith("12 rows belong to classes")

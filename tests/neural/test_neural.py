@@ -78,7 +78,7 @@ def test_a_network_is_saved_without_a_pickle_and_answers_the_same_elsewhere(
     unseen = rows.head(3).assign(city="Atlantis", temperature=None)
     assert np.isfinite(np.asarray(model.predict_probability(unseen))).all()
     (served, *_) = check_servability(artifacts["model"].path, Serving())
-    assert (served.verdict, served.sentence) == ("passed", "A fresh process loads the model and predicts 200 rows as at training.")
+    assert (served.verdict, served.sentence) == ("passed", "A fresh process loads the model and predicts 200 rows exactly as at training.")
     names = zipfile.ZipFile(Path(artifacts["model"].path) / "model.skops").namelist()
     assert not [name for name in names if "pkl" in name or "pickle" in name]
     requirements = (Path(artifacts["model"].path) / "requirements.txt").read_text()

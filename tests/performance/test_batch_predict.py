@@ -99,12 +99,12 @@ def test_predictions_may_count_as_made_at_the_events_time(predict: Callable[...,
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"key_column": "number"}, "key_column 'number': the data has no such column; its columns are time"),
+    ({"key_column": "number"}, "Unknown column 'number' in key_column. Columns of the data: time"),
     ({"key_column": "city"}, "key_column 'city' '.*': occurs more than once"),
-    ({"key_column": "gap"}, "key_column 'gap': 1 of 8 rows have none; labels are joined by it"),
-    ({"timestamp_column": "when"}, "timestamp_column 'when': the data has no such column"),
+    ({"key_column": "gap"}, "key_column 'gap': 1 of 8 rows have no key, which is needed to join labels"),
+    ({"timestamp_column": "when"}, "Unknown column 'when' in timestamp_column"),
     ({"predicted_at": "soon"}, "predicted_at 'soon': expected now, event_time or an ISO time"),
-    ({"predicted_at": "event_time"}, "predicted_at 'event_time': needs a timestamp_column"),
+    ({"predicted_at": "event_time"}, "predicted_at 'event_time' requires a timestamp_column"),
 ]
 
 
@@ -139,10 +139,10 @@ def test_whole_numbers_stay_the_same_key_beside_a_gap(tmp_path: Path) -> None:
 
 def test_what_is_no_log_is_named(tmp_path: Path) -> None:
     pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "table")
-    with pytest.raises(PerformanceError, match="is no prediction log"):
+    with pytest.raises(PerformanceError, match="is not a prediction log"):
         read_prediction_log(tmp_path / "table")
     for metadata, message in (
-        ({VERSION_KEY: b"2"}, "has version '2', and this Evergreen reads version 1"),
+        ({VERSION_KEY: b"2"}, "has version '2'; this release reads version 1"),
         ({VERSION_KEY: b"1"}, "lacks the columns prediction_key"),
     ):
         pq.write_table(pa.table({"x": [1]}).replace_schema_metadata(metadata), tmp_path / "table")
@@ -150,5 +150,5 @@ def test_what_is_no_log_is_named(tmp_path: Path) -> None:
             read_prediction_log(tmp_path / "table")
     write_prediction_log(tmp_path / "log" / "1", batch(["a"], classes=["no", "yes"], predicted=np.array(["no"])))
     write_prediction_log(tmp_path / "log" / "2", batch(["b"], classes=["maybe"], predicted=np.array(["maybe"])))
-    with pytest.raises(PerformanceError, match=r"its files have the classes \['no', 'yes'\] and \['maybe'\]"):
+    with pytest.raises(PerformanceError, match=r"its files have different classes, \['no', 'yes'\] and \['maybe'\]"):
         read_prediction_log(tmp_path / "log")

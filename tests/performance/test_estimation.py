@@ -86,7 +86,7 @@ def test_three_classes_by_the_confidence_of_the_predicted_one() -> None:
     estimate = estimate_score(measure, now, curve_of(three(500)), seed=2)
     assert estimate.lower <= measure.score_rows(now) <= estimate.upper
     assert why_unavailable(**{**ASKED, "classes": 3}, curve=curve_of(three(500))) == ""
-    assert "for 3 classes only accuracy can be estimated, not f1_macro" in why_unavailable(**{**ASKED, "classes": 3, "metric": "f1_macro"}, curve=None)
+    assert "with 3 classes, only accuracy can be estimated, not f1_macro" in why_unavailable(**{**ASKED, "classes": 3, "metric": "f1_macro"}, curve=None)
 
 
 def test_a_model_that_is_too_sure_gets_no_estimate() -> None:
@@ -105,10 +105,10 @@ def test_chance_does_not_make_a_model_uncalibrated() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"task": "regression"}, "a regression model says no probabilities"),
-        ({"probabilities": False}, "the model gives no probabilities"),
-        ({"metric": "business:value"}, "business:value is a function of your own"),
-        ({}, "the champion's baseline holds no calibration"),
+        ({"task": "regression"}, "a regression model provides no probabilities"),
+        ({"probabilities": False}, "the model provides no probabilities"),
+        ({"metric": "business:value"}, "business:value is a custom function"),
+        ({}, "the champion's baseline contains no calibration"),
     ],
 )
 def test_why_there_is_none(change: dict[str, Any], reason: str) -> None:
@@ -117,12 +117,12 @@ def test_why_there_is_none(change: dict[str, Any], reason: str) -> None:
 
 def test_without_probabilities_nothing_is_estimated() -> None:
     now = said(np.random.default_rng(1), 50)
-    with pytest.raises(ScoringError, match="metric 'accuracy': cannot be estimated without probabilities"):
+    with pytest.raises(ScoringError, match="Metric 'accuracy' cannot be estimated without probabilities"):
         estimate_score(resolve_metric("accuracy", "classification"), Predictions(now.labels, now.predicted), curve_of(now), seed=1)
 
 
 def test_too_few_rows_of_calibration() -> None:
-    assert "was seen on 50 rows only; 100 are needed" in why_unavailable(**ASKED, curve=curve_of(said(np.random.default_rng(1), 50)))
+    assert "measured on only 50 rows; 100 are required" in why_unavailable(**ASKED, curve=curve_of(said(np.random.default_rng(1), 50)))
 
 
 def test_an_estimate_says_that_it_is_one_and_whether_the_score_fell() -> None:
@@ -141,4 +141,4 @@ def test_an_estimate_says_that_it_is_one_and_whether_the_score_fell() -> None:
     assert estimate(Interval(0.95, 0.93, 0.97), margin=0.5).verdict == "holds"
     sure = Predictions(np.ones(50), np.ones(50, dtype=int), np.tile([0.0, 1.0], (50, 1)), [0, 1])
     undefined = make_estimate(sure, curve, EstimateRequest(resolve_metric("roc_auc", "classification"), "rows", Interval(0.9, 0.8, 1.0)))
-    assert (undefined.available, "not defined on most draws" in undefined.sentence) == (False, True)
+    assert (undefined.available, "undefined on most draws" in undefined.sentence) == (False, True)

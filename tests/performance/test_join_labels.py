@@ -55,7 +55,7 @@ def test_labels_meet_their_predictions(tmp_path: Path) -> None:
     assert frame["logged_probability_1"].tolist() == pytest.approx([0.6, 0.7, 0.8, 0.9])
     assert set(frame.columns) >= {"time", "temperature", "rain", "logged_prediction_key", "logged_model_version", "logged_predicted_at"}
     assert (found.rows, found.labelled, found.unlabelled, found.pending) == (4, 2, 2, 2)
-    assert found.sentence == "2 of 4 predictions (50%) have a label; 2 have none, of which 2 may still get one within 30 days."
+    assert found.sentence == "2 of 4 predictions (50%) have a label; 2 have none, of which 2 may still receive one within 30 days."
     assert found.warnings == []
 
 
@@ -64,7 +64,7 @@ def test_a_label_after_the_horizon_is_not_used(tmp_path: Path) -> None:
     frame, found = join_predictions(write_log(tmp_path / "log"), given, SETTINGS)
     assert frame["rain"].notna().tolist() == [True, False, False, False]
     assert (found.labels_late, found.pending) == (1, 0)
-    assert found.warnings == ["Labels that came later than 30 days after the prediction, not used (1)."]
+    assert found.warnings == ["Labels that arrived more than 30 days after the prediction, not used (1)."]
     _, later = join_predictions(write_log(tmp_path / "log"), given.head(1), JoinSettings(**{**vars(SETTINGS), "as_of": "2026-02-01T00:00:00Z"}))
     assert later.pending == 3
 
@@ -92,8 +92,8 @@ def test_of_different_labels_the_newest_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (UNTIMED, r"key 'k2': has the labels 1, 0 and there is no label_time_column that says which is newer"),
-        (SETTINGS, r"key 'k2': has the labels 1, 0 at the same time"),
+        (UNTIMED, r"Key 'k2' has the labels 1, 0 and there is no label_time_column to show which is newer"),
+        (SETTINGS, r"Key 'k2' has the labels 1, 0 at the same time"),
     ],
 )
 def test_different_labels_of_which_none_is_newer_are_an_error(tmp_path: Path, settings: JoinSettings, message: str) -> None:
@@ -105,20 +105,20 @@ def test_a_label_from_before_the_prediction_is_a_clock_problem(tmp_path: Path) -
     frame, found = join_predictions(write_log(tmp_path / "log"), labels(("k0", 1, "2026-01-09"), ("k1", 1, None), ("k2", 1, "2026-01-10")), SETTINGS)
     assert frame["rain"].notna().tolist() == [False, False, True, False]
     assert (found.labels_before_prediction, found.labels_without_time) == (1, 1)
-    assert "Labels older than the prediction they belong to, not used: a clock is wrong (1)." in found.warnings
+    assert "Labels older than their prediction, not used: a clock is wrong (1)." in found.warnings
 
 
 def test_a_clock_that_jumps_back_is_named(tmp_path: Path) -> None:
     times = pd.Series(pd.to_datetime(["2026-01-10T10:00Z", "2026-01-10T09:00Z", "2026-01-10T10:05Z", "2026-01-10T10:06Z"]))
     _, found = join_predictions(write_log(tmp_path / "log", predicted_at=times), labels(("k0", 1, "2026-01-12")), SETTINGS)
     assert found.clock_jumps == 1
-    assert "Times in the log before that of the row above, so a clock is wrong or was set back (1)." in found.warnings
+    assert "Times in the log earlier than in the preceding row, so a clock is wrong or was set back (1)." in found.warnings
 
 
 def test_labels_without_values_and_without_times(tmp_path: Path) -> None:
     _, found = join_predictions(write_log(tmp_path / "log"), labels(("k0", None, "2026-01-12"), ("k1", 1.0, "2020-01-12")), UNTIMED)
     assert (found.labelled, found.labels_without_value) == (1, 1)
-    assert found.warnings == ["Rows of the labels that hold no label (1).", "The labels have no time, so the horizon was not checked."]
+    assert found.warnings == ["Rows of the labels without a label (1).", "The labels have no time, so the horizon was not checked."]
 
 
 def test_predictions_that_were_made_twice_count_once(tmp_path: Path) -> None:
@@ -213,12 +213,12 @@ def test_the_policy_sets_the_horizon_and_the_parameter_wins(join: Callable[..., 
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"key_column": "number"}, "key_column 'number': the labels have no such column; their columns are id, rain, known_at"),
-    ({"target_column": "snow"}, "target_column 'snow': the labels have no such column"),
-    ({"label_time_column": "when"}, "label_time_column 'when': the labels have no such column"),
+    ({"key_column": "number"}, "Unknown column 'number' in key_column. Columns of the labels: id, rain, known_at"),
+    ({"target_column": "snow"}, "Unknown column 'snow' in target_column"),
+    ({"label_time_column": "when"}, "Unknown column 'when' in label_time_column"),
     ({"horizon_days": 0.0}, "horizon_days 0.0: expected a positive number of days"),
     ({"as_of": "soon"}, "as_of 'soon': expected latest or an ISO time"),
-    ({"timestamp_column": "temperature"}, "feature 'temperature' of the log: the label, the event time or a logged column has the same name"),
+    ({"timestamp_column": "temperature"}, "Feature 'temperature' of the log has the same name as the label"),
 ]
 
 

@@ -91,7 +91,7 @@ def test_only_new_rows_with_settled_labels_count(watch: Callable[..., Any], make
 def test_too_few_rows_cannot_tell(watch: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
     answer, result = watch(make_events(start="2020-05-01", days=34))
     assert (answer, result["score"], result["rows"]) == ("cannot tell", None, 12)
-    assert "Cannot tell: 12 labelled rows are newer than what the champion has seen (124 seen, 0 without a settled label); at least 20" in result["sentence"]
+    assert "Cannot tell: 12 labelled rows are newer than the champion's training data (124 seen, 0 without a settled label); at least 20" in result["sentence"]
 
 
 def test_an_undefined_metric_cannot_tell(watch: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
@@ -116,8 +116,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"margin": -0.1}, "margin -0.1: expected 0 or a positive number"),
     ({"margin": float("inf")}, "margin inf: expected 0 or a positive number"),
     ({"minimum_rows": 1}, "minimum_rows 1: expected at least 2"),
-    ({"target_column": "snow"}, "target_column 'snow': the current data has no such column; its columns are time"),
-    ({"timestamp_column": "when"}, "timestamp_column 'when': the current data has no such column"),
+    ({"target_column": "snow"}, "Unknown column 'snow' in target_column. Columns of the current data: time"),
+    ({"timestamp_column": "when"}, "Unknown column 'when' in timestamp_column"),
     ({"baseline": {"present": True, "metric": "accuracy", "score": None}}, "expected a metric and a score, found 'accuracy' and None"),
 ]
 

@@ -64,14 +64,14 @@ def test_only_the_window_counts_and_silence_is_no_error(read: Callable[..., Any]
     answer, found, corrections = read(frame, window_days=10)
     assert (answer, found["rows"], corrections.metadata["present"]) == ("feedback", 10, False)
     answer, found, _ = read(frame, window_end="2027-01-01T00:00:00Z", window_days=10)
-    assert (answer, found["present"], found["sentence"]) == ("no feedback", False, "Nobody said anything in the 10 days before 2027-01-01T00:00:00Z.")
+    assert (answer, found["present"], found["sentence"]) == ("no feedback", False, "There was no feedback in the 10 days before 2027-01-01T00:00:00Z.")
 
 
 @pytest.mark.parametrize(
     ("frame", "error", "message"),
     [
-        (said(source=["a"], mood=["bad"]), PerformanceError, "feedback: expected the columns source and kind or score; it has time, source, mood"),
-        (said(source=["a"], kind=["angry"]), PerformanceError, "feedback kind 'angry': expected one of thumbs_up, praise, thumbs_down"),
+        (said(source=["a"], mood=["bad"]), PerformanceError, "feedback: expected the columns source and kind or score; found time, source, mood"),
+        (said(source=["a"], kind=["angry"]), PerformanceError, "Unknown feedback kind 'angry'. Valid kinds: thumbs_up, praise, thumbs_down"),
         (said(source=["a"], score=[5]), PerformanceError, r"feedback score (np.int64\()?5\)?: expected a number from -1 \(bad\) to 1 \(good\)"),
         (said(source=["a", "b"], score=[None, 1.0]), PerformanceError, "feedback: 1 of 2 rows have no kind, score or label"),
         (said(source=["a"], score=[1]).rename(columns={"time": "when"}), IngestionError, "time"),

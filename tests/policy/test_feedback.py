@@ -37,7 +37,7 @@ def people(count: int, rows: int, negative: float) -> dict[str, tuple[int, float
 def test_ten_thousand_complaints_of_one_source_do_not_fire() -> None:
     alone = heard(hostile=(10_000, 10_000))
     assert feedback(alone, FeedbackSettings()).verdict == "cannot tell"
-    assert "with at most 25% of the weight for one source, 4 sources that count are needed" in feedback(alone, FeedbackSettings()).sentence
+    assert "with at most 25% of the weight per source, at least 4 sources" in feedback(alone, FeedbackSettings()).sentence
     among = heard(hostile=(10_000, 10_000), **people(40, 5, 1))
     said = feedback(among, FeedbackSettings())
     assert (said.verdict, said.value) == ("quiet", pytest.approx(0.25 + 0.75 * 0.2))
@@ -48,7 +48,7 @@ def test_a_broad_change_fires() -> None:
     broad = heard(**people(60, 5, 4))
     said = feedback(broad, FeedbackSettings())
     assert (said.verdict, said.value) == ("fired", pytest.approx(0.8))
-    assert said.sentence == "Users complain: 300 things were said by 60 sources, and 80% of their weight is bad (surely 75%), more than 50%."
+    assert said.sentence == "Users complain: 300 feedback items from 60 sources, 80% negative by weight (95 % lower bound 75%), above the limit of 50%."
     made = decide(broad, Policy(hysteresis=AT_ONCE))
     assert (made.decision, made.rule, made.alert) == ("retrain", "feedback", True)
     waits = decide(broad, Policy())
@@ -69,7 +69,7 @@ def test_an_unreliable_source_counts_less() -> None:
 
 def test_little_feedback_cannot_tell_and_none_is_quiet() -> None:
     few = feedback(heard(**people(8, 5, 5)), FeedbackSettings())
-    assert (few.verdict, "they weigh as much as 40, and 50 are needed" in few.sentence) == ("cannot tell", True)
+    assert (few.verdict, "total weight is 40, and 50 is required" in few.sentence) == ("cannot tell", True)
     silent = Evidence({"verdict": "no drift"}, {"verdict": "holds"}, BASELINE, "auto", "latest")
     assert feedback(silent, FeedbackSettings()).verdict == "quiet"
     assert decide(silent, Policy()).rule == "all_quiet"
@@ -96,10 +96,10 @@ def test_the_lower_end_of_a_share() -> None:
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ("{feedback: {maximum_source_share: 0.6}}", "maximum_source_share 0.6 is not below negative_share 0.5: one source alone could decide"),
+        ("{feedback: {maximum_source_share: 0.6}}", "maximum_source_share 0.6 must be below negative_share 0.5"),
         ("{feedback: {reliability: {bot: 2}}}", "feedback.reliability.bot is 2"),
         ("{feedback: {negative_share: -0.1}}", "feedback.negative_share is -0.1"),
-        ("{feedback: {volume: 3}}", "Unknown setting 'feedback.volume'. Valid settings: "),
+        ("{feedback: {volume: 3}}", "Unknown setting 'feedback.volume'"),
     ],
 )
 def test_a_section_that_cannot_be_used_is_named(policy: str, message: str) -> None:

@@ -50,7 +50,7 @@ def test_performance_has_to_speak_in_enough_of_the_last_windows(history: tuple[P
     assert made.decision == ("retrain" if retrains else "keep")
     assert made.rule == ("performance" if retrains else "hysteresis")
     assert made.alert
-    assert retrains or "2 of 3 are needed" in made.reasons[-1]
+    assert retrains or "2 of 3 are required" in made.reasons[-1]
     # The order in which history is told does not matter, nor do windows of an earlier champion, nor windows that are later.
     told = (*reversed(history), PastDecision("2019-12-01T00:00:00Z", "keep", ("performance",)), PastDecision("2020-06-01T00:00:00Z", "keep", ("performance",)))
     assert decide(evidence("degraded", *told), HYSTERESIS) == made
@@ -74,7 +74,7 @@ def test_rejected_challengers_make_the_policy_wait() -> None:
     assert decide(evidence("degraded", once, again, end="2020-04-01T00:00:00Z"), Policy()).rule == "performance"
     waiting = decide(evidence("degraded", once, again, third, end="2020-05-01T00:00:00Z"), Policy())
     assert (waiting.decision, waiting.rule, waiting.alert) == ("keep", "back_off", True)
-    assert "3 challengers were not better than this champion, so the next is trained 2 windows after the last one; this is window 1." in waiting.reasons[-1]
+    assert "3 challengers were no better than this champion, so the next one is trained 2 windows after the last; this is window 1." in waiting.reasons[-1]
     assert decide(evidence("degraded", once, again, third, past(5, "performance"), end="2020-06-01T00:00:00Z"), Policy()).rule == "performance"
     assert decide(evidence("degraded", once, again, third, end="2020-05-01T00:00:00Z"), read_policy("back_off: false")).rule == "performance"
 
@@ -87,7 +87,7 @@ def test_cooldown_and_budget() -> None:
     assert decide(evidence("degraded", *retrained), read_policy(f"{{cooldown_days: 30, {AT_ONCE}}}")).rule == "performance"
     spent = decide(evidence("degraded", *retrained), read_policy(f"{{budget: {{retrains: 2, days: 90}}, {AT_ONCE}}}"))
     assert (spent.decision, spent.rule) == ("keep", "budget")
-    assert "2 retrainings in the last 90 days, and 2 are allowed" in spent.reasons[-1]
+    assert "2 retrainings in the last 90 days, with 2 allowed" in spent.reasons[-1]
     assert decide(evidence("degraded", *retrained), read_policy(f"{{budget: {{retrains: 2, days: 60}}, {AT_ONCE}}}")).rule == "performance"
 
 
@@ -127,7 +127,7 @@ def test_a_request_is_never_held_back(policy: str) -> None:
 def test_vetoes(veto: str, given: dict[str, Any]) -> None:
     vetoed = decide(evidence("degraded", **given), read_policy(f"{{vetoes: [{veto}], {AT_ONCE}}}"))
     assert (vetoed.decision, vetoed.rule, vetoed.alert) == ("keep", f"veto_{veto}", True)
-    assert vetoed.reasons[-1].startswith("The policy forbids it")
+    assert vetoed.reasons[-1].startswith("The policy does not retrain")
     assert decide(evidence("degraded", **given), read_policy(f"{{vetoes: [], {AT_ONCE}}}")).rule == "performance"
 
 
@@ -139,10 +139,10 @@ def test_too_little_data_can_be_a_veto() -> None:
 
 
 def test_other_triggers() -> None:
-    assert decide(evidence("holds", event="the station moved"), Policy()).reasons[0] == "An event asks for a retraining: the station moved."
+    assert decide(evidence("holds", event="the station moved"), Policy()).reasons[0] == "An event calls for a retraining: the station moved."
     rows = decide(evidence("holds", past(2), past(3)), read_policy("minimum_new_rows: 200"))
     assert (rows.rule, rows.rows) == ("new_data", 100)
-    assert rows.reasons[0].startswith("200 rows came in since the champion was fitted")
+    assert rows.reasons[0].startswith("200 rows have arrived since the champion was fitted")
     assert decide(evidence("holds", past(2)), read_policy("minimum_new_rows: 200")).rule == "all_quiet"
     predictions = {"features": [{"name": "prediction of the champion", "drift": True, "severity": "severe"}]}
     drifting = replace(evidence("cannot tell"), drift={"verdict": "drift", "severity": "slight", **predictions})
@@ -154,7 +154,7 @@ def test_a_promotion_for_degraded_performance_is_followed_up() -> None:
     promoted = past(1, "performance", decision="retrain", rule="performance")
     watched = (promoted, past(2), past(3), past(4))
     rules = [decide(evidence("holds", *watched[:count], end=f"2020-{count + 1:02}-01T00:00:00Z"), Policy()).rule for count in (1, 2, 3, 4)]
-    assert rules == ["follow_up", "follow_up", "all_quiet", "follow_up"], "whenever the rows from after the change have doubled"
+    assert rules == ["follow_up", "follow_up", "all_quiet", "follow_up"], "whenever the rows since the change have doubled"
     assert decide(evidence("holds", *watched), read_policy("follow_up_windows: 3")).rule == "all_quiet"
     rejected = past(2, "performance", decision="retrain", rule="performance")
     assert decide(evidence("holds", rejected, past(3)), Policy()).rule == "all_quiet", "the challenger did not become champion"
@@ -167,13 +167,13 @@ def test_age_counts_from_the_last_challenger() -> None:
     assert tried.rule == "all_quiet"
     age = next(trigger for trigger in tried.triggers if trigger.name == "model_age")
     assert (age.value, age.verdict) == (30, "quiet")
-    assert "30 days ago a challenger was trained on newer ones" in age.sentence
+    assert "a challenger was trained on newer rows 30 days ago" in age.sentence
 
 
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ("hysteresis: {needed: 3, windows: 2}", "needed 3 of windows 2 can never be reached"),
+        ("hysteresis: {needed: 3, windows: 2}", "needed 3 exceeds windows 2"),
         ("{cooldown_days: 90, maximum_model_age_days: 30}", "cooldown_days 90 is longer than maximum_model_age_days 30"),
         ("budget: {retrains: -1, days: 3}", "budget.retrains is -1"),
         ("vetoes: [moonlight]", "vetoes.0 is 'moonlight'"),
@@ -186,7 +186,7 @@ def test_contradictory_and_negative_thresholds_are_named(policy: str, message: s
 
 
 def test_a_time_that_is_none_is_named() -> None:
-    with pytest.raises(PolicyError, match="window_end of an earlier decision 'yesterday' is no time"):
+    with pytest.raises(PolicyError, match="Invalid window_end of an earlier decision 'yesterday'"):
         decide(evidence("degraded", PastDecision("yesterday", "keep")), HYSTERESIS)
 
 

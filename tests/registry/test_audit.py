@@ -53,7 +53,7 @@ def test_an_intact_ledger_holds(promoted: World) -> None:
     assert (found.records, found.champion, found.problems) == (2, "1", [])
     said = CliRunner().invoke(app, ["audit", "verify", "rain", *arguments(promoted)])
     assert said.exit_code == 0
-    assert "The ledger of model 'rain' holds: 2 records in one chain, champion 1; the registry notes record 1 as written." in said.stdout
+    assert "The ledger of model 'rain' is intact: 2 records in one chain, champion 1; the registry notes record 1 as written." in said.stdout
 
 
 def test_loading_the_champion_notes_the_newest_record(promoted: World) -> None:
@@ -67,7 +67,7 @@ def test_a_tail_that_was_cut_off_is_found_and_stops_the_next_run(promoted: World
     before = promoted.state(), ledger_bytes(promoted)
     said = CliRunner().invoke(app, ["audit", "verify", "rain", "--json", *arguments(promoted)])
     assert said.exit_code == 1
-    assert json.loads(said.stdout)["problems"] == ["Record 2 is missing: the registry notes it as written."]
+    assert json.loads(said.stdout)["problems"] == ["Record 2 is missing, although the registry notes it as written."]
     with pytest.raises(LedgerError, match=r"the registry notes record 2 as written, but the ledger's newest is record 1: its end was cut off or rewritten"):
         load(promoted, "again")
     assert (promoted.state(), ledger_bytes(promoted)) == before
@@ -78,16 +78,16 @@ def test_a_rewritten_end_stops_the_next_run(promoted: World) -> None:
     load(promoted)
     file_of(promoted, 2).unlink()
     promoted.ledger.append(Entry("kept", run_id="run-2", step_name="keep_champion", evidence={"sentence": "Forged."}))
-    with pytest.raises(LedgerError, match="newest is another record of that number: its end was cut off or rewritten"):
+    with pytest.raises(LedgerError, match="newest is a different record with that number: its end was cut off or rewritten"):
         load(promoted, "again")
-    assert audit(promoted.ledger, registry(promoted)).problems == ["Record 2 is not the one that the registry notes: the end of the ledger was rewritten."]
+    assert audit(promoted.ledger, registry(promoted)).problems == ["Record 2 differs from the one noted in the registry: the end of the ledger was rewritten."]
 
 
 def test_an_edited_record_is_named(promoted: World) -> None:
     file_of(promoted, 1).write_bytes(file_of(promoted, 1).read_bytes().replace(b"0.9", b"0.8"))
     said = CliRunner().invoke(app, ["audit", "verify", "rain", *arguments(promoted)])
     assert said.exit_code == 1
-    assert "is not what was written:\n  Record 1 was edited: its content does not have the hash that it states." in said.stdout
+    assert "was tampered with or damaged:\n  Record 1 was edited: its content does not match its hash." in said.stdout
 
 
 def test_a_note_that_is_none_is_named(promoted: World) -> None:
@@ -129,7 +129,7 @@ def test_a_bundle_holds_everything_about_a_version(promoted: World) -> None:
     assert [record["number"] for record in json.loads((folder / "records.json").read_text())] == [1]
     card = (folder / "evidence" / "model_card.md").read_text()
     assert "| Identity | id-a |" in card
-    assert "as challenger judged-a." in card
+    assert "Measured on challenger judged-a, before" in card
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == files - {"SHA256SUMS"}
     assert all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest for name, digest in sums.items())
@@ -138,7 +138,7 @@ def test_a_bundle_holds_everything_about_a_version(promoted: World) -> None:
 def test_a_bundle_overwrites_nothing_and_is_whole_or_absent(promoted: World) -> None:
     folder = promoted.folder / "bundle"
     folder.mkdir()
-    with pytest.raises(RegistryError, match=r"bundle folder '.*': exists already"):
+    with pytest.raises(RegistryError, match=r"Bundle folder '.*' already exists"):
         write_bundle(folder, "1", registry=registry(promoted), ledger=promoted.ledger, store=promoted.ledger._store)
     assert list(folder.iterdir()) == []
     other = promoted.folder / "other"

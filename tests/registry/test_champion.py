@@ -152,7 +152,7 @@ def test_a_champion_without_its_evidence_is_named(world: World) -> None:
         file = Path(location) / "evergreen" / name
         content = file.read_bytes()
         file.unlink()
-        with pytest.raises(RegistryError, match=rf"version 1 of model 'rain' is the champion but has no {name} with it: Evergreen did not register it. Take"):
+        with pytest.raises(RegistryError, match=rf"version 1 of model 'rain' is the champion but lacks {name}, because it was not registered by Evergreen"):
             load(world, world.outputs())
         file.write_bytes(content)
     assert load(world, world.outputs()) == "1"
@@ -164,7 +164,7 @@ def test_a_champion_that_evergreen_did_not_register_is_named(world: World) -> No
     source = world.client.get_logged_model(challenger.model_id).artifact_location
     world.client.create_model_version("rain", source=source)
     world.client.set_registered_model_alias("rain", "champion", "1")
-    with pytest.raises(RegistryError, match=r"has no reference.parquet with it: Evergreen did not register it"):
+    with pytest.raises(RegistryError, match=r"lacks reference.parquet, because it was not registered by Evergreen"):
         load(world, world.outputs())
     assert world.alias() == "1"
 
@@ -173,7 +173,7 @@ def test_a_champion_whose_files_are_gone_is_named(world: World) -> None:
     challenger = world.passed(world.challenger("a"))
     world.promote(challenger)
     shutil.rmtree(world.client.get_logged_model(challenger.model_id).artifact_location.removeprefix("file://"))
-    with pytest.raises(RegistryError, match=r"(?s)version 1 of model 'rain': its files cannot be fetched from .*Check the artifact store"):
+    with pytest.raises(RegistryError, match=r"(?s)version 1 of model 'rain': cannot fetch its files from .*Check the artifact store"):
         load(world, world.outputs())
 
 
@@ -213,7 +213,7 @@ def test_the_evaluation_can_name_the_champion_that_the_challenger_was_compared_w
     with pytest.raises(DeploymentError, match="superseded"):
         deploy(world, third, "evaluation", run_id="run-3")
     Path(third["evaluation"].path).write_text(json.dumps({**content, "champion_version": "unknown"}))
-    with pytest.raises(DeploymentError, match="the evaluation does not say with which version the challenger was compared; found 'unknown'"):
+    with pytest.raises(DeploymentError, match="the evaluation does not record which version the challenger was compared with; found 'unknown'"):
         deploy(world, third, "evaluation", run_id="run-4")
     assert world.state() == before
 

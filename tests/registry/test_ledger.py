@@ -74,13 +74,13 @@ def test_ledgers_of_different_models_share_a_folder_and_nothing_else(tmp_path: P
 
 
 def test_an_unknown_kind_is_refused(ledger: Ledger) -> None:
-    with pytest.raises(LedgerError, match=r"kind 'promoted': expected one of promotion, rejection, kept, waiting for approval, approval, rollback, retirement"):
+    with pytest.raises(LedgerError, match=r"kind 'promoted' of ledger record. Valid kinds: promotion, rejection, kept, waiting for approval"):
         ledger.append(Entry("promoted"))
     assert ledger.records() == []
 
 
 def test_another_champion_than_the_expected_one_supersedes_and_nothing_is_written(five: Ledger, tmp_path: Path) -> None:
-    with pytest.raises(SupersededError, match=r"model 'rain': superseded.*version 4, but the champion is version 5 now.*Nothing was promoted"):
+    with pytest.raises(SupersededError, match=r"model 'rain': superseded.*version 4, but the champion is now version 5.*Nothing was promoted"):
         five.append(promotion("6", "run-6"), expected_champion="4")
     assert len(list((tmp_path / "ledger" / "rain").iterdir())) == 5
     assert five.append(promotion("6", "run-6"), expected_champion="5").number == 6
@@ -125,7 +125,7 @@ def test_a_taken_slot_is_tried_again_behind_it(tmp_path: Path) -> None:
 def test_whoever_keeps_losing_the_slot_gives_up_with_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evergreen.registry.ledger.MOST_ATTEMPTS", 4)
     ledger = Ledger(RacedStore(str(tmp_path), races=9), "rain")
-    with pytest.raises(LedgerError, match=r"ledger of model 'rain': its next slot was taken 4 times in a row. Run the step again"):
+    with pytest.raises(LedgerError, match=r"ledger of model 'rain': the next slot was taken 4 times in a row. Run the step again"):
         ledger.append(promotion("1"))
     assert ledger.champion() == "none"
 
@@ -159,7 +159,7 @@ def test_of_eight_promotions_from_the_same_champion_one_wins(tmp_path: Path) -> 
 
 def test_an_edited_field_is_named(five: Ledger, tmp_path: Path) -> None:
     edit(file_of(tmp_path, 3), run_id="forged")
-    assert five.verify() == ["Record 3 was edited: its content does not have the hash that it states."]
+    assert five.verify() == ["Record 3 was edited: its content does not match its hash."]
 
 
 def test_an_edit_with_a_new_hash_breaks_the_chain_behind_it(five: Ledger, tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_swapped_records_are_both_named(five: Ledger, tmp_path: Path) -> None:
     shutil.move(third, second)
     shutil.move(tmp_path / "aside", third)
     problems = five.verify()
-    assert "Record 2 is not in its place: it says it is record 3 of model 'rain'." in problems
-    assert "Record 3 is not in its place: it says it is record 2 of model 'rain'." in problems
+    assert "Record 2 is out of place: it claims to be record 3 of model 'rain'." in problems
+    assert "Record 3 is out of place: it claims to be record 2 of model 'rain'." in problems
 
 
 def test_a_forked_record_is_named(five: Ledger, tmp_path: Path) -> None:
@@ -198,14 +198,14 @@ def test_a_forked_record_is_named(five: Ledger, tmp_path: Path) -> None:
 
 def test_a_record_put_behind_the_last_one_is_named(five: Ledger, tmp_path: Path) -> None:
     shutil.copy(file_of(tmp_path, 5), file_of(tmp_path, 6))
-    assert any(problem.startswith("Record 6 is not in its place") for problem in five.verify())
+    assert any(problem.startswith("Record 6 is out of place") for problem in five.verify())
 
 
 def test_a_record_of_another_model_is_named(five: Ledger, tmp_path: Path) -> None:
     other = Ledger(LocalStore(str(tmp_path)), "snow")
     other.append(promotion("1"))
     shutil.copy(tmp_path / "ledger" / "snow" / "00000001.json", file_of(tmp_path, 1))
-    assert any("Record 1 is not in its place: it says it is record 1 of model 'snow'." in problem for problem in five.verify())
+    assert any("Record 1 is out of place: it claims to be record 1 of model 'snow'." in problem for problem in five.verify())
 
 
 def test_a_foreign_object_in_the_ledger_is_named_and_not_read(five: Ledger, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_foreign_object_in_the_ledger_is_named_and_not_read(five: Ledger, tmp_
         (folder / name).write_text("{}")
     assert [record.number for record in five.records()] == [1, 2, 3, 4, 5]
     assert sorted(five.verify()) == [
-        f"{name} is in the ledger's folder and is no record of it." for name in ("5.json", "deeper/00000009.json", "notes.txt", "²0000009.json")
+        f"{name} is in the ledger's folder but is not one of its records." for name in ("5.json", "deeper/00000009.json", "notes.txt", "²0000009.json")
     ]
 
 
@@ -257,7 +257,7 @@ def test_any_flipped_bit_is_named(tmp_path_factory: pytest.TempPathFactory, data
 def test_an_edit_that_reads_the_same_is_named_too(ledger: Ledger, tmp_path: Path, edited: Callable[[str], str]) -> None:
     ledger.append(promotion("1", evidence={"lower": None}))
     file_of(tmp_path, 1).write_text(edited(file_of(tmp_path, 1).read_text()))
-    assert ledger.verify() == ["Record 1 was edited: its content does not have the hash that it states."]
+    assert ledger.verify() == ["Record 1 was edited: its content does not match its hash."]
 
 
 def test_a_cut_tail_is_noticed_by_the_head_that_was_noted_elsewhere(five: Ledger, tmp_path: Path) -> None:
@@ -269,9 +269,9 @@ def test_a_cut_tail_is_noticed_by_the_head_that_was_noted_elsewhere(five: Ledger
     file_of(tmp_path, 6).unlink()
     file_of(tmp_path, 5).unlink()
     assert five.verify() == []
-    assert five.verify(noted_head=noted) == ["Record 5 is missing: the registry notes it as written."]
+    assert five.verify(noted_head=noted) == ["Record 5 is missing, although the registry notes it as written."]
     five.append(promotion("9", "forger"))
-    assert five.verify(noted_head=noted) == ["Record 5 is not the one that the registry notes: the end of the ledger was rewritten."]
+    assert five.verify(noted_head=noted) == ["Record 5 differs from the one noted in the registry: the end of the ledger was rewritten."]
 
 
 @given(name=st.text(min_size=1).filter(str.strip))
@@ -299,7 +299,7 @@ def test_names_that_point_elsewhere_stay_inside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("", "expected the name of a registered model. Fill in model_name"), ("  ", "Fill in model_name"), ("\ud800", "is no valid text")]
+    ("name", "told"), [("", "expected the name of a registered model. Fill in model_name"), ("  ", "Fill in model_name"), ("\ud800", "not valid text")]
 )
 def test_a_name_that_names_nothing_is_refused(tmp_path: Path, name: str, told: str) -> None:
     with pytest.raises(LedgerError, match=rf"model name {re.escape(repr(name))}: .*{told}"):

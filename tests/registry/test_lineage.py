@@ -66,7 +66,7 @@ def test_a_dataset_leads_to_the_versions_of_all_models(history: World) -> None:
         assert [(answer["model_name"], answer["version"]) for answer in answers] == [("rain", "1"), ("rain", "2"), ("rain", "3"), ("snow", "1")]
     assert len(json.loads(said(history, "snow", "--dataset", "f-1", "--json").stdout)) == 1
     nothing = said(history, "--dataset", "f-9")
-    assert (nothing.exit_code, nothing.stdout.startswith("No version learned from f-9")) == (1, True)
+    assert (nothing.exit_code, nothing.stdout.startswith("No version was trained on f-9")) == (1, True)
 
 
 def test_a_local_file_is_found_by_its_relative_path(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_a_local_file_is_found_by_its_relative_path(world: World, monkeypatch: p
 
 def test_the_table_names_everything(history: World) -> None:
     text = said(history, "rain", "--version", "2").stdout
-    for words in ("rain, version 2: rolled back", "rows.parquet", "f-1", "run-2", "id-b", "1.0.1", "instead of 1", "Evergreen 0."):
+    for words in ("rain, version 2: rolled back", "rows.parquet", "f-1", "run-2", "id-b", "1.0.1", "replacing 1", "Evergreen 0."):
         assert words in text
 
 
@@ -100,8 +100,8 @@ def test_the_graph_is_drawn_once_for_each_dataset_run_and_version(history: World
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["rain", "--version", "9"], r"model 'rain' has no version 9 at .*; versions: it has 1, 2, 3. Name one of them with --version"),
-        (["snow"], r"model 'snow' has no champion at .*; versions: it has none"),
+        (["rain", "--version", "9"], r"Model 'rain' has no version 9 at .*\. Existing versions: 1, 2, 3. Choose one with --version"),
+        (["snow"], r"Model 'snow' has no champion at .*\. Existing versions: none"),
         ([], "neither a model nor --dataset is given"),
         (["rain", "--version", "1", "--dataset", "f-1"], "--version 1 and --dataset f-1 are both given"),
     ],

@@ -126,7 +126,7 @@ def test_a_kept_champion_is_recorded_and_reported(tmp_path: Path) -> None:
     summary, page = run_component(tmp_path)
     assert (summary["outcome"], summary["champion_after"], summary["model_name"]) == ("kept", "3", "rain")
     assert [entry["step_name"] for entry in summary["steps"]] == ["load_champion", "decide_retraining"]
-    assert "Version 3 stays the champion." in page
+    assert "Version 3 remains the champion." in page
     assert "Accuracy holds &amp; &lt;b&gt;more&lt;/b&gt;." in page
     assert '<a href="https://store/report.html">decision report</a>' in page
     assert "secret" not in page
@@ -166,7 +166,7 @@ def test_without_a_ledger_the_report_is_written_all_the_same(tmp_path: Path) -> 
     report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
     metrics = dsl.Metrics(name="metrics", uri=str(tmp_path / "metrics"), metadata={})
     record_run.python_func(run_report=report, run_metrics=metrics, status=None, model_name="rain")
-    assert "No ledger was given" in Path(report.path).read_text()
+    assert "No ledger was configured" in Path(report.path).read_text()
 
 
 DRIFTED = {"verdict": "drift", "features": [{"name": "a", "drift": True}, {"name": "b", "drift": False}]}

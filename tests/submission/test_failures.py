@@ -80,7 +80,7 @@ def test_a_failed_step_is_told_with_its_error_what_to_do_and_its_report(kfp: Kfp
     (run,) = kfp.runs
     assert f"Run {run} has ended: failed" in finished.stdout
     assert f"✗ Ingest newest window: {ERROR}\n" in finished.stdout
-    assert "  What to do: Do what the message says" in finished.stdout
+    assert "  What to do: Follow the advice in the message" in finished.stdout
     assert f"  Report: /absent/ledger/runs/{run}.html" in finished.stdout
     # Steps after it were left out; the exit task was not.
     assert [line.split()[-2:] for line in finished.stdout.splitlines() if "Train challenger" in line] == [["not", "started"]]
@@ -170,7 +170,7 @@ def test_without_a_log_the_command_is_named_that_may_find_it(kfp: KfpServer, two
     kfp.script = Script(outcome="FAILED", log=None)
     (failure,) = submit(two_steps, "--json").json["failures"]
     (workflow,) = kfp.workflows.values()
-    assert failure["error"] == "It failed, and its log cannot be had from KFP."
+    assert failure["error"] == "It failed, and its log is not available from KFP."
     assert f"kubectl logs -n kubeflow -l workflows.argoproj.io/workflow={workflow.name}" in failure["advice"]
 
 
@@ -187,7 +187,7 @@ def test_a_pod_that_kubernetes_refused_is_said_as_such(kfp: KfpServer, two_steps
     kfp.script = Script(outcome="FAILED", failing="train-model", pod_refused=True)
     (failure,) = submit(two_steps, "--json").json["failures"]
     assert (failure["step"], failure["cause"]) == ("Train challenger", "pod refused")
-    assert "Kubernetes refused its pod" in failure["error"]
+    assert "Kubernetes rejected its pod" in failure["error"]
     assert "kubectl describe workflow evergreen-test-failures-" in failure["advice"]
     assert not any("/log" in path for _, path in kfp.requests)
 
@@ -222,7 +222,7 @@ def test_states_that_stopped_coming_are_not_shown_as_if_they_were_new(kfp: KfpSe
     assert (told["outcome"], told["states_frozen"]) == ("succeeded", True)
     assert {step["state"] for step in told["steps"]} <= {"SUCCEEDED", "UNKNOWN", "NOT_STARTED"}
     assert "UNKNOWN" in {step["state"] for step in told["steps"]}
-    (notice,) = [line for line in finished.stderr.splitlines() if "stopped coming" in line]
+    (notice,) = [line for line in finished.stderr.splitlines() if "Updates of step states stopped" in line]
     assert "1 MiB" in notice
     assert f"gs://bucket/ledger/runs/{told['run_id']}.html" in notice
 

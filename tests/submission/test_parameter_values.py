@@ -43,7 +43,7 @@ def test_a_value_that_names_a_variable_is_refused_and_the_variable_named(value: 
     with pytest.raises(ParameterValueError) as caught:
         check_parameter_values({"days": 3, "policy_config": value})
     message = str(caught.value)
-    assert message.startswith("parameter 'policy_config' holds $(")
+    assert message.startswith("parameter 'policy_config' contains $(")
     assert f"environment variable {VARIABLE}," in message
     assert "secret_name" in message
 
@@ -51,7 +51,7 @@ def test_a_value_that_names_a_variable_is_refused_and_the_variable_named(value: 
 @pytest.mark.parametrize("half", ["$(", "a $(EVERGREEN_APPROVAL"])
 def test_half_of_one_is_refused_too(half: str) -> None:
     """A pipeline may put two parameters together."""
-    with pytest.raises(ParameterValueError, match=r"holds \$\("):
+    with pytest.raises(ParameterValueError, match=r"contains \$\("):
         check_parameter_values({"model_name": half})
 
 
@@ -79,7 +79,7 @@ def test_two_macros_expand_under_latest_and_the_others_nowhere(macro: str, *, ex
     "text", ["{{workflow.uid}}", "{{$.pipeline_job_name}}", "a {{ inputs.parameters.x }}", "{{=sprig.env('KEY')}}", "{{workflow.scheduledTime}}"]
 )
 def test_placeholders_of_argo_are_refused(text: str) -> None:
-    with pytest.raises(ParameterValueError, match="placeholder of Argo or KFP"):
+    with pytest.raises(ParameterValueError, match="Argo or KFP placeholder"):
         check_parameter_values({"model_name": text})
 
 
@@ -159,7 +159,7 @@ def test_a_value_without_one_is_never_refused(value: Any) -> None:
 @pytest.mark.parametrize("command", ["submit", "create", "replace"])
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(f"$({VARIABLE})", f"environment variable {VARIABLE},"), ("[[ScheduledTime]]", "Write scheduled"), ("{{workflow.name}}", "placeholder")],
+    [(f"$({VARIABLE})", f"environment variable {VARIABLE},"), ("[[ScheduledTime]]", "Set data_window_end to scheduled"), ("{{workflow.name}}", "placeholder")],
 )
 def test_every_command_refuses_before_anything_is_sent(kfp: KfpServer, pipeline_file: Path, *, way: str, command: str, value: str, words: str) -> None:
     file = pipeline_file.with_name("parameters.yaml")
@@ -168,7 +168,7 @@ def test_every_command_refuses_before_anything_is_sent(kfp: KfpServer, pipeline_
     asked = ["submit", str(pipeline_file)] if command == "submit" else ["schedule", command, "nightly", "--cron", "0 3 * * *", "--pipeline", "p"]
     refused = evergreen(*asked, *given_so)
     assert refused.status == 2
-    assert "parameter 'model_name' holds" in refused.stderr
+    assert "parameter 'model_name' contains" in refused.stderr
     assert words in refused.stderr
     assert kfp.requests == []
 
@@ -185,7 +185,7 @@ def test_the_pipelines_own_defaults_are_held_to_the_same(kfp: KfpServer, pipelin
     pipeline_file.write_text(pipeline_file.read_text().replace("days: int = 30", f'days: int = 30, note: str = "$({VARIABLE})", secret_name: str = ""'))
     refused = evergreen("submit", str(pipeline_file), "-p", "model_name=rain")
     assert (refused.status, kfp.requests) == (2, [])
-    assert "parameter 'note' holds" in refused.stderr
+    assert "parameter 'note' contains" in refused.stderr
     empty = evergreen("submit", str(pipeline_file), "-p", "model_name=rain", "-p", "note=x")
     assert (empty.status, kfp.requests) == (2, [])
     assert "parameter 'secret_name' is empty" in empty.stderr

@@ -107,7 +107,7 @@ def test_replacing_while_a_run_goes_on_pauses_the_old_one_and_ends_the_work_late
     (old,) = kfp.schedules
     run = add_run(kfp, old, "RUNNING")
     finished = replace(pipeline, "--yes", cron="0 5 * * *")
-    assert "is paused and stays while its runs go on" in finished.stdout
+    assert "is paused because runs are still active. Rerun this command when they finish" in finished.stdout
     assert kfp.schedules[old].status == "DISABLED"
     assert len(kfp.schedules) == 2
     assert "(superseded)" in " ".join(evergreen("schedule", "list").stdout.split())
@@ -136,7 +136,7 @@ def test_a_paused_schedule_stays_paused_when_it_is_replaced(kfp: KfpServer, pipe
 def test_replacing_makes_one_only_where_it_is_told_to(kfp: KfpServer, pipeline: str) -> None:
     refused = replace(pipeline)
     assert (refused.status, kfp.schedules) == (2, {})
-    assert "has no such schedule. It has: none." in refused.stderr
+    assert "Unknown schedule 'nightly'. Schedules in Kubeflow Pipelines at" in refused.stderr
     assert replace(pipeline, "--or-create").status == 0
     assert len(kfp.schedules) == 1
 
@@ -146,7 +146,7 @@ def test_nobody_is_asked_where_nobody_sits(kfp: KfpServer, pipeline: str) -> Non
     (old,) = kfp.schedules
     finished = replace(pipeline, cron="0 5 * * *")
     assert finished.status == 2
-    assert "Give --yes" in finished.stderr
+    assert "Pass --yes" in finished.stderr
     assert list(kfp.schedules) == [old]
 
 
@@ -165,10 +165,10 @@ def test_deleting_waits_for_runs(kfp: KfpServer, pipeline: str) -> None:
     ("arguments", "message"),
     [
         (["--cron", "0 3 * * 7"], "counts from 0"),
-        (["--cron", "0 3 * * *", "--track", "newest"], "--track 'newest': expected latest or pinned"),
-        (["--cron", "0 3 * * *", "--version-name", "1"], "Give --track pinned"),
-        (["--cron", "0 3 * * *", "--track", "pinned", "--version-name", "absent"], "version 'absent': the pipeline has no such version"),
-        (["--cron", "0 3 * * *", "--pipeline", "absent"], "has no such pipeline. Upload it first"),
+        (["--cron", "0 3 * * *", "--track", "newest"], "Unknown --track 'newest'. Valid values: latest, pinned"),
+        (["--cron", "0 3 * * *", "--version-name", "1"], "Pass --track pinned"),
+        (["--cron", "0 3 * * *", "--track", "pinned", "--version-name", "absent"], "Unknown version 'absent'."),
+        (["--cron", "0 3 * * *", "--pipeline", "absent"], "Unknown pipeline 'absent' in"),
         (["--cron", "0 3 * * *", "-p", "dais=3"], "Did you mean 'days'"),
         (["--cron", "0 3 * * *"], "parameter 'model_name'"),
     ],

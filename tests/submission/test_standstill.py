@@ -31,7 +31,7 @@ def test_a_standstill_is_said_once_and_why() -> None:
     assert [notice is None for notice in notices] == [True, True, True, False, True, True]
     assert "for 5 minutes" in str(notices[3])
     assert "1 MiB" in str(notices[3])
-    assert "waiting for room" in str(notices[3])
+    assert "waiting for capacity" in str(notices[3])
 
 
 def test_a_step_may_take_its_time_and_a_change_starts_the_wait_anew() -> None:
@@ -66,7 +66,7 @@ def test_states_of_a_run_that_ended_are_old_or_not(name: str, *, frozen: bool) -
 def test_the_recorded_standstill_is_told_with_its_time_and_where_to_look() -> None:
     run = recorded_run("run_succeeded_states_frozen")
     notice = frozen_notice(run)
-    assert "stopped coming at 02:01:" in notice
+    assert "Updates of step states stopped at 02:01:" in notice
     assert f"/var/lib/evergreen/ledger/runs/{run.run_id}.html" in notice
     del run.runtime_config.parameters["state_ledger_uri"]
     assert "kubectl get pods -l workflows.argoproj.io/workflow=continuous-retraining-bfz58" in frozen_notice(run)
@@ -80,4 +80,4 @@ def test_submit_says_while_it_follows_that_nothing_comes(kfp: KfpServer, pipelin
     finished = evergreen("submit", str(pipeline_file), "-p", "model_name=rain", "--poll-seconds", "0.05")
     assert finished.status == 0
     assert finished.stdout.count("No step has changed its state") == 1
-    assert finished.stdout.count("stopped coming") == 1
+    assert finished.stdout.count("Updates of step states stopped") == 1

@@ -57,12 +57,12 @@ def test_a_trainer_of_ones_own(run_training: Callable[..., Any], make_events: Ca
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        ("nothing", "returned nothing; expected the fitted model. End the function with 'return model'"),
+        ("nothing", "returned None; expected the fitted model. End the function with 'return model'"),
         ("a_number", "returned float, which has no predict"),
-        ("not_fitted", r"its model's classes_ are None; expected those of the labels, \[0, 1\]"),
+        ("not_fitted", r"the model's classes_ are None; expected those of the labels, \[0, 1\]"),
         ("failing", "failed on 192 rows: RuntimeError: no GPU here"),
         ("pairs", r"predicts shape \(5, 2\) for 5 rows; expected \(5,\)"),
-        ("plain", "returned Plain, which scikit-learn's pipeline refuses: .*Let its class derive from sklearn.base.BaseEstimator"),
+        ("plain", "returned Plain, which scikit-learn's pipeline rejects: .*Derive its class from sklearn.base.BaseEstimator"),
         ("absent", "has no function 'absent'"),
         ("RATE", "of type float, not a function, as 'RATE'. Write module:function"),
     ],
@@ -70,13 +70,13 @@ def test_a_trainer_of_ones_own(run_training: Callable[..., Any], make_events: Ca
 def test_a_trainer_that_breaks_the_contract_is_named(
     run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], trainers: str, *, function: str, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match=f"trainer '{trainers}:{function}': .*{message}"):
+    with pytest.raises(TrainingError, match=f"[Tt]rainer '{trainers}:{function}':? .*{message}"):
         run_training(make_events(days=60), estimator=f"{trainers}:{function}")
     assert not (tmp_path / "m-model").exists()
 
 
 def test_a_trainer_has_no_search_and_must_be_importable(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], trainers: str) -> None:
-    with pytest.raises(TrainingError, match=r"a trainer of your own .* searches itself"):
+    with pytest.raises(TrainingError, match=r"a custom trainer .* must do its own search"):
         run_training(make_events(days=60), estimator=f"{trainers}:logistic", search='{"n_iter": 1, "space": {"C": [1]}}')
     with pytest.raises(TrainingError, match="module 'no_such_module' cannot be imported"):
         run_training(make_events(days=60), estimator="no_such_module:train")
@@ -143,7 +143,7 @@ def test_old_rows_count_less(run_training: Callable[..., Any], make_events: Call
         scores.append((load_model(artifacts["model"].path).predict(holdout) == holdout["rain"]).mean())
     assert scores[0] < 0.3
     assert scores[1] > 0.8
-    with pytest.raises(TrainingError, match="KNeighborsClassifier takes no weights"):
+    with pytest.raises(TrainingError, match="KNeighborsClassifier does not support weights"):
         run_training(frame, estimator="sklearn.neighbors.KNeighborsClassifier", policy_config="training: {recency_half_life_days: 5}")
 
 
@@ -159,7 +159,7 @@ def test_data_larger_than_memory_is_refused_with_what_would_fit(make_events: Cal
     frame.to_parquet(tmp_path / "rows", index=False)
     each = frame.memory_usage(deep=True, index=False).sum() / 400
     free = int(each * 4 * 120)
-    with pytest.raises(TrainingError, match=r"400 rows need some .* MB are free. Set training.sample_rows in policy_config to at most 1[12]\d,"):
+    with pytest.raises(TrainingError, match=r"400 rows need about .* MB are free. Set training.sample_rows in policy_config to at most 1[12]\d,"):
         read_within_memory(tmp_path / "rows", sample_rows=None, seed=7, available_bytes=free)
     first = read_within_memory(tmp_path / "rows", sample_rows=110, seed=7, available_bytes=free)
     assert len(first) == 110
@@ -207,13 +207,13 @@ def test_duplicates_constants_and_one_sided_classes_are_named(make_events: Calla
     frame.loc[200:229, [*FEATURES, "rain"]] = frame.loc[0:29, [*FEATURES, "rain"]].to_numpy()
     frame = frame.astype({"temperature": float, "pressure": float, "humidity": float, "rain": int})
     found = look(frame, FEATURES)
-    assert "30 of 200 holdout rows (15.0%) also stand among the rows to fit on" in found
-    assert "features humidity: hold the same value" in found
+    assert "30 of 200 holdout rows (15.0%) are also among the rows to fit on" in found
+    assert "features humidity: constant on all examined rows" in found
     frame.loc[frame.index[-1], "rain"] = 2
     frame.loc[0, "rain"] = 3
     found = look(frame, FEATURES, classes=(0, 1, 2, 3))
-    assert "the holdout has classes that the rows to fit on lack: 2" in found
-    assert "the holdout lacks classes that the rows to fit on have: 3" in found
+    assert "the holdout has classes missing from the rows to fit on: 2" in found
+    assert "the holdout lacks classes that are in the rows to fit on: 3" in found
 
 
 def test_duplicates_are_found_where_values_are_missing_and_where_there_is_no_fraction(make_events: Callable[..., pd.DataFrame]) -> None:
@@ -221,13 +221,13 @@ def test_duplicates_are_found_where_values_are_missing_and_where_there_is_no_fra
     frame.loc[200:229, [*FEATURES, "rain"]] = frame.loc[0:29, [*FEATURES, "rain"]].to_numpy()
     frame = frame.astype({"temperature": float, "pressure": float, "humidity": float, "rain": int})
     frame.loc[[*range(10), *range(200, 210), 390], "temperature"] = np.nan
-    assert "30 of 200 holdout rows (15.0%) also stand among the rows to fit on" in look(frame, FEATURES)
+    assert "30 of 200 holdout rows (15.0%) are also among the rows to fit on" in look(frame, FEATURES)
     # The same fraction twice is no duplicate as long as another column differs.
     frame.loc[200:229, "city"] = "Atlantis"
-    assert "also stand among" not in look(frame, FEATURES)
+    assert "are also among" not in look(frame, FEATURES)
     whole = pd.DataFrame({"count": range(400), "word": "a", "rain": [0, 1] * 200})
     whole.loc[300:302, "count"] = [0, 2, 3]
-    assert "1 of 200 holdout rows (0.5%) also stand among" in look(whole, {"count": "number", "word": "category"})
+    assert "1 of 200 holdout rows (0.5%) are also among" in look(whole, {"count": "number", "word": "category"})
 
 
 def test_what_looks_wrong_and_what_it_takes_to_do_it_again_are_logged(
@@ -235,7 +235,7 @@ def test_what_looks_wrong_and_what_it_takes_to_do_it_again_are_logged(
 ) -> None:
     _, artifacts = run_training(make_events(days=40).assign(humidity=1.0), estimator=LOGISTIC, ledger_uri=str(tmp_path / "ledger"), run_id="run-1")
     record = json.loads((tmp_path / "ledger" / "runs" / "run-1" / "train_model.json").read_text())
-    assert record["details"]["warnings"] == ["features humidity: hold the same value on all rows looked at, and say nothing."]
+    assert record["details"]["warnings"] == ["features humidity: constant on all examined rows, and therefore uninformative."]
     metadata = artifacts["model"].metadata
     file = MlflowClient(tracking_uri=tracking_uri).download_artifacts(metadata["mlflow_run_id"], f"training-{metadata['challenger_id']}.json", str(tmp_path))
     logged = json.loads(Path(file).read_text())
@@ -278,7 +278,7 @@ def test_a_version_is_trained_again_with_the_same_predictions(
     assert other.exit_code == 1
     assert json.loads(other.stdout)["different"] > 0
     make_events(days=30).to_parquet(tmp_path / "few.parquet", index=False)
-    with pytest.raises(TrainingError, match="It is another dataset; name the right one with --data"):
+    with pytest.raises(TrainingError, match="It is a different dataset; pass the right one with --data"):
         reproduce(model_name=name, version="1", tracking_uri=tracking_uri, data=str(tmp_path / "few.parquet"))
-    with pytest.raises(TrainingError, match=r"training data of .* version 1: '/no/such' is not there. Name the dataset with --data"):
+    with pytest.raises(TrainingError, match=r"training data of .* version 1: '/no/such' does not exist. Pass the dataset with --data"):
         reproduce(model_name=name, version="1", tracking_uri=tracking_uri, data="/no/such")

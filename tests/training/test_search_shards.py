@@ -142,19 +142,19 @@ def test_a_shard_that_was_killed_goes_on_where_it_stood(steps: Steps, tracking_u
 @pytest.mark.parametrize(
     ("search", "given", "message"),
     [
-        ({"n_iter": 2, "space": {"depth": [1, 2]}}, {}, r"hyperparameter 'depth': sklearn\.tree\.DecisionTreeClassifier has none of that name; it takes"),
+        ({"n_iter": 2, "space": {"depth": [1, 2]}}, {}, r"Unknown hyperparameter 'depth' of sklearn\.tree\.DecisionTreeClassifier. Valid hyperparameters:"),
         (
             {**SEARCH, "method": "halving"},
             {},
-            "method 'halving': what it tries next depends on the scores before.* Take method random, or give the search to tr",
+            "method 'halving' cannot be divided among parallel steps.* Use method random, or pass the search to tr",
         ),
-        ({**SEARCH, "method": "optuna"}, {}, "method 'optuna': what it tries next depends on the scores before"),
-        ({**SEARCH, "patience": 2}, {}, "patience 2: it counts candidates one after another.* Leave it out"),
-        ("none", {}, "training_search none: there is nothing to divide among parallel steps. Write a search such as"),
-        ("{n_iter: 2, space: {min_impurity_decrease: [.inf]}}", {}, r"the candidate .*would reach a parallel step as .* JSON has no such values"),
-        (SEARCH, {"shards": 0}, "shards 0: expected 1 to 500 parts"),
-        (SEARCH, {"shards": 501}, "shards 501: expected 1 to 500 parts"),
-        (SEARCH, {"estimator": "my_package:train"}, r"a trainer of your own \(my_package:train\) searches itself"),
+        ({**SEARCH, "method": "optuna"}, {}, "method 'optuna' cannot be divided among parallel steps"),
+        ({**SEARCH, "patience": 2}, {}, "patience 2 counts consecutive candidates.* Omit it"),
+        ("none", {}, "training_search none: there is nothing to divide among parallel steps. Use a search such as"),
+        ("{n_iter: 2, space: {min_impurity_decrease: [.inf]}}", {}, r"the candidate .*would reach a parallel step as .* JSON cannot represent its values"),
+        (SEARCH, {"shards": 0}, "shards 0: expected 1 to 500"),
+        (SEARCH, {"shards": 501}, "shards 501: expected 1 to 500"),
+        (SEARCH, {"estimator": "my_package:train"}, r"a custom trainer \(my_package:train\) must do its own search"),
         (SEARCH, {"holdout_share": 0.99}, "leave .* to fit on before the holdout"),
     ],
 )
@@ -167,22 +167,22 @@ def test_a_search_that_cannot_be_divided_is_named(steps: Steps, search: Any, giv
 def test_shards_that_do_not_belong_together_are_refused(steps: Steps, make_events: Callable[..., pd.DataFrame]) -> None:
     steps.planned(SEARCH)
     for shard in (-1, 3):
-        with pytest.raises(TrainingError, match=f"shard {shard}: expected 0 to 2, as the plan has 3 shards"):
+        with pytest.raises(TrainingError, match=f"shard {shard}: expected 0 to 2, because the plan has 3 shards"):
             steps.scored(shard)
         assert not Path(steps.artifact(f"scores-{shard}").path).exists()
     scores = [steps.scored(shard) for shard in range(2)]
-    with pytest.raises(TrainingError, match=r"those of shards \[0, 1\] are here; expected each of 0 to 2 once"):
+    with pytest.raises(TrainingError, match=r"found shards \[0, 1\]; expected each of 0 to 2 once"):
         steps.chosen(scores)
-    with pytest.raises(TrainingError, match=r"those of shards \[0, 0, 1\] are here"):
+    with pytest.raises(TrainingError, match=r"found shards \[0, 0, 1\]"):
         steps.chosen([*scores, scores[0]])
     steps.planned(SEARCH, seed=8)
-    with pytest.raises(TrainingError, match="candidate scores: they are of another plan"):
+    with pytest.raises(TrainingError, match="candidate scores belong to another plan"):
         steps.chosen(scores)
     make_events(days=80, seed=1).to_parquet(steps.data.path, index=False)
-    with pytest.raises(TrainingError, match=r"training data .*rows\.parquet: is not what the plan was made from"):
+    with pytest.raises(TrainingError, match=r"plan was not made from the training data .*rows\.parquet"):
         steps.scored(2)
     steps.plan.uri = scores[0].uri
-    with pytest.raises(TrainingError, match=r"plan .*scores-0: is none of a search. Give the step the output plan of plan_search"):
+    with pytest.raises(TrainingError, match=r"scores-0 is not the plan of a search. Pass the output plan of plan_search"):
         steps.scored(2)
     assert not Path(steps.artifact("scores-2").path).exists()
     assert not Path(steps.trials.path).exists()

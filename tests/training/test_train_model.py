@@ -159,7 +159,7 @@ def test_refit_ends_just_after_the_last_row(
 
 def test_refit_without_challenger(tmp_path: Path, tracking_uri: str) -> None:
     absent = {"model": dsl.Model(name="m", uri=str(tmp_path / "m"), metadata={"present": False}), "training_data": dsl.Dataset(name="d", uri="", metadata={})}
-    with pytest.raises(TrainingError, match="challenger: the artifact holds no model"):
+    with pytest.raises(TrainingError, match="challenger: the artifact contains no model"):
         refit(absent, tmp_path, tracking_uri, "m")
 
 
@@ -180,21 +180,21 @@ def test_a_given_mlflow_run_is_used_and_left_open(
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"hyperparameters": "{"}, "training_hyperparameters '{': is not JSON"),
+    ({"hyperparameters": "{"}, "training_hyperparameters '{': not JSON"),
     ({"hyperparameters": "[1]"}, "expected a JSON object, found list"),
-    ({"hyperparameters": '{"depth": 3}'}, "hyperparameter 'depth': .*LogisticRegression has none of that name; it takes C, "),
+    ({"hyperparameters": '{"depth": 3}'}, "Unknown hyperparameter 'depth' of .*LogisticRegression. Valid hyperparameters: C, "),
     ({"hyperparameters": '{"C": "strong"}'}, "The 'C' parameter of LogisticRegression must be a float"),
     ({"estimator": "Forest"}, "'Forest': expected auto or an import path"),
-    ({"estimator": "no_such_module.Forest"}, "module 'no_such_module' cannot be imported"),
+    ({"estimator": "no_such_module.Forest"}, "cannot import module 'no_such_module'"),
     ({"estimator": "sklearn.ensemble.Forest"}, "module 'sklearn.ensemble' has no 'Forest'"),
-    ({"estimator": "subprocess.Popen"}, "'subprocess.Popen': is no scikit-learn estimator"),
-    ({"estimator": "sklearn.linear_model.LinearRegression"}, "the task is classification, which needs a classifier"),
-    ({"estimator": "sklearn.ensemble.VotingClassifier"}, "cannot be made without arguments"),
-    ({"task": "ranking"}, "model_task 'ranking': expected auto, classification or regression"),
+    ({"estimator": "subprocess.Popen"}, "'subprocess.Popen' is not a scikit-learn estimator"),
+    ({"estimator": "sklearn.linear_model.LinearRegression"}, "the task is classification, which requires a classifier"),
+    ({"estimator": "sklearn.ensemble.VotingClassifier"}, "cannot be created without arguments"),
+    ({"task": "ranking"}, "model_task 'ranking'. Valid tasks: auto, classification, regression"),
     ({"holdout_share": 1.0}, "holdout_share 1.0: expected a share above 0 and below 1"),
     ({"holdout_share": 0.95}, "leave 8 to fit on before the holdout"),
-    ({"target_column": "snow"}, "target_column 'snow': the training data has no such column; its columns are time, temperature"),
-    ({"timestamp_column": "when"}, "timestamp_column 'when': the training data has no such column"),
+    ({"target_column": "snow"}, "Unknown column 'snow' in target_column. Columns of the training data: time, temperature"),
+    ({"timestamp_column": "when"}, "Unknown column 'when' in timestamp_column"),
     ({"search": "fast: ["}, "is neither YAML nor JSON"),
     ({"search": '{"n_iter": 3}'}, "space is .*: Field required"),
     ({"search": '{"n_iter": 0, "space": {"C": [1]}}'}, "n_iter is 0: Input should be greater than or equal to 1"),
@@ -221,14 +221,14 @@ def change(column: str, value: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
 
 
 BAD_DATA: list[tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = [
-    (change("rain", 1), "all 160 labelled rows are of class 1; expected at least two"),
-    (change("rain", None), "all 160 rows are without a label"),
-    (change("humidity", np.nan), "feature 'humidity': holds no value in any of 128 rows"),
-    (lambda frame: frame.assign(humidity=[[1, 2]] * len(frame)), "feature 'humidity': holds mixed values"),
-    (lambda frame: frame[["time", "rain"]], "has no column beside the target and the timestamp"),
-    (lambda frame: frame.head(0), "training data: holds no rows"),
+    (change("rain", 1), "all 160 labelled rows belong to class 1; expected at least two"),
+    (change("rain", None), "none of 160 rows has a label"),
+    (change("humidity", np.nan), "Feature 'humidity' has no value in any of 128 rows"),
+    (lambda frame: frame.assign(humidity=[[1, 2]] * len(frame)), "Feature 'humidity' contains mixed values"),
+    (lambda frame: frame[["time", "rain"]], "has no columns other than the target and the timestamp"),
+    (lambda frame: frame.head(0), "training data contains no rows"),
     (lambda frame: frame.assign(time=frame["time"].where(frame.index > 2)), "3 of 160 rows have no event time"),
-    (lambda frame: frame.assign(rain=(frame["time"] > frame["time"].iloc[150]).astype(int)), "the 128 rows to fit on are all of class 0"),
+    (lambda frame: frame.assign(rain=(frame["time"] > frame["time"].iloc[150]).astype(int)), "all 128 rows to fit on belong to class 0"),
     (lambda frame: frame.assign(time=frame["time"].iloc[0]), "leave 0 to fit on"),
 ]
 
@@ -244,9 +244,9 @@ def test_bad_data_is_named(
 
 def test_regression_on_text_and_classes_of_fractions_are_refused(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame]) -> None:
     frame = make_events(days=40)
-    with pytest.raises(TrainingError, match="regression needs numbers, found object"):
+    with pytest.raises(TrainingError, match="regression requires numbers, found object"):
         run_training(frame, target_column="city", task="regression")
-    with pytest.raises(TrainingError, match="classification needs classes, found fractions"):
+    with pytest.raises(TrainingError, match="classification requires classes, found fractions"):
         run_training(frame, target_column="humidity", task="classification")
 
 

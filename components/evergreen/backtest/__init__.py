@@ -1,1 +1,1 @@
-"""What would a policy have done: history, replayed window by window."""
+"""Backtests of retraining policies: history, replayed window by window."""

@@ -1,4 +1,4 @@
-"""The backtest room's command: ``evergreen backtest``."""
+"""The backtest command: ``evergreen backtest``."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def register(app: typer.Typer) -> None:
 
 def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the signature
     data: Annotated[str, typer.Argument(help="Parquet or CSV file or folder with the history.", metavar="DATA")],
-    target: Annotated[str, typer.Option("--target-column", help="The label's column.")],
-    timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="The event time's column.")],
-    window_days: Annotated[int, typer.Option("--window-days", help="Length of the windows.")] = 30,
-    policy: Annotated[list[str] | None, typer.Option("--policy", help="A policy file, or default; may be given more than once.", metavar="FILE")] = None,
-    start_days: Annotated[int | None, typer.Option("--start-days", help="First days, for the first model; three windows when not given.")] = None,
-    training_window_days: Annotated[int, typer.Option("--training-window-days", help="Length of the window that is learned from.")] = 1825,
-    label_delay_days: Annotated[int, typer.Option("--label-delay-days", help="Labels are known after so many days.")] = 0,
-    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="A column that is no feature.")] = None,
+    target: Annotated[str, typer.Option("--target-column", help="Name of the label column.")],
+    timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="Name of the event time column.")],
+    window_days: Annotated[int, typer.Option("--window-days", help="Length of the windows in days.")] = 30,
+    policy: Annotated[list[str] | None, typer.Option("--policy", help="A policy file, or default. Repeatable.", metavar="FILE")] = None,
+    start_days: Annotated[int | None, typer.Option("--start-days", help="Days at the start for training the first model. Defaults to three windows.")] = None,
+    training_window_days: Annotated[int, typer.Option("--training-window-days", help="Length of the training window in days.")] = 1825,
+    label_delay_days: Annotated[int, typer.Option("--label-delay-days", help="Days until labels are known.")] = 0,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="A column to exclude from the features. Repeatable.")] = None,
     estimator: Annotated[str, typer.Option("--estimator", help="Import path of the estimator.")] = "auto",
-    metric: Annotated[str, typer.Option("--metric", help="A scikit-learn scorer's name.")] = "auto",
-    margin: Annotated[float, typer.Option("--margin", help="The gate's margin, in the metric's unit; negative allows non-inferiority.")] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 7,
-    tune: Annotated[bool, typer.Option("--tune", help="Search a policy on the first part of history and report on the rest.")] = False,
-    tune_until: Annotated[str, typer.Option("--tune-until", help="Where the first part ends, ISO; 60 % of the windows when not given.")] = "",
-    retrain_cost: Annotated[float, typer.Option("--retrain-cost", help="Gain in the mean metric that retraining every window must bring.")] = 0.005,
-    html: Annotated[Path | None, typer.Option("--html", help="Write the report for people to this file.")] = None,
+    metric: Annotated[str, typer.Option("--metric", help="Name of a scikit-learn scorer.")] = "auto",
+    margin: Annotated[float, typer.Option("--margin", help="The gate's margin in units of the metric. A negative margin allows non-inferiority.")] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 7,
+    tune: Annotated[bool, typer.Option("--tune", help="Search for a policy on the first part of history and report on the rest.")] = False,
+    tune_until: Annotated[str, typer.Option("--tune-until", help="End of the first part (ISO). Defaults to 60 % of the windows.")] = "",
+    retrain_cost: Annotated[float, typer.Option("--retrain-cost", help="Gain in the mean metric required to justify retraining every window.")] = 0.005,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the HTML report to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay retraining policies over history, beside never retraining and retraining every window.
+    """Replay retraining policies over history and compare them with never retraining and with retraining every window.
 
-    Exit status: 0 when the replay went through, 2 for bad input.
+    Exit status: 0 if the replay completed, 2 for invalid input.
     """
     from evergreen.backtest.errors import BacktestError
     from evergreen.backtest.learner import LearnerSettings
@@ -63,12 +63,12 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
     setting = Setting(window_days, 3 * window_days if start_days is None else start_days, learner)
     if tune:
         if policy:
-            raise BacktestError("--tune and --policy: tuning makes its own policies. Give one of the two.")
+            raise BacktestError("--tune cannot be combined with --policy, because tuning creates its own policies. Pass only one of them.")
         with _progress(source.timeline(), setting, len(candidates(window_days)), as_json=as_json) as show:
             found = tune_policy(source, setting, retrain_cost=retrain_cost, until=tune_until, progress=show)
         replays, chosen = found.replays, found.policy.model_dump(mode="json", exclude_defaults=True)
         notes = [
-            f"Tuned on history up to {found.until[:10]} among {len(found.searched)} policies; what is shown is the rest. Tuned policy: {json.dumps(chosen)}"
+            f"Tuned on history up to {found.until[:10]} among {len(found.searched)} policies; the results cover the rest. Tuned policy: {json.dumps(chosen)}"
         ]
         answer: dict[str, Any] = {"tuned_policy": chosen, "tuned_until": found.until}
     else:
@@ -86,7 +86,7 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
 
 @contextmanager
 def _progress(timeline: Any, setting: Setting, policies: int, *, as_json: bool) -> Iterator[Callable[[str], None]]:
-    """Show a bar with the time left on standard error, where that is a terminal."""
+    """Show a progress bar with the remaining time on standard error if it is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -25,28 +25,28 @@ def replay_policy(
     run_id: str = "none",
     step_name: str = "replay_policy",
 ) -> str:
-    """Replay one retraining policy over history, window by window, without any look ahead.
+    """Replay one retraining policy over history, window by window, without look-ahead.
 
     Args:
         history: All rows, with features, label and event time.
-        target_column: Name of the label's column.
-        timestamp_column: Name of the event time's column.
-        policy: never, always (refitted after every window, without a gate), default, or a policy as YAML or JSON, in line or its path or URI.
-        window_days: Length of the windows.
-        start_days: The first days, which the first model is fitted on.
-        training_window_days: Length of the window that is learned from.
-        label_delay_days: Labels are known after so many days.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        policy: never, always (refit after every window, without a gate), default, or a policy as inline YAML or JSON, or its path or URI.
+        window_days: Length of the windows in days.
+        start_days: Number of days at the start on which the first model is fitted.
+        training_window_days: Length of the training window in days.
+        label_delay_days: Days until labels are known.
         estimator: Import path of the estimator.
-        metric: A scikit-learn scorer's name; auto is accuracy or the negated mean absolute error.
-        margin: The gate's margin, in the metric's unit; negative allows non-inferiority.
-        seed: Seed of everything random.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        metric: Name of a scikit-learn scorer; auto is accuracy or the negated mean absolute error.
+        margin: The gate's margin in units of the metric; a negative margin allows non-inferiority.
+        seed: Random seed.
+        ledger_uri: Folder or bucket for the run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: The policy's name: never, always, default, the file's name, or the policy itself where it was given in line.
-        replay: Score, retraining and promotion of every window, as JSON.
+        Output: Name of the policy: never, always, default, the name of the file, or the policy itself if given inline.
+        replay: Score, retraining and promotion of every window (JSON).
     """
     from evergreen.runs.records import reported_step
 
@@ -82,17 +82,17 @@ def report_backtest(
     run_id: str = "none",
     step_name: str = "report_backtest",
 ) -> str:
-    """Bring replays of several policies together in one report.
+    """Combine the replays of several policies in one report.
 
     Args:
-        replays: What replay_policy made for each policy, never and always among them.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        replays: Replays from replay_policy, one per policy, including never and always.
+        ledger_uri: Folder or bucket for the run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: The comparison in a sentence for each policy.
-        backtest_report: Scores over time, what retrainings buy, and every retraining with its reason.
+        Output: The comparison, one sentence per policy.
+        backtest_report: HTML report with scores over time, the benefit of retrainings, and every retraining with its reason.
         metrics: Mean score and number of retrainings of each policy.
     """
     from evergreen.runs.records import reported_step

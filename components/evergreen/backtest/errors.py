@@ -1,11 +1,11 @@
-"""What a user can get wrong about a backtest."""
+"""Errors of backtests."""
 
 from evergreen.errors import EvergreenError
 
 
 class BacktestError(EvergreenError):
-    """The history, the settings or the policies of a backtest cannot be used."""
+    """The history, the settings or the policies of a backtest are invalid."""
 
 
 class LookAheadError(BacktestError):
-    """Something asked for labels that were not known yet."""
+    """Labels that were not known yet were requested."""

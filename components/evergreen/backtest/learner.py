@@ -1,4 +1,4 @@
-"""How models are made and judged in a backtest: by the functions that train_model, evaluate_model and refit_model call."""
+"""Trains and judges models in a backtest with the same functions as train_model, evaluate_model and refit_model."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearnerSettings:
-    """How models are made and judged; names and defaults are those of the pipeline's parameters.
+    """How models are trained and judged; names and defaults are those of the pipeline's parameters.
 
     Attributes:
-        training_window_days: Length of the window that is learned from.
+        training_window_days: Length of the training window in days.
         estimator: Import path of the estimator.
         hyperparameters: Its hyperparameters.
         task: ``auto``, ``classification`` or ``regression``.
-        metric: A scikit-learn scorer's name, or ``auto``.
-        margin: What the gate's difference must exceed, in the metric's unit.
-        holdout_share: Newest share of the rows that challenger and champion are compared on.
-        seed: Seed of everything random.
+        metric: Name of a scikit-learn scorer, or ``auto``.
+        margin: Value that the gate's difference must exceed, in units of the metric.
+        holdout_share: Share of newest rows on which challenger and champion are compared.
+        seed: Random seed.
     """
 
     training_window_days: int = 1825
@@ -57,12 +57,12 @@ class LearnerSettings:
 
 @dataclass(frozen=True)
 class Champion:
-    """A model in use, what monitoring compares it with, and the rows it was fitted on.
+    """The model in use, its baseline for monitoring, and the rows it was fitted on.
 
     Attributes:
-        version: Its number, from 1 on.
+        version: Its number, starting at 1.
         model: The model.
-        baseline: Its score at promotion, as `monitor_performance` reads it.
+        baseline: Its score at promotion, in the form read by `monitor_performance`.
         reference: The rows it was fitted on.
     """
 
@@ -73,40 +73,40 @@ class Champion:
 
 
 class Learner:
-    """Makes challengers and judges them."""
+    """Trains and judges challengers."""
 
     def __init__(self, settings: LearnerSettings, *, target_column: str, timestamp_column: str, policy: Policy | None = None) -> None:
-        """Make a learner; nothing is fitted.
+        """Create a learner without fitting anything.
 
         Args:
-            settings: What all policies share.
-            target_column: The label's column.
-            timestamp_column: The event time's column.
-            policy: Its sections ``training`` and ``gate`` are used; the default policy when None.
+            settings: Settings shared by all policies.
+            target_column: Name of the label column.
+            timestamp_column: Name of the event time column.
+            policy: The policy, whose ``training`` and ``gate`` sections are used; None for the default policy.
         """
         self.settings, self._columns = settings, {"target_column": target_column, "timestamp_column": timestamp_column}
         self._policy = policy or Policy()
 
     def first(self, knowledge: Knowledge, days: float) -> Champion:
-        """Return the first model, fitted on the newest days, whatever the gate says: there is nothing else to use.
+        """Return the first model, fitted on the newest days regardless of the gate, because there is no other model to use.
 
         Raises:
-            TrainingError: The rows do not allow it.
+            TrainingError: The rows do not allow training.
         """
         rows, recipe, classes = self._prepare(knowledge, days)
         challenger = self._challenger(rows, recipe, classes)
         return self._refitted(rows, recipe, classes, version=1, evaluation=self._judged(challenger, None, rows))
 
     def challenge(self, knowledge: Knowledge, champion: Champion, decision: Decision) -> Champion | None:
-        """Train a challenger and return it, fitted on all rows, when it passes the gate against the champion; else None.
+        """Train a challenger and return it, refitted on all rows, if it passes the gate against the champion; otherwise None.
 
         Args:
-            knowledge: What is known.
+            knowledge: The known rows.
             champion: The model in use.
-            decision: Why a challenger is trained: says how far back it may learn, and whether the champion is stale.
+            decision: The decision to train it, including how far back it may learn and whether the champion is stale.
 
         Raises:
-            TrainingError: The rows do not allow it.
+            TrainingError: The rows do not allow training.
         """
         rows, recipe, classes = self._prepare(knowledge, self._days(knowledge, decision))
         evaluation = self._judged(self._challenger(rows, recipe, classes), champion, rows, stale=decision.champion_stale)
@@ -118,13 +118,13 @@ class Learner:
         """Return a model fitted on the training window, without a gate.
 
         Raises:
-            TrainingError: The rows do not allow it.
+            TrainingError: The rows do not allow training.
         """
         rows, recipe, classes = self._prepare(knowledge, self.settings.training_window_days)
         return self._refitted(rows, recipe, classes, version=champion.version + 1, evaluation=None)
 
     def score(self, champion: Champion, rows: pd.DataFrame) -> float | None:
-        """Return the champion's score on labelled rows, or None where the metric is undefined."""
+        """Return the champion's score on labelled rows, or None if the metric is undefined."""
         if rows.empty:
             return None
         try:
@@ -171,7 +171,7 @@ class Learner:
 def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> dict[str, Any]:
     baseline: dict[str, Any] = {"present": True, "version": str(version), "fit_start": description.fit_start, "fit_end": description.fit_end}
     if evaluation is not None:
-        # Without a score of its own it can be watched for drift and age only.
+        # Without a score of its own, only drift and age can be monitored.
         scores = {"score": evaluation.challenger_score, "lower": evaluation.challenger_lower, "upper": evaluation.challenger_upper}
         baseline |= {"metric": evaluation.metric, **scores}
     return baseline

@@ -1,4 +1,4 @@
-"""Several policies at once, each in a process of its own."""
+"""Replays several policies in parallel, each in a separate process."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ POLL_S = 0.2
 
 @dataclass(frozen=True)
 class HistorySource:
-    """Where history lies and how it is read; see `Timeline.read`.
+    """Location of the history and how to read it; see `Timeline.read`.
 
     Attributes:
         path: A Parquet or CSV file, or a folder of them.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
-        label_delay_days: A label is known so many days after its row.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        label_delay_days: Days after which the label of a row is known.
         excluded_columns: Columns that are neither features nor label nor time.
-        since: Event time, ISO, at which history begins; empty for its own beginning.
-        until: Event time, ISO, before which history ends; empty for its own end.
+        since: Event time (ISO) at which the history begins; empty for the first row.
+        until: Event time (ISO) before which the history ends; empty for the last row.
     """
 
     path: str
@@ -45,10 +45,10 @@ class HistorySource:
     until: str = ""
 
     def timeline(self) -> Timeline:
-        """Read it.
+        """Read the history.
 
         Raises:
-            ArtifactError: It cannot be read.
+            ArtifactError: The history cannot be read.
             BacktestError: Its rows cannot be used.
         """
         return Timeline.read(
@@ -66,19 +66,19 @@ def replay_all(
     """Replay policies in parallel processes.
 
     Args:
-        source: History.
+        source: The history.
         policies: The policies by name.
-        setting: What they share.
+        setting: Their shared settings.
         progress: Called with a policy's name after each of its windows.
 
     Returns:
         The replays: never, always, then the others in their order.
 
     Raises:
-        EvergreenError: What stopped the first policy that failed.
+        EvergreenError: The error of the first policy that failed.
     """
     wait_passively()
-    # Not forked: a process that has threads must not be.
+    # Spawn rather than fork, because a process with threads must not be forked.
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(min(os.cpu_count() or 1, len(policies)), mp_context=context) as pool:
         ticks: Any = manager.Queue()

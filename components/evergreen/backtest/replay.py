@@ -1,4 +1,4 @@
-"""One policy, replayed over history: a window is scored before anything can learn from it."""
+"""Replays one policy over history: each window is scored before anything can learn from it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ REFERENCE_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Setting:
-    """What all policies of a backtest share.
+    """Settings shared by all policies of a backtest.
 
     Attributes:
-        window_days: Length of the windows.
-        start_days: The first days, which the first model is fitted on.
-        learner: How models are made and judged.
+        window_days: Length of the windows in days.
+        start_days: Number of days at the start on which the first model is fitted.
+        learner: How models are trained and judged.
         drift: What counts as drift.
     """
 
@@ -49,16 +49,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class WindowResult:
-    """What happened in a window.
+    """The result of a window.
 
     Attributes:
-        start: Its start, ISO, UTC.
-        end: Its end, ISO, UTC.
-        rows: Its labelled rows.
-        metric: Score of the model that was in use; None where it is undefined.
-        retrained: Whether a challenger was trained after it.
+        start: Start of the window, ISO, UTC.
+        end: End of the window, ISO, UTC.
+        rows: Number of labelled rows.
+        metric: Score of the model in use; None if undefined.
+        retrained: Whether a challenger was trained after the window.
         promoted: Whether that challenger was promoted.
-        rule: What decided; the policy's own name for ``never`` and ``always``.
+        rule: The rule that decided; the policy's own name for ``never`` and ``always``.
         reason: The first reason of the decision.
     """
 
@@ -74,12 +74,12 @@ class WindowResult:
 
 @dataclass(frozen=True)
 class Replay:
-    """A policy's way through history.
+    """The replay of a policy over history.
 
     Attributes:
-        name: The policy's name.
-        windows: What happened in each window, oldest first.
-        seconds: Seconds of computing.
+        name: Name of the policy.
+        windows: The result of each window, oldest first.
+        seconds: Computing time in seconds.
         metric: Name of the metric; higher is better.
     """
 
@@ -105,12 +105,12 @@ class Replay:
 
     @property
     def retrains(self) -> int:
-        """How often a challenger was trained."""
+        """Number of trained challengers."""
         return sum(window.retrained for window in self.windows)
 
     @property
     def promotions(self) -> int:
-        """How often a challenger was promoted."""
+        """Number of promoted challengers."""
         return sum(window.promoted for window in self.windows)
 
     def as_json(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Replay:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Replay:
-        """Return a replay from what `as_json` made of it."""
+        """Read a replay from the output of `as_json`."""
         windows = [WindowResult(**window) for window in content["windows"]]
         return cls(content["name"], windows, content["seconds"], content["metric"])
 
@@ -138,25 +138,25 @@ class Replay:
 def replay(timeline: Timeline, policy: Policy | str, *, name: str, setting: Setting, progress: Callable[[], None] = lambda: None) -> Replay:
     """Replay a policy.
 
-    After each window the labels that are known by then tell how the model did, the drift of its inputs is measured, and
-    the policy decides; a challenger that passes the gate is in use from the next window on.
+    After each window, the model is scored on the labels known by then, the drift of its inputs is measured, and the
+    policy decides; a challenger that passes the gate is used from the next window onwards.
 
     Args:
-        timeline: History.
-        policy: The policy; ``never`` retrains never, ``always`` refits on the training window after every window, without a gate.
-        name: The policy's name.
-        setting: What all policies share.
+        timeline: The history.
+        policy: The policy; ``never`` never retrains, ``always`` refits on the training window after every window, without a gate.
+        name: Name of the policy.
+        setting: Settings shared by all policies.
         progress: Called after each window.
 
     Raises:
-        BacktestError: The windows do not fit into history.
+        BacktestError: The history is too short for the windows.
         TrainingError: A model cannot be trained on its window.
     """
     started = time.process_time()
     windows = timeline.windows(window_days=setting.window_days, start_days=setting.start_days)
     columns = {"target_column": timeline.target_column, "timestamp_column": timeline.timestamp_column}
     learner = Learner(setting.learner, **columns, policy=None if isinstance(policy, str) else policy)
-    # Labels of the first days come late, too: the first model makes do with what is known when the first window begins.
+    # Labels of the first days arrive late, too: the first model uses what is known when the first window begins.
     champion = learner.first(timeline.at(windows[0].start), setting.start_days)
     metric = str(champion.baseline["metric"])
     results: list[WindowResult] = []
@@ -185,7 +185,7 @@ def _result(window: HistoryWindow, rows: pd.DataFrame, score: float | None, *, r
 
 
 class _Watch:
-    """Watches a champion as the pipeline does, and remembers what was decided."""
+    """Monitors a champion in the same way as the pipeline, and remembers past decisions."""
 
     def __init__(self, folder: Path, setting: Setting, timeline: Timeline) -> None:
         self._folder, self._setting, self._timeline = folder, setting, timeline
@@ -207,8 +207,8 @@ class _Watch:
 
     def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings) -> dict[str, Any]:
         if champion.baseline.get("score") is None:
-            # Too few labels had come when it was judged: there is nothing to compare with yet.
-            return {"verdict": "cannot tell", "sentence": "The champion was judged on too few rows to have a score of its own."}
+            # Too few labels had arrived when it was judged, so there is nothing to compare with yet.
+            return {"verdict": "cannot tell", "sentence": "The champion was judged on too few rows to have its own score."}
         return asdict(
             monitor_rows(
                 champion.model,
@@ -216,7 +216,7 @@ class _Watch:
                 window,
                 window_end=end,
                 columns=WatchedColumns(self._timeline.target_column, self._timeline.timestamp_column),
-                # Slices do not decide, and every row of a past window has its label.
+                # Slices do not affect the decision, and every row of a past window has its label.
                 settings=settings.model_copy(update={"slices": (), "estimate": "off"}),
                 seed=self._setting.learner.seed,
             )
@@ -224,7 +224,7 @@ class _Watch:
 
     def _drift(self, champion: Champion, window: pd.DataFrame) -> dict[str, Any]:
         if window.empty:
-            return {"verdict": "insufficient", "severity": "none", "sentence": "The window holds no rows.", "rows": {"current": 0}}
+            return {"verdict": "insufficient", "severity": "none", "sentence": "The window contains no rows.", "rows": {"current": 0}}
         if self._reference is None or self._reference[0] != champion.version:
             path = self._folder / f"reference-{champion.version}.parquet"
             rows = champion.reference

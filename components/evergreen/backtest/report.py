@@ -1,4 +1,4 @@
-"""The report of a backtest: scores over time, the price in retrainings, and every policy's figures."""
+"""The backtest report: scores over time, the cost in retrainings, and the figures of every policy."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ BEFORE_WINDOWS = 5
 
 
 def backtest_page(replays: Sequence[Replay], *, title: str = "Backtest of retraining policies", notes: Sequence[str] = ()) -> str:
-    """Return the comparison as an HTML page.
+    """Render the comparison as an HTML page.
 
     Args:
-        replays: Never, always and the policies.
-        title: The page's title.
-        notes: Sentences for the top.
+        replays: Replays of never, always and the policies.
+        title: Title of the page.
+        notes: Sentences shown at the top.
     """
     sections = [
         Section("Policies", notes, table=_table(replays)),
         Section(
             f"{metric_name(replays[0].metric)} over time",
-            ["A mark is a retraining: filled when its challenger was promoted."],
+            ["Each mark is a retraining, filled if its challenger was promoted."],
             figure_svg=time_figure(replays),
         ),
-        Section("What retrainings buy", ["Up is better, left is cheaper."], figure_svg=cost_figure(replays)),
+        Section("Benefit of retrainings", ["Higher is better, further left is cheaper."], figure_svg=cost_figure(replays)),
         *[_retrainings(made) for made in replays if made.name not in (NEVER, ALWAYS) and made.retrains],
     ]
     return render_page(title, verdict(replays), _tone(replays), sections)
 
 
 def verdict(replays: Sequence[Replay]) -> str:
-    """Return the comparison in one sentence for each policy."""
+    """Return the comparison, one sentence per policy."""
     always = next(made for made in replays if made.name == ALWAYS)
     said = []
     for made in replays:
@@ -57,15 +57,15 @@ def verdict(replays: Sequence[Replay]) -> str:
 
 
 def windows_to_recover(made: Replay) -> int | None:
-    """Return how many windows the longest slump lasted; None when there was none."""
+    """Return the length of the longest slump in windows; None if there was none."""
     return max((length for _, length in slumps(made)), default=None)
 
 
 def slumps(made: Replay) -> list[tuple[str, int]]:
-    """Return the start of the first window of each slump, ISO, UTC, and how many windows it lasted.
+    """Return the start of the first window of each slump, ISO, UTC, and its length in windows.
 
-    A slump begins when the score falls by more than twice its usual change from window to window (the median over the replay) below the mean of the five
-    windows before, and ends when half of the fall is made good.
+    A slump begins when the score falls below the mean of the five preceding windows by more than twice its usual change from window to window (the
+    median over the replay), and ends when half of the fall is recovered.
     """
     scores = [window.metric for window in made.scored if window.metric is not None]
     if len(scores) <= BEFORE_WINDOWS:
@@ -91,16 +91,16 @@ def _table(replays: Sequence[Replay]) -> Table:
         worst, slump = made.worst, windows_to_recover(made)
         worst_text = None if worst is None else f"{worst.metric:.4f} ({worst.start[:10]})"
         rows.append([made.name, _number(made.mean_metric), made.retrains, made.promotions, worst_text, slump, f"{made.seconds:.1f}"])
-    return Table(["Policy", f"Mean {replays[0].metric}", "Retrainings", "Promotions", "Worst window", "Longest slump, windows", "Computing, s"], rows)
+    return Table(["Policy", f"Mean {replays[0].metric}", "Retrainings", "Promotions", "Worst window", "Longest slump (windows)", "Computing time (s)"], rows)
 
 
 def _retrainings(made: Replay) -> Section:
     rows = [[window.end[:10], window.rule.replace("_", " "), "yes" if window.promoted else "no", window.reason] for window in made.windows if window.retrained]
-    return Section(f"Retrainings of {made.name}", table=Table(["After", "Decided by", "Promoted", "Why"], rows))
+    return Section(f"Retrainings of {made.name}", table=Table(["After", "Decided by", "Promoted", "Reason"], rows))
 
 
 def time_figure(replays: Sequence[Replay]) -> str:
-    """Return the scores over time as an ``<svg>`` element, one panel for each policy, so that lines never hide each other."""
+    """Return the scores over time as an ``<svg>`` element, with one panel per policy so that lines never overlap."""
 
     def draw(axes: Any) -> None:
         spread = _spread(replays)
@@ -114,7 +114,7 @@ def time_figure(replays: Sequence[Replay]) -> str:
                     axes.plot([time], [height], "o", markersize=6, markeredgecolor=SECOND, color=SECOND if window.promoted else "none")
             axes.axhline(base, color=INK, linewidth=0.4)
         axes.set_yticks([position * 1.25 + 0.5 for position in range(len(replays))], [readable(made.name, 20) for made in reversed(replays)])
-        axes.set_xlabel(f"each band reaches from {spread[0]:.2f} to {spread[1]:.2f} {readable(replays[0].metric)}")
+        axes.set_xlabel(f"each band spans {spread[0]:.2f} to {spread[1]:.2f} {readable(replays[0].metric)}")
 
     return svg_figure(draw, height_in=0.8 + 1.0 * len(replays))
 

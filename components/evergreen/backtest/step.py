@@ -1,4 +1,4 @@
-"""What the components do with their artifacts."""
+"""The steps of the components: read their input artifacts, replay or compare, and write the results."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def replay_step(
     margin: float,
     seed: int,
 ) -> Replay:
-    """Replay a policy and write what came of it. Arguments are those of the component `replay_policy`.
+    """Replay a policy and write the replay. The arguments are those of the component `replay_policy`.
 
     Raises:
-        BacktestError: History or windows cannot be used.
-        PolicyError: The policy cannot be used.
+        BacktestError: The history or the windows are invalid.
+        PolicyError: The policy is invalid.
     """
     chosen = policy if policy in (NEVER, ALWAYS) else read_policy(policy)
     timeline = Timeline.read(history.path, target_column=target_column, timestamp_column=timestamp_column, label_delay_days=label_delay_days)
@@ -59,18 +59,18 @@ def _name(policy: str) -> str:
 
 
 def report_step(*, replays: Sequence[Any], backtest_report: Any, metrics: Any) -> str:
-    """Write the report of several replays. Arguments are those of the component `report_backtest`.
+    """Write the report of several replays. The arguments are those of the component `report_backtest`.
 
     Raises:
-        BacktestError: Never or always is not among the replays, or two have one name.
+        BacktestError: Never or always is missing from the replays, or two replays have the same name.
     """
     made = [Replay.from_json(read_json(artifact.path)) for artifact in replays]
     names = [found.name for found in made]
     for needed in (NEVER, ALWAYS):
         if needed not in names:
-            raise BacktestError(f"replays: there is none of {needed!r}, which policies are compared with; there are {', '.join(names)}. Replay it, too.")
+            raise BacktestError(f"replays: {needed!r} is missing, with which policies are compared; found {', '.join(names)}. Replay it, too.")
     if len(set(names)) < len(names):
-        raise BacktestError(f"replays: two have one name; the names are {', '.join(names)}. Replay each policy once.")
+        raise BacktestError(f"replays: two have the same name; the names are {', '.join(names)}. Replay each policy only once.")
     ordered = sorted(made, key=lambda found: {NEVER: 0, ALWAYS: 1}.get(found.name, 2))
     Path(backtest_report.path).parent.mkdir(parents=True, exist_ok=True)
     Path(backtest_report.path).write_text(backtest_page(ordered), encoding="utf-8")
@@ -80,6 +80,6 @@ def report_step(*, replays: Sequence[Any], backtest_report: Any, metrics: Any) -
 
 
 def _metric_names(replays: Sequence[Replay]) -> list[str]:
-    """Return the policies' names as metrics may hold them: a policy that was given in line is its own name."""
+    """Return the policies' names in a form allowed for metrics; an inline policy is its own name."""
     names = [NO_PART_OF_A_NAME.sub(" ", found.name).strip()[:LONGEST_NAME] for found in replays]
     return [name if names.count(name) == 1 else f"{name} {number}" for number, name in enumerate(names, start=1)]

@@ -1,4 +1,4 @@
-"""History as it unfolds: at each moment only the labels that were known then can be had."""
+"""History as it unfolds: at each moment, only the labels known at that time are available."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class Timeline:
     """Rows in time order, and the windows they fall into."""
 
     def __init__(self, frame: pd.DataFrame, *, target_column: str, timestamp_column: str, label_delay_days: int = 0) -> None:
-        """Put rows in order.
+        """Sort the rows by time.
 
         Args:
             frame: Rows with features, label and event time.
-            target_column: Name of the label.
-            timestamp_column: Name of the event time.
-            label_delay_days: A label is known so many days after its row.
+            target_column: Name of the label column.
+            timestamp_column: Name of the event time column.
+            label_delay_days: Days after which the label of a row is known.
 
         Raises:
-            BacktestError: A column is absent, there are no rows, a row has no time, or the delay is negative.
+            BacktestError: A column is missing, there are no rows, a row has no time, or the delay is negative.
         """
         for role, name in (("--target-column", target_column), ("--timestamp-column", timestamp_column)):
             if name not in frame.columns:
-                raise BacktestError(f"{role} {name!r}: the data has no such column; its columns are {', '.join(map(str, frame.columns))}. Correct the name.")
+                raise BacktestError(f"Unknown column {name!r} in {role}. Columns of the data: {', '.join(map(str, frame.columns))}. Correct the name.")
         if frame.empty:
-            raise BacktestError("data: holds no rows. Name a file or folder with the history of the model's data.")
+            raise BacktestError("The data contains no rows. Pass a file or folder with the history of the model's data.")
         if label_delay_days < 0:
-            raise BacktestError(f"--label-delay-days {label_delay_days}: expected 0 or more days.")
+            raise BacktestError(f"Invalid --label-delay-days {label_delay_days}: expected 0 or more days.")
         times = event_times(frame[timestamp_column])
         if times.isna().any():
             raise BacktestError(f"--timestamp-column {timestamp_column!r}: {int(times.isna().sum())} of {len(times)} rows have no event time. Remove them.")
@@ -62,21 +62,21 @@ class Timeline:
         """Read a file or folder.
 
         Raises:
-            ArtifactError: It cannot be read.
-            BacktestError: Its rows cannot be used, or a column to exclude is not there.
+            ArtifactError: The file or folder cannot be read.
+            BacktestError: Its rows cannot be used, or a column to exclude does not exist.
         """
         frame = read_frame(path)
         missing = [name for name in excluded_columns if name not in frame.columns]
         if missing:
-            raise BacktestError(f"--exclude {missing[0]!r}: the data has no such column; its columns are {', '.join(map(str, frame.columns))}.")
+            raise BacktestError(f"Unknown column {missing[0]!r} in --exclude. Columns of the data: {', '.join(map(str, frame.columns))}.")
         kept = frame.drop(columns=list(excluded_columns))
         return cls(kept, target_column=target_column, timestamp_column=timestamp_column, label_delay_days=label_delay_days)
 
     def between(self, since: str, until: str) -> Timeline:
-        """Return the part of history from one ISO time up to another; an empty text is no bound.
+        """Return the part of the history from one ISO time up to another; an empty text means no bound.
 
         Raises:
-            BacktestError: The part holds no rows.
+            BacktestError: The part contains no rows.
         """
         start = pd.Timestamp(since) if since else self._times.iloc[0]
         end = pd.Timestamp(until) if until else self._times.iloc[-1] + pd.Timedelta(microseconds=1)
@@ -85,30 +85,30 @@ class Timeline:
         return Timeline(part, **columns, label_delay_days=self.label_delay.days)
 
     def windows(self, *, window_days: int, start_days: int) -> list[HistoryWindow]:
-        """Return the whole windows after the first days, which the first model is fitted on. A remainder at the end is no window.
+        """Return the complete windows after the first days, on which the first model is fitted. A remainder at the end is dropped.
 
         Raises:
-            BacktestError: A length is below one day, or the history is too short for a window.
+            BacktestError: A length is less than one day, or the history is too short for a window.
         """
         for name, days in (("--window-days", window_days), ("--start-days", start_days)):
             if days < 1:
-                raise BacktestError(f"{name} {days}: expected at least 1 day.")
+                raise BacktestError(f"Invalid {name} {days}: expected at least 1 day.")
         first, last = self._times.iloc[0].normalize(), self._times.iloc[-1]
         length, start = pd.Timedelta(days=window_days), first + pd.Timedelta(days=start_days)
         windows = []
-        # The newest row closes its day, so that daily data fills its last window.
+        # The newest row completes its day, so that daily data fills its last window.
         while start + length <= last + pd.Timedelta(days=1):
             windows.append(HistoryWindow(start, start + length))
             start += length
         if not windows:
             raise BacktestError(
-                f"data: its rows reach from {iso_time(first)} to {iso_time(last)}, which holds no window of {window_days} days after the first {start_days}. "
-                "Give more history, or shorter windows."
+                f"The data spans {iso_time(first)} to {iso_time(last)}, which contains no window of {window_days} days after the first {start_days}. "
+                "Use more history or shorter windows."
             )
         return windows
 
     def outcome(self, window: HistoryWindow) -> pd.DataFrame:
-        """Return all labelled rows of a window, to score what was deployed then; nothing may learn from them."""
+        """Return all labelled rows of a window, for scoring the model in use at the time; nothing may learn from them."""
         rows = self._between(window.start, window.end)
         return rows[rows[self.target_column].notna()]
 
@@ -123,7 +123,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What was known at a moment: rows whose labels had come by then."""
+    """What was known at a moment: rows whose labels had arrived by then."""
 
     timeline: Timeline
     now: pd.Timestamp
@@ -134,13 +134,13 @@ class Knowledge:
         return self.now - self.timeline.label_delay
 
     def rows(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
-        """Return the rows of [start, end), with their labels.
+        """Return the rows in [start, end), with their labels.
 
         Raises:
             LookAheadError: Labels of that time were not known yet.
         """
         if end > self.settled:
-            raise LookAheadError(f"at {iso_time(self.now)} labels are known up to {iso_time(self.settled)}, and rows up to {iso_time(end)} were asked for.")
+            raise LookAheadError(f"At {iso_time(self.now)}, labels are known up to {iso_time(self.settled)}, but rows up to {iso_time(end)} were requested.")
         return self.timeline._between(start, end)
 
     def newest(self, days: float) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""A search for a policy on the first part of history, and the proof on the rest."""
+"""Searches for a policy on the first part of history and validates it on the rest."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ FEWEST_WINDOWS = 4
 
 @dataclass(frozen=True)
 class Tuned:
-    """A policy that was found, and how it did.
+    """A tuned policy and its performance.
 
     Attributes:
         policy: The policy.
-        until: End of the part of history that it was found on, ISO, UTC.
-        searched: What each candidate reached there, the best first.
-        replays: Never, always, the default and the tuned policy on the rest.
+        until: End of the part of history that was searched, ISO, UTC.
+        searched: The results of all candidates in that part, best first.
+        replays: Replays of never, always, the default and the tuned policy on the rest.
     """
 
     policy: Policy
@@ -43,7 +43,7 @@ class Tuned:
 
 
 def candidates(window_days: int) -> list[Policy]:
-    """Return the policies that are tried; lengths are in windows, so that they fit data of any pace. The default policy is the first: it wins ties."""
+    """Return the candidate policies; lengths are in windows, so that they fit data of any frequency. The default policy is first and wins ties."""
     hysteresis = ({"needed": 2, "windows": 2}, {"needed": 1, "windows": 1}, {"needed": 2, "windows": 3})
     ages = (None, 3 * window_days, 6 * window_days)
     return [
@@ -58,31 +58,31 @@ def tune(source: HistorySource, setting: Setting, *, retrain_cost: float, until:
     The best policy has the highest mean metric minus the cost of its retrainings per window.
 
     Args:
-        source: History.
-        setting: What all policies share.
-        retrain_cost: What a retraining in every window would have to gain in the mean metric to be worth it.
-        until: Where the first part ends, ISO; 60 % of the windows when empty.
+        source: The history.
+        setting: Settings shared by all policies.
+        retrain_cost: Gain in the mean metric required to justify a retraining in every window.
+        until: End of the first part (ISO); empty for 60 % of the windows.
         progress: Called with a policy's name after each of its windows.
 
     Raises:
-        BacktestError: One of the parts is too short, or the cost is negative.
+        BacktestError: A part is too short, or the cost is negative.
     """
     if retrain_cost < 0:
-        raise BacktestError(f"--retrain-cost {retrain_cost}: expected 0 or more, in the metric's unit.")
+        raise BacktestError(f"Invalid --retrain-cost {retrain_cost}: expected 0 or more, in units of the metric.")
     windows = source.timeline().windows(window_days=setting.window_days, start_days=setting.start_days)
     end = _time(until) if until else windows[int(len(windows) * LEARNED_SHARE)].start
     learned = [window for window in windows if window.end <= end]
     proving = [window for window in windows if window.start >= end]
     if min(len(learned), len(proving)) < FEWEST_WINDOWS:
         raise BacktestError(
-            f"--tune until {iso_time(end)}: leaves {len(learned)} windows to search on and {len(proving)} to prove it on; "
+            f"--tune until {iso_time(end)} leaves {len(learned)} windows for the search and {len(proving)} for validation; "
             f"expected at least {FEWEST_WINDOWS} each."
         )
     tried = {f"candidate {number}": policy for number, policy in enumerate(candidates(setting.window_days), start=1)}
     made = {found.name: found for found in replay_all(replace(source, until=iso_time(end)), tried, setting, progress=progress)}
     ranked = sorted(((policy, made[name], _worth(made[name], retrain_cost)) for name, policy in tried.items()), key=lambda item: -item[2])
     best = ranked[0][0]
-    # The first model of the rest is fitted on the days before it, as the first part's is.
+    # The first model of the rest is fitted on the days before it, as in the first part.
     rest = replace(source, since=iso_time(end - pd.Timedelta(days=setting.start_days)))
     proved = replay_all(rest, with_bounds({DEFAULT: Policy(), TUNED: best}), setting, progress=progress)
     return Tuned(best, iso_time(end), ranked, proved)
@@ -97,5 +97,5 @@ def _time(text: str) -> Any:
     try:
         found = pd.Timestamp(text)
     except ValueError as error:
-        raise BacktestError(f"--tune-until {text!r}: is no time; expected ISO text such as 1978-01-01.") from error
+        raise BacktestError(f"Invalid --tune-until {text!r}: expected an ISO time such as 1978-01-01.") from error
     return found.tz_localize("UTC") if found.tz is None else found.tz_convert("UTC")

@@ -1,1 +1,1 @@
-"""Serving targets and the promotion that moves them."""
+"""Serving targets and the promotion, rollback and retirement of versions."""

@@ -1,6 +1,6 @@
-"""A person's approval of a version that passed the gate and waits: recorded, signed when a key is configured, and carried out.
+"""Approval of a waiting version that passed the gate: recorded, signed if a key is configured, and carried out.
 
-No step waits for it. The approval itself finishes the promotion; where it was killed before that, the next scheduled run does.
+No step waits for it. The approval command itself completes the promotion; if it is killed before that, the next scheduled run does.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ SUPERSEDED = "superseded"
 
 @dataclass(frozen=True)
 class ApprovalRequest:
-    """Who approves what, and why.
+    """An approval: who approves which version, and why.
 
     Attributes:
         model_name: Name of the registered model.
-        version: The version that waits.
-        by: The person.
-        reason: Why, in words.
+        version: The version waiting for approval.
+        by: The approver.
+        reason: The reason.
     """
 
     model_name: str
@@ -49,17 +49,17 @@ class ApprovalRequest:
 
 @dataclass(frozen=True)
 class ApprovedPromotion:
-    """The promotion that followed an approval.
+    """The promotion that follows an approval.
 
     Attributes:
         model_name: Name of the registered model.
-        version: The version that was approved.
-        champion_before: The champion before it, or ``none``.
-        champion_after: The champion now.
-        by: Who approved it.
-        signed: Whether the approval carries the configured key's signature.
-        approval_record: Number of the ledger's record of the approval.
-        ledger_record: Number of the ledger's record of the promotion.
+        version: The approved version.
+        champion_before: The previous champion, or ``none``.
+        champion_after: The current champion.
+        by: The approver.
+        signed: Whether the approval is signed with the configured key.
+        approval_record: Number of the ledger record of the approval.
+        ledger_record: Number of the ledger record of the promotion.
     """
 
     model_name: str
@@ -76,38 +76,38 @@ def approve(request: ApprovalRequest, *, tracking_uri: str, ledger_uri: str) -> 
     """Record an approval and promote the version.
 
     Raises:
-        DeploymentError: Nobody approves or for no reason, the version does not wait, was rolled back, or another champion was promoted since.
-        LedgerError: The ledger's end was cut off or rewritten.
+        DeploymentError: The approver or reason is missing, or the version is not waiting, was rolled back or has been superseded.
+        LedgerError: The end of the ledger was cut off or rewritten.
         StateError: The server or the ledger cannot be used.
     """
     for name, value in (("--by", request.by), ("--reason", request.reason)):
         if is_nothing(value):
-            raise DeploymentError(f"approval of version {request.version} of model {request.model_name!r}: {name} is {value!r}; expected words. Fill it in.")
+            raise DeploymentError(f"approval of version {request.version} of model {request.model_name!r}: {name} is {value!r}; expected text. Fill it in.")
     approvals = _opened(request.model_name, tracking_uri, ledger_uri)
     if approvals is None:
         raise DeploymentError(
-            f"approval of model {request.model_name!r}: state_ledger_uri is {ledger_uri!r}; approvals are kept in the ledger. Name its folder."
+            f"approval of model {request.model_name!r}: state_ledger_uri is {ledger_uri!r}, but approvals are stored in the ledger. Set it to its folder."
         )
     waiting = approvals.waiting(request.version)
     if waiting is None:
-        raise DeploymentError(f"approval of model {request.model_name!r}: version {request.version} does not wait for approval; look at `evergreen history`.")
+        raise DeploymentError(f"approval of model {request.model_name!r}: version {request.version} is not waiting for approval. Check `evergreen history`.")
     approvals.check(waiting)
     approval = approvals.approval_of(waiting) or approvals.record(request, waiting)
     return approvals.carry_out(waiting, approval)
 
 
 def finish_approved(*, model_name: str, tracking_uri: str, ledger_uri: str, run_id: str = "none", step_name: str = "load_champion") -> list[ApprovedPromotion]:
-    """Promote what was approved and not promoted yet; what another promotion overtook is marked so.
+    """Promote approved versions that are not promoted yet, and mark those superseded by another promotion.
 
-    Where a key is configured, an approval that it did not sign counts for nothing.
+    If a key is configured, approvals without its signature are ignored.
 
     Raises:
-        DeploymentError: A target does not serve what was approved.
-        LedgerError: The ledger's end was cut off or rewritten.
+        DeploymentError: A target does not serve the approved version.
+        LedgerError: The end of the ledger was cut off or rewritten.
         StateError: The server or the ledger cannot be used.
     """
     approvals = _opened(model_name, tracking_uri, ledger_uri, run_id=run_id, step_name=step_name)
-    # The tag only says where to look: what counts is in the ledger. An approval killed before its tag has left "waiting".
+    # The tags only say where to look; the ledger decides. An approval that was killed before it set its tag has left "waiting".
     tagged = [version for tag in (APPROVED, AWAITED) for version in approvals.registry.tagged_versions(APPROVAL_TAG, tag)] if approvals else []
     finished = []
     for version in tagged:
@@ -135,16 +135,16 @@ class _Approvals:
     step_name: str
 
     def waiting(self, version: str) -> LedgerRecord | None:
-        """Return the newest record that says that a version waits."""
+        """Return the newest record that a version is waiting for approval."""
         return next((record for record in self.ledger.newest_first() if (record.kind, record.evidence.get("version")) == (WAITING, version)), None)
 
     def approval_of(self, waiting: LedgerRecord) -> LedgerRecord | None:
-        """Return the approval of what waited, the signed one where a key is configured."""
+        """Return the approval of a waiting version; the signed one if a key is configured."""
         found = [record for record in self.ledger.newest_first() if record.kind == APPROVAL and record.evidence.get("waiting_hash") == waiting.hash]
         return next((record for record in found if is_signed(record, self.key)), None) if self.key else next(iter(found), None)
 
     def check(self, waiting: LedgerRecord) -> None:
-        """See that the version may still become the champion.
+        """Check that the version may still become the champion.
 
         Raises:
             DeploymentError: It may not.
@@ -159,7 +159,7 @@ class _Approvals:
 
     def record(self, request: ApprovalRequest, waiting: LedgerRecord) -> LedgerRecord:
         """Write the approval to the ledger."""
-        # Signed is what the ledger will hold.
+        # Sign the masked text, because that is what the ledger stores.
         request = replace(request, by=mask(request.by), reason=mask(request.reason))
         signed = {
             "signature": signature(
@@ -186,7 +186,7 @@ class _Approvals:
         )
 
     def finish(self, version: str) -> ApprovedPromotion | None:
-        """Promote a version if it was approved, and mark it if another promotion overtook it."""
+        """Promote a version if it was approved, and mark it if another promotion superseded it."""
         waiting = self.waiting(version)
         if waiting is None:
             return None
@@ -199,7 +199,7 @@ class _Approvals:
         return self.carry_out(waiting, approval) if approval is not None else None
 
     def carry_out(self, waiting: LedgerRecord, approval: LedgerRecord) -> ApprovedPromotion:
-        """Promote what was approved, unless that was done already, and serve it."""
+        """Promote the approved version, unless that is already done, and serve it."""
         version = str(waiting.evidence["version"])
         self.registry.tag_version(version, APPROVAL_TAG, APPROVED)
         targets = open_targets(str(waiting.evidence.get("targets", "registry")), self.registry)
@@ -220,7 +220,7 @@ class _Approvals:
 
     def _promotion(self, version: str, waiting: LedgerRecord, approval: LedgerRecord) -> LedgerRecord:
         sentence = f"Version {version} was promoted after {approval.actor} had approved it: {approval.evidence.get('reason')}"
-        # Others may have been promoted and rolled back while it waited.
+        # Other versions may have been promoted and rolled back in the meantime.
         numbered = {**waiting.evidence, SEMANTIC_VERSION: next_semantic_version(self.ledger, waiting.evidence)}
         evidence = {**numbered, "approval_record": approval.number, "approved_by": approval.actor, "sentence": sentence}
         entry = Entry(PROMOTION, version, self.run_id, self.step_name, waiting.challenger_id, evidence, approval.actor)
@@ -230,7 +230,7 @@ class _Approvals:
         try:
             return self.ledger.append(entry, expected_champion=waiting.version_before)
         except (RolledBackError, SupersededError) as error:
-            # Of two approvals at once, one promotes; the other has nothing left to do.
+            # Of two concurrent approvals, one promotes; the other has nothing left to do.
             done = self.ledger.promotion_of(version) if self.ledger.champion() == version else None
             if done is None:
                 raise DeploymentError(f"approval of version {version}: {error}") from error

@@ -1,4 +1,4 @@
-"""A challenger that passed the gate, with everything that its promotion needs."""
+"""A challenger that passed the gate, with everything needed for its promotion."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PassedChallenger:
-    """A challenger and the evidence of the gate.
+    """A challenger and the gate's evidence for it.
 
     Attributes:
         model: The refitted model.
-        model_id: Its id in MLflow (``m-...``).
-        mlflow_run_id: The MLflow run that made it, or empty.
-        evaluation: What the gate found.
-        contract_path: The data contract of its training data, YAML.
-        training_data: Artifact of the rows that it was fitted on.
+        model_id: Its ID in MLflow (``m-...``).
+        mlflow_run_id: ID of the MLflow run that produced it, or empty.
+        evaluation: The gate's evaluation.
+        contract_path: Path of the data contract of its training data (YAML).
+        training_data: Artifact with the rows that it was fitted on.
     """
 
     model: FittedModel
@@ -35,12 +35,12 @@ class PassedChallenger:
 
     @property
     def description(self) -> ModelDescription:
-        """What is known of the model."""
+        """The description of the model."""
         return self.model.description
 
     @property
     def model_uri(self) -> str:
-        """The model in MLflow."""
+        """URI of the model in MLflow."""
         return f"models:/{self.model_id}"
 
 
@@ -48,16 +48,16 @@ def read_challenger(*, model: Any, evaluation: dict[str, Any], contract_path: st
     """Read a challenger from its artifacts.
 
     Raises:
-        DeploymentError: It did not pass the gate, or is not in MLflow.
+        DeploymentError: The challenger did not pass the gate, or is not in MLflow.
         ModelError: The model cannot be loaded.
     """
     if evaluation.get("verdict") != "promote":
         raise DeploymentError(
-            f"evaluation: its verdict is {evaluation.get('verdict')!r}; expected 'promote'. A challenger that did not pass the gate is not deployed."
+            f"evaluation: the verdict is {evaluation.get('verdict')!r}; expected 'promote'. Only a challenger that passed the gate can be deployed."
         )
     model_uri = str(model.metadata.get("model_uri", ""))
     if not model_uri.startswith("models:/m-"):
-        raise DeploymentError(f"model: its metadata names model_uri {model_uri!r}; expected models:/m-..., as train_model and refit_model write it.")
+        raise DeploymentError(f"model: model_uri in its metadata is {model_uri!r}; expected models:/m-..., as written by train_model and refit_model.")
     return PassedChallenger(
         model=load_model(model.path),
         model_id=model_uri.removeprefix("models:/"),

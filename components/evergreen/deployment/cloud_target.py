@@ -1,4 +1,4 @@
-"""A bucket as serving target: batch scorers, watchers and devices that poll it always see one whole version."""
+"""A bucket as a serving target: batch scorers, watchers and devices that poll it always see one complete version."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 UPLOADS_AT_ONCE = 8
 FLIPS = 10
-"""So often the pointer is read again when somebody else flipped it in between."""
+"""How many times the pointer is read again if another writer changes it in the meantime."""
 
 
 class GoogleCloudTarget:
-    """Published versions below ``gs://bucket/prefix/MODEL/``; `published_model` says how they lie there."""
+    """Published versions below ``gs://bucket/prefix/MODEL/``; `published_model` describes the layout."""
 
     def __init__(self, uri: str, registry: ModelRegistry) -> None:
-        """Remember the place; nothing is requested yet.
+        """Store the location; no request is sent yet.
 
         Raises:
-            StateError: The URI names no bucket, or there are no credentials.
+            StateError: The URI does not name a bucket, or there are no credentials.
         """
         self.name = uri.rstrip("/")
         self._registry = registry
@@ -40,7 +40,7 @@ class GoogleCloudTarget:
         self._staged: dict[str, Manifest] = {}
 
     def stage(self, version: str) -> None:
-        """Upload the version's files, what is missing of them, and then its manifest."""
+        """Upload the missing files of the version, and then its manifest."""
         with self._registry.fetched(version) as files, tempfile.TemporaryDirectory() as folder:
             copy_model_directory(files, folder)
             manifest = manifest_of_files(Path(folder), model_name=self._registry.model_name, version=version, key=publishing_key())
@@ -49,19 +49,19 @@ class GoogleCloudTarget:
         self._staged[version] = manifest
 
     def set_traffic(self, version: str, share: float) -> None:
-        """Point to the version for share 1; a pointer has no other shares."""
+        """Point to the version for share 1; a pointer supports no shares in between."""
         if share == 1.0:
             self.finish(version)
         elif share != 0.0:
-            raise DeploymentError(f"target {self.name!r}: traffic share {share} of version {version}: a pointer names one version; expected 0 or 1.")
+            raise DeploymentError(f"target {self.name!r}: traffic share {share} of version {version}: a pointer refers to a single version. Use 0 or 1.")
 
     def observe(self) -> dict[str, float]:
-        """Return the version that the pointer names."""
+        """Return the version that the pointer refers to."""
         pointer, _ = self._pointer()
         return {pointer.version: 1.0} if pointer else {}
 
     def finish(self, version: str) -> None:
-        """Flip the pointer to the version, on condition that nobody else flips it in between."""
+        """Move the pointer to the version, provided that no other writer moves it in the meantime."""
         from google.api_core.exceptions import PreconditionFailed
 
         if version not in self._staged:
@@ -77,20 +77,20 @@ class GoogleCloudTarget:
                 try:
                     self._service.call(partial(blob.upload_from_string, wanted.to_bytes(), **options))
                 except PreconditionFailed:
-                    # Somebody else was first, or this very call, whose answer was lost.
+                    # Another writer was first, or an earlier attempt of this call whose response was lost.
                     continue
         pointer, _ = self._pointer()
         if pointer != wanted:
-            raise DeploymentError(f"target {self.name!r}: others keep pointing it elsewhere, not to version {version}. Run again.")
+            raise DeploymentError(f"target {self.name!r}: other writers keep moving the pointer away from version {version}. Run again.")
 
     def abort(self, version: str) -> None:
-        """Leave what was uploaded: nothing points there, and the next attempt goes on with it."""
+        """Keep the uploaded files: nothing points to them, and the next attempt continues from there."""
         self._staged.pop(version, None)
 
     def prune(self, version: str) -> None:
-        """Delete the version's folder, its manifest first, so that nobody takes the rest for whole."""
+        """Delete the version's folder, starting with its manifest, so that no reader takes the rest for a complete version."""
         if version in self.observe():
-            raise DeploymentError(f"target {self.name!r}: version {version} is served there and is not removed. Promote another one first.")
+            raise DeploymentError(f"target {self.name!r}: version {version} is being served and cannot be removed. Promote another version first.")
         with google_errors(self.name, self._bucket.name, "target"):
             for blob in sorted(self._listed(f"{self._place}versions/{version}-"), key=lambda blob: not blob.name.endswith(f"/{MANIFEST}")):
                 self._service.call(partial(self._bucket.delete_blobs, [blob], on_error=lambda _: None, retry=None))
@@ -109,7 +109,7 @@ class GoogleCloudTarget:
             try:
                 content = blob.download_as_bytes(if_generation_match=blob.generation, retry=None)
             except NotFound:
-                # Flipped between the two requests: what was to be read is no longer there.
+                # The pointer changed between the two requests, so the old generation no longer exists.
                 continue
             return parse_pointer(content, f"{self.name}: {blob.name}"), int(blob.generation)
 
@@ -140,15 +140,15 @@ class GoogleCloudTarget:
         blob: Any = self._bucket.blob(name)
         if present_md5 is None:
             try:
-                # The precondition makes a repeated request harmless: what a lost answer has left is compared below.
+                # The precondition makes a repeated request harmless: an object left by a lost response is compared below.
                 self._service.call(lambda: blob.upload_from_filename(str(file), if_generation_match=0, checksum="md5", retry=None))
             except PreconditionFailed:
                 self._service.call(lambda: blob.reload(retry=None))
                 present_md5 = blob.md5_hash
         if present_md5 not in (None, md5):
             raise DeploymentError(
-                f"target {self.name!r}: object {name} is there and holds something else: a published version was changed. "
-                "Delete it, find out who wrote it, and run again."
+                f"target {self.name!r}: object {name} already exists with different content: a published version was changed. "
+                "Find out who wrote it, delete it, and run again."
             )
 
 
@@ -161,7 +161,7 @@ def _pointer_to(manifest: Manifest) -> Pointer:
 def _md5(file: Path) -> str:
     import hashlib
 
-    # Google Cloud Storage states this checksum of what it holds; security rests on the manifest's SHA-256.
+    # Google Cloud Storage reports this checksum for its objects; security relies on the SHA-256 in the manifest.
     with file.open("rb") as content:
         digest = hashlib.md5(usedforsecurity=False)
         while block := content.read(1 << 20):

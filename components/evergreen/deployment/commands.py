@@ -1,4 +1,4 @@
-"""Deployment's commands: ``evergreen rollback``, ``approve``, ``retire``, ``pull`` and ``copy``."""
+"""The deployment commands: ``evergreen rollback``, ``approve``, ``retire``, ``pull`` and ``copy``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from evergreen.settings.command_options import DEFAULT_HOME, AsJson, Home, LedgerUri, ModelName, TrackingUri
 from evergreen.settings.renamed_options import renamed_options
 
-Targets = Annotated[str, typer.Option("--targets", help="Where the model is served, separated by commas; `default` is where the champion was promoted to.")]
+Targets = Annotated[str, typer.Option("--targets", help="Comma-separated serving targets. Defaults to the targets of the champion's promotion.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def person() -> str:
-    """Return who sits at this terminal, as the operating system knows them."""
+    """Return the name of the operating system user."""
     import getpass
 
     try:
@@ -36,18 +36,18 @@ def person() -> str:
 
 def rollback(  # noqa: PLR0917  # every option of a command is a parameter
     model: ModelName,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")],
-    to_version: Annotated[str, typer.Option("--to", help="A former champion.", metavar="VERSION")] = "previous",
-    from_version: Annotated[str, typer.Option("--from", help="The bad version; nothing is done when it is not the champion.", metavar="VERSION")] = "none",
+    reason: Annotated[str, typer.Option("--reason", help="The reason, recorded in the ledger.")],
+    to_version: Annotated[str, typer.Option("--to", help="A previous champion. Defaults to the last good one.", metavar="VERSION")] = "previous",
+    from_version: Annotated[str, typer.Option("--from", help="The bad version. Nothing happens if it is not the champion.", metavar="VERSION")] = "none",
     targets: Targets = "default",
     tracking_uri: TrackingUri = None,
     ledger_uri: LedgerUri = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Make the last good version the champion again, and see that the bad one is not promoted again.
+    """Make the last good version the champion again, and prevent the bad one from being promoted again.
 
-    Give --from where the command may be sent twice: without it, a second one goes back one version more.
+    Pass --from if the command may be sent twice: without it, a second call rolls back one more version.
     """
     from evergreen.deployment.rollback import RollbackRequest, roll_back
     from evergreen.runs.local_home import LocalHome
@@ -59,22 +59,22 @@ def rollback(  # noqa: PLR0917  # every option of a command is a parameter
         typer.echo(json.dumps(asdict(result), ensure_ascii=False))
     else:
         typer.echo(f"{result.outcome[0].upper()}{result.outcome[1:]}: {result.sentence} (ledger record {result.ledger_record}).")
-        typer.echo(f"The champion is version {result.champion_after}; version {result.bad_version} is not promoted again.")
+        typer.echo(f"The champion is version {result.champion_after}; version {result.bad_version} will not be promoted again.")
 
 
 def approve(  # noqa: PLR0917  # every option of a command is a parameter
     model: ModelName,
-    version: Annotated[str, typer.Argument(help="The version that waits.", metavar="VERSION")],
-    by: Annotated[str, typer.Option("--by", help="Who approves it.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")],
+    version: Annotated[str, typer.Argument(help="The version waiting for approval.", metavar="VERSION")],
+    by: Annotated[str, typer.Option("--by", help="Name of the approver.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason, recorded in the ledger.")],
     tracking_uri: TrackingUri = None,
     ledger_uri: LedgerUri = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a version that passed the gate and waits, and promote it, unless another champion was promoted since.
+    """Approve and promote a waiting version that passed the gate, unless another champion has been promoted since.
 
-    The approval is signed with the key in EVERGREEN_APPROVAL_KEY, where it is set.
+    The approval is signed with the key in $EVERGREEN_APPROVAL_KEY, if it is set.
     """
     from evergreen.deployment.approval import ApprovalRequest
     from evergreen.deployment.approval import approve as record_approval
@@ -93,16 +93,16 @@ def approve(  # noqa: PLR0917  # every option of a command is a parameter
 
 def retire(  # noqa: PLR0917  # every option of a command is a parameter
     model: ModelName,
-    keep: Annotated[int, typer.Option("--keep", help="So many of the newest versions stay.")] = 10,
-    older_than: Annotated[float, typer.Option("--older-than", help="Days for which a version stays after it was used last.", metavar="DAYS")] = 90.0,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is a dry run.")] = False,
+    keep: Annotated[int, typer.Option("--keep", help="Number of newest versions to keep.")] = 10,
+    older_than: Annotated[float, typer.Option("--older-than", help="Keep versions for this many days after their last use.", metavar="DAYS")] = 90.0,
+    apply: Annotated[bool, typer.Option("--apply", help="Apply the changes. Without it, this is a dry run.")] = False,
     targets: Targets = "default",
     tracking_uri: TrackingUri = None,
     ledger_uri: LedgerUri = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Archive versions by age, use and rank; never the champion, nor what a rollback goes back to. A dry run unless told otherwise."""
+    """Archive versions by age, use and rank, but never the champion or the rollback target. A dry run unless --apply is given."""
     from rich.console import Console
     from rich.table import Table
 
@@ -130,18 +130,18 @@ def retire(  # noqa: PLR0917  # every option of a command is a parameter
         table.add_row(verdict.version, f"{verdict.unused_days:.0f} days", "retire" if verdict.retire else "keep", verdict.reason)
     Console().print(table)
     count = sum(verdict.retire for verdict in result.verdicts)
-    typer.echo(f"{count} versions retired." if apply else f"Dry run: {count} versions would be retired; nothing was changed. Add --apply to do it.")
+    typer.echo(f"{count} versions retired." if apply else f"Dry run: {count} versions would be retired; nothing was changed. Add --apply to retire them.")
 
 
 def pull(
-    uri: Annotated[str, typer.Argument(help="Where models are published, as in deployment_targets.", metavar="gs://BUCKET/PREFIX")],
+    uri: Annotated[str, typer.Argument(help="Location of the published models, as in deployment_targets.", metavar="gs://BUCKET/PREFIX")],
     model: ModelName,
-    target: Annotated[Path, typer.Argument(help="Local folder; its link `current` leads to the model.", metavar="FOLDER")],
+    target: Annotated[Path, typer.Argument(help="Local folder. Its link `current` points to the model.", metavar="FOLDER")],
     as_json: AsJson = False,
 ) -> None:
-    """Fetch the published version of a model, check every byte, and switch to it at once.
+    """Download the published version of a model, verify every file, and switch to it atomically.
 
-    Signatures are checked with the key in EVERGREEN_PUBLISHING_KEY, where it is set.
+    Signatures are verified with the key in $EVERGREEN_PUBLISHING_KEY, if it is set.
     """
     from evergreen.deployment.pulling import pull as fetch
 
@@ -149,27 +149,27 @@ def pull(
     if as_json:
         typer.echo(json.dumps(asdict(result), ensure_ascii=False))
     else:
-        done = "now leads to" if result.changed else "leads already to"
-        signed = ", signature good" if result.signed else ""
-        typer.echo(f"{result.current} {done} version {result.version} of model {model!r}: {result.files} files, checksums good{signed}.")
+        done = "now points to" if result.changed else "already points to"
+        signed = ", signature valid" if result.signed else ""
+        typer.echo(f"{result.current} {done} version {result.version} of model {model!r}: {result.files} files, checksums valid{signed}.")
 
 
 def copy(  # noqa: PLR0917  # every option of a command is a parameter
     model: ModelName,
-    version: Annotated[str, typer.Argument(help="The version here.", metavar="VERSION")],
-    to_tracking_uri: Annotated[str, typer.Option("--to-tracking-uri", help="MLflow server that it is copied to.")],
-    to_ledger_uri: Annotated[str, typer.Option("--to-ledger-uri", help="Folder or bucket of the ledger there.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger there.")],
+    version: Annotated[str, typer.Argument(help="The version in this registry.", metavar="VERSION")],
+    to_tracking_uri: Annotated[str, typer.Option("--to-tracking-uri", help="MLflow server to copy to.")],
+    to_ledger_uri: Annotated[str, typer.Option("--to-ledger-uri", help="Folder or bucket of the ledger to copy to.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason, recorded in the ledger copied to.")],
     expected_champion: Annotated[
-        str, typer.Option("--expected-champion", help="The champion there that it replaces; `none` for none.", metavar="VERSION")
+        str, typer.Option("--expected-champion", help="The champion it must replace there; `none` for none. Defaults to any.", metavar="VERSION")
     ] = "current",
-    targets: Annotated[str, typer.Option("--targets", help="Where it is served there, separated by commas.")] = "registry",
+    targets: Annotated[str, typer.Option("--targets", help="Comma-separated serving targets there.")] = "registry",
     tracking_uri: TrackingUri = None,
     ledger_uri: LedgerUri = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Copy a version that was promoted here to another registry, check that every byte arrived, and promote it there."""
+    """Copy a promoted version to another registry, verify that every byte arrived, and promote it there."""
     from evergreen.deployment.copying import CopyRequest, Place, copy_version
     from evergreen.runs.local_home import LocalHome
 
@@ -180,6 +180,6 @@ def copy(  # noqa: PLR0917  # every option of a command is a parameter
     if as_json:
         typer.echo(json.dumps(asdict(result), ensure_ascii=False))
     else:
-        typer.echo(f"Version {version} of model {model!r} is version {result.version_there} there: {result.files} files, the same bytes.")
-        done = "Promoted there" if result.outcome == "promoted" else "It is the champion there already"
-        typer.echo(f"{done}, instead of {result.champion_before} (ledger record {result.ledger_record}).")
+        typer.echo(f"Copied version {version} of model {model!r} as version {result.version_there}: {result.files} files, identical bytes.")
+        done = "Promoted there" if result.outcome == "promoted" else "It is already the champion there"
+        typer.echo(f"{done}, replacing {result.champion_before} (ledger record {result.ledger_record}).")

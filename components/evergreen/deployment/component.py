@@ -23,30 +23,30 @@ def deploy_model(
     run_id: str = "none",
     step_name: str = "deploy_model",
 ) -> str:
-    """Register a challenger that passed the gate, try the registered copy, and promote it.
+    """Register a challenger that passed the gate, test the registered copy, and promote it.
 
-    The promotion is a compare-and-set on the ledger: it fails, and changes nothing, when the champion is no longer the one
-    that the challenger was compared with. A repeated step changes nothing more.
+    The promotion is a compare-and-set on the ledger: it fails without changing anything if the champion is no longer the one
+    that the challenger was compared with. Repeating the step has no further effect.
 
     Args:
-        model: The model to promote, as refit_model wrote it.
-        evaluation: What evaluate_model found; its verdict must be "promote".
+        model: The model to promote, as written by refit_model.
+        evaluation: The evaluation from evaluate_model; its verdict must be "promote".
         contract: The data contract of the training data.
-        training_data: The rows that the model was fitted on; a sample becomes the reference for drift.
+        training_data: The rows that the model was fitted on; a sample becomes the reference data for drift.
         model_name: Name of the registered model.
-        tracking_uri: The MLflow server's address.
-        expected_champion: The version that the challenger was compared with, as load_champion returned it; "none" for none; "evaluation" for the one
-            that the evaluation names.
-        targets: Where the model goes, separated by commas: "registry", "gs://bucket/prefix".
-        approval: "automatic", or "required" to register the version and wait for a person.
+        tracking_uri: Address of the MLflow server.
+        expected_champion: The version that the challenger was compared with, as returned by load_champion; "none" if there was none; "evaluation" for
+            the version recorded in the evaluation.
+        targets: Comma-separated serving targets: "registry", "gs://bucket/prefix".
+        approval: "automatic", or "required" to register the version and wait for a person's approval.
         mode: "auto", "force", or "dry-run" to register nothing.
-        ledger_uri: Folder or bucket of the ledger and of the run records.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        ledger_uri: Folder or bucket for the ledger and run records.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: "promoted", "already champion", "waiting for approval" or "dry run".
-        deployment: Version, champion before and after, checks and the number of the ledger's record, JSON.
+        deployment: Version, champion before and after, checks and the number of the ledger record (JSON).
     """
     from evergreen.runs.records import reported_step
 
@@ -81,24 +81,24 @@ def roll_back_model(
     run_id: str = "none",
     step_name: str = "roll_back_model",
 ) -> str:
-    """Make a former champion the champion again, serving included, and see that the bad version is not promoted again.
+    """Make a previous champion the champion again, including in serving, and prevent the bad version from being promoted again.
 
-    The rollback is a compare-and-set on the ledger. A repeated step changes nothing more.
+    The rollback is a compare-and-set on the ledger. Repeating the step has no further effect.
 
     Args:
         model_name: Name of the registered model.
-        reason: Why, for the ledger.
-        tracking_uri: The MLflow server's address.
-        to_version: A former champion; "previous" for the last one that was not rolled back.
-        from_version: The bad version; nothing is done when it is not the champion. "none" takes the champion, whoever it is.
-        targets: Where the model is served, separated by commas; "default" for where the champion was promoted to.
-        ledger_uri: Folder or bucket of the ledger and of the run records.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        reason: Reason for the rollback, recorded in the ledger.
+        tracking_uri: Address of the MLflow server.
+        to_version: A previous champion; "previous" for the last one that was not rolled back.
+        from_version: The bad version; nothing happens if it is not the champion. "none" rolls back the current champion.
+        targets: Comma-separated serving targets; "default" for the targets of the champion's promotion.
+        ledger_uri: Folder or bucket for the ledger and run records.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: "rolled back" or "already rolled back".
-        rollback: The bad version, the champion now, the reason and the number of the ledger's record, JSON.
+        rollback: The bad version, the current champion, the reason and the number of the ledger record (JSON).
     """
     from evergreen.runs.records import reported_step
 
@@ -130,23 +130,23 @@ def load_champion(
 ) -> str:
     """Load the champion with everything that was registered with it.
 
-    The champion is the version that the ledger names; where the registry's alias or a bucket's pointer names another, it is moved.
-    A version that a person has approved meanwhile is promoted first.
-    Without a champion every output is written all the same, with the metadata entry "present" false.
+    The champion is the version named in the ledger; a registry alias or bucket pointer that refers to another version is moved.
+    A version that has been approved in the meantime is promoted first.
+    If there is no champion, all outputs are still written, with the metadata entry "present" set to false.
 
     Args:
         model_name: Name of the registered model.
-        tracking_uri: The MLflow server's address.
-        ledger_uri: Folder or bucket of the ledger and of the run records; "none" goes by the alias alone.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        tracking_uri: Address of the MLflow server.
+        ledger_uri: Folder or bucket for the ledger and run records; "none" relies on the alias alone.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: The champion's version, or "none".
         model: The champion as an MLflow model directory.
-        reference_data: A sample of the rows that it was fitted on.
-        contract: Its data contract, YAML.
-        baseline: Its score with interval, features, importances, and the event time up to which it has seen rows, JSON.
+        reference_data: A sample of the rows that the champion was fitted on.
+        contract: The champion's data contract (YAML).
+        baseline: The champion's score with its interval, features, importances and the event time of its newest row (JSON).
     """
     from evergreen.deployment.recorded_step import load_and_record
 

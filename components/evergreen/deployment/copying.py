@@ -1,7 +1,7 @@
-"""Promotion from one registry to another, staging to production: bytes are copied, their hash checked, and the ledger there decides.
+"""Promotion from one registry to another, such as staging to production: copies the bytes, verifies their hash, and promotes in the other ledger.
 
-What is copied passed the gate in the registry that it comes from, and was not rolled back there. The copy is found again
-by its challenger's id, so that a command that was killed anywhere is finished by running it again.
+A copied version passed the gate in its own registry and was not rolled back there. The copy is found again by its
+challenger's ID, so a command that was killed at any point can be completed by running it again.
 """
 
 from __future__ import annotations
@@ -28,27 +28,29 @@ if TYPE_CHECKING:
 
 CURRENT = "current"
 LEFT_BEHIND = (SEMANTIC_VERSION, "approval_record", "approved_by", "copied_from")
-"""Parts of a promotion's evidence that hold only in the registry where it happened."""
+"""Parts of a promotion's evidence that apply only to the registry where it happened."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A registry and its ledger: MLflow server, and folder or bucket."""
+    """A registry and its ledger: an MLflow server, and a folder or bucket."""
 
     tracking_uri: str
     ledger_uri: str
 
     def opened(self, model_name: str) -> tuple[ModelRegistry, Ledger]:
-        """Connect, and see that the ledger's end is what the registry notes.
+        """Connect, and check that the end of the ledger matches the head noted in the registry.
 
         Raises:
             DeploymentError: There is no ledger.
-            LedgerError: The ledger's end was cut off or rewritten.
+            LedgerError: The end of the ledger was cut off or rewritten.
             StateError: The server or the ledger cannot be used.
         """
         ledger = open_ledger(self.ledger_uri, model_name)
         if ledger is None:
-            raise DeploymentError(f"copy of model {model_name!r}: its ledger is {self.ledger_uri!r}; what may be promoted is in the ledger. Name its folder.")
+            raise DeploymentError(
+                f"copy of model {model_name!r}: the ledger is {self.ledger_uri!r}, but a copy needs the promotions in it. Set the ledger's folder."
+            )
         registry = ModelRegistry(self.tracking_uri, model_name)
         keep_head_noted(registry, ledger)
         return registry, ledger
@@ -56,15 +58,15 @@ class Place:
 
 @dataclass(frozen=True)
 class CopyRequest:
-    """What is to be copied and promoted, and by whom.
+    """A version to copy and promote.
 
     Attributes:
-        model_name: Name of the registered model, here and there.
-        version: The version here.
-        reason: Why, in words.
-        actor: Who does it.
-        expected_champion: The champion there that it replaces; ``none`` for none, ``current`` for whoever it is.
-        targets: Comma-separated serving targets there.
+        model_name: Name of the registered model in both registries.
+        version: The version in the source registry.
+        reason: The reason.
+        actor: Who requested the copy.
+        expected_champion: The champion it must replace in the destination; ``none`` for none, ``current`` for any.
+        targets: Comma-separated serving targets of the destination.
     """
 
     model_name: str
@@ -77,17 +79,17 @@ class CopyRequest:
 
 @dataclass(frozen=True)
 class CopiedVersion:
-    """What came of it.
+    """The result of a copy.
 
     Attributes:
         outcome: ``promoted`` or ``already champion``.
         model_name: Name of the registered model.
-        version_here: The version that was copied.
-        version_there: The version that it is there.
-        champion_before: The champion there before it, or ``none``.
-        files: How many files it has.
-        sha256: Hash of the list of its files, sizes and checksums, the same here and there.
-        ledger_record: Number of the record in the ledger there.
+        version_here: The version in the source registry.
+        version_there: The version in the destination registry.
+        champion_before: The previous champion of the destination, or ``none``.
+        files: Number of files.
+        sha256: Hash of the list of files, sizes and checksums, identical in both registries.
+        ledger_record: Number of the record in the destination's ledger.
     """
 
     outcome: str
@@ -104,18 +106,22 @@ def copy_version(request: CopyRequest, here: Place, there: Place) -> CopiedVersi
     """Copy a version to another registry and make it the champion there.
 
     Raises:
-        DeploymentError: There is no reason, the version never was promoted here or was rolled back on either side, another champion is in place there, or
-            the copy's bytes differ.
-        RegistryError: There is no such version here.
+        DeploymentError: The reason is missing, the version was never promoted here or was rolled back on either side, the destination has an unexpected
+            champion, or the bytes of the copy differ.
+        RegistryError: The version does not exist here.
         ModelError: The copy cannot be loaded.
-        LedgerError: A ledger's end was cut off or rewritten.
+        LedgerError: The end of a ledger was cut off or rewritten.
         StateError: A server or a ledger cannot be used.
     """
     if is_nothing(request.reason):
-        raise DeploymentError(f"copy of version {request.version} of model {request.model_name!r}: its reason is {request.reason!r}; expected words. Give one.")
+        raise DeploymentError(
+            f"copy of version {request.version} of model {request.model_name!r}: the reason is {request.reason!r}; expected text. Pass a reason."
+        )
     target_names(request.targets)
     if here.tracking_uri == there.tracking_uri:
-        raise DeploymentError(f"copy of model {request.model_name!r}: both registries are {here.tracking_uri}; expected two. Name the other server.")
+        raise DeploymentError(
+            f"copy of model {request.model_name!r}: both registries are {here.tracking_uri}; expected two different ones. Pass the other server."
+        )
     return _Copy(request, here, *here.opened(request.model_name), *there.opened(request.model_name)).run()
 
 
@@ -155,7 +161,7 @@ class _Copy:
             (record for record in self.ledger_here.newest_first() if (record.kind, record.version_after) == (PROMOTION, self.request.version)), None
         )
         if promotion is None:
-            raise DeploymentError(f"{self.thing}: it never was promoted here, so it did not pass the gate. Copy a champion: `evergreen history` lists them.")
+            raise DeploymentError(f"{self.thing}: it was never promoted here, so it did not pass the gate. Copy a champion; `evergreen history` lists them.")
         rollback = self.ledger_here.rollback_of(version=self.request.version)
         if rollback is not None:
             raise DeploymentError(
@@ -184,7 +190,7 @@ class _Copy:
         existing = self.registry_there.find_challenger(challenger_id)
         if existing is not None:
             return str(existing.version)
-        # What the version went through here is the ledger's matter there.
+        # The version's history here is recorded in the destination's ledger, not in its tags.
         described = {name: value for name, value in tags.items() if name in ("evergreen.task", "evergreen.metric", "evergreen.score") or "fit_" in name}
         described["evergreen.data_fingerprint"] = tags.get("evergreen.data_fingerprint", "")
         return self.registry_there.register_files(files, challenger_id=challenger_id, tags=described)
@@ -193,7 +199,7 @@ class _Copy:
         with self.registry_there.fetched(version) as copied:
             if _content(copied) != content:
                 raise DeploymentError(
-                    f"{self.thing}: version {version} there does not hold the same bytes. Nothing was promoted; delete that version and copy again."
+                    f"{self.thing}: version {version} there does not contain the same bytes. Nothing was promoted; delete that version and copy again."
                 )
             load_model(copied)
 

@@ -1,7 +1,7 @@
-"""The error of deployment."""
+"""Errors of deployments."""
 
 from evergreen.errors import EvergreenError
 
 
 class DeploymentError(EvergreenError):
-    """A model cannot be deployed; the champion stays as it was."""
+    """A model cannot be deployed; the champion is unchanged."""

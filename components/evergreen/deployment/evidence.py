@@ -1,4 +1,4 @@
-"""What is stored with a version: reference sample, contract, baseline and model card."""
+"""The evidence stored with a version: reference sample, contract, baseline and model card."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ REFERENCE_SEED = 20_000
 
 
 def write_evidence(challenger: PassedChallenger, folder: Path) -> None:
-    """Write reference sample, contract, baseline and model card of a challenger to a folder.
+    """Write a challenger's reference sample, contract, baseline and model card to a folder.
 
     Raises:
-        DeploymentError: The evaluation holds no score.
-        EvaluationError: It is not what `evaluate_model` wrote.
+        DeploymentError: The evaluation contains no score.
+        EvaluationError: The evaluation was not written by `evaluate_model`.
         ArtifactError: The training rows cannot be read.
     """
     write_reference(folder / REFERENCE_FILE, challenger.training_data.path, challenger.description)
@@ -37,9 +37,9 @@ def write_evidence(challenger: PassedChallenger, folder: Path) -> None:
 
 
 def evidence_differs(challenger: PassedChallenger, folder: Path) -> bool:
-    """Return whether what lies with a version is not what the gate found this time, or is not whole.
+    """Return whether the evidence stored with a version is incomplete or differs from the gate's current evidence.
 
-    A version that waited for approval, or whose promotion was superseded, may pass another gate later: by another metric, for instance.
+    A version that waited for approval, or whose promotion was superseded, may later pass another gate, for instance with another metric.
     """
     import json
 
@@ -54,9 +54,9 @@ def evidence_differs(challenger: PassedChallenger, folder: Path) -> bool:
 
 
 def write_reference(target: Path, source: str, description: ModelDescription) -> None:
-    """Write a random sample of at most 20,000 rows, features, label and event time only, in the rows' order.
+    """Write a random sample of at most 20,000 rows in their original order, with features, label and event time only.
 
-    The same rows give the same sample and the same bytes.
+    Identical rows give an identical sample, byte for byte.
     """
     import numpy as np
     import pyarrow as pa
@@ -82,7 +82,7 @@ def _card(challenger: PassedChallenger) -> dict[str, str]:
 
 def _baseline(description: ModelDescription, evaluation: dict[str, Any], training_data: Any) -> dict[str, Any]:
     if evaluation.get("challenger_score") is None:
-        raise DeploymentError("evaluation: holds no score of the challenger. Give deploy_model the output of evaluate_model.")
+        raise DeploymentError("evaluation: it contains no score for the challenger. Pass the output of evaluate_model to deploy_model.")
     manifest = manifest_of(training_data)
     return {
         "task": description.task,
@@ -93,7 +93,7 @@ def _baseline(description: ModelDescription, evaluation: dict[str, Any], trainin
         "rows": evaluation.get("rows"),
         "higher_is_better": True,
         "naive_score": evaluation.get("naive_score"),
-        # What monitoring compares later errors and confidences with.
+        # Monitoring compares later errors and confidences with these.
         "calibration": evaluation.get("calibration"),
         "errors": evaluation.get("errors"),
         "fit_start": description.fit_start,

@@ -1,7 +1,7 @@
-"""The promotion of a challenger: register, try, stage, decide in the ledger, serve.
+"""The promotion of a challenger: register it, test it, stage it, decide in the ledger, and serve it.
 
-Every step may be killed and run again. What was done is found again by the challenger's id, and the ledger's next slot,
-created only if absent, decides. Whatever follows the ledger's record is a projection of it that later steps repair.
+Every step may be killed and run again. Completed work is found again by the challenger's ID, and the next slot of the ledger,
+created only if absent, decides. Everything after the ledger record is derived from it, and later steps repair it.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ def promote(challenger: PassedChallenger, request: PromotionRequest, *, tracking
 
     Args:
         challenger: The challenger.
-        request: Instead of whom, and how.
-        tracking_uri: The MLflow server.
-        ledger_uri: Folder or bucket of the ledger, or ``none``: then the alias alone decides.
+        request: Which champion it replaces, and how.
+        tracking_uri: Address of the MLflow server.
+        ledger_uri: Folder or bucket for the ledger, or ``none`` to let the alias alone decide.
 
     Returns:
-        What came of it.
+        The result of the deployment.
 
     Raises:
-        DeploymentError: A word is unknown, the registered copy does not work, another champion was promoted since the comparison, or the challenger
-            was rolled back once.
-        LedgerError: The ledger's end was cut off or rewritten.
+        DeploymentError: An option is unknown, the registered copy does not work, another champion was promoted since the comparison, or the challenger
+            was rolled back before.
+        LedgerError: The end of the ledger was cut off or rewritten.
         StateError: The server or the ledger cannot be used.
     """
     request.check()
@@ -69,7 +69,7 @@ def promote(challenger: PassedChallenger, request: PromotionRequest, *, tracking
 
 @dataclass(frozen=True)
 class _EarlierPromotion:
-    """The promotion of this very challenger, which is the champion already."""
+    """An earlier promotion of the same challenger, which is already the champion."""
 
     version: str
     version_before: str
@@ -108,12 +108,12 @@ class _Promotion:
         try:
             record = self._record(deployment)
         except SupersededError:
-            # Another attempt at this very challenger may be the one that took the slot.
+            # Another attempt to promote the same challenger may have taken the slot.
             earlier = self._earlier_promotion()
             if earlier is None:
                 raise
             return self._finish_again(earlier)
-        # From the record on the challenger is the champion; what follows repeats it where requests are served.
+        # Once the record exists, the challenger is the champion; what follows applies this to the serving targets.
         deployment.ledger_record = record.number if record else None
         self._serve(version)
         instead = f"instead of version {champion}" if champion != NO_CHAMPION else "as the first champion"
@@ -121,7 +121,7 @@ class _Promotion:
         return deployment
 
     def abort(self) -> None:
-        """Take back what this attempt, or one that was killed before it, has staged."""
+        """Undo the staging by this attempt or by an earlier one that was killed."""
         registered = self.registry.find_challenger(self.challenger_id)
         if registered is not None:
             for target in self.targets:
@@ -148,7 +148,7 @@ class _Promotion:
             champion_before=earlier.version_before if same_run else earlier.version,
             champion_after=earlier.version,
             model_uri=self.challenger.model_uri,
-            sentence=f"Version {earlier.version} is this very challenger and is the champion already; nothing was promoted anew.",
+            sentence=f"Version {earlier.version} is this same challenger and already the champion; nothing was promoted.",
             ledger_record=earlier.ledger_record,
         )
 
@@ -160,7 +160,7 @@ class _Promotion:
         return champion
 
     def _check_not_rolled_back(self) -> None:
-        # Early, so that nothing is registered; the ledger looks again when the slot is taken.
+        # Check early, so that nothing is registered; the ledger checks again when the slot is taken.
         rollback = self.ledger.rollback_of(challenger_id=self.challenger_id) if self.ledger else None
         if rollback is not None:
             raise RolledBackError.by(self.request.model_name, rollback)
@@ -170,7 +170,7 @@ class _Promotion:
         existing = self.registry.find_challenger(self.challenger_id)
         if existing is not None:
             return str(existing.version)
-        # Before the version exists, so that a version never lacks what monitoring needs.
+        # Add the evidence before the version exists, so that no version ever lacks what monitoring needs.
         self._add_evidence(self.challenger.model_id)
         tags = {
             "evergreen.task": description.task,
@@ -200,7 +200,9 @@ class _Promotion:
     def _wait_for_approval(self, deployment: Deployment) -> Deployment:
         self.registry.tag_version(deployment.version, APPROVAL_TAG, "waiting")
         deployment.outcome, deployment.champion_after = WAITING, deployment.champion_before
-        deployment.sentence = f"Version {deployment.version} passed the gate and waits for approval; the champion stays version {deployment.champion_before}."
+        deployment.sentence = (
+            f"Version {deployment.version} passed the gate and is waiting for approval; the champion is still version {deployment.champion_before}."
+        )
         record = self._record(deployment)
         deployment.ledger_record = record.number if record else None
         return deployment
@@ -208,7 +210,7 @@ class _Promotion:
     def _record(self, deployment: Deployment) -> LedgerRecord | None:
         if self.ledger is None:
             return None
-        # A champion from before the ledger is known to the alias only: an empty ledger names nobody.
+        # A champion that predates the ledger is known only to the alias; an empty ledger names no champion.
         expected = deployment.champion_before if self.ledger.champion() != NO_CHAMPION else NO_CHAMPION
         entry = ledger_entry(deployment, self.challenger, self.request, self.ledger_uri)
         if entry.kind == PROMOTION:

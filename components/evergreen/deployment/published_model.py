@@ -1,12 +1,12 @@
-"""How a published model lies in a bucket: immutable version folders with a manifest, and one pointer to one of them.
+"""Layout of a published model in a bucket: immutable version folders with a manifest, and a pointer to one of them.
 
 Below ``gs://bucket/prefix/MODEL/``::
 
-    versions/VERSION-DIGEST/model/...       the files; DIGEST is that of the list of their checksums
-    versions/VERSION-DIGEST/manifest.json   written last: a folder without it is half an upload
-    current.json                            names one folder and its manifest's checksum
+    versions/VERSION-DIGEST/model/...       the files; DIGEST is the digest of the list of their checksums
+    versions/VERSION-DIGEST/manifest.json   written last: a folder without it is an incomplete upload
+    current.json                            names one folder and the checksum of its manifest
 
-A reader that takes ``current.json`` first therefore always sees one whole version.
+A reader that reads ``current.json`` first therefore always sees one complete version.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file of a published model: path below ``model/``, size in bytes, SHA-256 in hexadecimal."""
+    """One file of a published model: path below ``model/``, size in bytes, hexadecimal SHA-256."""
 
     path: str
     bytes: int
@@ -42,13 +42,13 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What belongs to a published version.
+    """The contents of a published version.
 
     Attributes:
         model_name: Name of the registered model.
         version: Its version.
-        files: Every file of it.
-        signature: HMAC-SHA256 of all that, hexadecimal; empty when no key is configured.
+        files: All its files.
+        signature: Hexadecimal HMAC-SHA256 of the above; empty if no key is configured.
     """
 
     model_name: str
@@ -58,12 +58,12 @@ class Manifest:
 
     @property
     def folder(self) -> str:
-        """The folder in the bucket, below the model's: other content has another one."""
+        """The folder in the bucket, below the model's folder; different content has a different folder."""
         return f"versions/{self.version}-{self.digest[:16]}"
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that the manifest says of model, version and files, hexadecimal."""
+        """Hexadecimal SHA-256 of the manifest's model, version and files."""
         return hashlib.sha256(self._content()).hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -71,11 +71,11 @@ class Manifest:
         return to_json(asdict(self))
 
     def signed(self, key: str) -> Manifest:
-        """Return the manifest with the key's signature."""
+        """Return the manifest signed with the key."""
         return Manifest(self.model_name, self.version, self.files, hmac.new(key.encode(), self._content(), hashlib.sha256).hexdigest())
 
     def is_signed(self, key: str) -> bool:
-        """Return whether the signature is that of the key."""
+        """Return whether the manifest is signed with the key."""
         return hmac.compare_digest(self.signed(key).signature.encode(), self.signature.encode())
 
     def _content(self) -> bytes:
@@ -84,7 +84,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Pointer:
-    """What ``current.json`` says: which version is served.
+    """The content of ``current.json``: which version is served.
 
     Attributes:
         model_name: Name of the registered model.
@@ -104,7 +104,7 @@ class Pointer:
 
 
 def publishing_key() -> str:
-    """Return the key that manifests are signed with, or nothing."""
+    """Return the key for signing manifests; empty if none is configured."""
     return os.environ.get(KEY_VARIABLE, "")
 
 
@@ -127,40 +127,40 @@ def file_sha256(file: Path) -> str:
 
 
 def parse_pointer(content: bytes, place: str) -> Pointer:
-    """Return the pointer that bytes hold.
+    """Parse a pointer.
 
     Raises:
-        DeploymentError: They hold none.
+        DeploymentError: The content is not a pointer.
     """
     try:
         pointer = Pointer(**_texts(json.loads(content)))
         checked_name(pointer.folder)
     except (ValueError, TypeError, StateError) as error:
-        raise DeploymentError(f"{place}: is no pointer to a published model: {error}. Publish the champion again: run the pipeline.") from error
+        raise DeploymentError(f"{place}: not a pointer to a published model: {error}. Publish the champion again by running the pipeline.") from error
     return pointer
 
 
 def parse_manifest(content: bytes, place: str, *, expected_sha256: str, key: str = "") -> Manifest:
-    """Return the manifest that bytes hold, if it is the one that the pointer names.
+    """Parse a manifest, provided that it is the one the pointer names.
 
     Raises:
-        DeploymentError: They hold none or another one, or its signature is not that of the key.
+        DeploymentError: The content is not a manifest or not the named one, or it is not signed with the key.
     """
     if hashlib.sha256(content).hexdigest() != expected_sha256:
-        raise DeploymentError(f"{place}: does not have the checksum that {POINTER} names: it was changed. Nothing was taken; publish the champion again.")
+        raise DeploymentError(f"{place}: the checksum does not match {POINTER}: the file was changed. Nothing was downloaded; publish the champion again.")
     try:
         values = json.loads(content)
         manifest = Manifest(**{**values, "files": tuple(PublishedFile(**file) for file in values["files"])})
         for file in manifest.files:
             checked_name(file.path)
     except (ValueError, TypeError, KeyError, StateError) as error:
-        raise DeploymentError(f"{place}: is no manifest of a published model: {error}. Publish the champion again: run the pipeline.") from error
+        raise DeploymentError(f"{place}: not a manifest of a published model: {error}. Publish the champion again by running the pipeline.") from error
     if key and not manifest.is_signed(key):
-        raise DeploymentError(f"{place}: is not signed with the key in {KEY_VARIABLE}. Nothing was taken; find out who wrote it.")
+        raise DeploymentError(f"{place}: not signed with the key in {KEY_VARIABLE}. Nothing was downloaded; find out who wrote it.")
     return manifest
 
 
 def _texts(values: Any) -> dict[str, str]:
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-        raise ValueError("expected a JSON object of texts")
+        raise ValueError("expected a JSON object with text values")
     return values

@@ -1,4 +1,4 @@
-"""The consumer's side of a published model: fetch, check, switch: ``evergreen pull``."""
+"""The consumer side of a published model, ``evergreen pull``: download, verify and switch."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ DOWNLOADS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class PulledModel:
-    """A model that lies in a local folder now.
+    """A model pulled into a local folder.
 
     Attributes:
         model_name: Name of the registered model.
         version: Its version.
         folder: The version's folder.
-        current: The link that leads there.
-        files: How many files it has.
+        current: The link that points to it.
+        files: Number of files.
         changed: Whether this call switched to it.
-        signed: Whether its manifest carries the configured key's signature.
+        signed: Whether its manifest is signed with the configured key.
     """
 
     model_name: str
@@ -47,15 +47,15 @@ class PulledModel:
 
 
 def pull(uri: str, model_name: str, target: Path) -> PulledModel:
-    """Bring the published version of a model to a folder, whose link ``current`` always leads to one whole version.
+    """Download the published version of a model to a folder whose link ``current`` always points to one complete version.
 
     Args:
-        uri: ``gs://bucket/prefix``, as the deployment target names it.
+        uri: ``gs://bucket/prefix``, as in the deployment target.
         model_name: Name of the registered model.
         target: A local folder.
 
     Raises:
-        DeploymentError: Nothing is published there, or what lies there is not what its manifest says. The link stays as it was.
+        DeploymentError: Nothing is published there, or the files do not match their manifest. The link is unchanged.
         StateError: The bucket cannot be used.
     """
     key = publishing_key()
@@ -87,11 +87,13 @@ class _Source:
         name = f"{pointer.folder}/{MANIFEST}"
         content = self._read(name)
         if content is None:
-            raise DeploymentError(f"{self.uri}: {self.place}{name} is missing, though {POINTER} names it. Publish the champion again: run the pipeline.")
+            raise DeploymentError(
+                f"{self.uri}: {self.place}{name} is missing, although {POINTER} names it. Publish the champion again by running the pipeline."
+            )
         return parse_manifest(content, f"{self.uri}: {self.place}{name}", expected_sha256=pointer.manifest_sha256, key=key)
 
     def download(self, pointer: Pointer, manifest: Manifest, folder: Path) -> None:
-        """Fetch all files into a folder beside it, check them, and rename that."""
+        """Download all files into a temporary folder next to the target, verify them, and rename the folder."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
         try:
@@ -103,7 +105,7 @@ class _Source:
             try:
                 unfinished.rename(folder)
             except OSError:
-                # Another pull at the same time brought the same files.
+                # A concurrent pull downloaded the same files.
                 if not folder.is_dir():
                     raise
             flush_folder(folder.parent)
@@ -118,16 +120,18 @@ class _Source:
         try:
             google_service(self.uri, "published models").call(lambda: self.bucket.blob(name).download_to_filename(str(file), retry=None))
         except NotFound as error:
-            raise DeploymentError(f"{self.uri}: {name} is missing, though the manifest names it. Nothing was switched; publish the champion again.") from error
+            raise DeploymentError(
+                f"{self.uri}: {name} is missing, although the manifest lists it. Nothing was switched; publish the champion again."
+            ) from error
         if file_sha256(file) != sha256:
-            raise DeploymentError(f"{self.uri}: {name} does not have the checksum that the manifest states. Nothing was switched; find out who changed it.")
+            raise DeploymentError(f"{self.uri}: {name} does not match the checksum in the manifest. Nothing was switched; find out who changed it.")
 
     def _read(self, name: str) -> bytes | None:
         return google_service(self.uri, "published models").call(lambda: download_or_none(self.bucket.blob(f"{self.place}{name}")))
 
 
 def _flush(folder: Path) -> None:
-    # A device that loses power after the rename must not find empty files behind it.
+    # A device that loses power after the rename must not end up with empty files.
     for path in folder.rglob("*"):
         if path.is_dir():
             flush_folder(path)

@@ -1,4 +1,4 @@
-"""The step that loads the champion, with its record; light, so that the record is there before the logic is imported."""
+"""The step that loads the champion, with its run record; imports little, so that the record exists before the logic is imported."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def load_and_record(
     run_id: str,
     step_name: str,
 ) -> str:
-    """Load the champion, after a promotion that was approved meanwhile is finished; return its version, or ``none``.
+    """Complete promotions that have been approved, then load the champion; return its version, or ``none``.
 
     Args:
-        model: Output artifact of the model directory.
-        reference_data: Output artifact of the reference sample.
-        contract: Output artifact of the data contract.
-        baseline: Output artifact of the baseline.
+        model: Output artifact for the model directory.
+        reference_data: Output artifact for the reference sample.
+        contract: Output artifact for the data contract.
+        baseline: Output artifact for the baseline.
         model_name: Name of the registered model.
-        tracking_uri: The MLflow server.
-        ledger_uri: Folder or bucket of the ledger and of the run records, or ``none``.
-        run_id: The pipeline run.
-        step_name: The step.
+        tracking_uri: Address of the MLflow server.
+        ledger_uri: Folder or bucket for the ledger and run records, or ``none``.
+        run_id: ID of the pipeline run.
+        step_name: Name of the step.
 
     Raises:
         StateError: The server or the ledger cannot be used.

@@ -1,4 +1,4 @@
-"""Does the registered copy of a model load and predict, and does the refit behave like the challenger that was judged."""
+"""Checks that the registered copy of a model loads and predicts, and that the refit behaves like the evaluated challenger."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from evergreen.models.fitted import FittedModel
 
 LEAST_AGREEMENT = 0.5
-"""A refit on a few more rows that contradicts the judged challenger more often than this is another model."""
+"""A refit on a few more rows that agrees less often with the evaluated challenger than this is a different model."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at before a promotion."""
+    """A check made before a promotion."""
 
     name: str
     passed: bool
@@ -31,15 +31,15 @@ def smoke_test(registered: FittedModel, local: FittedModel, evaluation: dict[str
     """Predict the evaluation's check rows with the registered copy.
 
     Args:
-        registered: The model as it was downloaded from the registry.
-        local: The model as the training step wrote it.
-        evaluation: Holds ``check_rows`` and the challenger's ``check_predictions`` on them.
+        registered: The model as downloaded from the registry.
+        local: The model as written by the training step.
+        evaluation: Contains ``check_rows`` and the challenger's ``check_predictions`` for them.
 
     Returns:
         The checks, all passed.
 
     Raises:
-        DeploymentError: One did not pass.
+        DeploymentError: A check failed.
         ModelError: The model cannot predict the rows.
     """
     import numpy as np
@@ -47,7 +47,7 @@ def smoke_test(registered: FittedModel, local: FittedModel, evaluation: dict[str
 
     rows = pd.DataFrame(evaluation.get("check_rows") or [])
     if rows.empty:
-        raise DeploymentError("evaluation: holds no rows to try the registered model on. Give deploy_model the output of evaluate_model.")
+        raise DeploymentError("evaluation: it contains no rows to test the registered model with. Pass the output of evaluate_model to deploy_model.")
     rows = rows.reindex(columns=list(registered.description.features))
     predicted = registered.predict(rows)
     checks = [
@@ -60,17 +60,17 @@ def smoke_test(registered: FittedModel, local: FittedModel, evaluation: dict[str
 
 
 def try_serving(files: Path, evaluation: dict[str, Any]) -> list[Check]:
-    """Load the registered copy in a fresh process, and hold it against what it said at training and the policy's limits.
+    """Load the registered copy in a fresh process, and check it against its predictions at training and the policy's limits.
 
     Args:
-        files: The model directory as it was downloaded from the registry.
-        evaluation: Its ``serving`` holds the limits; without them the copy is tried and measured only.
+        files: The model directory as downloaded from the registry.
+        evaluation: Contains the limits as ``serving``; without limits, the copy is only tested and measured.
 
     Returns:
         The checks, all passed.
 
     Raises:
-        DeploymentError: One did not pass.
+        DeploymentError: A check failed.
     """
     from evergreen.evaluation.gate_config import Serving
     from evergreen.evaluation.servability import check_servability
@@ -85,10 +85,10 @@ def _all_passed(checks: list[Check]) -> None:
     failed = [check for check in checks if not check.passed]
     if not failed:
         return
-    advice = "look at the training data and run again"
+    advice = "check the training data and run again"
     if failed[0].name.startswith("serving: "):
         advice = "choose a smaller model, or raise the limit in policy_config, gate.serving"
-    raise DeploymentError(f"smoke test of the registered model: {failed[0].name}: {failed[0].detail}. The champion stays; {advice}.")
+    raise DeploymentError(f"smoke test of the registered model: {failed[0].name}: {failed[0].detail}. The champion is unchanged; {advice}.")
 
 
 def _valid(predicted: np.ndarray[Any, Any], model: FittedModel) -> Check:
@@ -104,14 +104,14 @@ def _valid(predicted: np.ndarray[Any, Any], model: FittedModel) -> Check:
 def _agreement(predicted: np.ndarray[Any, Any], expected: list[Any], task: str) -> Check:
     import numpy as np
 
-    name = "refit agrees with the challenger that was judged"
+    name = "refit agrees with the evaluated challenger"
     if len(expected) != len(predicted):
         return Check(name, passed=False, detail=f"{len(expected)} predictions of the challenger for {len(predicted)} rows")
     if task == "classification":
         share = float(np.mean([str(one) == str(other) for one, other in zip(predicted.tolist(), expected, strict=True)]))
-        return Check(name, share >= LEAST_AGREEMENT, f"on {share:.1%} of the rows, at least {LEAST_AGREEMENT:.0%} wanted")
-    # A refit of a weak regression may differ much in every row and still be no worse: its correlation is recorded, not judged.
+        return Check(name, share >= LEAST_AGREEMENT, f"on {share:.1%} of the rows, at least {LEAST_AGREEMENT:.0%} required")
+    # A refit of a weak regression model may differ considerably in every row without being worse: its correlation is recorded, not judged.
     ours, theirs = predicted.astype(float), np.asarray(expected, dtype=float)
     if ours.std() == 0.0 or theirs.std() == 0.0 or not np.isfinite(ours).all():
-        return Check(name, passed=True, detail="one of them predicts a constant or no number, so there is no correlation")
+        return Check(name, passed=True, detail="no correlation, because one of them predicts a constant or non-finite numbers")
     return Check(name, passed=True, detail=f"correlation {float(np.corrcoef(ours, theirs)[0, 1]):.3f}")

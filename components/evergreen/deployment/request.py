@@ -1,4 +1,4 @@
-"""What a promotion is asked to do, and what came of it."""
+"""The request for a promotion, and its result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ EVIDENCE_OF_THE_GATE = (
 
 @dataclass(frozen=True)
 class PromotionRequest:
-    """What is to be promoted, instead of whom, and how.
+    """What to promote, which champion it replaces, and how.
 
     Attributes:
         model_name: Name of the registered model.
@@ -51,8 +51,8 @@ class PromotionRequest:
         targets: Comma-separated serving targets.
         approval: ``automatic`` or ``required``.
         mode: ``auto``, ``force`` or ``dry-run``.
-        run_id: The pipeline run.
-        step_name: The step.
+        run_id: ID of the pipeline run.
+        step_name: Name of the step.
     """
 
     model_name: str
@@ -64,15 +64,15 @@ class PromotionRequest:
     step_name: str = "deploy_model"
 
     def check(self) -> None:
-        """See that every word is known.
+        """Check that all options are known.
 
         Raises:
-            DeploymentError: One is not.
+            DeploymentError: An option is unknown.
         """
         if self.approval not in APPROVALS:
-            raise DeploymentError(f"deployment_approval {self.approval!r}: expected one of {', '.join(APPROVALS)}. Correct the parameter.")
+            raise DeploymentError(f"Unknown deployment_approval {self.approval!r}. Valid values: {', '.join(APPROVALS)}. Correct the parameter.")
         if self.mode not in MODES:
-            raise DeploymentError(f"policy_mode {self.mode!r}: expected one of {', '.join(MODES)}. Correct the parameter.")
+            raise DeploymentError(f"Unknown policy_mode {self.mode!r}. Valid modes: {', '.join(MODES)}. Correct the parameter.")
         target_names(self.targets)
 
 
@@ -80,37 +80,37 @@ def compared_champion(expected_champion: str, evaluation: Mapping[str, Any]) -> 
     """Return the version that the challenger was compared with.
 
     Args:
-        expected_champion: A version, ``none``, or ``evaluation``: the version that the evaluation names.
-        evaluation: What `evaluate_model` found.
+        expected_champion: A version, ``none``, or ``evaluation`` for the version recorded in the evaluation.
+        evaluation: The evaluation from `evaluate_model`.
 
     Raises:
-        DeploymentError: The evaluation names none.
+        DeploymentError: The evaluation records no version.
     """
     if expected_champion.strip().lower() != EVALUATION:
         return expected_champion
     version = evaluation.get("champion_version")
     if not isinstance(version, str) or version == UNKNOWN:
         raise DeploymentError(
-            f"expected_champion {EVALUATION!r}: the evaluation does not say with which version the challenger was compared; found {version!r}. "
-            "Give evaluate_model the champion of load_champion or assess_model, or name the version."
+            f"expected_champion {EVALUATION!r}: the evaluation does not record which version the challenger was compared with; found {version!r}. "
+            "Pass the champion from load_champion or assess_model to evaluate_model, or name the version."
         )
     return version
 
 
 @dataclass
 class Deployment:
-    """What came of it; its fields are those of the deployment artifact.
+    """The result of a deployment; its fields are those of the deployment artifact.
 
     Attributes:
         outcome: ``promoted``, ``already champion``, ``waiting for approval`` or ``dry run``.
         model_name: Name of the registered model.
-        version: The challenger's version, or ``none`` when it was not registered.
+        version: The challenger's version, or ``none`` if it was not registered.
         champion_before: The champion's version when the step started, or ``none``.
-        champion_after: The champion's version when it ended, or ``none``.
-        model_uri: The model in MLflow.
-        sentence: The outcome in a sentence.
-        checks: What was looked at before the promotion.
-        ledger_record: Number of the ledger's record, or None.
+        champion_after: The champion's version when the step ended, or ``none``.
+        model_uri: URI of the model in MLflow.
+        sentence: The outcome in one sentence.
+        checks: Checks made before the promotion.
+        ledger_record: Number of the ledger record, or None.
     """
 
     outcome: str
@@ -125,10 +125,10 @@ class Deployment:
 
 
 def ledger_entry(deployment: Deployment, challenger: PassedChallenger, request: PromotionRequest, ledger_uri: str) -> Entry:
-    """Return what the ledger says of a promotion, or of one that waits for approval.
+    """Return the ledger entry for a promotion, or for a version that is waiting for approval.
 
     Raises:
-        StateError: What the run decided cannot be read.
+        StateError: The run's decision cannot be read.
     """
     promoted = deployment.outcome == PROMOTED
     description, manifest = challenger.description, manifest_of(challenger.training_data)

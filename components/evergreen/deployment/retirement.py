@@ -1,7 +1,7 @@
-"""Retirement: old versions are archived by age, use and rank; the champion and what a rollback would go back to never are.
+"""Retirement: archives old versions by age, use and rank, but never the champion or the rollback target.
 
-An archived version keeps its files in the registry, so that it can still be audited; it is marked, and taken out of the
-buckets it was published to.
+The files of an archived version remain in the registry, so that it can still be audited; the version is tagged and removed
+from the buckets it was published to.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ RETIRED = "retired already"
 
 @dataclass(frozen=True)
 class RetirementPolicy:
-    """Which versions stay.
+    """Which versions to keep.
 
     Attributes:
-        keep: So many of the newest versions stay.
-        older_than_days: Days for which a version stays after it was registered or was the champion last.
+        keep: Number of newest versions to keep.
+        older_than_days: Days for which a version is kept after it was registered or was last the champion.
     """
 
     keep: int
     older_than_days: float
 
     def check(self) -> None:
-        """See that the numbers make sense.
+        """Validate the numbers.
 
         Raises:
-            DeploymentError: One does not.
+            DeploymentError: A number is invalid.
         """
         if self.keep < 0 or not self.older_than_days >= 0:
-            raise DeploymentError(f"retirement: keep {self.keep} and older than {self.older_than_days} days; expected numbers from 0 on. Correct them.")
+            raise DeploymentError(f"retirement: keep {self.keep} and older than {self.older_than_days} days; expected numbers of at least 0. Correct them.")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a version.
+    """Whether a version is retired.
 
     Attributes:
         version: The version.
-        unused_days: Days since it was registered or was the champion last.
+        unused_days: Days since it was registered or was last the champion.
         retire: Whether it is archived.
-        reason: Why it is, or why it stays.
+        reason: Why it is archived or kept.
     """
 
     version: str
@@ -71,13 +71,13 @@ class Verdict:
 
 @dataclass
 class Retirement:
-    """What a policy says about a model's versions, and whether that was done.
+    """A policy's verdicts on the versions of a model, and whether they were applied.
 
     Attributes:
         model_name: Name of the registered model.
-        applied: Whether it was done; a dry run changes nothing.
-        verdicts: One for each version, the newest first.
-        ledger_record: Number of the ledger's record; None when there was nothing to record.
+        applied: Whether the verdicts were applied; a dry run changes nothing.
+        verdicts: One verdict per version, newest first.
+        ledger_record: Number of the ledger record; None if there was nothing to record.
     """
 
     model_name: str
@@ -87,27 +87,27 @@ class Retirement:
 
 
 def retire(model_name: str, policy: RetirementPolicy, *, targets: str, actor: str, tracking_uri: str, ledger_uri: str, apply: bool) -> Retirement:
-    """Archive the versions that a policy lets go.
+    """Archive the versions that a policy does not keep.
 
     Args:
         model_name: Name of the registered model.
-        policy: Which versions stay.
-        targets: Comma-separated serving targets from which archived versions are taken; ``default`` for those of the champion.
-        actor: Who does it.
-        tracking_uri: The MLflow server.
+        policy: Which versions to keep.
+        targets: Comma-separated serving targets to remove archived versions from; ``default`` for those of the champion.
+        actor: Who requested the retirement.
+        tracking_uri: Address of the MLflow server.
         ledger_uri: Folder or bucket of the ledger.
         apply: False for a dry run.
 
     Raises:
-        DeploymentError: The policy makes no sense, there is no ledger, or the champion changed meanwhile.
-        LedgerError: The ledger's end was cut off or rewritten.
+        DeploymentError: The policy is invalid, there is no ledger, or the champion changed in the meantime.
+        LedgerError: The end of the ledger was cut off or rewritten.
         StateError: The server or the ledger cannot be used.
     """
     policy.check()
     ledger = open_ledger(ledger_uri, model_name)
     if ledger is None:
         raise DeploymentError(
-            f"retirement of model {model_name!r}: state_ledger_uri is {ledger_uri!r}; who was the champion is in the ledger. Name its folder."
+            f"retirement of model {model_name!r}: state_ledger_uri is {ledger_uri!r}, but past champions are recorded in the ledger. Set it to its folder."
         )
     registry = ModelRegistry(tracking_uri, model_name)
     keep_head_noted(registry, ledger)
@@ -120,13 +120,13 @@ def retire(model_name: str, policy: RetirementPolicy, *, targets: str, actor: st
 
 
 def judge(versions: list[ModelVersion], records: list[LedgerRecord], policy: RetirementPolicy, *, alias: str | None = None) -> list[Verdict]:
-    """Return what becomes of each version, the newest first.
+    """Return a verdict on each version, newest first.
 
     Args:
         versions: All versions of the model.
-        records: All records of its ledger, the newest first.
-        policy: Which versions stay.
-        alias: The version behind the registry's alias, which stays, too, whatever the ledger says.
+        records: All records of its ledger, newest first.
+        policy: Which versions to keep.
+        alias: The version behind the registry's alias, which is always kept, whatever the ledger says.
     """
     champion = records[0].version_after if records else NO_CHAMPION
     target = last_good(records, champion)
@@ -141,9 +141,9 @@ def judge(versions: list[ModelVersion], records: list[LedgerRecord], policy: Ret
         unused = max(now - max(registered, used), timedelta(0)) / timedelta(days=1)
         reasons = {
             "the champion": version in (champion, alias),
-            "what a rollback goes back to": version == target,
-            "it waits for approval": found.tags.get(APPROVAL_TAG) in ("waiting", "approved"),
-            "it is being deployed": STAGE_TAG in found.tags and unused < 1,
+            "the rollback target": version == target,
+            "waiting for approval": found.tags.get(APPROVAL_TAG) in ("waiting", "approved"),
+            "being deployed": STAGE_TAG in found.tags and unused < 1,
             RETIRED: RETIRED_TAG in found.tags,
             f"one of the newest {policy.keep}": rank <= policy.keep,
             f"used within {policy.older_than_days:g} days": unused < policy.older_than_days,
@@ -158,7 +158,7 @@ def _archive(
 ) -> int | None:
     opened = open_targets(targets_named(targets, ledger), registry)
     going = [verdict.version for verdict in verdicts if verdict.retire]
-    # A killed attempt has recorded versions that are not marked yet: they are archived now, and not recorded twice.
+    # A killed attempt may have recorded versions that are not tagged yet: they are archived now, but not recorded twice.
     recorded = {str(version): record.number for record in records if record.kind == RETIREMENT for version in record.evidence.get("versions", [])}
     fresh = [version for version in going if version not in recorded]
     number = None
@@ -170,7 +170,7 @@ def _archive(
             number = ledger.append(entry, expected_champion=champion).number
         except SupersededError as error:
             raise DeploymentError(
-                f"retirement of model {registry.model_name!r}: the champion changed from version {champion} meanwhile. Nothing was retired; run it again."
+                f"retirement of model {registry.model_name!r}: the champion is no longer version {champion}. Nothing was retired; run the command again."
             ) from error
     for version in going:
         for target in opened:

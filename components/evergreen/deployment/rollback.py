@@ -1,8 +1,8 @@
-"""The way back: an earlier champion takes the place of one that turned out bad, in one step and without training.
+"""Rollback: a previous champion replaces one that turned out to be bad, in one step and without training.
 
-The rollback is a compare-and-set on the ledger like a promotion. Its record marks the bad version and its challenger, so
-that neither is promoted again; the alias, the tags and what serves requests follow from it, and a repeated step finishes
-what a killed one began.
+Like a promotion, a rollback is a compare-and-set on the ledger. Its record marks the bad version and its challenger, so
+that neither is promoted again; the alias, the tags and the serving targets are derived from it, and a repeated step
+completes what a killed one began.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ ALREADY = "already rolled back"
 
 @dataclass(frozen=True)
 class RollbackRequest:
-    """Which model is to be rolled back, whereto, and why.
+    """Which model to roll back, to which version, and why.
 
     Attributes:
         model_name: Name of the registered model.
-        reason: Why, in words that a person understands in a year.
-        to_version: A former champion, or ``previous`` for the last good one.
-        from_version: The bad version: nothing is done when it is no longer the champion. ``none`` takes the champion, whoever it is.
-        targets: Comma-separated serving targets; ``default`` for those that the champion was promoted to.
-        actor: Who rolls back.
-        run_id: The pipeline run.
-        step_name: The step.
+        reason: The reason, in words that are still understandable in a year.
+        to_version: A previous champion, or ``previous`` for the last good one.
+        from_version: The bad version: nothing happens if it is no longer the champion. ``none`` rolls back the current champion.
+        targets: Comma-separated serving targets; ``default`` for those of the champion's promotion.
+        actor: Who requested the rollback.
+        run_id: ID of the pipeline run.
+        step_name: Name of the step.
     """
 
     model_name: str
@@ -58,16 +58,16 @@ class RollbackRequest:
 
 @dataclass(frozen=True)
 class Rollback:
-    """What came of a rollback.
+    """The result of a rollback.
 
     Attributes:
         outcome: ``rolled back`` or ``already rolled back``.
         model_name: Name of the registered model.
-        bad_version: The version that was taken back.
-        champion_after: The champion now.
-        reason: Why.
-        ledger_record: Number of the ledger's record.
-        sentence: The outcome in a sentence.
+        bad_version: The version that was rolled back.
+        champion_after: The current champion.
+        reason: The reason.
+        ledger_record: Number of the ledger record.
+        sentence: The outcome in one sentence.
     """
 
     outcome: str
@@ -80,27 +80,29 @@ class Rollback:
 
 
 def roll_back(request: RollbackRequest, *, tracking_uri: str, ledger_uri: str) -> Rollback:
-    """Make a former champion the champion again.
+    """Make a previous champion the champion again.
 
     Args:
-        request: Which model, whereto, and why.
-        tracking_uri: The MLflow server.
+        request: Which model, to which version, and why.
+        tracking_uri: Address of the MLflow server.
         ledger_uri: Folder or bucket of the ledger.
 
     Returns:
-        What came of it.
+        The result of the rollback.
 
     Raises:
-        DeploymentError: There is no reason, no ledger, no champion or no version to go back to, or somebody else changed the champion meanwhile.
-        RegistryError: The version to go back to is not in the registry.
-        LedgerError: The ledger's end was cut off or rewritten.
+        DeploymentError: There is no reason, ledger, champion or version to roll back to, or the champion was changed in the meantime.
+        RegistryError: The version to roll back to is not in the registry.
+        LedgerError: The end of the ledger was cut off or rewritten.
         StateError: The server or the ledger cannot be used.
     """
     if is_nothing(request.reason):
-        raise DeploymentError(f"rollback of model {request.model_name!r}: its reason is {request.reason!r}; expected words that tell why. Give a reason.")
+        raise DeploymentError(f"rollback of model {request.model_name!r}: the reason is {request.reason!r}; expected text. Give a reason.")
     ledger = open_ledger(ledger_uri, request.model_name)
     if ledger is None:
-        raise DeploymentError(f"rollback of model {request.model_name!r}: state_ledger_uri is {ledger_uri!r}; the way back is in the ledger. Name its folder.")
+        raise DeploymentError(
+            f"rollback of model {request.model_name!r}: state_ledger_uri is {ledger_uri!r}, but a rollback needs the ledger. Set it to its folder."
+        )
     registry = ModelRegistry(tracking_uri, request.model_name)
     keep_head_noted(registry, ledger)
     names = targets_named(request.targets, ledger)
@@ -139,13 +141,13 @@ class _RollingBack:
             record = self.ledger.append(entry, expected_champion=bad)
         except SupersededError as error:
             raise DeploymentError(
-                f"rollback of model {self.request.model_name!r}: version {bad} was to be rolled back, but version {self.ledger.champion()} is the champion "
-                "now. Nothing was rolled back by this step; look at `evergreen history`."
+                f"rollback of model {self.request.model_name!r}: cannot roll back version {bad}, because version {self.ledger.champion()} is now the "
+                "champion. Nothing was rolled back by this step; check `evergreen history`."
             ) from error
         return self._finished(record, ROLLED_BACK)
 
     def _earlier_rollback(self) -> LedgerRecord | None:
-        """Return the rollback that this step, or a killed command before it, has recorded, when it still stands."""
+        """Return the rollback recorded by this step or by an earlier command that was killed, if it is still in effect."""
         head = next((record for record in self.ledger.newest_first() if record.changed_champion()), None)
         if head is None or head.kind != ROLLBACK:
             return None
@@ -156,11 +158,11 @@ class _RollingBack:
     def _champion(self) -> str:
         champion = self.ledger.champion()
         if champion == NO_CHAMPION:
-            raise DeploymentError(f"rollback of model {self.request.model_name!r}: the ledger names no champion, so there is nothing to roll back.")
+            raise DeploymentError(f"rollback of model {self.request.model_name!r}: the ledger records no champion, so there is nothing to roll back.")
         if self.request.from_version not in (NO_CHAMPION, champion):
             raise DeploymentError(
-                f"rollback of model {self.request.model_name!r}: version {self.request.from_version} was to be rolled back, but the champion is version "
-                f"{champion}. Nothing was rolled back; look at `evergreen history`."
+                f"rollback of model {self.request.model_name!r}: cannot roll back version {self.request.from_version}, because the champion is version "
+                f"{champion}. Nothing was rolled back; check `evergreen history`."
             )
         return champion
 
@@ -168,7 +170,7 @@ class _RollingBack:
         good = last_good(self.ledger.newest_first(), bad)
         if good is None:
             raise DeploymentError(
-                f"rollback of model {self.request.model_name!r}: version {bad} is the champion and no champion before it is left that was not rolled back. "
+                f"rollback of model {self.request.model_name!r}: there is no previous champion before version {bad} that was not rolled back. "
                 "Retrain instead: run the pipeline with policy_mode=force."
             )
         return good
@@ -177,15 +179,15 @@ class _RollingBack:
         version = self.request.to_version
         thing = f"rollback of model {self.request.model_name!r} to version {version}"
         if version == bad:
-            raise DeploymentError(f"{thing}: it is the champion. Name a former champion, or leave --to out for the last good one.")
+            raise DeploymentError(f"{thing}: it is the champion. Name a previous champion, or omit --to for the last good one.")
         taken_back = self.ledger.rollback_of(version=version)
         if taken_back is not None:
             raise DeploymentError(
-                f"{thing}: ledger record {taken_back.number} rolled it back itself ({taken_back.evidence.get('reason')}). "
+                f"{thing}: it was itself rolled back in ledger record {taken_back.number} ({taken_back.evidence.get('reason')}). "
                 "Name a version that was not rolled back."
             )
         if not any(version in (record.version_before, record.version_after) for record in self.ledger.newest_first()):
-            raise DeploymentError(f"{thing}: it never was the champion. Name a former champion: `evergreen history` lists them.")
+            raise DeploymentError(f"{thing}: it was never the champion. Name a previous champion; `evergreen history` lists them.")
         return version
 
     def _finished(self, record: LedgerRecord, outcome: str) -> Rollback:

@@ -1,4 +1,4 @@
-"""Bringing what serves requests to the champion that the ledger names."""
+"""Makes the serving targets serve the champion recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ DEFAULT_TARGETS = "default"
 
 
 def serve_champion(version: str, *, registry: ModelRegistry, ledger: Ledger | None, targets: list[ServingTarget]) -> str:
-    """Bring every target to the champion: this version, or the one that took its place while this step slept.
+    """Make every target serve the champion: this version, or the one that replaced it while this step was suspended.
 
     Returns:
-        The version that is served now.
+        The version that is now served.
 
     Raises:
         DeploymentError: A target does not serve it.
@@ -47,12 +47,12 @@ def serve_champion(version: str, *, registry: ModelRegistry, ledger: Ledger | No
 
 
 def is_served(version: str, targets: list[ServingTarget]) -> bool:
-    """Return whether every target is seen to serve this version and no other."""
+    """Return whether every target is observed to serve this version and no other."""
     return all(target.observe() == {version: 1.0} for target in targets)
 
 
 def targets_named(names: str, ledger: Ledger) -> str:
-    """Return the serving targets that a parameter names; ``default`` stands for those that the champion was promoted to."""
+    """Return the serving targets named in a parameter; ``default`` stands for those of the champion's promotion."""
     if names.strip() != DEFAULT_TARGETS:
         return names
     change = next((record for record in ledger.newest_first() if record.changed_champion()), None)
@@ -60,15 +60,15 @@ def targets_named(names: str, ledger: Ledger) -> str:
 
 
 def reconcile_targets(*, model_name: str, tracking_uri: str, ledger_uri: str) -> list[str]:
-    """Bring back to the champion whatever serves another version: where a deployment was killed, or a late one flipped a pointer.
+    """Make targets that serve another version serve the champion again, after a killed deployment or a late pointer change.
 
-    The targets are those that the champion's own promotion or rollback named.
+    The targets are those named in the champion's promotion or rollback.
 
     Returns:
-        Names of the targets that served something else.
+        Names of the targets that served another version.
 
     Raises:
-        DeploymentError: A target does not serve the champion now.
+        DeploymentError: A target still does not serve the champion.
         StateError: The server, the ledger or a target cannot be used.
     """
     ledger = open_ledger(ledger_uri, model_name)

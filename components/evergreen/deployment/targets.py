@@ -1,4 +1,4 @@
-"""Serving targets: where a promoted model goes, each behind the same small interface."""
+"""Serving targets: where a promoted model is served, all behind the same small interface."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ if TYPE_CHECKING:
 
 
 class ServingTarget(Protocol):
-    """A place that serves a model. Every call may be repeated after a kill and then changes nothing more."""
+    """A place that serves a model. Every call can be repeated after a kill without further effect."""
 
     name: str
 
     def stage(self, version: str) -> None:
-        """Bring a version there without serving it.
+        """Transfer a version to the target without serving it.
 
         Raises:
-            DeploymentError: It cannot be brought there.
+            DeploymentError: The transfer fails.
         """
 
     def set_traffic(self, version: str, share: float) -> None:
-        """Let a version answer the given share (0 to 1) of requests.
+        """Route the given share (0 to 1) of requests to a version.
 
         Raises:
             DeploymentError: The target cannot serve that share.
         """
 
     def observe(self) -> dict[str, float]:
-        """Return the share of requests that each version answers, as observed and not as asked for."""
+        """Return the share of requests that each version serves, as observed rather than as requested."""
 
     def finish(self, version: str) -> None:
-        """Let a version answer all requests, and see that it does.
+        """Route all requests to a version, and verify it.
 
         Raises:
-            DeploymentError: It does not.
+            DeploymentError: The version does not serve all requests.
         """
 
     def abort(self, version: str) -> None:
-        """Take a staged version back; the others keep serving."""
+        """Undo the staging of a version; the others keep serving."""
 
     def prune(self, version: str) -> None:
         """Remove a version that was retired.
 
         Raises:
-            DeploymentError: It is served.
+            DeploymentError: The version is being served.
         """
 
 
@@ -54,7 +54,7 @@ STAGE_TAG = "evergreen.stage"
 
 
 class RegistryTarget:
-    """The alias ``champion`` in the MLflow registry: whoever loads ``models:/NAME@champion`` gets that version."""
+    """The alias ``champion`` in the MLflow registry: loading ``models:/NAME@champion`` returns that version."""
 
     name = "registry"
 
@@ -63,18 +63,18 @@ class RegistryTarget:
         self._registry = registry
 
     def stage(self, version: str) -> None:
-        """Mark the version as staged; its files are in the registry already."""
+        """Tag the version as staged; its files are already in the registry."""
         self._registry.tag_version(version, STAGE_TAG, "staged")
 
     def set_traffic(self, version: str, share: float) -> None:
-        """Move the alias for share 1; an alias has no other shares."""
+        """Move the alias for share 1; an alias supports no shares in between."""
         if share == 1.0:
             self._registry.move_alias(version)
         elif share != 0.0:
-            raise DeploymentError(f"target 'registry': traffic share {share} of version {version}: an alias names one version; expected 0 or 1.")
+            raise DeploymentError(f"target 'registry': traffic share {share} of version {version}: an alias refers to a single version. Use 0 or 1.")
 
     def observe(self) -> dict[str, float]:
-        """Return the version that the alias names."""
+        """Return the version that the alias refers to."""
         version = self._registry.alias_version()
         return {version: 1.0} if version else {}
 
@@ -83,15 +83,15 @@ class RegistryTarget:
         self.set_traffic(version, 1.0)
         observed = self.observe()
         if observed != {version: 1.0}:
-            raise DeploymentError(f"target 'registry': the alias was moved to version {version}, but names {', '.join(observed) or 'nothing'}. Run again.")
+            raise DeploymentError(f"target 'registry': the alias was moved to version {version}, but refers to {', '.join(observed) or 'nothing'}. Run again.")
         self._registry.clear_tag(version, STAGE_TAG)
 
     def abort(self, version: str) -> None:
-        """Take the mark away; the version stays in the registry."""
+        """Remove the tag; the version remains in the registry."""
         self._registry.clear_tag(version, STAGE_TAG)
 
     def prune(self, version: str) -> None:
-        """Take the mark away, if one was left; the registry keeps every version, so that it can be audited."""
+        """Remove the tag, if any; the registry keeps every version, so that it can be audited."""
         self._registry.clear_tag(version, STAGE_TAG)
 
 
@@ -99,26 +99,26 @@ CLOUD_SCHEME = "gs://"
 
 
 def target_names(names: str) -> list[str]:
-    """Return the targets that a comma-separated list names, each once.
+    """Return the target names in a comma-separated list, without duplicates.
 
     Raises:
-        DeploymentError: A name is unknown, or there is none.
+        DeploymentError: A name is unknown, or the list is empty.
     """
     wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     unknown = [name for name in wanted if name != RegistryTarget.name and not (name.startswith(CLOUD_SCHEME) and name.removeprefix(CLOUD_SCHEME).strip("/"))]
     if unknown or not wanted:
         raise DeploymentError(
-            f"deployment_targets {names!r}: {unknown[0] if unknown else 'nothing'!r} is no target; expected one or more of: {RegistryTarget.name}, "
+            f"Unknown target {unknown[0] if unknown else ''!r} in deployment_targets {names!r}. Valid targets: {RegistryTarget.name}, "
             f"{CLOUD_SCHEME}bucket/prefix. Correct the parameter."
         )
     return wanted
 
 
 def open_targets(names: str, registry: ModelRegistry) -> list[ServingTarget]:
-    """Return the targets that a comma-separated list names.
+    """Open the targets in a comma-separated list.
 
     Raises:
-        DeploymentError: A name is unknown, or there is none.
+        DeploymentError: A name is unknown, or the list is empty.
         StateError: There are no credentials for a bucket.
     """
     from evergreen.deployment.cloud_target import GoogleCloudTarget

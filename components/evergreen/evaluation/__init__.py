@@ -1,1 +1,1 @@
-"""Challenger against champion on the same holdout."""
+"""Comparison of challenger and champion on the same holdout."""

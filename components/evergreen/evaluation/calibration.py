@@ -1,4 +1,4 @@
-"""Whether 0.7 means seven in ten: the reliability curve and the expected calibration error."""
+"""Whether a probability of 0.7 means seven in ten: the reliability curve and the expected calibration error."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Calibration:
-    """How probabilities agree with what happened.
+    """How well predicted probabilities match observed frequencies.
 
     Attributes:
-        error: Expected calibration error: the mean gap, weighted with rows.
-        predicted: Mean probability in each bin.
-        observed: Share of rows in each bin for which it came true.
-        rows: Rows in each bin.
+        error: Expected calibration error: the mean gap, weighted by rows.
+        predicted: Mean predicted probability in each bin.
+        observed: Observed share of rows in each bin.
+        rows: Number of rows in each bin.
     """
 
     error: float
@@ -33,11 +33,11 @@ class Calibration:
 def measure_calibration(predictions: Predictions) -> Calibration | None:
     """Return the calibration, or None for regression and for models without probabilities.
 
-    For two classes the probability is that of the last class; for more, that of the predicted class. Bins hold equally many
+    With two classes, the probability is that of the last class; with more, that of the predicted class. All bins contain the same number of
     rows, which biases the error less than bins of equal width (Roelofs et al., AISTATS 2022).
 
     Args:
-        predictions: What the model said.
+        predictions: The model's predictions.
     """
     if predictions.probabilities is None or not len(predictions.classes):
         return None

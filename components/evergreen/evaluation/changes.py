@@ -1,4 +1,4 @@
-"""What changed against the champion: how the two models were made, and which rows they answer otherwise."""
+"""What changed compared with the champion: how the two models were built, and which rows they predict differently."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT, NONE = "the default", "none"
 
 
 def describe_changes(ours: ModelDescription, theirs: ModelDescription) -> list[dict[str, str]]:
-    """Return what differs between two models, one entry each with ``what``, ``challenger`` and ``champion``; rows and their time always.
+    """Return the differences between two models, each with ``what``, ``challenger`` and ``champion``; number and times of rows are always included.
 
     Args:
         ours: The challenger.
@@ -37,7 +37,7 @@ def describe_changes(ours: ModelDescription, theirs: ModelDescription) -> list[d
         [name for name in one if name not in other] for one, other in ((ours.features, theirs.features), (theirs.features, ours.features))
     )
     if only_ours or only_theirs:
-        found.append(_entry("Features that the other lacks", _named(only_ours), _named(only_theirs)))
+        found.append(_entry("Features missing from the other model", _named(only_ours), _named(only_theirs)))
     shared = [name for name in ours.features if name in theirs.features]
     found += _differing("Kind of feature", {name: ours.features[name] for name in shared}, {name: theirs.features[name] for name in shared}, absent=NONE)
     if ours.classes != theirs.classes:
@@ -46,7 +46,7 @@ def describe_changes(ours: ModelDescription, theirs: ModelDescription) -> list[d
 
 
 def _shifted_importances(ours: dict[str, float], theirs: dict[str, float]) -> list[dict[str, str]]:
-    """Return the features whose importance differs most."""
+    """Return the features whose importance changed most."""
     shared = [name for name in ours if name in theirs and ours[name] != theirs[name]]
     largest = sorted(shared, key=lambda name: -abs(ours[name] - theirs[name]))[:LARGEST_SHIFTS]
     return [_entry(f"Importance of {name}", f"{ours[name]:.4g}", f"{theirs[name]:.4g}") for name in largest]
@@ -67,17 +67,17 @@ def _named(values: list[Any]) -> str:
 
 
 def changes_section(evaluation: Evaluation, scored: Scored | None) -> Section | None:
-    """Return the report's part about what changed; None without a champion.
+    """Return the report section about what changed; None without a champion.
 
     Args:
-        evaluation: What was found.
+        evaluation: The evaluation.
         scored: Both models' predictions.
     """
     if not evaluation.changes:
         return None
     answers = [] if scored is None or scored.champion is None else [_answers(scored.challenger, scored.champion)]
     rows = [(entry["what"], entry["challenger"], entry["champion"]) for entry in evaluation.changes]
-    return Section("What changed against the champion", paragraphs=answers, table=Table(["", "Challenger", "Champion"], rows))
+    return Section("What changed compared with the champion", paragraphs=answers, table=Table(["", "Challenger", "Champion"], rows))
 
 
 def _answers(ours: Predictions, theirs: Predictions) -> str:
@@ -85,9 +85,9 @@ def _answers(ours: Predictions, theirs: Predictions) -> str:
     if not len(ours.classes):
         closer = float(np.mean(np.abs(ours.predicted - ours.labels) < np.abs(theirs.predicted - theirs.labels)))
         apart = float(np.mean(np.abs(ours.predicted - theirs.predicted)))
-        return f"The challenger is closer to the truth on {closer:.1%} of {rows:,} rows. On average the two answers are {apart:.4g} apart."
+        return f"The challenger is closer to the true value on {closer:.1%} of {rows:,} rows. The two predictions differ by {apart:.4g} on average."
     differ = ours.predicted != theirs.predicted
     mine, other = ours.predicted == ours.labels, theirs.predicted == theirs.labels
     gained, lost = int(np.sum(differ & mine)), int(np.sum(differ & other))
-    words = f"The two answer {int(differ.sum()):,} of {rows:,} rows otherwise ({differ.mean():.1%}): the challenger is right on {gained:,} of them, "
+    words = f"The models differ on {int(differ.sum()):,} of {rows:,} rows ({differ.mean():.1%}): the challenger is right on {gained:,} of them, "
     return f"{words}the champion on {lost:,}, neither on {int(differ.sum()) - gained - lost:,}."

@@ -1,4 +1,4 @@
-"""What every check of the gate answers with."""
+"""The result of a gate check."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Check:
-    """One demand beside the comparison by the first metric.
+    """One requirement in addition to the comparison on the first metric.
 
     Attributes:
         name: What was checked.
-        verdict: ``passed``, ``failed``, ``cannot tell``, or ``measured`` where no limit was set.
+        verdict: ``passed``, ``failed``, ``cannot tell``, or ``measured`` if no limit is set.
         sentence: The finding, with the numbers and the limit.
-        details: Numbers behind it, as plain values.
+        details: The underlying numbers, as plain values.
     """
 
     name: str
@@ -24,21 +24,21 @@ class Check:
 
 
 def gravest_first(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return checks, as plain values, with those on top that the reader has to act on."""
+    """Return checks, as plain values, with those that need action first."""
     gravity = {"failed": 0, "cannot tell": 1}
     return sorted(checks, key=lambda check: gravity.get(check["verdict"], len(gravity)))
 
 
 def within(name: str, value: float, limit: float | None, *, what: str, unit: str = "", details: dict[str, Any] | None = None) -> Check:
-    """Return the check of a number against the most it may be; without a limit it is only measured.
+    """Check a number against an upper limit; without a limit, it is only measured.
 
     Args:
         name: What is checked.
         value: The number.
-        limit: The most it may be.
-        what: The number's name, to start the sentence with.
+        limit: Its upper limit.
+        what: Name of the number, to start the sentence with.
         unit: Its unit.
-        details: Numbers behind it.
+        details: The underlying numbers.
     """
     measured = f"{what} is {value:.4g}{unit}"
     if limit is None:

@@ -1,4 +1,4 @@
-"""The report's parts about a classifier's answers: ROC and precision-recall curves, the confusion matrix, calibration and groups."""
+"""Report sections about a classifier's predictions: ROC and precision-recall curves, confusion matrix, calibration and groups."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_MATRIX_CLASSES = 12
 
 
 def curves_section(scored: Scored) -> Section | None:
-    """Return both models' curves; for more than two classes the micro-average, each row and class a case of its own."""
+    """Return both models' curves; for more than two classes, the micro-average, with each row and class as a separate case."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     drawable = [
@@ -44,13 +44,13 @@ def curves_section(scored: Scored) -> Section | None:
         curves(axes, lambda truth, sure: precision_recall_curve(truth, sure)[1::-1], "recall", "precision")
 
     classes = scored.challenger.classes
-    words = f"The positive class is {classes[-1]}." if len(classes) == 2 else f"Micro-average over {len(classes)} classes: each row counts once for each class."
+    words = f"The positive class is {classes[-1]}." if len(classes) == 2 else f"Micro-average over {len(classes)} classes: each row counts once per class."
     figures = stacked([svg_figure(receiver, height_in=3.2), svg_figure(precision, height_in=3.2)])
     return Section("ROC and precision-recall curves", paragraphs=[words], figure_svg=figures)
 
 
 def _cases(model: Predictions) -> tuple[Any, Any] | None:
-    """Return whether each case came true and its probability; None where there are no curves."""
+    """Return the truth and the predicted probability of each case; None if no curves can be drawn."""
     known = np.isin(model.labels, model.classes) if len(model.classes) else np.zeros(0, dtype=bool)
     if model.probabilities is None or not known.size or not known.all():
         return None
@@ -67,7 +67,7 @@ def _thinned(across: Any, up: Any) -> tuple[Any, Any]:
 
 
 def confusion_section(scored: Scored) -> Section | None:
-    """Return the challenger's confusion matrix as a table; None above 12 classes, where nobody can read it, and for regression."""
+    """Return the challenger's confusion matrix as a table; None for regression and above 12 classes, where it becomes unreadable."""
     from sklearn.metrics import confusion_matrix
 
     ours = scored.challenger
@@ -78,15 +78,15 @@ def confusion_section(scored: Scored) -> Section | None:
         return None
     counts = confusion_matrix(ours.labels, ours.predicted, labels=np.asarray(classes, dtype=ours.labels.dtype))
     rows: list[tuple[str | int, ...]] = [
-        (f"truly {name}", *map(int, row), f"{row[place] / row.sum():.1%}" if row.sum() else "")
+        (f"true {name}", *map(int, row), f"{row[place] / row.sum():.1%}" if row.sum() else "")
         for place, (name, row) in enumerate(zip(classes, counts, strict=True))
     ]
-    table = Table(["", *(f"said {name}" for name in classes), "Right"], rows, note="Rows of the holdout, by what they are and what the challenger says.")
+    table = Table(["", *(f"predicted {name}" for name in classes), "Correct"], rows, note="Rows of the holdout, by true class and the challenger's prediction.")
     return Section("Confusion matrix", table=table)
 
 
 def calibration_section(evaluation: Evaluation) -> Section | None:
-    """Return the reliability curve; None where there are no probabilities."""
+    """Return the reliability curve; None if there are no probabilities."""
     found = evaluation.calibration
     if found is None:
         return None
@@ -95,14 +95,14 @@ def calibration_section(evaluation: Evaluation) -> Section | None:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
         axes.plot(found["predicted"], found["observed"], "o-", color=FIRST)
         axes.set_xlabel("predicted probability")
-        axes.set_ylabel("share that came true")
+        axes.set_ylabel("observed share")
 
-    words = f"Expected calibration error {found['error']:.4f}, in {len(found['rows'])} bins of equally many rows. On the dotted line 0.7 means seven in ten."
+    words = f"Expected calibration error {found['error']:.4f}, in {len(found['rows'])} bins of equal size. On the dotted line, 0.7 means seven in ten."
     return Section("Calibration", paragraphs=[words], figure_svg=svg_figure(draw, height_in=3.2))
 
 
 def groups_section(evaluation: Evaluation) -> Section | None:
-    """Return the rates that the fairness gaps are taken from, by group; None where no groups are named."""
+    """Return the rates behind the fairness gaps, by group; None if no groups are configured."""
     rows: list[list[str | float | None]] = []
     for check in evaluation.checks:
         rates = check["details"].get("rates")
@@ -112,5 +112,5 @@ def groups_section(evaluation: Evaluation) -> Section | None:
             rows += [[f"{name} = {group}", share, odds[0].get(group), odds[1].get(group)] for group, share in rates[0].items()]
     if not rows:
         return None
-    note = "Shares of the favourable prediction: of all rows, of those that deserve it, and of those that do not."
+    note = "Share of rows with the favourable prediction: of all rows, of rows with the favourable label, and of the others."
     return Section("Groups", table=Table(["Group", "Favourable", "True positives", "False positives"], rows, note=note))

@@ -1,4 +1,4 @@
-"""Challenger against champion on the same unseen rows."""
+"""Comparison of challenger and champion on the same unseen rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MOST_CHECK_ROWS = 200
 FEWEST_ROWS = 2
 UNSURE = ("better", "better than a stale champion", "not better", "no champion", "cannot tell")
-"""Conclusions that nobody can be sure of when there are too few rows."""
+"""Conclusions that are unreliable when there are too few rows."""
 OTHER_METRICS = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", "neg_log_loss", "roc_auc"),
     "regression": ("neg_mean_absolute_error", "neg_root_mean_squared_error", "r2"),
@@ -40,7 +40,7 @@ OTHER_METRICS = {
 
 
 def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, settings: GateSettings) -> tuple[Evaluation, Scored | None]:
-    """Score both models on the rows that neither has seen, and rule.
+    """Score both models on rows that neither has seen, and make the gate's ruling.
 
     Args:
         challenger: The challenger's model artifact.
@@ -53,18 +53,18 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
         The evaluation, and the models' predictions when there were enough rows.
 
     Raises:
-        EvaluationError: There is no challenger, or the holdout lacks columns, or a name is wrong.
+        EvaluationError: There is no challenger, the holdout lacks columns, or a name is unknown.
         ModelError: A model cannot be loaded.
     """
     ours = load_present(challenger)
     if ours is None:
-        raise EvaluationError("challenger: the artifact holds no model. Give evaluate_model the output of train_model.")
+        raise EvaluationError("challenger: the artifact contains no model. Pass the output of train_model to evaluate_model.")
     theirs = load_present(champion)
     rows = comparison_rows(read_frame(holdout_data.path), [ours] if theirs is None else [ours, theirs])
     version = str(champion.metadata.get("version", "unknown")) if theirs else "none"
     evaluation, scored = compare_models(ours, theirs, rows, metric=metric, settings=settings, champion_version=version)
     if scored is not None and evaluation.verdict == "promote":
-        # It costs a process: only a challenger that passed everything else has to show that it can be served.
+        # This check starts a process, so only a challenger that passed everything else is tested for serving.
         served = check_servability(challenger.path, settings.config.serving)
         evaluation.checks.extend(asdict(check) for check in served)
         _rule(evaluation, apply_checks(Ruling(evaluation.verdict, evaluation.conclusion, evaluation.reasons), served, when_unclear="reject"))
@@ -75,7 +75,7 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
 def compare_models(
     ours: FittedModel, theirs: FittedModel | None, rows: ComparisonRows, *, metric: str, settings: GateSettings, champion_version: str
 ) -> tuple[Evaluation, Scored | None]:
-    """Score two models on rows that neither has seen, and rule; whether the challenger can be served is not looked at.
+    """Score two models on rows that neither has seen, and make the gate's ruling, without testing whether the challenger can be served.
 
     Args:
         ours: The challenger.
@@ -86,7 +86,7 @@ def compare_models(
         champion_version: The champion's version, or ``none``.
 
     Raises:
-        EvaluationError: The metric is unknown, or a floor or slice names what is not there.
+        EvaluationError: The metric is unknown, or a floor or slice refers to something that does not exist.
     """
     task = ours.description.task
     try:
@@ -119,9 +119,9 @@ def _fill(
 ) -> Scored | None:
     few = len(rows.frame) < settings.minimum_rows
     if few:
-        left_out = f"({rows.seen} older ones were left out)"
-        needed = f"at least {settings.minimum_rows} are needed to tell."
-        evaluation.reasons = [f"Only {len(rows.frame)} labelled rows are newer than what both models have seen {left_out}; {needed}"]
+        left_out = f"({rows.seen} older rows were left out)"
+        needed = f"at least {settings.minimum_rows} are required."
+        evaluation.reasons = [f"Only {len(rows.frame)} labelled rows are newer than the training data of both models {left_out}; {needed}"]
         if settings.config.when_unclear == "reject" or len(rows.frame) < FEWEST_ROWS:
             return None
     target = ours.description.target_column
@@ -154,9 +154,9 @@ def _fill(
         ruling = apply_checks(ruling, found.checks, when_unclear=settings.config.when_unclear)
     except ScoringError as error:
         ruling = Ruling("reject", "cannot tell", [str(error)])
-    # Only what nobody can tell: a missed floor or a failed check stands, however few the rows.
+    # Overrides only unreliable conclusions: a missed floor or a failed check stands, however few rows there are.
     if few and ruling.conclusion in UNSURE and evaluation.challenger_score is not None:
-        ruling = Ruling("promote", "cannot tell", [*evaluation.reasons, "The gate's configuration promotes when nobody can tell."])
+        ruling = Ruling("promote", "cannot tell", [*evaluation.reasons, "The gate is configured to promote when the comparison is inconclusive."])
     _rule(evaluation, ruling)
     return scored
 
@@ -170,12 +170,12 @@ def _champion_predictions(
 ) -> tuple[Predictions | None, str]:
     obstacle = _obstacle(ours, evaluation, target_column, champion)
     if obstacle:
-        return None, f"{obstacle} They cannot be compared; register the new model under another name."
+        return None, f"{obstacle} They cannot be compared. Register the new model under a different name."
     try:
         said = predictions_of(champion, frame, target_column=target_column)
     except (ModelError, ArtifactError) as error:
         return None, f"The champion cannot be scored on the holdout: {error}"
-    # Both models' labels come from the same column; the classes may differ when one has seen a class the other has not.
+    # Both models' labels come from the same column; the classes may differ if one model has seen a class that the other has not.
     return replace(said, labels=ours.labels), ""
 
 
@@ -183,7 +183,7 @@ def _unscorable(trouble: str, alone: Ruling, settings: GateSettings) -> Ruling:
     if not settings.config.allow_unscorable_champion:
         return Ruling("reject", "cannot tell", [trouble])
     if alone.verdict == "promote":
-        return Ruling("promote", "champion cannot be scored", [trouble, "The gate's configuration lets a challenger that beats a constant replace it."])
+        return Ruling("promote", "champion cannot be scored", [trouble, "The gate is configured to let a challenger that beats a constant replace it."])
     return Ruling("reject", alone.conclusion, [trouble, *alone.reasons])
 
 
@@ -197,7 +197,9 @@ def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, 
         evaluation.paired_test = asdict(test)
     if settings.config.test == "analytic":
         if test is None:
-            raise EvaluationError(f"policy_config: gate.test 'analytic': there is none for {metric.name}; use accuracy, roc_auc of two classes, or bootstrap.")
+            raise EvaluationError(
+                f"policy_config: gate.test 'analytic' is not available for {metric.name}. Use accuracy, roc_auc with two classes, or gate.test bootstrap."
+            )
         difference = test.interval
     evaluation.difference, evaluation.difference_lower, evaluation.difference_upper = difference.score, difference.lower, difference.upper
     return rule_against_champion(
@@ -206,14 +208,14 @@ def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, 
 
 
 def _obstacle(ours: Predictions, evaluation: Evaluation, target_column: str, champion: FittedModel) -> str:
-    """Return why two models answer different questions, or nothing."""
+    """Return why two models cannot be compared; empty if they can."""
     described = champion.description
     if described.task != evaluation.task:
         return f"The champion is for {described.task} and the challenger for {evaluation.task}."
     if described.target_column != target_column:
         return f"The champion predicts {described.target_column!r} and the challenger {target_column!r}."
     if {type(value) for value in described.classes} != {type(value) for value in ours.classes}:
-        return f"The champion's classes are {described.classes[:5]} and the challenger's {list(ours.classes)[:5]}: they are of different types."
+        return f"The champion's classes are {described.classes[:5]} and the challenger's are {list(ours.classes)[:5]}; their types differ."
     return ""
 
 
@@ -224,7 +226,7 @@ def _difference(metric: Metric, ours: Predictions, theirs: Predictions, settings
 def _other_scores(predictions: Predictions, task: str) -> dict[str, float]:
     scores = {}
     for name in OTHER_METRICS[task]:
-        # Not defined here, for instance a ROC curve with one class: absent, as every number that is not finite.
+        # Undefined scores, for instance a ROC curve with one class, are left out, like every number that is not finite.
         with contextlib.suppress(ScoringError):
             scores[name] = resolve_metric(name, task).score_rows(predictions)
     return scores

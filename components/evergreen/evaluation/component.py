@@ -31,35 +31,35 @@ def evaluate_model(
     run_id: str = "none",
     step_name: str = "evaluate_model",
 ) -> str:
-    """Compare challenger and champion on the same rows, which neither has seen.
+    """Compare challenger and champion on the same rows, which neither model has seen.
 
     Args:
         challenger: The new model.
         champion: The model in service; may be absent.
         holdout_data: Rows that the challenger was not fitted on.
-        metric: auto (accuracy, or the negative mean absolute error), a scikit-learn scorer's name, or module:function of your own.
-        margin: What the lower end of the difference's interval must exceed, in the metric's unit; negative allows non-inferiority.
-        minimum_rows: Fewest rows to compare on; with fewer the challenger is rejected, because nobody can tell.
-        confidence: Share of intervals that should hold the true difference.
+        metric: auto (accuracy, or negative mean absolute error), the name of a scikit-learn scorer, or your own function as module:function.
+        margin: Value that the lower bound of the difference must exceed, in units of the metric; a negative margin allows non-inferiority.
+        minimum_rows: Minimum number of rows to compare on; with fewer, the comparison is inconclusive and the challenger is rejected.
+        confidence: Confidence level of the intervals.
         resamples: Number of bootstrap resamples.
-        seed: Seed of the resamples.
-        floors: JSON object of the least score for each scorer.
-        policy_config: default, or the policy as YAML or JSON, in line or as the path or gs:// URI of a file; its section gate holds further
-            demands: slices, fairness and others.
-        decision: The decision of decide_retraining, which says whether the champion is stale; without it the champion is not.
-        model_name: Name of the registered model, in whose ledger a rejection is recorded; none records it nowhere.
-        ledger_uri: Folder or bucket of ledger and run records; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        seed: Random seed for the resamples.
+        floors: JSON object with the minimum score for each scorer.
+        policy_config: The policy as inline YAML or JSON, or the path or gs:// URI of a file; default for the default policy. Its gate section
+            contains further requirements such as slices and fairness.
+        decision: The decision of decide_retraining, which says whether the champion is stale; without it, the champion is not considered stale.
+        model_name: Name of the registered model, whose ledger records a rejection; none records it nowhere.
+        ledger_uri: Folder or bucket for the ledger and run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: promote or reject.
-        evaluation: The comparison as JSON, with its reasons.
-        evaluation_report: The comparison as a page.
+        evaluation: The comparison and its reasons (JSON).
+        evaluation_report: The comparison as an HTML report.
         classification_metrics: The challenger's confusion matrix and ROC curve; empty for regression.
         metrics: Scores of both models, their difference and its lower bound.
-        model_card: What the challenger is, what it was fitted on, and how it did.
-        model_card_page: The same as a page.
+        model_card: The model card (Markdown): what the challenger is, what it was fitted on, and how it performed.
+        model_card_page: The model card as HTML.
     """
     from evergreen.runs.records import reported_step
 

@@ -1,4 +1,4 @@
-"""A predictor that looks at no feature: the least that a model has to beat."""
+"""A constant predictor that ignores all features: the minimum that a model has to beat."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ MEDIAN_METRICS = ("neg_mean_absolute_error", "neg_median_absolute_error", "neg_m
 
 
 def naive_predictions(predictions: Predictions, *, metric_name: str) -> Predictions:
-    """Return what a constant would have said about the rows.
+    """Return the predictions of a constant for the rows.
 
-    The constant is taken from the very labels that it is scored on (the most frequent class and the classes' shares; the median for absolute
-    errors, else the mean). No constant known beforehand does better on these rows, so that a challenger that beats it
-    has learned something: the choice errs on the careful side.
+    The constant is derived from the same labels that it is scored on (the most frequent class and the class shares; the median for absolute
+    errors, otherwise the mean). No constant chosen in advance does better on these rows, so a challenger that beats it has learned
+    something. The choice errs on the side of caution.
 
     Args:
         predictions: A model's predictions; only their labels and classes are used.

@@ -1,4 +1,4 @@
-"""What KFP draws of a classifier: the confusion matrix and, for two classes, the ROC curve."""
+"""Classifier plots in the KFP UI: the confusion matrix and, for two classes, the ROC curve."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MOST_CATEGORIES = 30
 
 
 def log_curves(artifact: Any, predictions: Predictions) -> None:
-    """Log a classifier's confusion matrix and ROC curve; for regression, nothing.
+    """Log a classifier's confusion matrix and ROC curve; does nothing for regression.
 
-    The ROC curve has at most 100 points, spread evenly over its thresholds, and needs two classes that both occur. The matrix is
-    left out above 30 classes, where nobody can read it.
+    The ROC curve has at most 100 points, spread evenly over its thresholds, and requires two classes that both occur. The matrix is
+    omitted above 30 classes, where it becomes unreadable.
 
     Args:
         artifact: KFP's ClassificationMetrics.
-        predictions: What the model said, with probabilities of shape (rows, classes).
+        predictions: The model's predictions, with probabilities of shape (rows, classes).
     """
     from sklearn.metrics import confusion_matrix, roc_curve
 

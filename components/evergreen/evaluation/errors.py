@@ -1,4 +1,4 @@
-"""What a user can get wrong about a comparison."""
+"""Errors of a comparison."""
 
 from evergreen.errors import EvergreenError
 

@@ -1,4 +1,4 @@
-"""The report's parts that show where the verdict comes from: slices as a forest plot, importances, residuals, and those of `class_evidence` and `changes`."""
+"""Report sections that explain the verdict: slices as a forest plot, importances, residuals, and those of `class_evidence` and `changes`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BINS = 30
 
 
 def evidence_sections(evaluation: Evaluation, scored: Scored | None) -> list[Section]:
-    """Return the report's parts that show where the verdict comes from; parts without content are left out.
+    """Return the report sections that explain the verdict; empty sections are left out.
 
     Args:
-        evaluation: What was found.
+        evaluation: The evaluation.
         scored: Both models' predictions.
     """
     sections = [changes_section(evaluation, scored), _slices(evaluation), groups_section(evaluation), _importances(evaluation)]
@@ -63,8 +63,8 @@ def _importances(evaluation: Evaluation) -> Section | None:
     if not evaluation.importances:
         return None
     ordered = sorted(evaluation.importances.items(), key=lambda item: -item[1])[:MOST_BARS]
-    figure = bar_chart([name for name, _ in ordered], [value for _, value in ordered], axis_label="fall of the score when shuffled")
-    return Section("What the challenger leans on", figure_svg=figure)
+    figure = bar_chart([name for name, _ in ordered], [value for _, value in ordered], axis_label="score drop when shuffled")
+    return Section("Most important features of the challenger", figure_svg=figure)
 
 
 def _residuals(scored: Scored) -> Section | None:
@@ -90,8 +90,6 @@ def _residuals(scored: Scored) -> Section | None:
         axes.set_xlabel("predicted by the challenger")
         axes.set_ylabel("predicted minus true")
 
-    words = (
-        f"Above: how many rows are how far off. Below: the challenger's errors by what it predicts, for {min(MOST_DOTS, len(mine)):,} of {len(mine):,} rows."
-    )
+    words = f"Top: distribution of the errors. Bottom: the challenger's errors by predicted value, for {min(MOST_DOTS, len(mine)):,} of {len(mine):,} rows."
     figures = stacked([svg_figure(draw, height_in=2.6), svg_figure(scatter, height_in=3.2)])
     return Section("Errors", paragraphs=[words], figure_svg=figures)

@@ -17,27 +17,28 @@ if TYPE_CHECKING:
 
 
 def check_fairness(frame: pd.DataFrame, predictions: Predictions, rules: Fairness, *, minimum_rows: int) -> list[Check]:
-    """Return two checks for each group column: the gap in favourable predictions, and the larger gap in true and false positive rates.
+    """Return two checks per group column: the gap in favourable predictions, and the larger of the gaps in true and false positive rates.
 
     Args:
         frame: The rows compared.
         predictions: The challenger's predictions.
         rules: Group columns and limits.
-        minimum_rows: Groups with fewer rows, or for a rate with fewer rows of that label, are left out.
+        minimum_rows: Groups with fewer rows are left out; for a rate, groups with fewer rows of that label.
 
     Raises:
-        EvaluationError: A group column is absent, the favourable class is unknown, or the task is regression.
+        EvaluationError: A group column is missing, the favourable class is unknown, or the task is regression.
     """
     if not len(predictions.classes):
-        raise EvaluationError("policy_config: gate.fairness: needs a classifier, and the task is regression. Remove fairness, or judge slices instead.")
+        raise EvaluationError("policy_config: gate.fairness requires a classifier, but the task is regression. Remove fairness, or use slices instead.")
     favourable = predictions.classes[-1] if rules.favourable is None else rules.favourable
     if favourable not in predictions.classes:
-        raise EvaluationError(f"policy_config: gate.fairness.favourable {favourable!r}: expected one of the classes {list(predictions.classes)}.")
+        classes = ", ".join(map(repr, predictions.classes))
+        raise EvaluationError(f"policy_config: Unknown class {favourable!r} in gate.fairness.favourable. Valid classes: {classes}.")
     checks = []
     for name in rules.groups:
         if name not in frame.columns:
             raise EvaluationError(
-                f"policy_config: gate.fairness.groups {name!r}: the holdout has no such column; its columns are {', '.join(map(str, frame.columns))}."
+                f"policy_config: Unknown column {name!r} in gate.fairness.groups. Columns of the holdout: {', '.join(map(str, frame.columns))}."
             )
         groups = frame[name].astype(str).where(frame[name].notna(), "missing").to_numpy()
         checks.extend(_gaps(name, groups, predictions.predicted == favourable, predictions.labels == favourable, rules=rules, minimum_rows=minimum_rows))
@@ -63,5 +64,5 @@ def _check(name: str, rates: list[dict[str, float]], limit: float | None, minimu
     gaps = [max(rate.values()) - min(rate.values()) for rate in rates if len(rate) >= 2]
     if not gaps or (len(gaps) < len(rates) and limit is not None):
         verdict = "measured" if limit is None else "cannot tell"
-        return Check(name, verdict, f"Fewer than two groups have {minimum_rows} rows each to measure {name} on.")
+        return Check(name, verdict, f"Fewer than two groups have the {minimum_rows} rows required to measure {name}.")
     return within(name, max(gaps), limit, what=f"The largest gap in {name}", details={"rates": rates})

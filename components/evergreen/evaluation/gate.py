@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GateSettings:
-    """What a challenger has to reach.
+    """The requirements for a challenger.
 
     Attributes:
-        margin: What the lower bound of the difference must exceed, in the metric's unit. Negative allows non-inferiority.
-        minimum_rows: Fewest rows to compare on; with fewer, nobody can tell.
-        confidence: Share of intervals that should hold the truth.
+        margin: Value that the lower bound of the difference must exceed, in units of the metric. A negative margin allows non-inferiority.
+        minimum_rows: Minimum number of rows to compare on; with fewer, the comparison is inconclusive.
+        confidence: Confidence level of the intervals.
         resamples: Number of bootstrap resamples.
-        seed: Seed of the resamples.
-        floors: Least score of the challenger, by scorer name, beside those of the policy and before them.
-        config: Further demands, the policy's.
+        seed: Random seed for the resamples.
+        floors: Minimum score of the challenger by scorer name, in addition to those of the policy and taking precedence over them.
+        config: Further requirements from the policy.
         champion_stale: Whether the policy found the champion stale.
     """
 
@@ -45,7 +45,7 @@ class GateSettings:
 
 @dataclass(frozen=True)
 class Ruling:
-    """The gate's answer."""
+    """The gate's ruling."""
 
     verdict: str
     conclusion: str
@@ -55,37 +55,37 @@ class Ruling:
 def parse_settings(
     *, margin: float, minimum_rows: int, confidence: float, resamples: int, seed: int, floors: str, policy_config: str = "default", champion_stale: bool = False
 ) -> GateSettings:
-    """Check the gate's settings.
+    """Validate the gate's settings.
 
     Raises:
-        EvaluationError: One of them is out of its range, or the floors cannot be read.
-        PolicyError: The policy cannot be used.
+        EvaluationError: A setting is out of range, or the floors cannot be parsed.
+        PolicyError: The policy is invalid.
     """
     if not math.isfinite(margin):
-        raise EvaluationError(f"evaluation_margin {margin}: expected a finite number in the metric's unit, such as 0.0.")
+        raise EvaluationError(f"Invalid evaluation_margin {margin}: expected a finite number in units of the metric, such as 0.0.")
     if minimum_rows < 2:
-        raise EvaluationError(f"minimum_rows {minimum_rows}: expected at least 2; fewer rows have no spread. Use 30 or more.")
+        raise EvaluationError(f"Invalid minimum_rows {minimum_rows}: expected at least 2, because fewer rows have no variance. Use 30 or more.")
     if not 0 < confidence < 1:
-        raise EvaluationError(f"confidence {confidence}: expected a share between 0 and 1, such as 0.95.")
+        raise EvaluationError(f"Invalid confidence {confidence}: expected a share between 0 and 1, such as 0.95.")
     if resamples < 200:
-        raise EvaluationError(f"resamples {resamples}: expected at least 200, or the bounds are noise. Use 2000.")
+        raise EvaluationError(f"Invalid resamples {resamples}: expected at least 200, because with fewer the bounds are mostly noise. Use 2000.")
     try:
         parsed = json.loads(floors)
     except json.JSONDecodeError as error:
-        raise EvaluationError(f'floors {floors[:200]!r}: is not JSON: {error}. Write an object such as {{"accuracy": 0.7}}.') from error
+        raise EvaluationError(f'Invalid floors {floors[:200]!r}: not JSON: {error}. Use an object such as {{"accuracy": 0.7}}.') from error
     if not isinstance(parsed, dict) or not all(
         isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in parsed.values()
     ):
-        raise EvaluationError(f'floors {floors[:200]!r}: expected a number for each scorer. Write an object such as {{"accuracy": 0.7}}.')
+        raise EvaluationError(f'Invalid floors {floors[:200]!r}: expected a number for each scorer. Use an object such as {{"accuracy": 0.7}}.')
     given = {str(name): float(value) for name, value in parsed.items()}
     return GateSettings(margin, minimum_rows, confidence, resamples, seed, given, read_policy_section(policy_config, "gate", GateConfig), champion_stale)
 
 
 def missed_floors(settings: GateSettings, challenger: Predictions, task: str) -> list[str]:
-    """Return one sentence for each floor that the challenger does not reach.
+    """Return one sentence for each floor that the challenger misses.
 
     Raises:
-        EvaluationError: A floor names no scorer for the task.
+        EvaluationError: A floor names an unknown scorer for the task.
     """
     missed = []
     for name, floor in {**settings.config.floors, **settings.floors}.items():
@@ -104,7 +104,7 @@ def missed_floors(settings: GateSettings, challenger: Predictions, task: str) ->
 
 
 def rule_without_champion(metric: Metric, over_naive: Interval, missed: list[str]) -> Ruling:
-    """Rule on a challenger that has nobody to beat but a constant.
+    """Rule on a challenger that only has to beat a constant.
 
     Args:
         metric: The metric.
@@ -119,7 +119,7 @@ def rule_without_champion(metric: Metric, over_naive: Interval, missed: list[str
     return Ruling(
         "reject",
         "not better",
-        [f"There is no champion, but the challenger is not shown to be better than a constant: {span}. It has learned nothing that is sure."],
+        [f"There is no champion. There is no reliable evidence that the challenger beats a constant: {span}."],
     )
 
 
@@ -148,9 +148,9 @@ def rule_against_champion(
         return Ruling("reject", "worse", [f"The challenger is worse than the champion: {span}."])
     if settings.champion_stale and settings.config.stale_champion == "higher_score" and difference.score > max(0.0, settings.margin):
         ahead = f"the challenger scores higher on the same rows by {difference.score:.4g}"
-        return Ruling("promote", "better than a stale champion", [f"The policy found the champion stale, and {ahead}, which is enough then; {span}."])
+        return Ruling("promote", "better than a stale champion", [f"The policy found the champion stale, and {ahead}, which is then sufficient; {span}."])
     return Ruling(
         "reject",
         "not better",
-        [f"The challenger is not shown to be better than the champion: {span}, and its lower end would have to be above {settings.margin:.4g}."],
+        [f"There is no reliable evidence that the challenger beats the champion: {span}; its lower bound must be above {settings.margin:.4g}."],
     )

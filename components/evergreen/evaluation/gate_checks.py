@@ -1,4 +1,4 @@
-"""Every demand beside the comparison by the first metric, and how they change the ruling."""
+"""The gate's checks in addition to the comparison on the first metric, and how they change the ruling."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Findings:
-    """What the checks found."""
+    """The results of the checks."""
 
     checks: list[Check] = field(default_factory=list)
     slices: list[SliceScore] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Findings:
 
 
 def run_checks(model: FittedModel, frame: pd.DataFrame, ours: Predictions, theirs: Predictions | None, *, metric: Metric, settings: GateSettings) -> Findings:
-    """Run the checks that the gate's configuration asks for, and those that cost nothing.
+    """Run the checks that the gate is configured for, and those that cost nothing.
 
     Args:
         model: The challenger.
@@ -48,7 +48,7 @@ def run_checks(model: FittedModel, frame: pd.DataFrame, ours: Predictions, their
         settings: The gate's settings.
 
     Raises:
-        EvaluationError: The configuration names a column, class or metric that is none.
+        EvaluationError: The configuration names an unknown column, class or metric.
     """
     config = settings.config
     found = Findings(calibration=measure_calibration(ours))
@@ -75,7 +75,7 @@ def _check_answers(ours: Predictions) -> list[Check]:
     checks = []
     said = ours.predicted if ours.probabilities is None else ours.probabilities
     if bool((said == said[0]).all()):
-        checks.append(Check("one answer", "failed", f"The challenger says the same about all {len(ours)} rows: {ours.predicted[0]}. It has learned nothing."))
+        checks.append(Check("one answer", "failed", f"The challenger predicts the same for all {len(ours)} rows: {ours.predicted[0]}. It has learned nothing."))
     if not len(ours.classes):
         return checks
     present = {value.item() if hasattr(value, "item") else value for value in np.unique(ours.labels)}
@@ -83,9 +83,9 @@ def _check_answers(ours: Predictions) -> list[Check]:
     absent = [value for value in ours.classes if value not in present]
     if strange:
         rows = int(np.isin(ours.labels, strange).sum())
-        checks.append(Check("new classes", "measured", f"{rows} rows are of classes that the challenger has never seen and gets wrong: {strange}."))
+        checks.append(Check("new classes", "measured", f"{rows} rows belong to classes that the challenger has never seen and gets wrong: {strange}."))
     if absent:
-        checks.append(Check("missing classes", "measured", f"No compared row is of class {', '.join(map(str, absent))}: nothing is known about it here."))
+        checks.append(Check("missing classes", "measured", f"No compared row belongs to class {', '.join(map(str, absent))}, so performance on it is unknown."))
     return checks
 
 
@@ -109,21 +109,21 @@ def _check_other_metrics(ours: Predictions, theirs: Predictions | None, task: st
         if found.lower >= -margin:
             checks.append(Check(label, "passed", f"Not worse by more than {margin:.4g}: {span}.", numbers))
         else:
-            checks.append(Check(label, "failed", f"Not shown to be no worse by more than {margin:.4g}: {span}.", numbers))
+            checks.append(Check(label, "failed", f"Cannot rule out being worse by more than {margin:.4g}: {span}.", numbers))
     return checks
 
 
 def _check_calibration(calibration: Calibration | None, limit: float | None) -> list[Check]:
     if calibration is None:
-        return [] if limit is None else [Check("calibration", "cannot tell", "The challenger gives no probabilities, so that its calibration is not known.")]
+        return [] if limit is None else [Check("calibration", "cannot tell", "The challenger provides no probabilities, so its calibration is unknown.")]
     return [within("calibration", calibration.error, limit, what="The expected calibration error")]
 
 
 def apply_checks(ruling: Ruling, checks: list[Check], *, when_unclear: str) -> Ruling:
-    """Return the ruling with the checks taken into account: a failed one rejects, and one that cannot tell does what the policy says.
+    """Return the ruling with the checks applied: a failed check rejects; an inconclusive one follows the policy.
 
     Args:
-        ruling: The ruling by the first metric.
+        ruling: The ruling on the first metric.
         checks: The checks.
         when_unclear: ``reject`` or ``promote``.
     """
@@ -139,12 +139,12 @@ def apply_checks(ruling: Ruling, checks: list[Check], *, when_unclear: str) -> R
 
 
 def check_slices(scores: list[SliceScore]) -> list[Check]:
-    """Return one check over all slices: failed when the challenger is shown worse on any."""
+    """Return one check over all slices: failed if the challenger is demonstrably worse on any of them."""
     if not scores:
         return []
     worse = [item for item in scores if item.verdict == "worse"]
     judged = sum(item.verdict in ("worse", "not worse") for item in scores)
     if not worse:
-        return [Check("slices", "passed", f"On none of {judged} slices is the challenger shown to be worse by more than the margin ({len(scores)} looked at).")]
+        return [Check("slices", "passed", f"On none of {judged} slices is the challenger demonstrably worse by more than the margin ({len(scores)} examined).")]
     named = "; ".join(f"{item.name} ({item.rows} rows): {item.difference:.4g}, interval {item.lower:.4g} to {item.upper:.4g}" for item in worse)
     return [Check("slices", "failed", f"The challenger is worse by more than the margin on {len(worse)} of {judged} slices: {named}.")]

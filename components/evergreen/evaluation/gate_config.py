@@ -1,4 +1,4 @@
-"""The gate's further demands, the section ``gate`` of the policy: metrics beside the first, slices, fairness, calibration, stress, golden examples, serving."""
+"""The ``gate`` section of the policy: further metrics, slices, fairness, calibration, stress tests, golden examples and serving."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Fairness(StrictSettings):
 
     Attributes:
         groups: Columns whose values are the groups.
-        favourable: The prediction that is good to receive; the last class when not given.
-        demographic_parity: Largest difference in the share of favourable predictions.
-        equalised_odds: Largest difference in true or false positive rates.
+        favourable: The favourable prediction. Defaults to the last class.
+        demographic_parity: Maximum difference in the share of favourable predictions.
+        equalised_odds: Maximum difference in true or false positive rates.
     """
 
     groups: Annotated[list[str], Field(min_length=1)]
@@ -30,7 +30,7 @@ class Fairness(StrictSettings):
 
 
 class Golden(StrictSettings):
-    """A row whose answer every model must keep; numbers may differ by ``tolerance``."""
+    """A row whose prediction must be the same for every model; numbers may differ by ``tolerance``."""
 
     row: dict[str, Any]
     expected: Any
@@ -38,7 +38,7 @@ class Golden(StrictSettings):
 
 
 class Serving(StrictSettings):
-    """Limits for the model in a process of its own; a limit that is not given is measured and shown only."""
+    """Limits for the model in a separate process; values without a limit are only measured and reported."""
 
     check: bool = True
     p99_milliseconds: Positive | None = None
@@ -47,24 +47,24 @@ class Serving(StrictSettings):
 
 
 class GateConfig(StrictSettings):
-    """What the gate demands beside the comparison by the first metric.
+    """The gate's requirements in addition to the comparison on the first metric.
 
     Attributes:
         test: ``bootstrap``, or ``analytic``: DeLong for roc_auc and the paired proportions of McNemar's table for accuracy.
-        other_metrics: Scorers by which the challenger must not be worse by more than the given margin.
-        floors: Least score by scorer.
+        other_metrics: Scorers on which the challenger must not be worse by more than the given margin.
+        floors: Minimum score by scorer.
         slices: Slices on which the challenger must not be worse.
-        slice_margin: The slices' common margin, in the metric's unit.
-        slice_minimum_rows: Slices with fewer rows are shown, and not judged.
+        slice_margin: Margin for all slices, in units of the metric.
+        slice_minimum_rows: Slices with fewer rows are shown but not judged.
         fairness: Limits for gaps between groups.
-        calibration_error: Largest expected calibration error.
-        stress_change: Largest share of rows whose predicted class may change when one feature is spoiled; for regression, the largest mean
+        calibration_error: Maximum expected calibration error.
+        stress_change: Maximum share of rows whose predicted class may change when one feature is corrupted; for regression, the maximum mean
             change in standard deviations of the label.
-        golden: Rows with required answers.
+        golden: Rows with required predictions.
         serving: Limits for the model in a fresh process.
-        when_unclear: What becomes of a comparison that cannot tell: ``reject``, or ``promote``.
-        stale_champion: What a challenger has to show against a champion that the policy found stale (its performance is degraded or was until lately,
-            or it is too old): ``higher_score`` on the same rows, as the evidence against the champion is there already, or
+        when_unclear: Ruling when a comparison is inconclusive: ``reject`` or ``promote``.
+        stale_champion: What a challenger must prove against a champion that the policy found stale (its performance is degraded or was until recently,
+            or it is too old): ``higher_score`` on the same rows, because there already is evidence against the champion, or
             ``proven_better``, an interval of the difference above the margin, as against any other champion.
         allow_unscorable_champion: Whether a champion that can no longer be scored on the data may be replaced by a
             challenger that beats a constant.

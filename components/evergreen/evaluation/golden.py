@@ -1,4 +1,4 @@
-"""Golden examples: rows whose answers every model must keep."""
+"""Golden examples: rows whose predictions must be the same for every model."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ if TYPE_CHECKING:
 
 
 def check_golden(model: FittedModel, examples: Sequence[Golden]) -> list[Check]:
-    """Return one check over all golden examples; the sentence names up to five that are answered otherwise.
+    """Return one check over all golden examples; the sentence names up to five with a different prediction.
 
     Raises:
-        EvaluationError: An example lacks a feature of the model, or expects a class that is none.
+        EvaluationError: An example lacks a feature of the model, or expects an unknown class.
     """
     if not examples:
         return []
     classes = model.description.classes
     for number, example in enumerate(examples, start=1):
         if classes and example.expected not in classes:
-            raise EvaluationError(f"policy_config: gate.golden, example {number}: expects {example.expected!r}, which is none of the classes {classes}.")
+            valid = ", ".join(map(repr, classes))
+            raise EvaluationError(f"policy_config: Unknown class {example.expected!r} in gate.golden, example {number}. Valid classes: {valid}.")
     try:
         said = model.predict(pd.DataFrame([example.row for example in examples]))
     except ModelError as error:
         raise EvaluationError(f"policy_config: gate.golden: {error}") from error
     lost = [(number, example, answer) for number, (example, answer) in enumerate(zip(examples, said, strict=True), start=1) if not _kept(example, answer)]
     if not lost:
-        return [Check("golden examples", "passed", f"All {len(examples)} golden examples are answered as required.")]
+        return [Check("golden examples", "passed", f"All {len(examples)} golden examples are predicted as required.")]
     shown = "; ".join(f"example {number} expects {example.expected!r} and gets {_plain(answer)!r}" for number, example, answer in lost[:5])
-    return [Check("golden examples", "failed", f"{len(lost)} of {len(examples)} golden examples are answered otherwise: {shown}.")]
+    return [Check("golden examples", "failed", f"{len(lost)} of {len(examples)} golden examples are predicted differently: {shown}.")]
 
 
 def _plain(answer: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The rows both models are judged on: labelled, and seen by neither."""
+"""The rows that both models are judged on: labelled and seen by neither."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class ComparisonRows:
 
 
 def load_present(artifact: Any) -> FittedModel | None:
-    """Return the model of an artifact, or None when the artifact holds nothing on purpose."""
+    """Return the model of an artifact, or None if the artifact is intentionally empty."""
     return load_model(artifact.path) if is_present(artifact) else None
 
 
 def comparison_rows(frame: pd.DataFrame, models: Sequence[FittedModel]) -> ComparisonRows:
-    """Return the labelled holdout rows from the newest ``fit_end`` of the models on.
+    """Return the labelled holdout rows at or after the newest ``fit_end`` of the models.
 
     Args:
         frame: The holdout.
@@ -55,7 +55,7 @@ def comparison_rows(frame: pd.DataFrame, models: Sequence[FittedModel]) -> Compa
     target, timestamp = models[0].description.target_column, models[0].description.timestamp_column
     for name in (target, timestamp):
         if name not in frame.columns:
-            raise EvaluationError(f"holdout_data: has no column {name!r}, which the challenger was trained with; its columns are {', '.join(frame.columns)}.")
+            raise EvaluationError(f"holdout_data lacks column {name!r}, which the challenger was trained with. Its columns: {', '.join(frame.columns)}.")
     times = event_times(frame[timestamp])
     labelled = frame[target].notna() & times.notna()
     unseen = labelled & (times >= max(pd.Timestamp(model.description.fit_end) for model in models))
@@ -65,11 +65,11 @@ def comparison_rows(frame: pd.DataFrame, models: Sequence[FittedModel]) -> Compa
 
 
 def predictions_of(model: FittedModel, frame: pd.DataFrame, *, target_column: str) -> Predictions:
-    """Return what a model says about labelled rows.
+    """Return a model's predictions for labelled rows.
 
     Raises:
         ModelError: Features of the model are missing from the rows.
-        ArtifactError: A column holds values of another kind than at training.
+        ArtifactError: A column contains values of a different kind from those at training.
     """
     classes = model.description.classes
     labels = prepare_labels(frame[target_column], classes)

@@ -1,4 +1,4 @@
-"""The model card: what the model is, what it was fitted on, how it did, and where not to trust it (Mitchell et al., FAT* 2019)."""
+"""The model card: what the model is, what it was fitted on, how it performed, and where not to trust it (Mitchell et al., FAT* 2019)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MOST_IMPORTANCES = 15
 
 
 def write_model_card(evaluation: Evaluation, challenger: Any, *, card_artifact: Any, page_artifact: Any) -> None:
-    """Write the challenger's model card as Markdown and as a page.
+    """Write the challenger's model card as Markdown and as HTML.
 
     Args:
-        evaluation: What the comparison found.
+        evaluation: The evaluation.
         challenger: The challenger's artifact.
-        card_artifact: Takes the Markdown.
-        page_artifact: Takes the page.
+        card_artifact: Output artifact for the Markdown.
+        page_artifact: Output artifact for the HTML.
     """
     for artifact, text in zip((card_artifact, page_artifact), model_card(evaluation, read_description(challenger.path)), strict=True):
         Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
@@ -35,11 +35,11 @@ def write_model_card(evaluation: Evaluation, challenger: Any, *, card_artifact: 
 
 
 def model_card(evaluation: Evaluation, description: ModelDescription) -> tuple[str, str]:
-    """Return a model's card as Markdown and as a page.
+    """Return a model's card as Markdown and as HTML.
 
     Args:
-        evaluation: What the comparison found.
-        description: The model: the challenger that was compared, or what its recipe made of all rows.
+        evaluation: The evaluation.
+        description: Description of the model: the compared challenger, or the model its recipe produced from all rows.
     """
     sections = card_sections(evaluation, description)
     title = f"Model card: {description.target_column}"
@@ -48,32 +48,33 @@ def model_card(evaluation: Evaluation, description: ModelDescription) -> tuple[s
 
 
 def card_sections(evaluation: Evaluation, description: ModelDescription) -> list[Section]:
-    """Return the card's parts, the same for both forms."""
+    """Return the card's sections, the same for both formats."""
     hyperparameters = ", ".join(f"{name} = {value}" for name, value in sorted(description.hyperparameters.items())) or "the estimator's defaults"
     answers = f"one of {', '.join(map(str, description.classes[:20]))}" if description.classes else "a number"
     made: list[tuple[str, str | int | float | None]] = [
         ("Estimator", description.estimator),
         ("Hyperparameters", hyperparameters),
-        ("Use of the rows", ", ".join(f"{name} = {value}" for name, value in sorted(description.training_options.items())) or "all alike"),
+        ("Use of the rows", ", ".join(f"{name} = {value}" for name, value in sorted(description.training_options.items())) or "all weighted equally"),
         ("Seed", str(description.seed)),
         ("Identity", description.challenger_id),
         ("Fitted on rows", description.rows),
         ("Fitted on event times", f"{description.fit_start} up to {description.fit_end} (exclusive)"),
         ("Data", description.training_data_uri or "not recorded"),
-        ("Data's fingerprint", description.data_fingerprint),
+        ("Data fingerprint", description.data_fingerprint),
         ("Software", ", ".join(f"{name} {version}" for name, version in sorted(library_versions().items()))),
     ]
-    # Two columns, so that the finding can be read on a telephone without scrolling.
+    # Two columns, so that the finding can be read on a phone without scrolling.
     checks = [(f"{check['name']}: {check['verdict']}", check["sentence"]) for check in gravest_first(evaluation.checks)]
     important = sorted(description.importances.items(), key=lambda item: -item[1])[:MOST_IMPORTANCES]
     return [
-        Section("What it does", paragraphs=[f"It predicts {description.target_column!r} from {len(description.features)} features and answers {answers}."]),
-        Section("How it was made", table=Table(["What", "Value"], made)),
-        Section("How it did", table=_scores(evaluation, description)),
-        Section("How it did on parts of the rows", table=_parts(evaluation)),
-        Section("What was checked", table=Table(["Check", "Finding"], checks) if checks else None),
+        Section("What it does", paragraphs=[f"It predicts {description.target_column!r} from {len(description.features)} features. Its output is {answers}."]),
+        Section("How it was built", table=Table(["Property", "Value"], made)),
+        Section("Performance", table=_scores(evaluation, description)),
+        Section("Performance on slices", table=_parts(evaluation)),
+        Section("Checks", table=Table(["Check", "Finding"], checks) if checks else None),
         Section(
-            "What it leans on", table=Table(["Feature", "Importance"], important, note="Fall of the score when the feature is shuffled.") if important else None
+            "Most important features",
+            table=Table(["Feature", "Importance"], important, note="Score drop when the feature is shuffled.") if important else None,
         ),
         Section("Features", table=Table(["Feature", "Kind"], sorted(description.features.items()))),
         Section("Where not to trust it", paragraphs=_limits(evaluation, description)),
@@ -93,7 +94,7 @@ def _scores(evaluation: Evaluation, description: ModelDescription) -> Table | No
 
 def _parts(evaluation: Evaluation) -> Table | None:
     rows = [(item["name"], item["rows"], item["score"]) for item in evaluation.slices if item["score"] is not None]
-    return Table(["Part", "Rows", evaluation.metric], rows) if rows else None
+    return Table(["Slice", "Rows", evaluation.metric], rows) if rows else None
 
 
 def _rows_note(evaluation: Evaluation, description: ModelDescription, unseen_by: str) -> str:
@@ -101,17 +102,17 @@ def _rows_note(evaluation: Evaluation, description: ModelDescription, unseen_by:
     note = f"On {evaluation.rows} rows from {window['start']} to {window['end']} {unseen_by} had not seen before. Higher is better."
     if description.challenger_id == evaluation.challenger_id:
         return note
-    return f"{note} Measured before the recipe was fitted again on all rows, these included: as challenger {evaluation.challenger_id}."
+    return f"{note} Measured on challenger {evaluation.challenger_id}, before its recipe was refitted on all rows, including these."
 
 
 def _limits(evaluation: Evaluation, description: ModelDescription) -> list[str]:
-    texts = [f"It has seen nothing from {description.fit_end} on: what is new since then it does not know."]
+    texts = [f"It has seen no data from {description.fit_end} onwards and does not know about anything new since then."]
     thin = [item["name"] for item in evaluation.slices if item["verdict"] == "too few rows"]
     if thin:
         texts.append(f"Too few rows to judge it on: {', '.join(thin[:20])}.")
     texts.extend(check["sentence"] for check in evaluation.checks if check["verdict"] in ("failed", "cannot tell"))
     if not evaluation.slices:
-        texts.append("It was judged on all rows together; no slices were asked for.")
+        texts.append("It was judged on all rows together; no slices were configured.")
     return texts
 
 
@@ -140,7 +141,7 @@ def _row(cells: Any) -> str:
 
 
 def _escaped(text: str) -> str:
-    # A column's name must break neither the table nor the page that shows it.
+    # A column name must not break the table or the page that shows it.
     flat = " ".join(text.split())
     for sign, instead in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("*", "\\*"), ("`", "\\`"), ("[", "\\[")):
         flat = flat.replace(sign, instead)

@@ -24,13 +24,13 @@ class PairedTest:
 
 
 def analytic_test(metric: Metric, ours: Predictions, theirs: Predictions, *, confidence: float) -> PairedTest | None:
-    """Return the analytic comparison that suits a metric, or None where there is none.
+    """Return the analytic comparison for a metric, or None if there is none.
 
     Args:
-        metric: accuracy, or roc_auc of two classes.
+        metric: accuracy, or roc_auc with two classes.
         ours: The challenger's predictions.
-        theirs: The champion's predictions about the same rows.
-        confidence: Share of intervals that should hold the true difference.
+        theirs: The champion's predictions for the same rows.
+        confidence: Confidence level of the interval.
     """
     if metric.name == "accuracy":
         return mcnemar(ours.predicted == ours.labels, theirs.predicted == theirs.labels, confidence=confidence)
@@ -48,9 +48,9 @@ def mcnemar(ours_right: Any, theirs_right: Any, *, confidence: float = 0.95) -> 
     (Agresti and Min, Statistics in Medicine 24, 2005), which keeps its coverage when few rows disagree.
 
     Args:
-        ours_right: Whether the challenger is right, shape (rows,).
-        theirs_right: Whether the champion is right, shape (rows,).
-        confidence: Share of intervals that should hold the true difference.
+        ours_right: Whether the challenger is correct, shape (rows,).
+        theirs_right: Whether the champion is correct, shape (rows,).
+        confidence: Confidence level of the interval.
     """
     from scipy.stats import binomtest, norm
 
@@ -71,10 +71,10 @@ def delong(truth: Any, ours: Any, theirs: Any, *, confidence: float = 0.95) -> P
         truth: Whether a row is positive, shape (rows,).
         ours: The challenger's scores.
         theirs: The champion's scores.
-        confidence: Share of intervals that should hold the true difference.
+        confidence: Confidence level of the interval.
 
     Returns:
-        None when a class has fewer than two rows.
+        The comparison, or None if a class has fewer than two rows.
     """
     from scipy.stats import norm
 

@@ -1,4 +1,4 @@
-"""The comparison as a page, as metrics, and as a step's record."""
+"""Outputs of the comparison: the report, the metrics and the step's record."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def write_outputs(
     curves_artifact: Any,
     metrics_artifact: Any,
 ) -> str:
-    """Write every output of the comparison and fill the step's record; return the verdict.
+    """Write all outputs of the comparison, fill in the step's record and return the verdict.
 
     Args:
-        evaluation: What was found.
-        scored: Both models' predictions, if there were rows enough.
+        evaluation: The evaluation.
+        scored: Both models' predictions, if there were enough rows.
         record: The step's record.
-        evaluation_artifact: Takes the evaluation as JSON.
-        report_artifact: Takes the page.
-        curves_artifact: Takes ROC curve and confusion matrix.
-        metrics_artifact: Takes the scores.
+        evaluation_artifact: Output artifact for the evaluation as JSON.
+        report_artifact: Output artifact for the report.
+        curves_artifact: Output artifact for the ROC curve and confusion matrix.
+        metrics_artifact: Output artifact for the scores.
     """
     from evergreen.evaluation.curves import log_curves
 
@@ -60,24 +60,24 @@ def write_outputs(
 
 
 def evaluation_page(evaluation: Evaluation, scored: Scored | None = None) -> str:
-    """Return the comparison as an HTML page; the models' predictions, where given, are drawn."""
+    """Return the comparison as an HTML page, with plots of the models' predictions if given."""
     tone: Any = "good" if evaluation.verdict == "promote" else "warning" if evaluation.conclusion == "cannot tell" else "neutral"
     sections = [Section("Why", bullets=evaluation.reasons), _scores_section(evaluation)]
     if evaluation.checks:
-        # Two columns, so that the finding can be read on a telephone without scrolling.
+        # Two columns, so that the finding can be read on a phone without scrolling.
         rows = [(f"{check['name']}: {check['verdict']}", check["sentence"]) for check in gravest_first(evaluation.checks)]
-        sections.append(Section("What was checked besides", table=Table(["Check", "Finding"], rows)))
+        sections.append(Section("Further checks", table=Table(["Check", "Finding"], rows)))
     sections.extend(evidence_sections(evaluation, scored))
     if evaluation.scores:
         scores = [(name, value, evaluation.champion_scores.get(name)) for name, value in evaluation.scores.items()]
-        note = "Higher is better, also where a name starts with neg."
+        note = "Higher is better, even for names that start with neg."
         sections.append(Section("Other metrics", table=Table(["Metric", "Challenger", "Champion"], scores, note=note)))
     window = evaluation.holdout_window
     span = f"{window['start']} to {window['end']}" if window["start"] else "none"
     facts: list[tuple[str, str | int]] = [
         ("Rows compared", evaluation.rows),
-        ("Rows left out, seen by a model", evaluation.rows_seen_by_champion),
-        ("Their event times", span),
+        ("Rows left out because a model has seen them", evaluation.rows_seen_by_champion),
+        ("Event times of the compared rows", span),
         ("Challenger", evaluation.challenger_id),
         ("Champion's version", evaluation.champion_version),
     ]
@@ -93,13 +93,13 @@ def _scores_section(evaluation: Evaluation) -> Section:
         ["A constant", evaluation.naive_score, None, None],
     ]
     shown = [row for row in rows if row[1] is not None]
-    note = "Percentile bootstrap intervals; the difference on the same resampled rows."
+    note = "Percentile bootstrap intervals; the difference is computed on the same resampled rows."
     test = evaluation.paired_test
     if test is not None:
         bounds = test["interval"]
         note += f" {test['name']}'s analytic interval of the difference: {bounds['lower']:.4g} to {bounds['upper']:.4g}, p = {test['p_value']:.3g}."
     if not shown:
-        return Section("Scores", paragraphs=["There are no scores: the rows did not allow them."])
+        return Section("Scores", paragraphs=["There are no scores, because the rows were not sufficient."])
     return Section(f"Scores ({evaluation.metric})", table=Table(["Model", "Score", "Lower", "Upper"], shown, note=note), figure_svg=_figure(evaluation))
 
 
@@ -114,7 +114,7 @@ def _figure(evaluation: Evaluation) -> str | None:
 
 
 def decisive_numbers(evaluation: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return the numbers that a promotion hangs on, by the names that people read, out of an evaluation's fields."""
+    """Return the numbers that decide a promotion, by display name, from the fields of an evaluation."""
     return {
         "challenger score": evaluation.get("challenger_score"),
         "champion score": evaluation.get("champion_score"),

@@ -1,4 +1,4 @@
-"""What a comparison found."""
+"""The result of a comparison."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Evaluation:
-    """What the comparison found; its fields are those of the evaluation artifact.
+    """The result of a comparison; its fields are those of the evaluation artifact.
 
-    A score that could not be measured is None. Higher is better in every metric. ``serving`` holds the policy's limits for the
-    model in a fresh process: the registered model has to keep them, too.
+    A score that could not be measured is None. Higher is better for every metric. ``serving`` contains the policy's limits for the
+    model in a fresh process, which also apply to the registered model.
     """
 
     verdict: str
@@ -58,7 +58,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Evaluation:
-        """Return what `evaluate_model` wrote.
+        """Read the evaluation written by `evaluate_model`.
 
         Raises:
             EvaluationError: Entries are missing or unknown.
@@ -66,17 +66,17 @@ class Evaluation:
         try:
             return cls(**content)
         except TypeError as error:
-            raise EvaluationError(f"evaluation: {error}. Give it the output of evaluate_model of the same version of Evergreen.") from error
+            raise EvaluationError(f"Invalid evaluation: {error}. Pass the output of evaluate_model from the same version of Evergreen.") from error
 
     def without_rows(self) -> dict[str, Any]:
-        """Return the evaluation as plain values without the check rows and the errors of single rows, as a step's record keeps it."""
+        """Return the evaluation as plain values for a step's record, without the check rows and the errors of individual rows."""
         content: dict[str, Any] = plain({name: value for name, value in asdict(self).items() if not name.startswith("check_") and name != "errors"})
         return content
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Predictions of both models on the rows compared; the champion's are None when it is absent or cannot be scored."""
+    """Predictions of both models on the compared rows; the champion's are None if it is absent or cannot be scored."""
 
     challenger: Predictions
     champion: Predictions | None = None

@@ -1,4 +1,4 @@
-"""Can the model be served: loaded from its files in a fresh process, does it say what it said at training, how fast, and with how much memory."""
+"""Whether the model can be served: loaded from its files in a fresh process, does it predict as at training, how fast, and with how much memory?"""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def check_servability(model_path: str | Path, rules: Serving) -> list[Check]:
         rules: Limits.
 
     Returns:
-        Checks of sameness, latency (p99 of a request of one row, after a tenth as warm-up), size and memory; the first is failed when the process dies.
+        Checks of identical predictions, latency (p99 of one-row requests, with a tenth of them as warm-up), size and memory. If the process dies, the
+        only check is a failed one.
     """
     if not rules.check:
         return []
@@ -56,14 +57,14 @@ def check_servability(model_path: str | Path, rules: Serving) -> list[Check]:
     try:
         record = read_record(model_path)
     except ArtifactError as error:
-        return [Check("serving", "failed", f"What the model said at training is not with it: {error}")]
+        return [Check("serving", "failed", f"The predictions recorded at training are missing from the model: {error}")]
     command = [sys.executable, "-c", PROGRAM, str(model_path), str(REQUESTS)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_START, check=False)  # noqa: S603  # our own program and paths
     except subprocess.TimeoutExpired:
         return [Check("serving", "failed", f"A fresh process did not load the model and predict within {SECONDS_TO_START} s.")]
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["it printed no error"])[-1]
         return [Check("serving", "failed", f"A fresh process cannot load the model and predict: {last[:500]}")]
     found = json.loads(done.stdout.strip().splitlines()[-1])
     different = max(differences(record, found["together"], found["probabilities"]), differences(record, found["alone"], None))
@@ -87,4 +88,4 @@ def check_servability(model_path: str | Path, rules: Serving) -> list[Check]:
 def _same(different: int, rows: int) -> Check:
     if different:
         return Check("serving", "failed", f"A fresh process predicts {different} of {rows} rows differently from the process that fitted the model.")
-    return Check("serving", "passed", f"A fresh process loads the model and predicts {rows} rows as at training.")
+    return Check("serving", "passed", f"A fresh process loads the model and predicts {rows} rows exactly as at training.")

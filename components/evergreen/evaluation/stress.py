@@ -1,4 +1,4 @@
-"""What becomes of predictions when one feature is missing, out of range, or of a category nobody has seen."""
+"""How predictions change when one feature is missing, out of range, or an unseen category."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ UNSEEN = "a category that was never seen"
 
 
 def check_stress(model: FittedModel, frame: pd.DataFrame, *, limit: float | None, label_spread: float) -> list[Check]:
-    """Spoil one feature after the other in at most 1,000 rows and compare the predictions.
+    """Corrupt one feature at a time in at most 1,000 rows and compare the predictions.
 
-    Missing values everywhere, for numbers also values ten ranges above the largest, for categories one that does not exist.
+    All features get missing values; numbers also get values ten ranges above the maximum, and categories get one that does not exist.
 
     Args:
         model: The challenger.
-        frame: The rows compared.
-        limit: Largest change: the share of rows whose class changes, or for regression the mean change in standard deviations of the label.
+        frame: The compared rows.
+        limit: Maximum change: the share of rows whose class changes; for regression, the mean change in standard deviations of the label.
         label_spread: Standard deviation of the label, for regression.
 
     Returns:
-        One check for each way of spoiling, about the feature with the largest change; failed when the model breaks.
+        One check per kind of corruption, about the feature with the largest change; failed if the model raises an error.
     """
     rows = frame if len(frame) <= MOST_ROWS else frame.iloc[:: -(-len(frame) // MOST_ROWS)]
     usual = model.predict(rows)
@@ -50,10 +50,10 @@ def _worst(model: FittedModel, rows: pd.DataFrame, usual: Any, way: str, names: 
         spoiled = rows.assign(**{name: _spoil(rows[name], way, model.description.features[name])})
         try:
             said = model.predict(spoiled)
-        except Exception as error:  # noqa: BLE001  # whatever an estimator raises here, a served model would raise too: that is the finding
-            return Check(f"stress: {way}", "failed", f"With {way} in {name!r} the model breaks: {type(error).__name__}: {str(error)[:200]}")
+        except Exception as error:  # noqa: BLE001  # any error of the estimator is the finding, because a served model would raise it, too
+            return Check(f"stress: {way}", "failed", f"With {way} in {name!r}, the model fails: {type(error).__name__}: {str(error)[:200]}")
         if model.description.task == "regression" and not np.isfinite(said).all():
-            return Check(f"stress: {way}", "failed", f"With {way} in {name!r} the model predicts numbers that are not finite.")
+            return Check(f"stress: {way}", "failed", f"With {way} in {name!r}, the model predicts non-finite numbers.")
         different = said != usual if model.description.task == "classification" else np.abs(said - usual) / (spread or 1.0)
         changes[name] = float(np.mean(different))
     worst = max(changes, key=changes.__getitem__)

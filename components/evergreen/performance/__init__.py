@@ -1,1 +1,1 @@
-"""Is the champion still as good as when it was promoted."""
+"""Whether the champion still performs as well as when it was promoted."""

@@ -1,4 +1,4 @@
-"""Score a dataset with the champion, and keep what it said until the labels come."""
+"""Scores a dataset with the champion and logs the predictions until the labels arrive."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NOW, EVENT_TIME = "now", "event_time"
 
 @dataclass
 class BatchPrediction:
-    """What was predicted; its fields are those of the step's record.
+    """The result of a batch prediction; its fields are those of the step's record.
 
     Attributes:
         outcome: ``predicted`` or ``no champion``.
         rows: Number of predictions.
-        model_name: The model.
+        model_name: Name of the registered model.
         model_version: Its version.
-        predicted_at: First time of a prediction, ISO, UTC.
+        predicted_at: Time of the first prediction, ISO, UTC.
         mean_confidence: Mean probability of the predicted class; None without probabilities.
     """
 
@@ -41,21 +41,21 @@ class BatchPrediction:
 def predict_batch(
     *, model: Any, data: Any, prediction_log: Any, key_column: str, timestamp_column: str, model_name: str, predicted_at: str, log_features: bool
 ) -> BatchPrediction:
-    """Score rows with the champion and write the log.
+    """Score rows with the champion and write the prediction log.
 
     Args:
         model: The champion's model artifact; may be absent.
         data: The rows.
-        prediction_log: Output artifact of the log.
+        prediction_log: Output artifact for the log.
         key_column: Column that identifies a row.
-        timestamp_column: The event time, or ``none``.
-        model_name: The registered model; ``none`` takes what load_champion wrote on the model.
+        timestamp_column: Name of the event time column, or ``none``.
+        model_name: Name of the registered model; ``none`` uses the name in the metadata from load_champion.
         predicted_at: ``now``, ``event_time`` or an ISO time.
-        log_features: Whether the log holds the features.
+        log_features: Whether the log includes the features.
 
     Raises:
-        PerformanceError: A column is absent, a key is missing or occurs twice, or the time cannot be read.
-        ModelError: The model cannot be loaded, or lacks features in the rows.
+        PerformanceError: A column is missing, a key is missing or occurs twice, or the time cannot be parsed.
+        ModelError: The model cannot be loaded, or the rows lack some of its features.
     """
     if not is_present(model):
         write_absent(prediction_log)
@@ -69,7 +69,7 @@ def predict_batch(
     champion, rows = load_model(model.path), read_frame(data.path)
     for role, name in (("key_column", key_column), ("timestamp_column", timestamp_column)):
         if name not in rows.columns and not (role == "timestamp_column" and is_nothing(name)):
-            raise PerformanceError(f"{role} {name!r}: the data has no such column; its columns are {', '.join(map(str, rows.columns))}.")
+            raise PerformanceError(f"Unknown column {name!r} in {role}. Columns of the data: {', '.join(map(str, rows.columns))}.")
     keys = checked_keys(rows[key_column], f"key_column {key_column!r}")
     times = None if is_nothing(timestamp_column) else event_times(rows[timestamp_column])
     description = champion.description
@@ -102,10 +102,10 @@ def _predicted_at(given: str, times: pd.Series[pd.Timestamp] | None) -> Any:
         return pd.Timestamp.now(tz="UTC").floor("us")
     if given == EVENT_TIME:
         if times is None:
-            raise PerformanceError("predicted_at 'event_time': needs a timestamp_column. Name it, or write 'now'.")
+            raise PerformanceError("predicted_at 'event_time' requires a timestamp_column. Set it, or use 'now'.")
         return times
     try:
         time = pd.Timestamp(given)
     except ValueError as error:
-        raise PerformanceError(f"predicted_at {given!r}: expected now, event_time or an ISO time such as 2026-01-31T00:00:00Z.") from error
+        raise PerformanceError(f"Invalid predicted_at {given!r}: expected now, event_time or an ISO time such as 2026-01-31T00:00:00Z.") from error
     return time.tz_localize("UTC") if time.tz is None else time.tz_convert("UTC")

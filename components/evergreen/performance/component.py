@@ -1,4 +1,4 @@
-"""The components that watch the champion: `monitor_performance`, and what it needs where labels come late."""
+"""The components that monitor the champion: `monitor_performance`, and those it needs when labels arrive late."""
 
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
@@ -26,29 +26,29 @@ def monitor_performance(
     run_id: str = "none",
     step_name: str = "monitor_performance",
 ) -> str:
-    """Score the champion on new labelled rows and compare with its score at promotion.
+    """Score the champion on new labelled rows and compare the score with that at promotion.
 
     Args:
         model: The champion; may be absent.
-        baseline: The champion's score at promotion, JSON.
-        current_data: The newest rows, or labelled_data of join_labels; only those that the champion has not seen and that have a label are scored.
-        target_column: Name of the label's column.
-        timestamp_column: Name of the event time's column.
-        label_delay_days: Labels are complete after this many days; younger rows are not used.
-        margin: Smallest drop that matters, in the metric's unit; 0 takes the policy's, where 0 means that significance alone decides.
-        minimum_rows: Fewest rows to score on; 20 takes the policy's.
-        seed: Seed of the bootstrap.
-        predictions: "champion" scores the rows now; "logged" takes what the champion said at the time, from join_labels.
-        policy_config: The retraining policy, whose section performance says what else is looked at: slices, an estimate without labels.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        baseline: The champion's score at promotion (JSON).
+        current_data: The newest rows, or labelled_data of join_labels; only labelled rows that the champion has not seen are scored.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        label_delay_days: Days until labels are complete; newer rows are not used.
+        margin: Smallest drop that matters, in units of the metric; 0 uses the policy's margin, where 0 means that significance alone decides.
+        minimum_rows: Minimum number of rows to score; 20 uses the policy's minimum.
+        seed: Random seed for the bootstrap.
+        predictions: "champion" scores the rows now; "logged" uses the champion's logged predictions from join_labels.
+        policy_config: The retraining policy, whose performance section configures slices and the estimate without labels.
+        ledger_uri: Folder or bucket for the run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: no champion, holds, degraded or cannot tell.
-        performance_result: Scores, intervals and verdict as JSON.
-        performance_report: The same as a page.
-        metrics: The champion's score now and at promotion, and the drop.
+        performance_result: Scores, intervals and verdict (JSON).
+        performance_report: The result as an HTML report.
+        metrics: The champion's current score, its score at promotion, and the drop.
     """
     from evergreen.performance.recorded_step import monitor_and_record
 
@@ -88,24 +88,24 @@ def batch_predict(
     run_id: str = "none",
     step_name: str = "batch_predict",
 ) -> str:
-    """Score rows with the champion and write the prediction log, which labels are joined to when they come.
+    """Score rows with the champion and write a prediction log, to which labels are joined when they arrive.
 
     Args:
         model: The champion; may be absent.
         data: The rows to score.
         key_column: Column that identifies a row, unique and never missing; labels are joined by it.
-        timestamp_column: Name of the event time's column; "none" when the rows have none.
-        model_name: Name of the registered model; "none" takes what load_champion wrote on the model.
-        predicted_at: When the predictions count as made: "now", "event_time", or an ISO time.
-        log_features: Whether the log holds the features too, which slices and the comparison of unlabelled rows need.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        timestamp_column: Name of the event time column; "none" if there is none.
+        model_name: Name of the registered model; "none" uses the name in the metadata from load_champion.
+        predicted_at: Time recorded for the predictions: "now", "event_time", or an ISO time.
+        log_features: Whether to log the features, which are needed for slices and for comparing unlabelled rows.
+        ledger_uri: Folder or bucket for the run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: "predicted" or "no champion".
         prediction_log: The predictions as Parquet, in the format of evergreen.performance.prediction_log.
-        metrics: Number of rows, and the mean confidence of a classifier.
+        metrics: Number of rows and, for a classifier, the mean confidence.
     """
     from evergreen.runs.records import reported_step
 
@@ -151,28 +151,28 @@ def join_labels(
     run_id: str = "none",
     step_name: str = "join_labels",
 ) -> str:
-    """Join labels that came late to the predictions they belong to, and say whether the rows without a label differ.
+    """Join late labels to their predictions, and report whether the rows without a label differ.
 
     Args:
-        prediction_log: What batch_predict or a model server wrote; may be absent.
+        prediction_log: Prediction log from batch_predict or a model server; may be absent.
         labels: Keys, labels, and the time at which each label became known; may be absent.
-        key_column: Column of the labels that holds the predictions' keys.
-        target_column: Column of the labels that holds the label; the result names it so too.
-        timestamp_column: Name of the event time in the result.
-        label_time_column: Column of the labels with the time at which each became known; "none" when there is none, and then the horizon is not checked.
-        horizon_days: Labels that come later than so many days after the prediction are not used.
-        as_of: Time as of which a missing label may still come, ISO; "latest" is the newest time in log and labels.
-        policy_config: The retraining policy, whose section performance may set horizon_days; a horizon_days other than 30 given here wins.
+        key_column: Column of the labels with the keys of the predictions.
+        target_column: Column of the labels with the label; it keeps its name in the result.
+        timestamp_column: Name of the event time column in the result.
+        label_time_column: Column of the labels with the time at which each became known; "none" if there is none, so that the horizon is not checked.
+        horizon_days: Labels that arrive more than this many days after the prediction are not used.
+        as_of: Time at which to decide whether missing labels may still arrive, ISO; "latest" for the newest time in log and labels.
+        policy_config: The retraining policy, whose performance section may set horizon_days; a horizon_days other than 30 given here overrides it.
         ledger_uri: Folder or bucket where the step reports; none for nowhere.
         run_id: The pipeline run's id.
         step_name: The step's name within the run.
 
     Returns:
         Output: "joined", "no labels" or "no predictions".
-        labelled_data: Every prediction with its features, its event time, its label where it has one, and what the log says, for monitor_performance.
-        join_result: What was joined and what was left out, as JSON.
-        join_report: The same as a page.
-        metrics: The share of predictions that have a label.
+        labelled_data: Every prediction with its features, event time, label (if any) and logged columns, for monitor_performance.
+        join_result: What was joined and what was left out (JSON).
+        join_report: The result as an HTML report.
+        metrics: The share of predictions with a label.
     """
     from evergreen.runs.records import reported_step
 
@@ -214,20 +214,20 @@ def read_feedback(
     run_id: str = "none",
     step_name: str = "read_feedback",
 ) -> str:
-    """Count what users said in a window, by who said it, for decide_retraining, and take out the labels that they corrected.
+    """Count the user feedback in a window by source, for decide_retraining, and extract corrected labels.
 
     Args:
-        source_uri: File, folder, bucket, stream or database with the columns source, and kind or score; key and label where a label was corrected.
-        timestamp_column: Column with the time at which it was said.
-        window_end: End of the window, ISO; "latest" is the newest feedback.
+        source_uri: File, folder, bucket, stream or database with the columns source, and kind or score; also key and label for corrected labels.
+        timestamp_column: Column with the time at which the feedback was given.
+        window_end: End of the window, ISO; "latest" for the newest feedback.
         window_days: Length of the window in days.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        ledger_uri: Folder or bucket for the run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: "feedback" or "no feedback".
-        feedback: Numbers for each source, as JSON.
+        feedback: Counts per source (JSON).
         corrections: Key, corrected label, source and time of each correction, as labels for join_labels; absent when there are none.
     """
     from evergreen.runs.records import reported_step
@@ -238,6 +238,6 @@ def read_feedback(
         found, corrected = read_feedback_window(source_uri, timestamp_column=timestamp_column, window_end=window_end, window_days=window_days)
         write_feedback(found, corrected, feedback=feedback, corrections=corrections)
         record.outcome = "feedback" if found.present else "no feedback"
-        # A source may be a user: their names stay in the artifact.
+        # A source may be a user, so names are kept only in the artifact.
         record.details = {"sentence": found.sentence, "rows": found.rows, "negative": found.negative, "sources": len(found.sources)}
         return record.outcome

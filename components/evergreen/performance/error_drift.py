@@ -1,6 +1,6 @@
-"""Do the champion's errors differ from those at its promotion? Beside the drift of the inputs it tells whether the relation changed.
+"""Whether the champion's errors differ from those at promotion. Together with input drift, this shows whether the relation changed.
 
-Inputs can move while the errors stay: the model still fits. And errors can grow while the inputs look the same: then the relation
+If the inputs change but the errors do not, the model still fits. If the errors grow while the inputs look the same, the relation
 between inputs and label changed, which is concept drift (Gama et al., "A Survey on Concept Drift Adaptation", ACM Computing Surveys 2014).
 """
 
@@ -28,14 +28,14 @@ class ErrorDrift:
     Attributes:
         verdict: ``changed``, ``unchanged`` or ``cannot tell``.
         worse: Whether they are larger than at promotion.
-        sentence: The same in words.
+        sentence: The result in one sentence.
         measure: ``log loss``, ``wrong`` or ``residual``.
         severity: ``none``, ``slight``, ``moderate`` or ``severe``, as for the drift of a feature.
-        mean_before: Mean error at promotion; of residuals the mean distance from zero.
-        mean_now: Mean error now.
+        mean_before: Mean error at promotion; for residuals, the mean distance from zero.
+        mean_now: Current mean error.
         edges: Edges of the bins of both histograms.
-        before: Rows in each bin at promotion.
-        now: Rows in each bin now.
+        before: Number of rows in each bin at promotion.
+        now: Current number of rows in each bin.
     """
 
     verdict: str
@@ -51,30 +51,30 @@ class ErrorDrift:
 
 
 def compare_errors(baseline: dict[str, Any] | None, predictions: Predictions) -> ErrorDrift:
-    """Compare the errors of labelled rows with those that the baseline holds, as the drift of a feature is judged.
+    """Compare the errors of labelled rows with those in the baseline, with the same tests as for the drift of a feature.
 
-    A change needs significance and an effect that reaches its floor (see `evergreen.drift.features.conclude`).
+    A change must be significant and its effect must reach its floor (see `evergreen.drift.features.conclude`).
 
     Args:
-        baseline: What `evergreen.metrics.prediction_errors.summarise_errors` returned at promotion; None when the baseline holds none.
-        predictions: What the champion said about labelled rows.
+        baseline: The return value of `evergreen.metrics.prediction_errors.summarise_errors` at promotion; None if the baseline contains none.
+        predictions: The champion's predictions for labelled rows.
     """
     measure, errors = prediction_errors(predictions)
     errors = errors[np.isfinite(errors)]
     if not baseline or not baseline.get("values"):
-        return ErrorDrift(UNTOLD, "Whether the champion's errors changed cannot be told: its baseline holds none; a version promoted from now on does.")
+        return ErrorDrift(UNTOLD, "Cannot tell whether the champion's errors changed: its baseline contains none. Newly promoted versions record them.")
     if baseline.get("measure") != measure:
-        return ErrorDrift(UNTOLD, f"Whether the champion's errors changed cannot be told: they were measured as {baseline.get('measure')}, now as {measure}.")
+        return ErrorDrift(UNTOLD, f"Cannot tell whether the champion's errors changed: measured as {baseline.get('measure')} before, as {measure} now.")
     before = np.array(baseline["values"], dtype=np.float64)
     judged = _judge(before, errors, categories=measure == WRONG)
     sizes = [float(np.abs(values).mean()) for values in (before, errors)]
     if judged.measured.p_value is None:
-        return ErrorDrift(UNTOLD, f"Whether the champion's errors changed cannot be told: {len(errors)} rows are too few.", measure=measure)
+        return ErrorDrift(UNTOLD, f"Cannot tell whether the champion's errors changed: {len(errors)} rows are too few.", measure=measure)
     edges = np.histogram_bin_edges(np.concatenate([before, errors]), bins=BINS)
     result = ErrorDrift(CHANGED if judged.drift else UNCHANGED, "", sizes[1] > sizes[0], measure, judged.severity, sizes[0], sizes[1], edges.tolist())
     result.before, result.now = (np.histogram(values, bins=edges)[0].tolist() for values in (before, errors))
     what = {RESIDUAL: "mean distance from the label", WRONG: "share of wrong predictions"}.get(measure, "mean log loss")
-    numbers = f"{what} {sizes[0]:.4g} at promotion and {sizes[1]:.4g} now"
+    numbers = f"{what} {sizes[0]:.4g} at promotion, {sizes[1]:.4g} now"
     how = f"have become {'larger' if result.worse else 'smaller'} ({judged.severity}" if judged.drift else "look as they did at promotion ("
     result.sentence = f"The champion's errors {how}{', ' if judged.drift else ''}{numbers})."
     return result

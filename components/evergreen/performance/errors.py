@@ -1,4 +1,4 @@
-"""What a user can get wrong about watching a champion."""
+"""Errors of performance monitoring."""
 
 from evergreen.errors import EvergreenError
 

@@ -1,14 +1,14 @@
-"""How well a classifier does where there are no labels yet: an estimate from how sure it is.
+"""Estimates the performance of a classifier from its confidences while there are no labels yet.
 
-Confidence-based performance estimation (CBPE; NannyML, "How it works: performance estimation"): when 0.7 means seven in ten, the
-probabilities say which labels to expect, and with them which score. Guillory et al., "Predicting with Confidence on Unseen Distributions"
-(ICCV 2021), show that confidences follow the accuracy over many shifts of the inputs. Neither sees a changed relation between inputs and label:
-the estimate says what the score is if only the inputs moved, and not far beyond what the model has learned from: there confidences were never
-tested (NannyML names both limits; trees in particular go on with the confidence they had at the edge).
+Confidence-based performance estimation (CBPE; NannyML, "How it works: performance estimation"): if 0.7 means seven in ten, the
+probabilities indicate which labels to expect, and therefore which score. Guillory et al., "Predicting with Confidence on Unseen Distributions"
+(ICCV 2021), show that confidences follow accuracy across many input shifts. Neither detects a changed relation between inputs and label:
+the estimate is valid only if nothing but the inputs changed, and they did not move far beyond the training data, where confidences are
+untested (NannyML states both limits; trees in particular keep the confidence they had at the edge).
 
-Labels are drawn from the probabilities many times and each draw is scored; the interval holds what the labels, once they come, may show. The
-probabilities are bent first so that they agree with the baseline's reliability curve (intercept and slope of a logistic recalibration; Cox,
-"Two further applications of a model for binary regression", 1958), in each draw a little differently, by as much as the curve's rows leave open.
+Labels are drawn from the probabilities many times and each draw is scored; the interval covers what the labels may show once they arrive. First, the
+probabilities are recalibrated to match the baseline's reliability curve (intercept and slope of a logistic recalibration; Cox,
+"Two further applications of a model for binary regression", 1958), slightly differently in each draw, reflecting the uncertainty of the curve.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ class Estimate:
     """An estimate of the score on rows without labels; its fields are those of ``estimate`` in the performance result.
 
     Attributes:
-        available: Whether there is one.
+        available: Whether there is an estimate.
         sentence: The estimate in words, or why there is none.
         metric: The metric.
         score: The estimated score.
-        lower: Lower end of its 95 % interval.
-        upper: Upper end of its 95 % interval.
+        lower: Lower bound of its 95 % interval.
+        upper: Upper bound of its 95 % interval.
         drop: The baseline's score minus the estimate.
-        drop_lower: Lower end of the drop's 95 % interval.
-        drop_upper: Upper end of the drop's 95 % interval.
-        verdict: ``degraded`` when the estimated drop is significant and larger than the margin, else ``holds``; empty when there is no estimate.
-        rows: Number of rows that it is about.
+        drop_lower: Lower bound of the drop's 95 % interval.
+        drop_upper: Upper bound of the drop's 95 % interval.
+        verdict: ``degraded`` if the estimated drop is significant and larger than the margin, otherwise ``holds``; empty if there is no estimate.
+        rows: Number of rows covered by the estimate.
         calibration_error: The baseline's expected calibration error.
     """
 
@@ -71,16 +71,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class EstimateRequest:
-    """What is to be estimated.
+    """A request for an estimate.
 
     Attributes:
         metric: The metric.
-        of_rows: Which rows these are, for the sentence.
+        of_rows: Description of the rows, for the sentence.
         baseline: The baseline's score with its interval.
-        calibration: The baseline's calibration, as `evergreen.evaluation.calibration` measured it; None when it holds none.
-        maximum_error: The largest expected calibration error of a model that is trusted.
+        calibration: The baseline's calibration as measured by `evergreen.evaluation.calibration`; None if it contains none.
+        maximum_error: Maximum expected calibration error at which a model is trusted.
         margin: Smallest drop that matters.
-        seed: Seed of the draws.
+        seed: Random seed for the draws.
     """
 
     metric: Metric
@@ -93,13 +93,13 @@ class EstimateRequest:
 
 
 def estimate_rows(watched: Watched, rows: pd.DataFrame, request: EstimateRequest, *, target_column: str) -> Estimate:
-    """Return an estimate for rows without labels, or why there can be none.
+    """Return an estimate for rows without labels, or why it is not available.
 
     Args:
         watched: The model.
         rows: The rows.
-        request: What is to be estimated.
-        target_column: The label.
+        request: What to estimate.
+        target_column: Name of the label column.
     """
     name = request.metric.name
     try:
@@ -121,22 +121,22 @@ def estimate_rows(watched: Watched, rows: pd.DataFrame, request: EstimateRequest
 
 
 def estimate_score(metric: Metric, predictions: Predictions, curve: ReliabilityCurve, *, seed: int) -> Interval:
-    """Return the score to expect on rows without labels, with its 95 % interval.
+    """Return the expected score on rows without labels, with its 95 % interval.
 
     Args:
         metric: What to estimate.
-        predictions: What the model said, with probabilities; its labels are not looked at.
+        predictions: The model's predictions, with probabilities; their labels are ignored.
         curve: The baseline's calibration.
-        seed: Seed of the draws. Of more than 5,000 rows a random 5,000 are taken, which widens the interval.
+        seed: Random seed for the draws. If there are more than 5,000 rows, a random sample of 5,000 is used, which widens the interval.
 
     Raises:
-        ScoringError: There are no probabilities, or the metric is not defined on most draws.
+        ScoringError: There are no probabilities, or the metric is undefined on most draws.
     """
     generator = np.random.default_rng(seed)
     rows = len(predictions)
     chosen = generator.choice(rows, MOST_ROWS, replace=False) if rows > MOST_ROWS else np.arange(rows)
     if predictions.probabilities is None:
-        raise ScoringError(f"metric {metric.name!r}: cannot be estimated without probabilities. Ask why_unavailable first.")
+        raise ScoringError(f"Metric {metric.name!r} cannot be estimated without probabilities. Call why_unavailable first.")
     probabilities, predicted = predictions.probabilities[chosen], predictions.predicted[chosen]
     classes = np.asarray(predictions.classes)
     bends = generator.multivariate_normal(*recalibration(curve), size=DRAWS)
@@ -147,25 +147,25 @@ def estimate_score(metric: Metric, predictions: Predictions, curve: ReliabilityC
             positive = generator.random(len(chosen)) < _bent(probabilities[:, 1], shift, slope)
             drawn = Predictions(classes[positive.astype(np.int64)], predicted, probabilities, predictions.classes)
         else:
-            # Only right or wrong matters: the label is the predicted one, or not.
+            # Only correctness matters: the label is the predicted one, or not.
             right = generator.random(len(chosen)) < _bent(probabilities.max(axis=1), shift, slope)
             drawn = Predictions(right.astype(np.int64), np.ones(len(chosen), dtype=np.int64), None, [0, 1])
-        # With one class only some metrics are not defined.
+        # Some metrics are undefined for a single class.
         with contextlib.suppress(ScoringError), np.errstate(all="ignore"):
             score = score or _quickest(metric, drawn)
             scores[draw] = score(drawn)
     defined = scores[np.isfinite(scores)]
     if len(defined) < DRAWS / 2:
-        raise ScoringError(f"metric {metric.name!r}: not defined on most draws of expected labels for these {rows} rows.")
+        raise ScoringError(f"Metric {metric.name!r} is undefined on most draws of expected labels for these {rows} rows.")
     lower, upper = np.quantile(defined, [0.025, 0.975])
     return Interval(float(defined.mean()), float(lower), float(upper))
 
 
 def make_estimate(predictions: Predictions, curve: ReliabilityCurve, request: EstimateRequest) -> Estimate:
-    """Return the estimate in words and numbers, beside the baseline's score.
+    """Return the estimate in words and numbers, compared with the baseline's score.
 
     Args:
-        predictions: What the model said.
+        predictions: The model's predictions.
         curve: The baseline's calibration.
         request: The metric, and what the estimate is compared with.
     """
@@ -173,11 +173,11 @@ def make_estimate(predictions: Predictions, curve: ReliabilityCurve, request: Es
     try:
         found = estimate_score(request.metric, predictions, curve, seed=request.seed)
     except ScoringError as error:
-        return Estimate(False, f"An estimate without labels is not available, because of this: {error}", name, rows=rows)
+        return Estimate(False, f"An estimate without labels is not available: {error}", name, rows=rows)
     result = Estimate(True, "", name, found.score, found.lower, found.upper, rows=rows, calibration_error=curve.error)
     result.sentence = (
         f"Estimated from the champion's confidences, without labels: {name} is {found.score:.4g} ({found.lower:.4g} to {found.upper:.4g}) on "
-        f"{rows:,} {request.of_rows}, if the relation between inputs and label is what it was and the inputs lie where the champion has learned."
+        f"{rows:,} {request.of_rows}, if the relation between inputs and label is unchanged and the inputs are close to the champion's training data."
     )
     result.drop = request.baseline.score - found.score
     spread = math.hypot(*((interval.upper - interval.lower) / (2 * NORMAL_QUANTILE) for interval in (request.baseline, found)))
@@ -187,7 +187,7 @@ def make_estimate(predictions: Predictions, curve: ReliabilityCurve, request: Es
 
 
 def _quickest(metric: Metric, drawn: Predictions) -> Callable[[Predictions], float]:
-    """Return the scorer, or its formula where that gives the same: hundreds of draws are scored."""
+    """Return the scorer, or its closed formula if that gives the same result, because hundreds of draws are scored."""
     if metric.statistics(drawn, metric.score_rows(drawn)) is None:
         return metric.score_rows
 

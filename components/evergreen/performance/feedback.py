@@ -1,19 +1,19 @@
-"""What users say about predictions: thumbs, complaints, scores and corrections, counted by who says it.
+"""User feedback on predictions: thumbs, complaints, scores and corrections, counted by source.
 
 The rows have these columns, and may have others:
 
 ======== ==================================================================================================================
 column   meaning
 ======== ==================================================================================================================
-time     when it was said (another name can be given)
-source   who said it: a user, an application, a support desk; missing ones count as one source, ``unknown``
+time     when the feedback was given (the name is configurable)
+source   who gave it: a user, an application, a support desk; missing ones count as one source, ``unknown``
 kind     ``thumbs_up``, ``praise``, ``thumbs_down``, ``complaint`` or ``correction``
-score    instead of a kind, or beside it, where it wins: from -1 (bad) to 1 (good)
-key      of the prediction that it is about; may be missing
-label    the label that the prediction should have had; may be missing
+score    instead of a kind, or in addition, taking precedence: from -1 (bad) to 1 (good)
+key      key of the prediction concerned; may be missing
+label    the correct label of the prediction; may be missing
 ======== ==================================================================================================================
 
-What a source's word weighs is the policy's business (`evergreen.policy.feedback`); here it is only counted.
+The policy decides how much weight a source carries (`evergreen.policy.feedback`); here, feedback is only counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NEGATIVE = {"thumbs_up": 0.0, "praise": 0.0, "thumbs_down": 1.0, "complaint": 1.0, "correction": 1.0}
-"""How bad each kind is, from 0 to 1."""
+"""How negative each kind is, from 0 to 1."""
 
 UNKNOWN = "unknown"
 CORRECTION_COLUMNS = ("key", "label", "source")
@@ -38,17 +38,17 @@ CORRECTION_COLUMNS = ("key", "label", "source")
 
 @dataclass
 class Feedback:
-    """What was said in a window; its fields are those of the feedback artifact.
+    """The feedback in a window; its fields are those of the feedback artifact.
 
     Attributes:
-        present: Whether there was any.
-        sentence: The same in words.
+        present: Whether there was any feedback.
+        sentence: Summary in one sentence.
         window_start: Start of the window, ISO, UTC.
         window_end: End of the window, ISO, UTC.
-        rows: Number of things said.
-        negative: How many of them were bad; a score counts in part.
+        rows: Number of feedback items.
+        negative: Number of negative items; a score counts as a fraction.
         corrections: Number of corrected labels.
-        sources: ``source``, ``rows`` and ``negative`` for each source, the most talkative first.
+        sources: ``source``, ``rows`` and ``negative`` of each source, most active first.
     """
 
     present: bool
@@ -62,20 +62,20 @@ class Feedback:
 
 
 def read_feedback_window(source_uri: str, *, timestamp_column: str, window_end: str, window_days: int) -> tuple[Feedback, pd.DataFrame | None]:
-    """Read what was said in a window, from wherever `ingest_data` can read.
+    """Read the feedback in a window, from any source that `ingest_data` can read.
 
     Args:
         source_uri: File, folder, bucket or database.
-        timestamp_column: The time at which it was said.
+        timestamp_column: Column with the time at which the feedback was given.
         window_end: End of the window, ISO, or ``latest``.
         window_days: Length of the window in days.
 
     Returns:
-        What was counted, and the corrected labels: key, label, source and time; None when there are none.
+        The counts, and the corrected labels (key, label, source and time) or None if there are none.
 
     Raises:
         IngestionError: The source or its times cannot be used.
-        PerformanceError: A column is absent, or holds what is no kind or score.
+        PerformanceError: A column is missing, or contains an invalid kind or score.
     """
     from evergreen.ingestion.errors import NoRowsError
     from evergreen.ingestion.windowing import ingest_window
@@ -85,7 +85,7 @@ def read_feedback_window(source_uri: str, *, timestamp_column: str, window_end: 
         try:
             read = ingest_window(target, source_uri=source_uri, timestamp_column=timestamp_column, window_end=window_end, window_days=window_days)
         except NoRowsError:
-            return Feedback(False, f"Nobody said anything in the {window_days} days before {window_end}."), None
+            return Feedback(False, f"There was no feedback in the {window_days} days before {window_end}."), None
         frame = read_frame(target)
     found = count_feedback(frame)
     found.window_start, found.window_end = read.manifest.window["start"], read.manifest.window["end"]
@@ -93,19 +93,19 @@ def read_feedback_window(source_uri: str, *, timestamp_column: str, window_end: 
 
 
 def count_feedback(frame: pd.DataFrame) -> Feedback:
-    """Count rows of feedback by source.
+    """Count feedback rows by source.
 
     Raises:
-        PerformanceError: A column is absent, or holds what is no kind or score.
+        PerformanceError: A column is missing, or contains an invalid kind or score.
     """
     if "source" not in frame.columns or not {"kind", "score"} & set(frame.columns):
-        raise PerformanceError(f"feedback: expected the columns source and kind or score; it has {', '.join(map(str, frame.columns))}. Name them so.")
+        raise PerformanceError(f"feedback: expected the columns source and kind or score; found {', '.join(map(str, frame.columns))}. Rename the columns.")
     sources = frame["source"].astype(object).where(frame["source"].notna(), UNKNOWN).astype(str)
     negative = _negative(frame)
     counted = negative.groupby(sources).agg(["size", "sum"]).sort_values("size", ascending=False, kind="stable")
     entries = [{"source": str(name), "rows": int(row["size"]), "negative": float(row["sum"])} for name, row in counted.iterrows()]
     corrections = int(frame["label"].notna().sum()) if "label" in frame.columns else 0
-    sentence = f"{len(frame):,} things were said by {len(entries):,} sources, {negative.sum():,.0f} of them bad."
+    sentence = f"{len(frame):,} feedback items from {len(entries):,} sources, {negative.sum():,.0f} of them negative."
     return Feedback(True, sentence, rows=len(frame), negative=float(negative.sum()), corrections=corrections, sources=entries)
 
 
@@ -119,16 +119,17 @@ def _negative(frame: pd.DataFrame) -> pd.Series[float]:
         kinds = frame["kind"].dropna()
         strange = kinds[~kinds.isin(list(NEGATIVE))]
         if len(strange):
-            raise PerformanceError(f"feedback kind {strange.iloc[0]!r}: expected one of {', '.join(NEGATIVE)}. Translate it, or give a score from -1 to 1.")
+            valid = ", ".join(NEGATIVE)
+            raise PerformanceError(f"Unknown feedback kind {strange.iloc[0]!r}. Valid kinds: {valid}. Convert it, or use a score from -1 to 1.")
         found = frame["kind"].map(NEGATIVE).astype("float64").fillna(found)
     if "score" in frame.columns:
         scores = pd.to_numeric(frame["score"], errors="coerce")
         wrong = frame["score"].notna() & ~scores.between(-1, 1)
         if wrong.any():
-            raise PerformanceError(f"feedback score {frame['score'][wrong].iloc[0]!r}: expected a number from -1 (bad) to 1 (good). Rescale it.")
+            raise PerformanceError(f"Invalid feedback score {frame['score'][wrong].iloc[0]!r}: expected a number from -1 (bad) to 1 (good). Rescale it.")
         found = ((1 - scores) / 2).fillna(found)
     if found.isna().any():
-        raise PerformanceError(f"feedback: {int(found.isna().sum())} of {len(found)} rows have no kind, score or label. Fill one in, or leave them out.")
+        raise PerformanceError(f"feedback: {int(found.isna().sum())} of {len(found)} rows have no kind, score or label. Fill one in, or omit the rows.")
     return found
 
 
@@ -140,13 +141,13 @@ def _corrections(frame: pd.DataFrame, timestamp_column: str) -> pd.DataFrame | N
 
 
 def write_feedback(found: Feedback, corrected: pd.DataFrame | None, *, feedback: Any, corrections: Any) -> None:
-    """Write what was counted, and the corrected labels.
+    """Write the counts and the corrected labels.
 
     Args:
-        found: What was counted.
+        found: The counts.
         corrected: The corrected labels, or None.
-        feedback: Output artifact of the JSON.
-        corrections: Output artifact of the corrected labels.
+        feedback: Output artifact for the JSON.
+        corrections: Output artifact for the corrected labels.
     """
     write_json(feedback.path, asdict(found))
     feedback.metadata.update({PRESENT: True, "rows": found.rows})

@@ -1,7 +1,7 @@
-"""Labels that come late: each is joined to the prediction with the same key, within a stated horizon.
+"""Joins late labels to the predictions with the same keys, within a given horizon.
 
-A label counts when it came no earlier than the prediction and no later than the horizon after it, so that a window's score does not
-depend on when somebody looks. What is not used is counted: nothing is left out in silence.
+A label counts if it arrived between the prediction and the end of the horizon after it, so that the score of a window does not
+depend on when it is computed. Unused labels are counted: nothing is silently dropped.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOGGED = "logged_"
-"""Start of the names of columns that come from the log, beside features, label and event time."""
+"""Prefix of columns that come from the log, apart from features, label and event time."""
 
 
 @dataclass(frozen=True)
 class JoinSettings:
-    """How labels are joined.
+    """How to join labels.
 
     Attributes:
-        key_column: Column of the labels that holds the predictions' keys.
-        target_column: Column of the labels that holds the label; it has this name in the result too.
-        timestamp_column: Name of the event time in the result.
-        label_time_column: Column of the labels that holds when each became known, or ``none``.
-        horizon_days: Labels that come later than so many days after the prediction are not used.
-        as_of: Time as of which labels are missing or may still come, ISO; ``latest`` is the newest time in log and labels.
+        key_column: Column of the labels with the keys of the predictions.
+        target_column: Column of the labels with the label; it keeps its name in the result.
+        timestamp_column: Name of the event time column in the result.
+        label_time_column: Column of the labels with the time at which each became known, or ``none``.
+        horizon_days: Labels that arrive more than this many days after the prediction are not used.
+        as_of: Time at which to decide whether labels are missing or may still arrive, ISO; ``latest`` is the newest time in log and labels.
     """
 
     key_column: str
@@ -44,28 +44,28 @@ class JoinSettings:
 
 @dataclass
 class LabelJoin:
-    """What came of the join; its fields are those of the join's result.
+    """The outcome of a join; its fields are those of the join result.
 
     Attributes:
-        verdict: ``joined``, or ``no labels`` when not one row has a label.
-        sentence: The same in words, with numbers.
-        rows: Predictions.
+        verdict: ``joined``, or ``no labels`` if no row has a label.
+        sentence: The outcome in one sentence, with numbers.
+        rows: Number of predictions.
         labelled: Predictions with a label.
-        unlabelled: Predictions without one.
-        pending: Unlabelled ones whose horizon is not over: their labels may still come.
-        horizon_days: The horizon.
-        labels: Labels given.
+        unlabelled: Predictions without a label.
+        pending: Unlabelled predictions whose horizon is not over, so that their labels may still arrive.
+        horizon_days: The horizon in days.
+        labels: Number of given labels.
         labels_unknown_key: Labels whose key was never predicted; not used.
-        labels_late: Labels that came after the horizon; not used.
-        labels_before_prediction: Labels from before the prediction, so that a clock is wrong; not used.
-        labels_without_time: Labels that have no time although others do; not used.
-        labels_without_value: Rows of the labels that hold no label; not used.
-        labels_repeated: Labels that say again what another one says.
-        labels_replaced: Labels that a newer one for the same key replaced.
-        predictions_repeated: Predictions of a key that the same model version predicted again later; the newest counts.
-        clock_jumps: How often the log's own clock jumped back.
+        labels_late: Labels that arrived after the horizon; not used.
+        labels_before_prediction: Labels older than their prediction, which means a clock is wrong; not used.
+        labels_without_time: Labels without a time although others have one; not used.
+        labels_without_value: Rows of the labels without a label; not used.
+        labels_repeated: Labels that repeat another one.
+        labels_replaced: Labels replaced by a newer one for the same key.
+        predictions_repeated: Predictions repeated later by the same model version for the same key; the newest counts.
+        clock_jumps: How many times the log's own clock jumped back.
         unlike: Whether the unlabelled rows differ from the labelled ones: ``verdict``, ``sentence`` and ``features``.
-        warnings: What a person should know, in sentences.
+        warnings: Warnings for the reader, in sentences.
     """
 
     verdict: str = "joined"
@@ -92,8 +92,8 @@ class LabelJoin:
 def join_predictions(log: PredictionLog, labels: pd.DataFrame, settings: JoinSettings) -> tuple[pd.DataFrame, LabelJoin]:
     """Join labels to predictions.
 
-    Several labels for one key: equal ones count once, of different ones the newest by its time counts; without times nobody can tell
-    which holds, so that is an error.
+    If there are several labels for one key, identical ones count once, and of different ones the newest counts; different labels without
+    times are an error, because it is unknown which one is valid.
 
     Args:
         log: The predictions.
@@ -101,11 +101,11 @@ def join_predictions(log: PredictionLog, labels: pd.DataFrame, settings: JoinSet
         settings: Columns and horizon.
 
     Returns:
-        One row a prediction, with features, event time, label (missing where there is none) and the log's columns with the prefix
-        ``logged_``; and what was counted.
+        One row per prediction, with features, event time, label (if any) and the log's columns with the prefix
+        ``logged_``; and the counts.
 
     Raises:
-        PerformanceError: A column is absent, a setting is out of its range, or a key has different labels and no time says which is newer.
+        PerformanceError: A column is missing, a setting is out of range, or a key has different labels and no time shows which is newer.
     """
     _check(log, labels, settings)
     result = LabelJoin(rows=len(log.frame), horizon_days=settings.horizon_days, labels=len(labels), clock_jumps=log.clock_jumps)
@@ -123,15 +123,15 @@ def join_predictions(log: PredictionLog, labels: pd.DataFrame, settings: JoinSet
 
 def _check(log: PredictionLog, labels: pd.DataFrame, settings: JoinSettings) -> None:
     if not math.isfinite(settings.horizon_days) or settings.horizon_days <= 0:
-        raise PerformanceError(f"horizon_days {settings.horizon_days}: expected a positive number of days, such as 30.")
+        raise PerformanceError(f"Invalid horizon_days {settings.horizon_days}: expected a positive number of days, such as 30.")
     for role in ("key_column", "target_column", "label_time_column"):
         name = getattr(settings, role)
         if name not in labels.columns and not (role == "label_time_column" and is_nothing(name)):
-            raise PerformanceError(f"{role} {name!r}: the labels have no such column; their columns are {', '.join(map(str, labels.columns))}.")
+            raise PerformanceError(f"Unknown column {name!r} in {role}. Columns of the labels: {', '.join(map(str, labels.columns))}.")
     taken = {settings.target_column, settings.timestamp_column}
     for name in (str(column).removeprefix(FEATURE) for column in log.frame.columns if str(column).startswith(FEATURE)):
         if name in taken or name.startswith(LOGGED):
-            raise PerformanceError(f"feature {name!r} of the log: the label, the event time or a logged column has the same name. Name the label otherwise.")
+            raise PerformanceError(f"Feature {name!r} of the log has the same name as the label, the event time or a logged column. Rename the label.")
 
 
 def _newest_predictions(frame: pd.DataFrame, result: LabelJoin) -> pd.DataFrame:
@@ -143,7 +143,7 @@ def _newest_predictions(frame: pd.DataFrame, result: LabelJoin) -> pd.DataFrame:
 
 
 def _candidates(predictions: pd.DataFrame, labels: pd.DataFrame, settings: JoinSettings, result: LabelJoin) -> pd.DataFrame:
-    """Return pairs of a prediction and a label that came in time; what is left out is counted, each label once."""
+    """Return pairs of a prediction and a label that arrived in time; labels left out are counted, each of them once."""
     import pandas as pd
 
     from evergreen.data.columns import event_times
@@ -167,7 +167,7 @@ def _candidates(predictions: pd.DataFrame, labels: pd.DataFrame, settings: JoinS
     after = pairs["time"] - pairs[PREDICTED_AT]
     before, late = after < pd.Timedelta(0), after > pd.Timedelta(days=settings.horizon_days)
     used = pairs[~before & ~late]
-    # A label may come too late for one version's prediction and in time for another's; then it is used.
+    # A label may be too late for one version's prediction but in time for another's; then it is used.
     unused = ~pairs["number"].isin(used["number"])
     result.labels_before_prediction = int(pairs.loc[before & unused, "number"].nunique())
     result.labels_late = int(pairs.loc[late & ~before & unused, "number"].nunique())
@@ -182,8 +182,8 @@ def _one_label_each(pairs: pd.DataFrame, predictions: pd.DataFrame, *, timed: bo
     if (different > 1).any():
         row = different[different > 1].index[0]
         said = ", ".join(repr(label) for label in newest.loc[newest["row"] == row, "label"].unique()[:5].tolist())
-        why = "at the same time" if timed else "and there is no label_time_column that says which is newer"
-        raise PerformanceError(f"key {predictions.loc[row, KEY]!r}: has the labels {said} {why}. Remove the wrong one, or give each label its time.")
+        why = "at the same time" if timed else "and there is no label_time_column to show which is newer"
+        raise PerformanceError(f"Key {predictions.loc[row, KEY]!r} has the labels {said} {why}. Remove the wrong ones, or add a time to each label.")
     chosen = newest.drop_duplicates("row").set_index("row")
     same = ordered["label"].to_numpy() == chosen["label"].reindex(ordered["row"]).to_numpy()
     more = ordered[~ordered["number"].isin(chosen["number"])]
@@ -212,7 +212,7 @@ def _pending(unlabelled: pd.DataFrame, candidates: pd.DataFrame, settings: JoinS
         try:
             end = pd.Timestamp(settings.as_of)
         except ValueError as error:
-            raise PerformanceError(f"as_of {settings.as_of!r}: expected latest or an ISO time such as 2026-01-31T00:00:00Z.") from error
+            raise PerformanceError(f"Invalid as_of {settings.as_of!r}: expected latest or an ISO time such as 2026-01-31T00:00:00Z.") from error
         end = end.tz_localize("UTC") if end.tz is None else end
     return int((unlabelled[PREDICTED_AT] + pd.Timedelta(days=settings.horizon_days) > end).sum())
 
@@ -222,17 +222,17 @@ def _say(result: LabelJoin, settings: JoinSettings) -> None:
     result.verdict = "joined" if result.labelled else "no labels"
     result.sentence = (
         f"{result.labelled:,} of {result.rows:,} predictions ({share:.0%}) have a label; "
-        f"{result.unlabelled:,} have none, of which {result.pending:,} may still get one within {settings.horizon_days:g} days."
+        f"{result.unlabelled:,} have none, of which {result.pending:,} may still receive one within {settings.horizon_days:g} days."
     )
     counted = [
         (result.labels_unknown_key, "Labels for keys that were never predicted, not used"),
-        (result.labels_late, f"Labels that came later than {settings.horizon_days:g} days after the prediction, not used"),
-        (result.labels_before_prediction, "Labels older than the prediction they belong to, not used: a clock is wrong"),
+        (result.labels_late, f"Labels that arrived more than {settings.horizon_days:g} days after the prediction, not used"),
+        (result.labels_before_prediction, "Labels older than their prediction, not used: a clock is wrong"),
         (result.labels_without_time, "Labels without a time, not used"),
-        (result.labels_without_value, "Rows of the labels that hold no label"),
+        (result.labels_without_value, "Rows of the labels without a label"),
         (result.labels_replaced, "Labels replaced by a newer one for the same key"),
-        (result.predictions_repeated, "Predictions made again by the same model version, of which the newest counts"),
-        (result.clock_jumps, "Times in the log before that of the row above, so a clock is wrong or was set back"),
+        (result.predictions_repeated, "Predictions repeated by the same model version, of which the newest counts"),
+        (result.clock_jumps, "Times in the log earlier than in the preceding row, so a clock is wrong or was set back"),
     ]
     result.warnings = [f"{words} ({number:,})." for number, words in counted if number]
     if is_nothing(settings.label_time_column):

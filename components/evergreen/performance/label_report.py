@@ -1,4 +1,4 @@
-"""What came of joining labels, as a page and as a step's outputs."""
+"""The result of joining labels, as a report and as a step's outputs."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def run_label_join(
     settings: JoinSettings,
     record: StepRecord,
 ) -> LabelJoin:
-    """Join, compare the unlabelled rows, write every output and fill the step's record.
+    """Join labels, compare the unlabelled rows, write all outputs and fill in the step's record.
 
     Args:
         prediction_log: The log; may be absent.
-        labels: The labels; may be absent, when nobody has said anything yet.
-        labelled_data: Output artifact of the predictions with their labels.
-        join_result: Output artifact of the JSON.
-        join_report: Output artifact of the page.
-        metrics: Output artifact of the numbers.
+        labels: The labels; may be absent if there are none yet.
+        labelled_data: Output artifact for the predictions with their labels.
+        join_result: Output artifact for the JSON.
+        join_report: Output artifact for the report.
+        metrics: Output artifact for the numbers.
         settings: Columns and horizon.
         record: The step's record.
 
     Raises:
-        PerformanceError: The log, the labels or a setting cannot be used.
+        PerformanceError: The log, the labels or a setting is invalid.
     """
     if is_present(prediction_log):
         frame, result = join_predictions(read_prediction_log(prediction_log.path), _labels(labels, settings), settings)
@@ -82,21 +82,21 @@ def _labels(labels: Any, settings: JoinSettings) -> pd.DataFrame:
 
 
 def join_page(result: LabelJoin) -> str:
-    """Return what came of the join as an HTML page."""
+    """Render the result of the join as an HTML page."""
     unlike = result.unlike
     tone: Tone = "good" if result.verdict == "joined" and not result.warnings and unlike.get("verdict") != UNLIKE else "warning"
-    sections = [Section("Worth knowing", bullets=result.warnings)] if result.warnings else []
+    sections = [Section("Warnings", bullets=result.warnings)] if result.warnings else []
     counts: list[list[str | float | None]] = [
         ["Predictions", result.rows],
         ["with a label", result.labelled],
         ["without a label", result.unlabelled],
-        ["whose label may still come", result.pending],
-        ["Labels given", result.labels],
-        ["that say again what another one says", result.labels_repeated],
+        ["whose label may still arrive", result.pending],
+        ["Labels", result.labels],
+        ["that repeat another one", result.labels_repeated],
         ["replaced by a newer one", result.labels_replaced],
         ["for keys never predicted", result.labels_unknown_key],
         ["after the horizon", result.labels_late],
-        ["from before the prediction", result.labels_before_prediction],
+        ["older than the prediction", result.labels_before_prediction],
     ]
     sections.append(Section("Numbers", table=Table(["", "Number"], counts, note=f"Horizon: {result.horizon_days:g} days after the prediction.")))
     if unlike:

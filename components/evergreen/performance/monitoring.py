@@ -1,4 +1,4 @@
-"""Is the champion still as good as when it was promoted."""
+"""Monitors whether the champion still performs as well as when it was promoted."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class WatchedColumns:
-    """The columns of the rows that are watched.
+    """The columns of the monitored rows.
 
     Attributes:
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
-        label_delay_days: Rows younger than this, at the window's end, are not used: their labels may still change.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        label_delay_days: Rows newer than this at the end of the window are not used, because their labels may still change.
     """
 
     target_column: str
@@ -45,11 +45,11 @@ class WatchedColumns:
 
 @dataclass
 class Performance:
-    """How the champion does now, beside how it did; its fields are those of the performance result.
+    """The champion's current performance compared with its baseline; its fields are those of the performance result.
 
-    Scores follow scikit-learn: higher is better. ``drop`` is the baseline's score minus the present one. What could not be measured is None.
+    Scores follow scikit-learn: higher is better. ``drop`` is the baseline's score minus the current one. Values that could not be measured are None.
     ``estimate`` (see `Estimate`) is about rows without labels, ``slices`` and ``worst_slice`` about parts of the rows, ``errors`` (see
-    `ErrorDrift`) about the errors beside those at promotion, and ``unlike`` says whether logged rows without a label differ from those with one.
+    `ErrorDrift`) about the errors compared with those at promotion, and ``unlike`` about whether logged rows without a label differ from those with one.
     """
 
     verdict: str
@@ -89,30 +89,30 @@ def monitor(
 ) -> Performance:
     """Score the champion on new labelled rows and compare with its baseline.
 
-    It is degraded when the drop from the baseline is larger than the margin and significant: the lower end of the drop's 95 % interval is above 0.
-    That interval is the normal approximation for the difference of two independent estimates, whose standard errors are read
-    off the bootstrap intervals of the baseline and of the present score (width / 2 x 1.96).
+    It is degraded if the drop from the baseline is larger than the margin and significant: the lower bound of the drop's 95 % interval is above 0.
+    That interval is the normal approximation for the difference of two independent estimates, whose standard errors are derived
+    from the bootstrap intervals of the baseline and of the current score (width / 2 x 1.96).
 
     Args:
         model: The champion's model artifact; may be absent.
         baseline: The champion's baseline artifact, JSON.
         current_data: The newest rows, or logged predictions with their labels.
-        columns: Label, event time, and how late labels come.
-        settings: Margin, fewest rows, slices, and whether to estimate.
-        predictions: ``champion`` asks the model now; ``logged`` takes what it said, from `join_labels`.
-        seed: Seed of the bootstrap.
+        columns: Label, event time, and label delay.
+        settings: Margin, minimum rows, slices, and whether to estimate.
+        predictions: ``champion`` predicts with the model now; ``logged`` uses its logged predictions from `join_labels`.
+        seed: Random seed for the bootstrap.
 
     Raises:
-        PerformanceError: A setting is out of its range, a column is absent, or the baseline holds no metric and score.
+        PerformanceError: A setting is out of range, a column is missing, or the baseline contains no metric and score.
         ModelError: The model cannot be loaded.
         ArtifactError: The rows or the baseline cannot be read.
     """
     if columns.label_delay_days < 0:
-        raise PerformanceError(f"label_delay_days {columns.label_delay_days}: expected 0 or more days.")
+        raise PerformanceError(f"Invalid label_delay_days {columns.label_delay_days}: expected 0 or more days.")
     if predictions not in (CHAMPION, LOG):
-        raise PerformanceError(f"predictions {predictions!r}: expected {CHAMPION} or {LOG}.")
+        raise PerformanceError(f"Unknown predictions {predictions!r}. Valid values: {CHAMPION}, {LOG}.")
     if not is_present(model) or not is_present(baseline):
-        return Performance("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to watch.")
+        return Performance("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to monitor.")
     if not is_present(current_data):
         return Performance("cannot tell", margin=settings.margin, sentence="Cannot tell: there are no rows.", predictions=predictions)
     from evergreen.models.files import load_model, read_description
@@ -133,16 +133,16 @@ def monitor_rows(
     settings: PerformanceSettings,
     seed: int,
 ) -> Performance:
-    """Score a model on the rows of a window that it has not seen and that have a label, and compare with its baseline.
+    """Score a model on the labelled rows of a window that it has not seen, and compare it with its baseline.
 
-    Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves in place of artifacts.
+    Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves instead of artifacts.
     """
     return _monitor(_Question(asked_now(champion), baseline, columns, settings, logged=False, seed=seed), frame, window_end)
 
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked about a window's rows: of whom, compared with what, and how."""
+    """How to judge the rows of a window: with which model, compared with what, and with which settings."""
 
     watched: Watched
     baseline: dict[str, Any]
@@ -159,7 +159,7 @@ def _monitor(question: _Question, frame: pd.DataFrame, window_end: str | None) -
     result.baseline_score, result.baseline_lower, result.baseline_upper = (_number(baseline.get(name)) for name in ("score", "lower", "upper"))
     if not result.metric or result.baseline_score is None:
         raise PerformanceError(
-            f"baseline: expected a metric and a score, found {baseline.get('metric')!r} and {baseline.get('score')!r}. Promote a model again."
+            f"Invalid baseline: expected a metric and a score, found {baseline.get('metric')!r} and {baseline.get('score')!r}. Promote a model again."
         )
     rows = new_rows(frame, question.watched, logged=question.logged, window_end=window_end, **asdict(columns))
     result.rows, result.rows_unlabelled = len(rows.labelled), len(rows.unlabelled)
@@ -181,15 +181,15 @@ def _fill_from_labels(result: Performance, question: _Question, rows: NewRows, m
     settings, seed = question.settings, question.seed
     if len(rows.labelled) < settings.minimum_rows:
         result.sentence = (
-            f"Cannot tell: {len(rows.labelled)} labelled rows are newer than what the champion has seen ({rows.seen} seen, "
-            f"{len(rows.unlabelled)} without a settled label); at least {settings.minimum_rows} are needed."
+            f"Cannot tell: {len(rows.labelled)} labelled rows are newer than the champion's training data ({rows.seen} seen, "
+            f"{len(rows.unlabelled)} without a settled label); at least {settings.minimum_rows} are required."
         )
         return
     try:
         said = question.watched.predictions(rows.labelled, target_column=question.columns.target_column)
         _judge(result, metric, bootstrap_interval(metric, said, confidence=CONFIDENCE, resamples=RESAMPLES, seed=seed), rows=len(said))
     except ScoringError as error:
-        # Not the caller's handler: an estimate may still be had.
+        # Handle this here rather than in the caller, because an estimate may still be possible.
         result.sentence = f"Cannot tell: {error}"
         return
     result.errors = asdict(compare_errors(question.baseline.get("errors"), said))
@@ -198,7 +198,7 @@ def _fill_from_labels(result: Performance, question: _Question, rows: NewRows, m
 
 
 def _fill_estimate(result: Performance, question: _Question, rows: NewRows, metric: Metric) -> None:
-    """Estimate the rows without a label, or all where too few have one; nothing where there is nothing to estimate."""
+    """Estimate the score on the rows without a label, or on all rows if too few have one; do nothing if there are too few rows to estimate."""
     told, settings = result.score is not None, question.settings
     asked = rows.unlabelled if told else rows.unseen
     if settings.estimate == "off" or len(asked) < settings.minimum_rows:
@@ -239,7 +239,7 @@ def _judge(result: Performance, metric: Metric, now: Interval, *, rows: int) -> 
 
 
 def _standard_error(lower: float | None, upper: float | None) -> float:
-    # A baseline without an interval counts as exact, which makes the champion answer for every drop.
+    # A baseline without an interval counts as exact, which holds the champion accountable for every drop.
     return 0.0 if lower is None or upper is None else (upper - lower) / (2 * NORMAL_QUANTILE)
 
 

@@ -1,21 +1,21 @@
-"""The prediction log: what a model said, kept until the labels come. Batch prediction and model servers write the same format.
+"""The prediction log: a model's predictions, kept until the labels arrive. Batch prediction and model servers write the same format.
 
-A log is a Parquet file, or a folder of them: a server adds a file now and then. Version 1 of the format:
+A log is a Parquet file, or a folder of them to which a server adds files over time. Version 1 of the format:
 
 ================== ==================== ==================================================================================
 column             type                 meaning
 ================== ==================== ==================================================================================
-prediction_key     string               what labels are joined by; unique for each model version
+prediction_key     string               key for joining labels; unique per model version
 model_name         string               the registered model
 model_version      string               its version
-predicted_at       timestamp[us, UTC]   when the model said it
-event_time         timestamp[us, UTC]   what time the row is about; null when it has none
+predicted_at       timestamp[us, UTC]   when the prediction was made
+event_time         timestamp[us, UTC]   event time of the row; null if it has none
 prediction         the label's own type boolean, int64 or string; double for regression
-probability_CLASS  double               the probability of each class, one column a class; none for regression or without probabilities
-feature_NAME       the feature's type   what the model was asked; may be left out
+probability_CLASS  double               the probability of each class, one column per class; none for regression or without probabilities
+feature_NAME       the feature's type   the inputs of the prediction; optional
 ================== ==================== ==================================================================================
 
-The schema's metadata holds ``evergreen.prediction_log.version`` ("1") and ``evergreen.classes``, a JSON list of the classes in
+The schema's metadata contains ``evergreen.prediction_log.version`` ("1") and ``evergreen.classes``, a JSON list of the classes in
 their own type and in the order of the model's probabilities, empty for regression.
 """
 
@@ -48,18 +48,18 @@ COLUMNS = (KEY, MODEL_NAME, MODEL_VERSION, PREDICTED_AT, EVENT_TIME, PREDICTION)
 
 @dataclass(frozen=True)
 class PredictionBatch:
-    """What one version of a model said about some rows.
+    """Predictions of one model version for some rows.
 
     Attributes:
-        keys: What labels will be joined by, shape (rows,), unique, none missing.
+        keys: Keys for joining labels, shape (rows,), unique, none missing.
         predicted: The predictions, shape (rows,).
         predicted_at: When they were made, UTC: one time for all, or one for each.
-        model_name: The registered model.
+        model_name: Name of the registered model.
         model_version: Its version.
         probabilities: Shape (rows, classes), or None.
         classes: The classes in the order of the probabilities; empty for regression.
-        event_times: The time each row is about, or None.
-        features: What the model was asked, one row a prediction, or None.
+        event_times: Event time of each row, or None.
+        features: Inputs of the predictions, one row per prediction, or None.
     """
 
     keys: Sequence[Any] | pd.Series[Any]
@@ -75,12 +75,12 @@ class PredictionBatch:
 
 @dataclass(frozen=True)
 class PredictionLog:
-    """A log that was read.
+    """A log read from disk.
 
     Attributes:
-        frame: Its columns, rows in the order in which they were written.
+        frame: Its columns, with rows in the order in which they were written.
         classes: The classes, in the order of the probabilities; empty for regression.
-        clock_jumps: How often, within a file, a row was predicted before the one above it: the clock jumped back.
+        clock_jumps: How many times, within a file, a row was predicted before the preceding one, because the clock jumped back.
     """
 
     frame: pd.DataFrame
@@ -89,11 +89,11 @@ class PredictionLog:
 
 
 def write_prediction_log(path: str | Path, batch: PredictionBatch) -> int:
-    """Write a batch of predictions as one file of a log; the file appears whole or not at all.
+    """Write a batch of predictions as one file of a log; the file is written completely or not at all.
 
     Args:
         path: The file to write.
-        batch: What was predicted.
+        batch: The predictions.
 
     Returns:
         Number of rows.
@@ -142,11 +142,11 @@ def prediction_table(batch: PredictionBatch) -> pa.Table:
 
 
 def read_prediction_log(path: str | Path) -> PredictionLog:
-    """Read a log, a file or a folder of them.
+    """Read a log from a file or a folder of files.
 
     Raises:
-        ArtifactError: There is no such file, or it is no Parquet.
-        PerformanceError: It is no prediction log, of another version of the format, or its files are of models with other classes.
+        ArtifactError: The file does not exist or is not Parquet.
+        PerformanceError: It is not a prediction log, has a different format version, or its files are from models with different classes.
     """
     import pandas as pd
 
@@ -154,31 +154,31 @@ def read_prediction_log(path: str | Path) -> PredictionLog:
     classes = [_classes(table.schema, path) for table in tables]
     for found in classes[1:]:
         if found != classes[0]:
-            raise PerformanceError(f"prediction log {path}: its files have the classes {classes[0]} and {found}. Read the logs of one model at a time.")
+            raise PerformanceError(f"prediction log {path}: its files have different classes, {classes[0]} and {found}. Read the logs of one model at a time.")
     frames = [table.to_pandas() for table in tables]
-    # Not so much as a microsecond: batches have one time for all of their rows.
+    # No tolerance is needed, because all rows of a batch have the same time.
     jumps = sum(int((frame[PREDICTED_AT].diff() < pd.Timedelta(0)).sum()) for frame in frames)
     return PredictionLog(pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0], classes[0], jumps)
 
 
 def checked_keys(keys: pd.Series[Any], name: str) -> pd.Series[str]:
-    """Return keys as text, whole numbers without a decimal point.
+    """Return keys as text, with integers written without a decimal point.
 
     Raises:
         PerformanceError: A key is missing or occurs twice.
     """
     missing = int(keys.isna().sum())
     if missing:
-        raise PerformanceError(f"{name}: {missing} of {len(keys)} rows have none; labels are joined by it. Fill it in, or leave the rows out.")
+        raise PerformanceError(f"{name}: {missing} of {len(keys)} rows have no key, which is needed to join labels. Fill it in, or omit the rows.")
     text = key_text(keys)
     twice = text[text.duplicated()]
     if len(twice):
-        raise PerformanceError(f"{name} {twice.iloc[0]!r}: occurs more than once ({twice.nunique()} such keys); expected unique ones. Name another column.")
+        raise PerformanceError(f"{name} {twice.iloc[0]!r}: occurs more than once ({twice.nunique()} such keys); expected unique keys. Choose another column.")
     return text
 
 
 def key_text(keys: pd.Series[Any]) -> pd.Series[str]:
-    """Return keys as text; a whole number that became a float beside a gap stays the same key."""
+    """Return keys as text; an integer that became a float because of missing values remains the same key."""
     import pandas as pd
 
     from evergreen.data.columns import CATEGORY, prepare_features
@@ -200,14 +200,14 @@ def _classes(schema: pa.Schema, path: str | Path) -> list[Any]:
     metadata = schema.metadata or {}
     version = metadata.get(VERSION_KEY)
     if version is None:
-        raise PerformanceError(f"prediction log {path}: is no prediction log; expected the Parquet that batch_predict or a model server of Evergreen wrote.")
+        raise PerformanceError(f"{path} is not a prediction log; expected Parquet written by batch_predict or an Evergreen model server.")
     if version.decode() != VERSION:
-        raise PerformanceError(f"prediction log {path}: has version {version.decode()!r}, and this Evergreen reads version {VERSION}. Upgrade Evergreen.")
+        raise PerformanceError(f"Prediction log {path} has version {version.decode()!r}; this release reads version {VERSION}. Upgrade Evergreen.")
     missing = [name for name in COLUMNS if name not in schema.names]
     if missing:
-        raise PerformanceError(f"prediction log {path}: lacks the columns {', '.join(missing)}; it has {', '.join(schema.names)}. Write it with all of them.")
+        raise PerformanceError(f"Prediction log {path} lacks the columns {', '.join(missing)}; it has {', '.join(schema.names)}. Add the missing columns.")
     try:
         classes = json.loads(metadata.get(CLASSES_KEY, b"[]"))
     except ValueError as error:
-        raise ArtifactError(f"prediction log {path}: its {CLASSES_KEY.decode()} is no JSON list: {error}. Write it again.") from error
+        raise ArtifactError(f"prediction log {path}: its {CLASSES_KEY.decode()} is not a JSON list: {error}. Write the log again.") from error
     return list(classes)

@@ -1,4 +1,4 @@
-"""The step that monitors performance, with its record; light, so that the record is there before the logic is imported."""
+"""The step that monitors performance, with its run record; imports little, so that the record exists before the logic is imported."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def monitor_and_record(
     Args:
         model: The champion; may be absent.
         baseline: The champion's score at promotion; may be absent.
-        current_data: The watched window.
-        performance_result: Output artifact of the JSON.
-        performance_report: Output artifact of the page.
-        metrics: Output artifact of the numbers.
-        target_column: The label.
-        timestamp_column: The event time.
-        label_delay_days: Days after which labels are complete.
+        current_data: Rows of the monitored window.
+        performance_result: Output artifact for the JSON.
+        performance_report: Output artifact for the report.
+        metrics: Output artifact for the numbers.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        label_delay_days: Days until labels are complete.
         margin: Smallest drop that matters.
-        minimum_rows: Fewest rows to score on.
-        seed: Seed of the bootstrap.
+        minimum_rows: Minimum number of rows to score.
+        seed: Random seed for the bootstrap.
         policy_config: The policy parameter.
         predictions: ``champion`` or ``logged``.
-        ledger_uri: Folder or bucket of the run records, or ``none``.
-        run_id: The pipeline run.
-        step_name: The step.
+        ledger_uri: Folder or bucket for the run records, or ``none``.
+        run_id: ID of the pipeline run.
+        step_name: Name of the step.
 
     Raises:
-        PerformanceError: A parameter or the data cannot be used.
-        PolicyError: The policy cannot be used.
+        PerformanceError: A parameter or the data is invalid.
+        PolicyError: The policy is invalid.
     """
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.performance.monitoring import WatchedColumns, monitor

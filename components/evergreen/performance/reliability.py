@@ -1,4 +1,4 @@
-"""How well a model's probabilities were calibrated at promotion, and whether that allows an estimate from them."""
+"""How well a model's probabilities were calibrated at promotion, and whether they can be used for an estimate."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FEWEST_CALIBRATION_ROWS = 100
 SMALLEST = 1e-6
 NEWTON_STEPS = 20
 TOP_CLASS_METRICS = ("accuracy",)
-"""What the probability of the predicted class alone tells; it is all that is checked for more than two classes."""
+"""Metrics determined by the probability of the predicted class alone, the only one checked with more than two classes."""
 
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """The baseline's calibration: mean probability, share that came true, and rows of each bin, each of shape (bins,)."""
+    """The baseline's calibration: mean probability, observed share and number of rows of each bin, each of shape (bins,)."""
 
     error: float
     predicted: np.ndarray[Any, Any]
@@ -27,7 +27,7 @@ class ReliabilityCurve:
 
     @classmethod
     def read(cls, content: dict[str, Any] | None) -> ReliabilityCurve | None:
-        """Return the curve that a baseline holds, or None when it holds none."""
+        """Read the curve from a baseline; None if it contains none."""
         if not content or not content.get("rows"):
             return None
         arrays = (np.array(content[name], dtype=np.float64) for name in ("predicted", "observed", "rows"))
@@ -35,27 +35,27 @@ class ReliabilityCurve:
 
 
 def why_unavailable(*, task: str, metric: str, classes: int, probabilities: bool, curve: ReliabilityCurve | None, maximum_error: float) -> str:
-    """Return why there can be no estimate, as the end of a sentence; empty when there can be one.
+    """Return why an estimate is not available, as the end of a sentence; empty if it is.
 
-    A model counts as uncalibrated when its expected calibration error is above the maximum and larger than chance gives a calibrated model
-    on so many rows (95 % quantile of draws from its own probabilities).
+    A model counts as uncalibrated if its expected calibration error is above the maximum and larger than chance would produce for a calibrated
+    model on the same number of rows (95 % quantile of draws from its own probabilities).
 
     Args:
         task: ``classification`` or ``regression``.
         metric: The metric's name.
         classes: Number of classes.
-        probabilities: Whether the model gives probabilities.
+        probabilities: Whether the model provides probabilities.
         curve: The baseline's calibration.
-        maximum_error: The largest expected calibration error of a model that is trusted.
+        maximum_error: Maximum expected calibration error at which a model is trusted.
     """
     total = 0 if curve is None else int(curve.rows.sum())
     obstacles = (
-        (task != "classification", "a regression model says no probabilities; its errors can only be known from labels"),
-        (not probabilities, "the model gives no probabilities"),
-        (is_function_path(metric), f"{metric} is a function of your own, which may look at more than labels and probabilities"),
-        (classes > 2 and metric not in TOP_CLASS_METRICS, f"for {classes} classes only {TOP_CLASS_METRICS[0]} can be estimated, not {metric}"),
-        (curve is None, "the champion's baseline holds no calibration; a version that is promoted from now on does"),
-        (total < FEWEST_CALIBRATION_ROWS, f"whether the model is calibrated was seen on {total} rows only; {FEWEST_CALIBRATION_ROWS} are needed"),
+        (task != "classification", "a regression model provides no probabilities; its errors can only be measured with labels"),
+        (not probabilities, "the model provides no probabilities"),
+        (is_function_path(metric), f"{metric} is a custom function, which may use more than labels and probabilities"),
+        (classes > 2 and metric not in TOP_CLASS_METRICS, f"with {classes} classes, only {TOP_CLASS_METRICS[0]} can be estimated, not {metric}"),
+        (curve is None, "the champion's baseline contains no calibration; newly promoted versions record it"),
+        (total < FEWEST_CALIBRATION_ROWS, f"calibration was measured on only {total} rows; {FEWEST_CALIBRATION_ROWS} are required"),
         (_uncalibrated(curve, maximum_error), f"the model is not calibrated: {_calibration_words(curve, maximum_error)}"),
     )
     return next((words for stands, words in obstacles if stands), "")
@@ -70,17 +70,17 @@ def _calibration_words(curve: ReliabilityCurve | None, maximum_error: float) -> 
 
 
 def logit_of(probability: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the logarithm of the odds; probabilities of 0 and 1 are taken as close to it."""
+    """Return the log odds; probabilities of 0 and 1 are clipped to values close to them."""
     inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
     logit: np.ndarray[Any, Any] = np.log(inside / (1 - inside))
     return logit
 
 
 def recalibration(curve: ReliabilityCurve) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return intercept and slope that bend probabilities onto the curve, shape (2,), and their covariance, shape (2, 2)."""
+    """Return the intercept and slope that map probabilities onto the curve, shape (2,), and their covariance, shape (2, 2)."""
     logit = logit_of(curve.predicted)
     design = np.stack([np.ones_like(logit), logit], axis=1)
-    # A weak prior at "no bending": with all confidences alike nothing else says what the slope is.
+    # A weak prior at the identity: if all confidences are alike, nothing else determines the slope.
     start, bend = np.array([0.0, 1.0]), np.array([0.0, 1.0])
     for _ in range(NEWTON_STEPS):
         expected = 1 / (1 + np.exp(-design @ bend))

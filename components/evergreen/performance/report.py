@@ -1,4 +1,4 @@
-"""The champion's performance as a page, as metrics, and as a step's record."""
+"""Outputs of performance monitoring: the report, the metrics and the step's record."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TONES: dict[str, Any] = {"holds": "good", "degraded": "bad", "cannot tell": "war
 
 
 def write_outputs(performance: Performance, record: StepRecord, *, result_artifact: Any, report_artifact: Any, metrics_artifact: Any) -> str:
-    """Write every output and fill the step's record; return the verdict.
+    """Write all outputs, fill in the step's record and return the verdict.
 
     Args:
-        performance: What was found.
+        performance: The performance.
         record: The step's record.
-        result_artifact: Takes the result as JSON.
-        report_artifact: Takes the page.
-        metrics_artifact: Takes the numbers.
+        result_artifact: Output artifact for the result as JSON.
+        report_artifact: Output artifact for the report.
+        metrics_artifact: Output artifact for the numbers.
     """
     write_json(result_artifact.path, performance)
     result_artifact.metadata.update({PRESENT: True, "verdict": performance.verdict})
@@ -45,7 +45,7 @@ def write_outputs(performance: Performance, record: StepRecord, *, result_artifa
 
 
 def performance_page(performance: Performance) -> str:
-    """Return the champion's performance as an HTML page."""
+    """Render the champion's performance as an HTML page."""
     sections = [_scores(performance), _estimate(performance), _slices(performance), _errors(performance), _unlike(performance), _rows(performance)]
     return render_page(
         "Performance of the champion", performance.sentence, TONES[performance.verdict], [section for section in sections if section is not None]
@@ -65,7 +65,7 @@ def _scores(performance: Performance) -> Section | None:
     if estimate.get("available"):
         drawn.append(("Estimate, no labels", estimate["score"], estimate["lower"], estimate["upper"]))
     figure = interval_chart(*map(list, zip(*drawn, strict=True)), axis_label=performance.metric) if drawn else None
-    note = "Bootstrap intervals, 95 %. The drop's interval takes the uncertainty of both scores into account."
+    note = "95 % bootstrap intervals. The interval of the drop accounts for the uncertainty of both scores."
     return Section(f"Scores ({performance.metric})", table=Table(["", "Score", "Lower", "Upper"], rows, note=note), figure_svg=figure)
 
 
@@ -90,22 +90,22 @@ def _slices(performance: Performance) -> Section | None:
         (part["name"], part["rows"], part["score"], part["lower"], part["upper"], "" if part["verdict"] == SCORED else part["verdict"])
         for part in performance.slices
     ]
-    note = "The worst first. Intervals are corrected for the number of slices (Bonferroni)."
+    note = "Worst slice first. Intervals are corrected for the number of slices (Bonferroni)."
     table = Table(["Slice", "Rows", "Score", "Lower", "Upper", ""], rows, note=note)
     return Section("Slices", [worst_sentence(performance.worst_slice, performance.metric, performance.score)], table=table)
 
 
 def worst_sentence(worst: dict[str, Any] | None, metric: str, score: float | None) -> str:
-    """Return which slice is the worst, in a sentence.
+    """Return one sentence on the worst slice.
 
     Args:
-        worst: The slice; None when none had enough rows.
+        worst: The slice; None if none had enough rows.
         metric: The metric.
         score: The score on all rows.
     """
     if worst is None:
         return "No slice has enough rows to be scored."
-    beside = "" if score is None else f", and {score:.4g} on all rows"
+    beside = "" if score is None else f", compared with {score:.4g} on all rows"
     span = f"{worst['score']:.4g} ({worst['lower']:.4g} to {worst['upper']:.4g})"
     return f"The worst slice is {worst['name']}: {metric} is {span} on its {worst['rows']:,} rows{beside}."
 
@@ -126,9 +126,9 @@ def _unlike(performance: Performance) -> Section | None:
 
 
 def unlike_section(unlike: dict[str, Any]) -> Section:
-    """Return whether unlabelled rows differ, and in which columns, as a part of a page."""
+    """Return a section on whether unlabelled rows differ, and in which columns."""
     rows = [(item["name"], item["severity"], item["reason"]) for item in unlike["features"]]
-    table = Table(["Column", "Difference", "Why"], rows) if rows else None
+    table = Table(["Column", "Difference", "Reason"], rows) if rows else None
     return Section("Labelled and unlabelled rows", [unlike["sentence"]], table=table)
 
 
@@ -142,5 +142,5 @@ def _rows(performance: Performance) -> Section | None:
     ]
     if performance.predictions == LOG:
         counts.append(["Predictions of other versions, left out", performance.rows_other_versions])
-    how = "as they were logged" if performance.predictions == LOG else "made by the champion in this step"
-    return Section("Rows", table=Table(["", "Number"], counts, note=f"Predictions {how}."))
+    how = "taken from the log" if performance.predictions == LOG else "made by the champion in this step"
+    return Section("Rows", table=Table(["", "Number"], counts, note=f"Predictions were {how}."))

@@ -1,4 +1,4 @@
-"""The section ``performance`` of the policy file: how a champion's performance is watched."""
+"""The ``performance`` section of the policy file: how the champion's performance is monitored."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ DEFAULT_MARGIN, DEFAULT_MINIMUM_ROWS, DEFAULT_HORIZON_DAYS = 0.0, 20, 30.0
 
 
 class PerformanceSettings(StrictSettings):
-    """How performance is watched.
+    """How performance is monitored.
 
     Attributes:
-        margin: Smallest drop that matters, in the metric's unit; 0 means that significance alone decides.
-        minimum_rows: Fewest labelled rows to score on.
-        horizon_days: Labels that come later than so many days after the prediction are not used, where predictions are logged.
-        slices: Parts of the rows that are scored on their own: every value of a column, or where an expression holds.
-        slice_minimum_rows: Fewest rows of a slice that is scored.
-        estimate: ``auto`` estimates the score from calibrated confidences where labels are missing, ``off`` does not.
-        maximum_calibration_error: From this expected calibration error on, confidences are not trusted for an estimate.
+        margin: Smallest drop that matters, in units of the metric; 0 means that significance alone decides.
+        minimum_rows: Minimum number of labelled rows to score.
+        horizon_days: With logged predictions, labels that arrive more than this many days after the prediction are not used.
+        slices: Parts of the rows that are scored separately: every value of a column, or the rows that match an expression.
+        slice_minimum_rows: Minimum number of rows for scoring a slice.
+        estimate: ``auto`` estimates the score from calibrated confidences when labels are missing; ``off`` does not.
+        maximum_calibration_error: Maximum expected calibration error at which confidences are trusted for an estimate.
     """
 
     margin: Annotated[float, Field(ge=0)] = DEFAULT_MARGIN
@@ -37,5 +37,5 @@ class PerformanceSettings(StrictSettings):
     def _no_margins(self) -> PerformanceSettings:
         named = next((rule for rule in self.slices if rule.margin is not None), None)
         if named is not None:
-            raise ValueError(f"slice {named.column or named.where!r} has a margin, which only the gate knows; here the worst slice is named")
+            raise ValueError(f"slice {named.column or named.where!r} has a margin, which only the gate supports; here, the worst slice is reported")
         return self

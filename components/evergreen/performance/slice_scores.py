@@ -1,4 +1,4 @@
-"""The champion on parts of the rows: the worst part is named, with its interval."""
+"""Scores the champion on slices of the rows and identifies the worst slice, with its interval."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ SCORED = "scored"
 
 
 def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric, settings: PerformanceSettings, seed: int) -> list[dict[str, Any]]:
-    """Score the champion on each slice, the worst first; intervals are Bonferroni-corrected for the number of slices that are scored.
+    """Score the champion on each slice, worst first; intervals are Bonferroni-corrected for the number of scored slices.
 
     Args:
         frame: The labelled rows.
-        predictions: What the champion said about them.
+        predictions: The champion's predictions for them.
         metric: The metric.
-        settings: The slices, and their smallest size.
-        seed: Seed of the bootstrap.
+        settings: The slices and their minimum size.
+        seed: Random seed for the bootstrap.
 
     Returns:
-        For each slice ``name``, ``rows``, ``verdict`` (``scored``, ``too few rows`` or ``metric not defined``), ``score``, ``lower`` and ``upper``.
+        For each slice: ``name``, ``rows``, ``verdict`` (``scored``, ``too few rows`` or ``metric not defined``), ``score``, ``lower`` and ``upper``.
 
     Raises:
-        PerformanceError: A slice names a column that is not there, or its expression cannot be evaluated.
+        PerformanceError: A slice names a column that does not exist, or its expression cannot be evaluated.
     """
     if not settings.slices:
         return []
     from evergreen.metrics.slices import Draws, find_slices, score_slices
 
-    # The worst slice is named here; margins are the gate's.
+    # Monitoring only reports the worst slice; margins apply to the gate.
     slices = find_slices(frame, settings.slices, margin=0.0, setting="performance.slices", error_class=PerformanceError)
     scores = score_slices(slices, predictions, None, metric=metric, draws=Draws(seed=seed), minimum_rows=settings.slice_minimum_rows)
     found = [
@@ -54,5 +54,5 @@ def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric
 
 
 def worst_part(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the scored slice with the lowest score, or None when none was scored."""
+    """Return the slice with the lowest score, or None if no slice was scored."""
     return next((part for part in parts if part["verdict"] == SCORED), None)

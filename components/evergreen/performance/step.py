@@ -1,4 +1,4 @@
-"""What the components take from the policy file, and where it is given twice, which one counts."""
+"""Settings that the components read from the policy file, and the precedence of their own parameters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from evergreen.settings.policy_sections import read_policy_section
 
 
 def chosen_settings(policy_config: str, *, margin: float, minimum_rows: int) -> PerformanceSettings:
-    """Return the settings of the policy's section ``performance``; a margin or number of rows that is not the default wins over it.
+    """Return the settings of the policy's ``performance`` section, overridden by parameters that are not at their default.
 
     Args:
         policy_config: The policy parameter.
@@ -16,14 +16,14 @@ def chosen_settings(policy_config: str, *, margin: float, minimum_rows: int) -> 
         minimum_rows: The component's own parameter.
 
     Raises:
-        PolicyError: The policy cannot be used.
-        PerformanceError: A parameter is out of its range.
+        PolicyError: The policy is invalid.
+        PerformanceError: A parameter is out of range.
     """
     # "not (a >= b)" also catches NaN.
     if not (0 <= margin < float("inf")):
-        raise PerformanceError(f"margin {margin}: expected 0 or a positive number in the metric's unit, such as 0.02.")
+        raise PerformanceError(f"Invalid margin {margin}: expected 0 or a positive number in units of the metric, such as 0.02.")
     if minimum_rows < 2:
-        raise PerformanceError(f"minimum_rows {minimum_rows}: expected at least 2; fewer rows have no spread. Use 20 or more.")
+        raise PerformanceError(f"Invalid minimum_rows {minimum_rows}: expected at least 2, because fewer rows have no variance. Use 20 or more.")
     settings = read_policy_section(policy_config, "performance", PerformanceSettings)
     given = {
         name: value for name, value, default in (("margin", margin, DEFAULT_MARGIN), ("minimum_rows", minimum_rows, DEFAULT_MINIMUM_ROWS)) if value != default
@@ -32,10 +32,10 @@ def chosen_settings(policy_config: str, *, margin: float, minimum_rows: int) -> 
 
 
 def chosen_horizon(given: float, policy_config: str) -> float:
-    """Return the horizon of a join: the one given unless it is the default, else the policy's.
+    """Return the horizon of a join: the given one unless it is the default, otherwise the policy's.
 
     Raises:
-        PolicyError: The policy cannot be used.
+        PolicyError: The policy is invalid.
     """
     horizon: float = given if given != DEFAULT_HORIZON_DAYS else read_policy_section(policy_config, "performance", PerformanceSettings).horizon_days
     return horizon

@@ -1,4 +1,4 @@
-"""Do the rows without a label differ from those with one? If they do, the score of the labelled ones does not speak for them."""
+"""Whether rows without a label differ from those with one. If they do, the score on the labelled rows does not represent them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ALIKE, UNLIKE, UNTOLD, NONE = "alike", "different", "cannot tell", "nothing to c
 
 
 def compare_unlabelled(frame: pd.DataFrame, labelled: pd.Series[bool], *, left_out: Collection[str], seed: int = 7) -> dict[str, Any]:
-    """Compare unlabelled with labelled rows as `detect_drift` compares two windows: features, prediction and confidence.
+    """Compare unlabelled with labelled rows in the way `detect_drift` compares two windows: features, prediction and confidence.
 
     Args:
-        frame: Logged predictions, as `join_predictions` returned them.
+        frame: Logged predictions, as returned by `join_predictions`.
         labelled: For each row, whether it has a label.
         left_out: Columns that are not compared: the label, and the event time, because the newest rows have no labels yet.
-        seed: Seed of everything random.
+        seed: Random seed.
 
     Returns:
         ``verdict`` (``alike``, ``different``, ``cannot tell`` or ``nothing to compare``), ``sentence``, and ``features``: name,
@@ -65,10 +65,10 @@ def _detect(labelled: pd.DataFrame, unlabelled: pd.DataFrame, *, seed: int) -> D
 def _in_words(found: DriftResult) -> dict[str, Any]:
     unlike = [{"name": item.measured.name, "severity": item.severity, "reason": item.reason} for item in found.features if item.drift]
     if found.verdict == "insufficient":
-        sentence = "Whether the unlabelled rows differ from the labelled ones cannot be told: there are too few of one kind."
+        sentence = "Cannot tell whether the unlabelled rows differ from the labelled ones: there are too few of one kind."
         return {"verdict": UNTOLD, "sentence": sentence, "features": []}
     if found.verdict == "no drift":
-        return {"verdict": ALIKE, "sentence": "The unlabelled rows look like the labelled ones, so their score speaks for both.", "features": []}
+        return {"verdict": ALIKE, "sentence": "The unlabelled rows look like the labelled ones, so the score represents both.", "features": []}
     named = ", ".join(f"{item['name']} ({item['severity']})" for item in unlike[:3]) + (f" and {len(unlike) - 3} more" if len(unlike) > 3 else "")
-    where = f"in {named}" if unlike else "in how columns go together"
-    return {"verdict": UNLIKE, "sentence": f"The unlabelled rows differ from the labelled ones {where}: their score may differ too.", "features": unlike}
+    where = f"in {named}" if unlike else "in how their columns are related"
+    return {"verdict": UNLIKE, "sentence": f"The unlabelled rows differ from the labelled ones {where}, so their score may differ, too.", "features": unlike}

@@ -1,4 +1,4 @@
-"""Which rows count, and what the champion said about them: asked now, or as it was logged."""
+"""Which rows count, and the champion's predictions for them: made now or taken from the log."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Said = Callable[["pd.DataFrame"], "tuple[np.ndarray[Any, Any], np.ndarray[Any, A
 
 @dataclass(frozen=True)
 class Watched:
-    """A model that is watched.
+    """A monitored model.
 
     Attributes:
-        description: What is known of it.
-        said: Returns its predictions and, if it gives any, its probabilities for rows.
-        version: The version whose logged predictions count; empty when it is asked now.
+        description: Description of the model.
+        said: Returns its predictions and, if available, its probabilities for rows.
+        version: The version whose logged predictions count; empty if predictions are made now.
     """
 
     description: ModelDescription
@@ -39,15 +39,15 @@ class Watched:
     version: str = ""
 
     def predictions(self, rows: pd.DataFrame, *, target_column: str, labelled: bool = True) -> Predictions:
-        """Return what the model said about rows.
+        """Return the model's predictions for rows.
 
         Args:
             rows: The rows.
-            target_column: The label.
-            labelled: Whether the rows have labels; without them the predictions stand in their place, for an estimate.
+            target_column: Name of the label column.
+            labelled: Whether the rows have labels; if not, the predictions take their place, for an estimate.
 
         Raises:
-            ScoringError: The model cannot be asked about these rows.
+            ScoringError: The model cannot predict these rows.
         """
         from evergreen.data.columns import prepare_labels
         from evergreen.models.trust import ModelError
@@ -57,19 +57,19 @@ class Watched:
             predicted, probabilities = self.said(rows)
             labels = prepare_labels(rows[target_column], classes) if labelled else predicted
         except (ModelError, ArtifactError) as error:
-            # The contract, not this step, stops a run over columns; here it only means that there is no score.
+            # Stopping a run because of its columns is the contract's job; here, it only means that there is no score.
             raise ScoringError(f"the champion cannot be scored on these rows: {error}") from error
         return Predictions(labels=labels, predicted=predicted, probabilities=probabilities, classes=classes)
 
 
 @dataclass(frozen=True)
 class NewRows:
-    """The rows of a window, sorted out.
+    """The rows of a window, classified.
 
     Attributes:
         unseen: Rows that the champion has not seen.
         settled: For each of them, whether it has a label that no longer changes.
-        seen: Number of rows that it has seen.
+        seen: Number of rows that the champion has seen.
         other_versions: Number of logged predictions of other versions.
     """
 
@@ -85,12 +85,12 @@ class NewRows:
 
     @property
     def unlabelled(self) -> pd.DataFrame:
-        """The unseen rows without one."""
+        """The unseen rows without a settled label."""
         return self.unseen[~self.settled]
 
 
 def asked_now(champion: FittedModel) -> Watched:
-    """Return a loaded model as one that is asked now."""
+    """Return a loaded model for making predictions now."""
     return Watched(champion.description, lambda rows: (champion.predict(rows), champion.predict_probability(rows)))
 
 
@@ -98,8 +98,8 @@ def as_logged(description: ModelDescription, version: str) -> Watched:
     """Return a model whose logged predictions count.
 
     Args:
-        description: What is known of the champion; the model itself is not needed.
-        version: Its version; empty takes the predictions of all versions.
+        description: Description of the champion; the model itself is not needed.
+        version: Its version; empty uses the predictions of all versions.
     """
 
     def said(rows: pd.DataFrame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
@@ -116,11 +116,11 @@ def as_logged(description: ModelDescription, version: str) -> Watched:
 def new_rows(
     frame: pd.DataFrame, watched: Watched, *, logged: bool, window_end: str | None, target_column: str, timestamp_column: str, label_delay_days: int
 ) -> NewRows:
-    """Sort out the rows of a window.
+    """Classify the rows of a window.
 
     Raises:
-        PerformanceError: A column is absent, or logged predictions are wanted and there are none.
-        ArtifactError: The event time's column does not hold times.
+        PerformanceError: A column is missing, or logged predictions are requested but there are none.
+        ArtifactError: The event time column does not contain times.
     """
     import pandas as pd
 
@@ -128,12 +128,12 @@ def new_rows(
 
     for role, name in (("target_column", target_column), ("timestamp_column", timestamp_column)):
         if name not in frame.columns:
-            raise PerformanceError(f"{role} {name!r}: the current data has no such column; its columns are {', '.join(map(str, frame.columns))}.")
+            raise PerformanceError(f"Unknown column {name!r} in {role}. Columns of the current data: {', '.join(map(str, frame.columns))}.")
     others = 0
     if logged:
         if f"{LOGGED}{PREDICTION}" not in frame.columns:
             raise PerformanceError(
-                f"predictions {LOG!r}: the current data holds no logged predictions. Give it labelled_data of join_labels, or write {CHAMPION!r}."
+                f"predictions {LOG!r}: the current data contains no logged predictions. Pass labelled_data of join_labels, or use {CHAMPION!r}."
             )
         mine = frame[f"{LOGGED}{MODEL_VERSION}"] == watched.version if watched.version else frame[f"{LOGGED}{PREDICTION}"].notna()
         others, frame = int((~mine).sum()), frame[mine]

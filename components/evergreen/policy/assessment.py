@@ -1,4 +1,4 @@
-"""Everything that looks and decides, as one step: what the single steps of continuous_retraining do, one after the other."""
+"""Monitoring and decision as a single step: runs the individual steps of continuous_retraining one after another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evergreen.validation.recorded_step import validate_and_record
 
 @dataclass
 class PassingArtifact:
-    """What one part of the step hands to another on the step's own disk, in the form of KFP's artifacts."""
+    """An artifact passed between parts of the step on its local disk, shaped like a KFP artifact."""
 
     path: str
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class PassingArtifact:
 
 @dataclass(frozen=True)
 class AssessmentOutputs:
-    """The step's output artifacts, as the component names and describes them."""
+    """The step's output artifacts, named and documented as in the component."""
 
     champion: Any
     champion_contract: Any
@@ -48,7 +48,7 @@ class AssessmentOutputs:
 
 @dataclass(frozen=True)
 class WatchedData:
-    """Which rows are watched: the parameters of `ingest_data` and `validate_data`, as the component describes them."""
+    """Which rows are monitored: the parameters of `ingest_data` and `validate_data`, documented in the component."""
 
     source_uri: str
     timestamp_column: str
@@ -65,7 +65,7 @@ class WatchedData:
 
 @dataclass(frozen=True)
 class Judgement:
-    """How drift, performance and the decision are judged, as the component describes it."""
+    """Settings for drift, performance and the decision, documented in the component."""
 
     drift_config: str
     policy_config: str
@@ -78,19 +78,19 @@ class Judgement:
 
 
 def assess(outputs: AssessmentOutputs, data: WatchedData, judgement: Judgement, *, model_name: str, tracking_uri: str, ledger_uri: str, run_id: str) -> str:
-    """Load the champion, look at the newest window, and decide; return ``retrain`` or ``keep``.
+    """Load the champion, check the newest window and decide; return ``retrain`` or ``keep``.
 
-    Each part reports under the name that it has as a step of its own, so records, reports and ledger are the same. A part that fails is the one
-    whose record says so, and the parts behind it leave none.
+    Each part reports under the name it has as a separate step, so records, reports and ledger are the same. If a part fails, its record says so,
+    and later parts leave no record.
 
     Args:
-        outputs: Where the results go.
-        data: The window.
+        outputs: Output artifacts for the results.
+        data: The monitored window.
         judgement: The settings.
         model_name: Name of the registered model.
         tracking_uri: The MLflow server.
-        ledger_uri: Folder or bucket of ledger and run records, or ``none``.
-        run_id: The pipeline run.
+        ledger_uri: Folder or bucket for the ledger and run records, or ``none``.
+        run_id: ID of the pipeline run.
 
     Raises:
         EvergreenError: A part failed.

@@ -1,4 +1,4 @@
-"""The components that decide: `decide_retraining`, and `assess_model`, which looks and decides in one step."""
+"""The components that decide: `decide_retraining`, and `assess_model`, which monitors and decides in a single step."""
 
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
@@ -24,28 +24,28 @@ def decide_retraining(
     run_id: str = "none",
     step_name: str = "decide_retraining",
 ) -> str:
-    """Decide from drift, performance, age and request whether to train a challenger, and say why.
+    """Decide whether to train a challenger, based on drift, performance, model age and requests, and explain why.
 
     Args:
-        drift_result: The JSON of detect_drift.
-        performance_result: The JSON of monitor_performance.
+        drift_result: Result of detect_drift (JSON).
+        performance_result: Result of monitor_performance (JSON).
         baseline: The champion's baseline; absent when there is no champion.
-        policy_config: "default", or the policy as YAML or JSON, in line or as the path or gs:// URI of a file.
-        mode: "auto", "force" (retrain in any case) or "dry-run" (decide as auto; the promotion is withheld later).
-        window_end: End of the watched window as ingest_data returned it; "latest" when it is not known.
-        model_name: Name of the registered model, whose ledger holds earlier decisions for hysteresis, cool-down and budget, and gets this one; "none"
-            decides without them and records nothing there.
-        validation: What validate_data answered, for the veto contract_warnings.
-        event: What happened elsewhere and asks for a retraining, in a few words; "none" takes the policy's.
-        feedback: What read_feedback counted; without it feedback is read from where the policy's section feedback says, if it names a place.
-        ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        policy_config: The policy as inline YAML or JSON, or the path or gs:// URI of a file; "default" for the default policy.
+        mode: "auto", "force" (always retrain) or "dry-run" (decide as in auto; the promotion is withheld later).
+        window_end: End of the monitored window, as returned by ingest_data; "latest" if unknown.
+        model_name: Name of the registered model. Its ledger provides the earlier decisions for hysteresis, cool-down and budget, and records this one;
+            "none" decides without them and records nothing in the ledger.
+        validation: Outcome of validate_data, for the contract_warnings veto.
+        event: Short description of an external event that calls for a retraining; "none" uses the policy's event.
+        feedback: Feedback counts from read_feedback. If absent, feedback is read from the source_uri in the policy's feedback section, if set.
+        ledger_uri: Folder or bucket for the ledger and run records; "none" records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
         Output: "retrain" or "keep".
-        decision: The decision, its reasons, and what every trigger said, as JSON.
-        decision_report: The same for people.
+        decision: The decision, its reasons and the verdict of every trigger (JSON).
+        decision_report: The decision as an HTML report.
     """
     from evergreen.policy.recorded_step import decide_and_record
 
@@ -106,50 +106,50 @@ def assess_model(
     ledger_uri: str = "none",
     run_id: str = "none",
 ) -> str:
-    """Load the champion, look at the newest window and decide: six steps of continuous_retraining in one pod.
+    """Load the champion, check the newest window and decide whether to retrain: six steps of continuous_retraining in one pod.
 
-    The same functions run, under the names load_champion, ingest_window, validate_window, detect_drift, monitor_performance and decide_retraining:
-    records, reports, ledger and verdicts are the same. What is given up: a part is not tried again by itself, and the graph shows one box.
+    Runs the same functions under the names load_champion, ingest_window, validate_window, detect_drift, monitor_performance and decide_retraining,
+    so records, reports, ledger and verdicts are identical. The trade-off: parts are not retried individually, and the graph shows a single node.
 
     Args:
         model_name: Name of the registered model.
-        tracking_uri: The MLflow server's address.
-        source_uri: The source_uri of ingest_data.
-        timestamp_column: Name of the event time.
-        target_column: Name of the label.
-        window_end: The window_end of ingest_data.
-        schedule_time: The schedule_time of ingest_data: dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER.
-        window_days: Length of the window, in days.
-        label_delay_days: Labels are complete after this many days; younger rows are not scored.
-        excluded_columns: Columns to leave out, separated by commas; "none" for none.
-        catch_up: Whether the window starts where the model's newest earlier one ended.
-        contract: The contract of validate_data.
+        tracking_uri: Address of the MLflow server.
+        source_uri: Same as source_uri of ingest_data.
+        timestamp_column: Name of the event time column.
+        target_column: Name of the label column.
+        window_end: Same as window_end of ingest_data.
+        schedule_time: Same as schedule_time of ingest_data: dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER.
+        window_days: Length of the window in days.
+        label_delay_days: Days until labels are complete; newer rows are not scored.
+        excluded_columns: Comma-separated columns to exclude; "none" for none.
+        catch_up: Whether the window starts where the model's most recent earlier window ended.
+        contract: Same as contract of validate_data.
         task: "auto", "classification" or "regression".
-        drift_config: The config of detect_drift.
-        policy_config: The policy_config of monitor_performance and decide_retraining.
-        mode: "auto", "force" (retrain in any case) or "dry-run" (decide as auto; the promotion is withheld later).
-        margin: Smallest drop in performance that matters, in the metric's unit; 0 takes the policy's.
-        minimum_rows: Fewest rows to score on; 20 takes the policy's.
-        seed: Seed of everything random.
-        event: What happened elsewhere and asks for a retraining, in a few words; "none" takes the policy's.
-        feedback: The feedback of decide_retraining.
-        ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
-        run_id: The pipeline run's id.
+        drift_config: Same as config of detect_drift.
+        policy_config: Same as policy_config of monitor_performance and decide_retraining.
+        mode: "auto", "force" (always retrain) or "dry-run" (decide as in auto; the promotion is withheld later).
+        margin: Smallest performance drop that matters, in units of the metric; 0 uses the policy's margin.
+        minimum_rows: Minimum number of rows to score; 20 uses the policy's minimum.
+        seed: Random seed.
+        event: Short description of an external event that calls for a retraining; "none" uses the policy's event.
+        feedback: Same as feedback of decide_retraining.
+        ledger_uri: Folder or bucket for the ledger and run records; "none" records nothing.
+        run_id: ID of the pipeline run.
 
     Returns:
         Output: "retrain" or "keep".
-        champion: The champion as an MLflow model directory; absent when there is none.
-        champion_contract: Its data contract, YAML; absent when there is no champion.
-        baseline: Its score with interval, features, importances, and the event time up to which it has seen rows; absent when there is no champion.
-        quarantined_data: The rows of the window that rules of severity "quarantine" put aside; absent when there are none.
-        validation_report: As of validate_data.
-        drift_result: As of detect_drift.
-        drift_report: As of detect_drift.
-        performance_result: As of monitor_performance.
-        performance_report: As of monitor_performance.
-        decision: As of decide_retraining; ingest_data with window_end "decision" takes the same end for the training window.
-        decision_report: As of decide_retraining.
-        metrics: The champion's score now and at promotion, the drop, and how many features drifted.
+        champion: The champion as an MLflow model directory; absent when there is no champion.
+        champion_contract: The champion's data contract (YAML); absent when there is no champion.
+        baseline: The champion's score with its interval, features, importances and the event time of its newest row; absent when there is no champion.
+        quarantined_data: Rows of the window set aside by rules with severity "quarantine"; absent when there are none.
+        validation_report: Same as validation_report of validate_data.
+        drift_result: Same as drift_result of detect_drift.
+        drift_report: Same as drift_report of detect_drift.
+        performance_result: Same as performance_result of monitor_performance.
+        performance_report: Same as performance_report of monitor_performance.
+        decision: Same as decision of decide_retraining; ingest_data with window_end "decision" ends the training window at the same time.
+        decision_report: Same as decision_report of decide_retraining.
+        metrics: The champion's current score, its score at promotion, the drop and the number of drifted features.
     """
     from evergreen.policy.assessment import AssessmentOutputs, Judgement, WatchedData, assess
 
@@ -220,43 +220,43 @@ def watch_model(
     ledger_uri: str = "none",
     run_id: str = "none",
 ) -> str:
-    """Deprecated, use assess_model: do what detect_drift, monitor_performance and decide_retraining do, in one pod instead of three.
+    """Deprecated, use assess_model: run detect_drift, monitor_performance and decide_retraining in one pod instead of three.
 
-    The same code runs, and the run's records are those of the three steps, so reports, history and the run's summary are the same.
-    What is given up: each of the three is tried again by itself, and drift and performance are looked at side by side.
+    Runs the same code and writes the run records of the three steps, so reports, history and the run summary are identical.
+    The trade-off: the three steps are not retried individually, and drift and performance are not checked in parallel.
 
     Args:
-        reference_data: Rows the champion was fitted on, or the file of their profile; absent when there is no champion.
-        current_data: Rows of the watched window.
+        reference_data: Rows the champion was fitted on, or a file with their profile; absent when there is no champion.
+        current_data: Rows of the monitored window.
         baseline: The champion's score at promotion; absent when there is no champion.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
         model: The champion; may be absent.
-        drift_config: The config of detect_drift.
-        policy_config: The policy_config of monitor_performance and decide_retraining.
-        mode: "auto", "force" (retrain in any case) or "dry-run" (decide as auto; the promotion is withheld later).
-        window_end: End of the watched window as ingest_data returned it; "latest" when it is not known.
-        label_delay_days: Labels are complete after this many days; younger rows are not scored.
-        margin: Smallest drop in performance that matters, in the metric's unit.
-        minimum_rows: Fewest rows to score on.
-        seed: Seed of everything random.
+        drift_config: Same as config of detect_drift.
+        policy_config: Same as policy_config of monitor_performance and decide_retraining.
+        mode: "auto", "force" (always retrain) or "dry-run" (decide as in auto; the promotion is withheld later).
+        window_end: End of the monitored window, as returned by ingest_data; "latest" if unknown.
+        label_delay_days: Days until labels are complete; newer rows are not scored.
+        margin: Smallest performance drop that matters, in units of the metric.
+        minimum_rows: Minimum number of rows to score.
+        seed: Random seed.
         model_name: Name of the registered model, whose ledger holds earlier decisions; "none" decides without them.
-        validation: What validate_data answered.
-        event: What happened elsewhere and asks for a retraining, in a few words; "none" takes the policy's.
-        feedback: The feedback of decide_retraining.
-        ledger_uri: Folder or bucket of ledger and run records; "none" records nothing.
-        run_id: The pipeline run's id.
+        validation: Outcome of validate_data.
+        event: Short description of an external event that calls for a retraining; "none" uses the policy's event.
+        feedback: Same as feedback of decide_retraining.
+        ledger_uri: Folder or bucket for the ledger and run records; "none" records nothing.
+        run_id: ID of the pipeline run.
 
     Returns:
         Output: "retrain" or "keep".
-        drift_result: As of detect_drift.
-        drift_report: As of detect_drift.
-        drift_metrics: As of detect_drift.
-        performance_result: As of monitor_performance.
-        performance_report: As of monitor_performance.
-        performance_metrics: As of monitor_performance.
-        decision: As of decide_retraining.
-        decision_report: As of decide_retraining.
+        drift_result: Same as drift_result of detect_drift.
+        drift_report: Same as drift_report of detect_drift.
+        drift_metrics: Same as metrics of detect_drift.
+        performance_result: Same as performance_result of monitor_performance.
+        performance_report: Same as performance_report of monitor_performance.
+        performance_metrics: Same as metrics of monitor_performance.
+        decision: Same as decision of decide_retraining.
+        decision_report: Same as decision_report of decide_retraining.
     """
     from evergreen.drift.recorded_step import detect_and_record
     from evergreen.performance.recorded_step import monitor_and_record

@@ -1,4 +1,4 @@
-"""One decision out of all triggers."""
+"""Combines all triggers into one decision."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from evergreen.policy.triggers import Trigger
 
 
-# In the order in which they decide. The last ones count only while performance cannot be told.
+# In order of precedence. DECIDING_WITHOUT_LABELS applies only while performance is unknown.
 DECIDING = ("no_champion", "explicit_request", "external_event", "performance", "follow_up", "feedback", "model_age", "new_data")
 DECIDING_WITHOUT_LABELS = ("input_drift", "prediction_drift")
 AGAINST_CHAMPION = ("performance", "follow_up", "model_age")
-"""What speaks against the champion itself, before any challenger was trained."""
+"""Triggers that are evidence against the champion itself, before any challenger is trained."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class Decision:
     Attributes:
         decision: ``retrain`` or ``keep``.
         reasons: Full sentences, the decisive one first.
-        alert: Whether a person should look, although (or while) nothing is retrained.
-        rule: Name of what decided: a trigger's; ``hysteresis``, ``cooldown``, ``budget`` or ``veto_...`` when that held a trigger back;
+        alert: Whether a person should take a look, with or without a retraining.
+        rule: What decided: the name of a trigger; ``hysteresis``, ``back_off``, ``cooldown``, ``budget`` or ``veto_...`` when that held a trigger back;
             ``alert_only`` or ``all_quiet``.
-        triggers: What each trigger said.
-        mode: The mode it was decided in.
-        policy: The policy it was decided by.
-        window_end: End of the watched window, ISO, UTC, or ``latest``.
-        rows: Rows of the watched window.
-        change: What moved, the inputs or their relation to the label, in a sentence; empty when neither can be told.
+        triggers: The result of each trigger.
+        mode: The mode the decision was made in.
+        policy: The policy the decision was made with.
+        window_end: End of the monitored window, ISO, UTC, or ``latest``.
+        rows: Number of rows in the monitored window.
+        change: One sentence on what changed, the inputs or their relation to the label; empty when neither is known.
         measured: The champion's metric, score and interval in this window, for later decisions; empty when it was not measured.
-        training_since: Since when rows tell of one and the same relation, so that a challenger may learn from them although they are older than
-            the training window, ISO, UTC; empty when it learns from the training window only.
-        champion_stale: Whether something is known against the champion beside its challenger: degraded performance, or its age.
+        training_since: Start of the period in which the relation between inputs and label has not changed, ISO, UTC. A challenger may learn from its
+            rows even if they are older than the training window; empty when it learns from the training window only.
+        champion_stale: Whether there is evidence against the champion apart from its challenger: degraded performance, or its age.
     """
 
     decision: str
@@ -68,23 +68,23 @@ class Decision:
 
 
 def decide(evidence: Evidence, policy: Policy) -> Decision:
-    """Decide whether to retrain. The same evidence gives the same decision.
+    """Decide whether to retrain. The same evidence always gives the same decision.
 
-    Performance is compared with the champion's track record: its score at promotion and in the windows since that it did not degrade in.
-    In this order: no champion, an explicit request, an external event, degraded performance, complaints of users, a champion that is too
-    old, enough new rows, and, while performance cannot be told, severe drift of the inputs or the predictions. Drift while
-    labels show that performance holds does not retrain: it alerts. A trigger that fired may be held back by hysteresis, a veto,
-    a cool-down or a budget, except for the first two. What cannot be told is said among the reasons.
+    Performance is compared with the champion's track record: its score at promotion and in later windows in which it did not degrade.
+    Order of precedence: no champion, an explicit request, an external event, degraded performance, a follow-up, user complaints, a champion that is
+    too old, enough new rows, and, while performance is unknown, severe drift of the inputs or the predictions. Drift does not retrain while
+    labels show that performance holds: it raises an alert. Except for the first two, a trigger that fired may be held back by hysteresis, back-off,
+    a veto, a cool-down or a budget. The reasons also state what is unknown.
 
     Args:
-        evidence: What is known.
-        policy: Which triggers count, and from where on.
+        evidence: The evidence.
+        policy: Enabled triggers and their thresholds.
 
     Raises:
         PolicyError: The mode or a verdict is unknown, or a time cannot be read.
     """
     if evidence.mode not in triggers.MODES:
-        raise PolicyError(f"policy_mode {evidence.mode!r}: expected one of {', '.join(triggers.MODES)}. Correct the parameter.")
+        raise PolicyError(f"Unknown policy_mode {evidence.mode!r}. Valid modes: {', '.join(triggers.MODES)}. Correct the parameter.")
     scored = measured(evidence.performance)
     evidence = with_track_record(evidence)
     said = {trigger.name: trigger for trigger in _all_triggers(evidence, policy)}
@@ -135,8 +135,8 @@ def _all_triggers(evidence: Evidence, policy: Policy) -> tuple[Trigger, ...]:
 
 
 def _asking(said: dict[str, Trigger], evidence: Evidence, policy: Policy) -> list[str]:
-    """Return the triggers that ask for a retraining, in the order in which they decide."""
-    # What was measured, not the trigger: an estimate that fires and is held back must not hide severe drift.
+    """Return the triggers that call for a retraining, in order of precedence."""
+    # Use the measurement, not the trigger: an estimate that fires and is held back must not hide severe drift.
     untold = str(evidence.performance.get("verdict")) in ("cannot tell", "no champion")
     counting = DECIDING + (DECIDING_WITHOUT_LABELS if untold else ())
     return [name for name in counting if name in policy.triggers and said[name].verdict == "fired"]
@@ -146,7 +146,7 @@ def _reasons(said: dict[str, Trigger], *, rule: str, drifts: bool, policy: Polic
     if rule == "no_champion":
         return [said[rule].sentence]
     reasons = [said[rule].sentence] if rule else []
-    # Evidence that did not decide is still said: what fired, what cannot be told, and what kept the champion.
+    # Report evidence that did not decide, too: what fired, what is unknown, and what kept the champion.
     reasons += [said[name].sentence for name in ("performance", "input_drift") if name != rule and (not rule or said[name].verdict != "quiet")]
     if rule != "feedback" and said["feedback"].verdict != "quiet":
         reasons.append(said["feedback"].sentence)
@@ -163,7 +163,7 @@ def _reasons(said: dict[str, Trigger], *, rule: str, drifts: bool, policy: Polic
 
 def _why_drift_alerts_only(said: dict[str, Trigger], policy: Policy) -> str:
     if said["performance"].verdict == "quiet":
-        return "Fresh labels show that performance holds, so the drift alerts and does not retrain."
+        return "Fresh labels show that performance holds, so the drift raises an alert but does not retrain."
     if said["input_drift"].verdict == "quiet":
-        return f"Without a measure of performance only {policy.retrain_on_drift_severity} drift retrains, so the drift alerts."
-    return "The policy keeps the champion, so the drift alerts."
+        return f"While performance is not measured, only {policy.retrain_on_drift_severity} drift retrains, so the drift raises an alert."
+    return "The policy keeps the champion, so the drift raises an alert."

@@ -1,4 +1,4 @@
-"""What moved: the inputs, or the relation between inputs and label, or both, or neither."""
+"""Diagnosis of what changed: the inputs, the relation between inputs and label, both, or neither."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def what_moved(drift: dict[str, Any], performance: dict[str, Any]) -> str:
-    """Return in a sentence what the drift of the inputs and the champion's errors say together.
+    """Return one sentence on what input drift and the champion's errors indicate together.
 
     Args:
         drift: The result of detect_drift.
@@ -19,14 +19,14 @@ def what_moved(drift: dict[str, Any], performance: dict[str, Any]) -> str:
     if verdict not in ("holds", "degraded"):
         if not told or verdict == "no champion":
             return ""
-        inputs = "The inputs moved" if moved else "The inputs look the same"
-        return f"{inputs}; whether the model is still fine cannot be told without labels."
+        inputs = "The inputs changed" if moved else "The inputs look the same"
+        return f"{inputs}; without labels, it is unknown whether the model still performs well."
     if not told:
-        fine = "The model is worse" if verdict == "degraded" else "The model is still fine"
-        return f"{fine}; whether the inputs moved cannot be told."
+        fine = "The model performs worse" if verdict == "degraded" else "The model still performs well"
+        return f"{fine}; it is unknown whether the inputs changed."
     if verdict == "degraded" or larger:
-        how = "the model is worse" if verdict == "degraded" else "the champion's errors are larger, though not its score worse"
+        how = "the model performs worse" if verdict == "degraded" else "the champion's errors are larger, although its score is not worse"
         if moved:
-            return f"The inputs moved, and {how}."
-        return f"The inputs look the same, and {how}: the relation between inputs and label changed (concept drift)."
-    return "The inputs moved, and the model is still fine." if moved else "Neither the inputs nor the champion's errors moved."
+            return f"The inputs changed, and {how}."
+        return f"The inputs look the same, but {how}: the relation between inputs and label changed (concept drift)."
+    return "The inputs changed, but the model still performs well." if moved else "Neither the inputs nor the champion's errors changed."

@@ -1,4 +1,4 @@
-"""What a decision is made from: what the steps of a run found, and past decisions."""
+"""The evidence for a decision: results of the run's steps and past decisions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class PastDecision:
     """An earlier decision about the same model.
 
     Attributes:
-        window_end: End of the window it was about, ISO, UTC.
+        window_end: End of the window it was made for, ISO, UTC.
         decision: ``retrain`` or ``keep``.
         fired: Names of the triggers that fired.
-        rows: Rows of the window.
-        rule: What decided.
-        completed: Whether the decision came to its end; False for a retraining that failed or was a dry run, so that no challenger was judged.
+        rows: Number of rows in the window.
+        rule: The rule that decided.
+        completed: Whether the decision was carried out; False for a retraining that failed or was a dry run, so that no challenger was judged.
         promoted: Whether its challenger became champion and was not rolled back.
         measured: The champion's metric, score and interval in the window; empty when it was not measured.
     """
@@ -38,19 +38,19 @@ class PastDecision:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a decision is made from.
+    """The evidence for a decision.
 
     Attributes:
         drift: The result of detect_drift.
         performance: The result of monitor_performance.
         baseline: The champion's baseline; ``{"present": False}`` when there is none.
         mode: ``auto``, ``force`` or ``dry-run``.
-        window_end: End of the watched window, ISO, UTC; ``latest`` when it is not known.
-        history: What was decided for this model before, in any order.
-        validation: What validate_data answered: ``passed`` or ``passed with warnings``.
-        event: What happened elsewhere and asks for a retraining, in a few words; ``none`` when nothing did.
-        rollout_under_way: Whether a version of this model waits for approval or is being rolled out.
-        feedback: What users said, as read_feedback counted it; empty when nothing was read.
+        window_end: End of the monitored window, ISO, UTC; ``latest`` if unknown.
+        history: Earlier decisions about this model, in any order.
+        validation: Outcome of validate_data: ``passed`` or ``passed with warnings``.
+        event: Short description of an external event that calls for a retraining; ``none`` if there was none.
+        rollout_under_way: Whether a version of this model is waiting for approval or being rolled out.
+        feedback: User feedback as counted by read_feedback; empty when none was read.
     """
 
     drift: dict[str, Any]

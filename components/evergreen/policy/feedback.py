@@ -1,4 +1,4 @@
-"""The trigger for what users say: weighed by how reliable a source is, and capped, so that no single source decides."""
+"""The user feedback trigger: sources are weighted by reliability and capped so that no single source decides."""
 
 from __future__ import annotations
 
@@ -17,72 +17,73 @@ NAME = "feedback"
 
 
 def feedback(evidence: Evidence, settings: FeedbackSettings) -> Trigger:
-    """Fire when a share of bad feedback is surely larger than the policy allows, however loud a single source is.
+    """Fire when the share of negative feedback reliably exceeds the policy's limit, no matter how active a single source is.
 
-    Each thing said weighs as much as its source is reliable; then no source may have more than the policy's share of all weight. The
-    lower end of the 95 % Wilson interval of the weighted share has to exceed the threshold, with the total weight as the number of rows.
+    Each item counts with the reliability of its source, and no source may exceed the policy's share of the total weight. The lower bound
+    of the 95 % Wilson interval of the weighted share must exceed the threshold, with the total weight as the number of rows.
 
     Args:
-        evidence: What is known; its ``feedback`` is what read_feedback counted.
-        settings: The policy's section ``feedback``.
+        evidence: The evidence, with the counts of read_feedback as ``feedback``.
+        settings: The policy's ``feedback`` section.
     """
     threshold = settings.negative_share
     if not evidence.feedback.get("present"):
-        return Trigger(NAME, None, threshold, "quiet", str(evidence.feedback.get("sentence") or "No feedback of users was read."))
+        return Trigger(NAME, None, threshold, "quiet", str(evidence.feedback.get("sentence") or "No user feedback was read."))
     bad, raw = {}, {}
     for entry in evidence.feedback["sources"]:
         name, rows = str(entry["source"]), int(entry["rows"])
         raw[name] = rows * settings.reliability.get(name, settings.default_reliability)
         bad[name] = float(entry["negative"]) / rows if rows else 0.0
     weights = capped_weights(raw, settings.maximum_source_share)
-    said = f"{int(evidence.feedback['rows']):,} things were said by {len(raw):,} sources"
+    said = f"{int(evidence.feedback['rows']):,} feedback items from {len(raw):,} sources"
     if weights is None:
         needed = math.ceil(1 / settings.maximum_source_share)
-        why = f"with at most {settings.maximum_source_share:.0%} of the weight for one source, {needed} sources that count are needed"
-        return Trigger(NAME, None, threshold, "cannot tell", f"Whether users complain cannot be told: {said}; {why}.")
+        why = f"with at most {settings.maximum_source_share:.0%} of the weight per source, at least {needed} sources with nonzero weight are required"
+        return Trigger(NAME, None, threshold, "cannot tell", f"Cannot tell whether users complain: {said}; {why}.")
     total = sum(weights.values())
     if total < settings.minimum_weight:
-        why = f"with no source above {settings.maximum_source_share:.0%} they weigh as much as {total:.4g}, and {settings.minimum_weight:g} are needed"
-        return Trigger(NAME, None, threshold, "cannot tell", f"Whether users complain cannot be told: {said}; {why}.")
+        cap = f"{settings.maximum_source_share:.0%}"
+        why = f"with each source capped at {cap}, their total weight is {total:.4g}, and {settings.minimum_weight:g} is required"
+        return Trigger(NAME, None, threshold, "cannot tell", f"Cannot tell whether users complain: {said}; {why}.")
     share = sum(weight * bad[name] for name, weight in weights.items()) / total
     lower = wilson_lower(share, total)
-    numbers = f"{said}, and {share:.0%} of their weight is bad (surely {lower:.0%})"
+    numbers = f"{said}, {share:.0%} negative by weight (95 % lower bound {lower:.0%})"
     if lower > threshold:
-        return Trigger(NAME, share, threshold, "fired", f"Users complain: {numbers}, more than {threshold:.0%}.")
-    return Trigger(NAME, share, threshold, "quiet", f"Users do not complain more than the policy allows: {numbers}; {threshold:.0%} is allowed.")
+        return Trigger(NAME, share, threshold, "fired", f"Users complain: {numbers}, above the limit of {threshold:.0%}.")
+    return Trigger(NAME, share, threshold, "quiet", f"Users do not complain more than the policy allows: {numbers}; the limit is {threshold:.0%}.")
 
 
 def capped_weights(weights: dict[str, float], maximum_share: float) -> dict[str, float] | None:
-    """Return weights of which none is more than a share of their sum; only those above it are lowered.
+    """Cap the weights so that none exceeds a share of their sum; only weights above the cap are lowered.
 
     Args:
         weights: Weight of each source.
-        maximum_share: Largest share of the sum.
+        maximum_share: Largest allowed share of the sum.
 
     Returns:
-        The weights, or None when there are too few sources with any weight for that.
+        The capped weights, or None when too few sources have any weight.
     """
     ordered = sorted((weight for weight in weights.values() if weight > 0), reverse=True)
-    # Summed from the smallest on: subtracting the large ones would leave nothing but rounding.
+    # Sum from the smallest up: subtracting the large ones would leave only rounding error.
     rests = list(itertools.accumulate(reversed(ordered)))[::-1]
     for capped, (weight, rest) in enumerate(zip(ordered, rests, strict=True)):
-        # With so many sources at the cap, the others hold what is left.
+        # With this many sources at the cap, the others share what is left.
         left = 1 - capped * maximum_share
         if left <= 0:
             return None
         cap = maximum_share * rest / left
-        # A rounding error must not keep equal weights from being allowed.
+        # Tolerance, so that a rounding error does not rule out equal weights.
         if weight <= cap * (1 + 1e-9):
             return {name: min(given, cap) for name, given in weights.items()}
     return None
 
 
 def wilson_lower(share: float, rows: float) -> float:
-    """Return the lower end of the 95 % interval of a share (Wilson, 1927).
+    """Return the lower bound of the 95 % confidence interval of a share (Wilson, 1927).
 
     Args:
-        share: The share that was seen.
-        rows: Of how many rows.
+        share: The observed share.
+        rows: The number of rows it was observed in.
     """
     squared = NORMAL_QUANTILE**2
     centre = share + squared / (2 * rows)

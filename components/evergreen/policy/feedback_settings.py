@@ -1,4 +1,4 @@
-"""The section ``feedback`` of the policy file: whose word weighs how much."""
+"""The ``feedback`` section of the policy file: how much weight each source carries."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Reliability = Annotated[float, Field(ge=0, le=1)]
 
 
 class FeedbackSettings(BaseModel):
-    """How feedback of users is weighed.
+    """How user feedback is weighted.
 
     Attributes:
-        source_uri: Where decide_retraining reads feedback, when no step before it did; ``none`` for nowhere.
-        timestamp_column: The time at which something was said.
-        days: Length of the window, which ends where the watched window ends.
-        negative_share: The share of bad feedback that surely has to be exceeded.
-        minimum_weight: Least weight of all feedback, after the cap; a thing said by a reliable source weighs 1.
-        maximum_source_share: Largest share of all weight that one source may have.
-        reliability: From 0 (does not count) to 1, for each source by name.
-        default_reliability: Of all other sources.
+        source_uri: Where decide_retraining reads feedback if no earlier step has read it; ``none`` reads none.
+        timestamp_column: Column with the time at which the feedback was given.
+        days: Length of the window in days; it ends where the monitored window ends.
+        negative_share: Share of negative feedback above which the trigger fires; the 95 % lower bound must exceed it.
+        minimum_weight: Minimum total weight of all feedback after capping; an item from a fully reliable source weighs 1.
+        maximum_source_share: Largest share of the total weight that a single source may have.
+        reliability: Reliability by source name, from 0 (does not count) to 1.
+        default_reliability: Reliability of all other sources.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -39,6 +39,6 @@ class FeedbackSettings(BaseModel):
     def _no_source_alone(self) -> FeedbackSettings:
         if self.maximum_source_share >= self.negative_share:
             raise ValueError(
-                f"maximum_source_share {self.maximum_source_share:g} is not below negative_share {self.negative_share:g}: one source alone could decide"
+                f"maximum_source_share {self.maximum_source_share:g} must be below negative_share {self.negative_share:g}; otherwise one source could decide"
             )
         return self

@@ -1,4 +1,4 @@
-"""What was decided before: hysteresis, cool-down and budget need it, and the ledger keeps it with the model."""
+"""Earlier decisions, read from the model's ledger and needed for hysteresis, cool-down and budget."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ MOST_RECORDS = 1000
 
 
 def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, ...]:
-    """Return the decisions that a model's ledger holds, of its newest 1,000 records.
+    """Return the decisions among the newest 1,000 records of a model's ledger.
 
     Args:
         ledger: The ledger; None when a component is used without one.
-        run_id: The present run, whose own record does not count: a step that is tried again decides as it did before.
+        run_id: The current run. Its own records are ignored, so that a retried step reaches the same decision.
 
     Raises:
         LedgerError: A record cannot be read.
@@ -42,8 +42,8 @@ def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, .
         if record.kind in COMPLETES_A_RETRAINING:
             completed.add(record.run_id)
         if record.kind in DECISION_KINDS and (run_id == "none" or record.run_id != run_id) and "window_end" in evidence:
-            # The newest record of a window counts: a window that was decided again was decided otherwise for a reason.
-            # A component that is used by itself has no run, and nothing says how its retraining ended.
+            # The newest record of a window counts: if a window was decided again, there was a reason for it.
+            # A component used on its own has no run, so nothing records how its retraining ended.
             known = record.run_id == "none" or record.run_id in completed
             ended = known or evidence.get("decision") != "retrain"
             promoted = record.kind == RETRAINING and record.run_id in promoting
@@ -52,7 +52,7 @@ def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, .
 
 
 def _promoting_runs(records: list[LedgerRecord]) -> set[str]:
-    """Return the runs whose challenger became champion and was not rolled back.
+    """Return the runs whose challenger was promoted and not rolled back.
 
     Args:
         records: Records of the ledger, newest first.
@@ -68,7 +68,7 @@ def _promoting_runs(records: list[LedgerRecord]) -> set[str]:
             runs.add(record.run_id)
             challengers.add(record.challenger_id)
         elif record.kind == WAITING and record.challenger_id in challengers:
-            # Another run promoted it, once a person had approved.
+            # Another run promoted it after a person had approved it.
             runs.add(record.run_id)
     return runs - {"none"}
 
@@ -87,7 +87,7 @@ def _past(evidence: dict[str, Any], *, completed: bool, promoted: bool) -> PastD
 
 
 def before(evidence: Evidence) -> list[PastDecision]:
-    """Return the decisions about earlier windows, oldest first. Where the present window's end is not known, nothing is earlier."""
+    """Return the decisions about earlier windows, oldest first; none if the end of the current window is unknown."""
     if evidence.window_end == "latest":
         return []
     now = moment(evidence.window_end, "window_end")
@@ -96,27 +96,27 @@ def before(evidence: Evidence) -> list[PastDecision]:
 
 
 def since_champion(evidence: Evidence) -> list[PastDecision]:
-    """Return the decisions about earlier windows that this champion was watched in, oldest first."""
+    """Return the decisions about earlier windows in which this champion was monitored, oldest first."""
     fit_end = evidence.baseline.get("fit_end")
     if not fit_end:
         return []
     earlier = before(evidence)
-    # Labels come late: a champion has seen nothing of the last days of the window that it was trained after, and was not watched in it.
+    # Labels arrive late: a champion has not seen the last days of the window that led to its training, but it was not monitored in that window either.
     first = max((number for number, past in enumerate(earlier, start=1) if _led_to_champion(past, str(fit_end))), default=0)
     return [past for past in earlier[first:] if moment(past.window_end, "window_end") > moment(str(fit_end), "fit_end")]
 
 
 def windows_since_recovery(evidence: Evidence) -> int | None:
-    """Return in which window after a promotion that answered degraded performance the present one is, 1 for the first; None when there was none."""
+    """Return the number of the current window, counted from 1, after a promotion in response to degraded performance; None if there was none."""
     earlier = before(evidence)
     number = _last_recovery(evidence, earlier)
     return None if number is None else len(earlier) - number
 
 
 def last_change(evidence: Evidence) -> str | None:
-    """Return when performance last changed: the start of the first window of those that a promotion answered; None when there was none.
+    """Return when performance last changed: the start of the first degraded window before the last promotion in response to it, or None.
 
-    The start of a window is the end of the one before it; of the first window that is known only its end is.
+    The start of a window is the end of the previous one. For the first known window, only its end is known.
     """
     earlier = before(evidence)
     number = _last_recovery(evidence, earlier)
@@ -128,7 +128,7 @@ def last_change(evidence: Evidence) -> str | None:
 
 
 def _last_recovery(evidence: Evidence, earlier: list[PastDecision]) -> int | None:
-    """Return the position of the newest decision that answered degraded performance with a promotion."""
+    """Return the position of the newest decision that led to a promotion in response to degraded performance."""
     fit_end = evidence.baseline.get("fit_end")
     if not fit_end:
         return None
@@ -138,7 +138,7 @@ def _last_recovery(evidence: Evidence, earlier: list[PastDecision]) -> int | Non
 def _led_to_champion(past: PastDecision, fit_end: str) -> bool:
     """Return whether the champion is the challenger of an earlier decision, or a later one.
 
-    Without a run nobody recorded what became of a challenger: then a champion that was fitted up to that window's end is it.
+    Without a run, the fate of a challenger is not recorded; in that case, a champion fitted up to the end of that window is taken to be the challenger.
     """
     return past.promoted or (past.retrained and moment(past.window_end, "window_end") == moment(fit_end, "fit_end"))
 
@@ -147,28 +147,28 @@ def days_between(start: str, end: str) -> float:
     """Return the days from one ISO time to another.
 
     Raises:
-        PolicyError: One is no time.
+        PolicyError: One of them is not a valid time.
     """
     return (moment(end, "window_end") - moment(start, "fit_end")).total_seconds() / 86_400
 
 
 def days_text(days: float) -> str:
-    """Return a number of days for people: whole from ten on."""
+    """Format a number of days for display; 10 or more are rounded to whole days."""
     return f"{days:,.0f}" if days >= 10 else f"{days:.3g}"
 
 
 def moment(text: str, name: str) -> datetime:
-    """Return the time that an ISO text stands for; without a zone it is UTC.
+    """Parse an ISO time; without a time zone it is taken as UTC.
 
     Args:
         text: The text.
-        name: What it is, for the message.
+        name: Name of the value, for the error message.
 
     Raises:
-        PolicyError: It is no time.
+        PolicyError: The text is not a valid time.
     """
     try:
         found = parse_time(text)
     except ValueError as error:
-        raise PolicyError(f"{name} {text!r} is no time: expected ISO text such as 1981-01-01T00:00:00Z. Pass what ingest_data returned.") from error
+        raise PolicyError(f"Invalid {name} {text!r}: expected an ISO time such as 1981-01-01T00:00:00Z. Pass the value returned by ingest_data.") from error
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)

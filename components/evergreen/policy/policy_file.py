@@ -1,4 +1,4 @@
-"""The policy: which triggers count, and from where on."""
+"""The policy: which triggers are enabled, and their thresholds."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Days = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Hysteresis(StrictSettings):
-    """A trigger has to fire in so many of the last windows, the newest among them, before it retrains; severe drift needs no second window.
+    """How often a trigger must fire in recent windows, including the newest, before it retrains; severe drift needs no second window.
 
     Attributes:
-        needed: In how many windows.
-        windows: Of how many.
-        certain_standard_errors: A drop in performance of at least so many of its standard errors needs no second window; chance alone brings
-            three about in one window of 700.
+        needed: Number of windows in which the trigger must fire.
+        windows: Number of most recent windows considered.
+        certain_standard_errors: A performance drop of at least this many standard errors needs no second window. By chance, a drop of
+            three standard errors occurs in about one window in 700.
     """
 
     needed: Annotated[int, Field(ge=1)] = 2
@@ -47,16 +47,16 @@ class Hysteresis(StrictSettings):
     @model_validator(mode="after")
     def _check_order(self) -> Hysteresis:
         if self.needed > self.windows:
-            raise ValueError(f"needed {self.needed} of windows {self.windows} can never be reached")
+            raise ValueError(f"needed {self.needed} exceeds windows {self.windows} and can never be reached")
         return self
 
 
 class Budget(StrictSettings):
-    """At most so many retrainings in so many days.
+    """Maximum number of retrainings in a period.
 
     Attributes:
-        retrains: How many.
-        days: In how many days before the window's end.
+        retrains: Maximum number of retrainings.
+        days: Length of the period before the end of the window, in days.
     """
 
     retrains: Annotated[int, Field(ge=1)]
@@ -64,37 +64,37 @@ class Budget(StrictSettings):
 
 
 class Policy(StrictSettings):
-    """When to retrain, how, and what a challenger has to show.
+    """When and how to retrain, and what a challenger must prove.
 
     Attributes:
-        version: Version of this file's layout.
-        triggers: The triggers that may cause a retraining; the others are still shown.
-        retrain_on_drift_severity: Smallest severity of drift that retrains while performance cannot be told.
-        maximum_model_age_days: Age of the champion's newest training row at which it is retrained; None is never.
-        maximum_model_age_spans: The same age, in lengths of the time that the champion learned from: at 3 a champion fitted on one year is retrained
-            after three more, when four years can teach. None is never; with both, the shorter one counts.
-        minimum_new_rows: From so many rows since the champion was fitted on it is retrained; None is never.
-        follow_up_windows: For so many windows after a promotion that answered degraded performance it is retrained again whenever the rows from
-            after the change have doubled: in the 1st, 2nd, 4th, ... window.
-        training_window: ``since_change``: a challenger learns from the training window, and beyond it from all rows since performance last changed
-            (since the champion's first row when it never did), as long as the champion's performance holds: rows of one and the same relation
-            teach more the more there are. ``fixed``: from the training window only.
-        hysteresis: In how many of the last windows performance, drift or feedback has to speak. A request, an event, an age or a number of rows
-            needs no second window.
-        back_off: Whether performance and drift wait 2 windows after the third challenger that they asked for was rejected, 4 after the fourth, and so
-            on: what three challengers could not better, another one in the next window will not.
-        cooldown_days: For so many days after a retraining there is no other; None is no such time.
-        budget: Most retrainings in a period; None is any number.
-        event: What happened elsewhere and asks for a retraining, in a few words, for a run that is started because of it; ``none`` in a schedule's policy,
-            or every run retrains.
-        vetoes: What stands against a retraining: ``insufficient_data`` (neither drift nor performance can be told), ``contract_warnings`` (the
-            data passed with warnings), ``rollout_under_way`` (a version waits for approval or is being rolled out).
-        retrain_on_estimate: Whether a score that is estimated without labels may retrain where there is no measured one and the inputs do
-            not drift severely: far from what a model learned its confidences are not to be trusted.
-        performance: How performance is watched.
-        feedback: How feedback of users is weighed.
+        version: Version of the file format.
+        triggers: Triggers that may start a retraining; the others are still reported.
+        retrain_on_drift_severity: Lowest drift severity that retrains while performance is unknown.
+        maximum_model_age_days: Age of the champion's newest training row, in days, at which it is retrained; None means never.
+        maximum_model_age_spans: The same age, in multiples of the time span of the champion's training data: at 3, a champion fitted on one year is
+            retrained after three more years, when four years of data are available. None means never; if both are set, the shorter age applies.
+        minimum_new_rows: Number of new rows since the champion was fitted that triggers a retraining; None means never.
+        follow_up_windows: Number of windows after a promotion in response to degraded performance in which to retrain again whenever the rows since
+            the change have doubled, that is in the 1st, 2nd, 4th, ... window.
+        training_window: ``since_change``: while the champion's performance holds, a challenger learns from the training window and from all older rows
+            since performance last changed (since the champion's first row if it never did), because more rows with the same relation between inputs
+            and label make a better model. ``fixed``: it learns from the training window only.
+        hysteresis: In how many recent windows performance, drift or feedback must fire. Requests, events, age and new rows
+            need no second window.
+        back_off: Whether performance and drift wait 2 windows after the third challenger that they requested was rejected, 4 after the fourth, and so
+            on: if three challengers were no improvement, another one in the next window is unlikely to be.
+        cooldown_days: Days after a retraining during which there is no other; None for no cool-down.
+        budget: Maximum number of retrainings in a period; None for no limit.
+        event: Short description of an external event that calls for a retraining, for a run started because of it. Keep it at ``none`` in a schedule's
+            policy; otherwise every run retrains.
+        vetoes: Conditions that block a retraining: ``insufficient_data`` (neither drift nor performance is known), ``contract_warnings`` (the
+            data passed with warnings), ``rollout_under_way`` (a version is waiting for approval or being rolled out).
+        retrain_on_estimate: Whether a score estimated without labels may retrain when there is no measured score and the inputs do not drift
+            severely. Far from its training data, a model's confidences cannot be trusted.
+        performance: How performance is monitored.
+        feedback: How user feedback is weighted.
         training: How a challenger uses its rows.
-        gate: What a challenger has to show beside the comparison by the first metric.
+        gate: What a challenger must prove in addition to the comparison on the first metric.
     """
 
     version: Literal[1] = 1
@@ -128,9 +128,9 @@ def read_policy(value: str) -> Policy:
     """Read the policy from the ``policy_config`` parameter.
 
     Args:
-        value: ``default``, YAML or JSON in line, or the path or ``gs://`` URI of a file.
+        value: ``default``, inline YAML or JSON, or the path or ``gs://`` URI of a file.
 
     Raises:
-        PolicyError: The file cannot be read, or a key, trigger or number in it cannot be used.
+        PolicyError: The file cannot be read, or contains an invalid key, trigger or number.
     """
     return read_settings(value, Policy, parameter="policy_config", error=PolicyError)

@@ -1,4 +1,4 @@
-"""The step that decides, with its record; light, so that the record is there before the logic is imported."""
+"""The decision step with its run record; imports little, so that the record exists before the decision logic is imported."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from evergreen.runs.records import reported_step
 
 
 def decide_and_record(*, decision_report: Any, ledger_uri: str, run_id: str, step_name: str, **options: Any) -> str:
-    """Decide and return ``retrain`` or ``keep``; the model's ledger gets either.
+    """Return ``retrain`` or ``keep`` and record the decision in the model's ledger.
 
     Args:
-        decision_report: Output artifact of the page.
-        ledger_uri: Folder or bucket of ledger and run records, or ``none``.
-        run_id: The pipeline run.
-        step_name: The step.
+        decision_report: Output artifact for the report.
+        ledger_uri: Folder or bucket for the ledger and run records, or ``none``.
+        run_id: ID of the pipeline run.
+        step_name: Name of the step.
         options: The other arguments of :func:`evergreen.policy.step.run_decision_step`.
 
     Raises:
-        PolicyError: The policy, the mode or a verdict cannot be used.
+        PolicyError: The policy, the mode or a verdict is invalid.
         LedgerError: The ledger cannot be read.
     """
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:

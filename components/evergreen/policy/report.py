@@ -1,4 +1,4 @@
-"""The report of a decision."""
+"""The decision report."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 def decision_page(decision: Decision) -> str:
-    """Return the decision, its reasons and all triggers as HTML."""
-    verdict = "Retrain." if decision.decision == "retrain" else "Keep the champion, and look at it." if decision.alert else "Keep the champion."
+    """Render the decision, its reasons and all triggers as HTML."""
+    verdict = "Retrain." if decision.decision == "retrain" else "Keep the champion, but review it." if decision.alert else "Keep the champion."
     tone: Tone = "warning" if decision.alert else "neutral" if decision.decision == "retrain" else "good"
     rows = [
         (trigger.name.replace("_", " "), trigger.verdict, _text(trigger.value), _text(trigger.threshold), trigger.sentence) for trigger in decision.triggers
     ]
     sections = [
         Section("Why", [decision.change] if decision.change else [], bullets=[*decision.reasons, *_consequences(decision)]),
-        Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "in words"], rows)),
+        Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "explanation"], rows)),
         Section(
             "Policy",
             [
                 f"Mode {decision.mode}. Enabled triggers: {', '.join(str(name).replace('_', ' ') for name in decision.policy.get('triggers', []))}.",
-                f"Drift retrains from {decision.policy.get('retrain_on_drift_severity')} on, and only while performance cannot be told.",
+                f"Drift retrains from severity {decision.policy.get('retrain_on_drift_severity')} upwards, and only while performance is unknown.",
                 _age(decision.policy),
                 _training_window(decision.policy),
                 *_restraints(decision.policy),
@@ -38,15 +38,15 @@ def _restraints(policy: dict[str, Any]) -> list[str]:
     hysteresis, budget, cooldown = policy.get("hysteresis") or {}, policy.get("budget"), policy.get("cooldown_days")
     said = []
     if hysteresis.get("windows", 1) > 1:
-        said.append(f"Performance, drift and feedback retrain when they speak in {hysteresis['needed']} of the last {hysteresis['windows']} windows.")
+        said.append(f"Performance, drift and feedback retrain when they fire in {hysteresis['needed']} of the last {hysteresis['windows']} windows.")
     if cooldown is not None:
-        said.append(f"For {cooldown:g} days after a retraining there is no other.")
+        said.append(f"After a retraining, there is no other for {cooldown:g} days.")
     if budget:
-        said.append(f"There are at most {budget['retrains']} retrainings in {budget['days']:g} days.")
+        said.append(f"At most {budget['retrains']} retrainings in {budget['days']:g} days.")
     if policy.get("retrain_on_estimate"):
-        said.append("Where labels are missing, a score estimated from confidences may retrain.")
+        said.append("When labels are missing, a score estimated from the model's confidences may retrain.")
     if policy.get("vetoes"):
-        said.append(f"What stands against a retraining: {', '.join(str(name).replace('_', ' ') for name in policy['vetoes'])}.")
+        said.append(f"Vetoes: {', '.join(str(name).replace('_', ' ') for name in policy['vetoes'])}.")
     return said
 
 
@@ -54,23 +54,23 @@ def _consequences(decision: Decision) -> list[str]:
     """Return what the decision means for the challenger."""
     said = []
     if decision.training_since:
-        said.append(f"The challenger learns from all rows since {decision.training_since} where that is more than the training window.")
+        said.append(f"The challenger learns from all rows since {decision.training_since}, if that is longer than the training window.")
     if decision.champion_stale and decision.policy.get("gate", {}).get("stale_champion") == "higher_score":
-        said.append("This speaks against the champion itself, so the gate asks for a higher score on the same rows and for no proof by an interval.")
+        said.append("This is evidence against the champion itself, so the gate requires only a higher score on the same rows, not proof by an interval.")
     return said
 
 
 def _training_window(policy: dict[str, Any]) -> str:
     if policy.get("training_window") == "fixed":
         return "A challenger learns from the training window only."
-    return "While performance holds, a challenger learns beyond the training window from all rows since performance last changed."
+    return "While performance holds, a challenger learns from all rows since performance last changed, even if they are older than the training window."
 
 
 def _age(policy: dict[str, Any]) -> str:
     days, spans = policy.get("maximum_model_age_days"), policy.get("maximum_model_age_spans")
     limits = [f"{days:g} days"] if days is not None else []
-    limits += [f"{spans:g} times the time that it learned from"] if spans is not None else []
-    return f"A champion older than {' or '.join(limits)} is retrained." if limits else "The champion's age alone never retrains."
+    limits += [f"{spans:g} times the span of its training data"] if spans is not None else []
+    return f"A champion older than {' or '.join(limits)} is retrained." if limits else "Age alone never triggers a retraining."
 
 
 def _text(value: float | str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What holds a retraining back although a trigger asks for it: hysteresis, vetoes, cool-down, budget."""
+"""Restraints that hold back a retraining although a trigger calls for it: hysteresis, back-off, vetoes, cool-down, budget."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ WITHOUT_HYSTERESIS = ("external_event", "follow_up", "model_age", "new_data")
 
 
 def held_back(name: str, evidence: Evidence, policy: Policy, said: Mapping[str, Trigger]) -> tuple[str, str]:
-    """Return what holds back the retraining that a trigger asks for, and a sentence; two empty texts when nothing does.
+    """Return the restraint that holds back a trigger's retraining and a sentence about it; two empty strings if nothing does.
 
-    A first model and a person's request are never held back.
+    A first model and an explicit request are never held back.
 
     Args:
         name: The trigger that fired.
-        evidence: What is known.
+        evidence: The evidence.
         policy: The policy.
-        said: What every trigger said.
+        said: The result of every trigger, by name.
     """
     if name in NEVER_HELD_BACK:
         return "", ""
@@ -43,7 +43,7 @@ def held_back(name: str, evidence: Evidence, policy: Policy, said: Mapping[str, 
 
 
 def _certain(trigger: Trigger, evidence: Evidence, policy: Policy) -> bool:
-    """Return whether what a trigger saw is beyond doubt, so that it needs no second window."""
+    """Return whether a trigger's evidence is strong enough to need no second window."""
     if trigger.name == "performance":
         return _standard_errors(evidence) >= policy.hysteresis.certain_standard_errors
     return trigger.value == "severe"
@@ -56,11 +56,12 @@ def _unconfirmed(name: str, evidence: Evidence, policy: Policy) -> str:
     if fired >= rule.needed:
         return ""
     what = name.replace("_", " ")
-    return f"The policy waits: {what} fired in {fired} of the last {len(last) + 1} windows of this champion, and {rule.needed} of {rule.windows} are needed."
+    windows = f"{fired} of the last {len(last) + 1} windows"
+    return f"The policy waits: {what} fired in {windows} of this champion, and {rule.needed} of {rule.windows} are required."
 
 
 def _standard_errors(evidence: Evidence) -> float:
-    """Return how many of its standard errors the drop in performance is; 0 when that is not known."""
+    """Return the performance drop in standard errors; 0 if unknown."""
     drop, lower, upper = (evidence.performance.get(name) for name in ("drop", "drop_lower", "drop_upper"))
     if drop is None or lower is None or upper is None or upper <= lower:
         return 0.0
@@ -68,7 +69,7 @@ def _standard_errors(evidence: Evidence) -> float:
 
 
 def _just_rejected(evidence: Evidence) -> str:
-    # Same champion, so whatever was trained since then did not pass.
+    # The champion is still the same, so no challenger trained since then has passed.
     watched = since_champion(evidence)
     tried = [number for number, past in enumerate(watched) if past.retrained and past.rule not in (*NEVER_HELD_BACK, *WITHOUT_HYSTERESIS)]
     if not tried:
@@ -77,7 +78,7 @@ def _just_rejected(evidence: Evidence) -> str:
     if waited >= wait:
         return ""
     return (
-        f"The policy waits: {len(tried)} challengers were not better than this champion, so the next is trained {wait} windows after the last one; "
+        f"The policy waits: {len(tried)} challengers were no better than this champion, so the next one is trained {wait} windows after the last; "
         f"this is window {waited}."
     )
 
@@ -85,14 +86,14 @@ def _just_rejected(evidence: Evidence) -> str:
 def _vetoes(evidence: Evidence, said: Mapping[str, Trigger]) -> dict[str, str]:
     untold = all(said[name].verdict == "cannot tell" for name in ("performance", "input_drift"))
     return {
-        "insufficient_data": "The policy forbids it while neither performance nor drift can be told." if untold else "",
-        "contract_warnings": "The policy forbids it on data that passed its contract with warnings." if evidence.validation == "passed with warnings" else "",
-        "rollout_under_way": "The policy forbids it while a rollout or an approval is under way." if evidence.rollout_under_way else "",
+        "insufficient_data": "The policy does not retrain while neither performance nor drift is known." if untold else "",
+        "contract_warnings": "The policy does not retrain on data that passed with warnings." if evidence.validation == "passed with warnings" else "",
+        "rollout_under_way": "The policy does not retrain while a rollout or approval is in progress." if evidence.rollout_under_way else "",
     }
 
 
 def _too_often(evidence: Evidence, policy: Policy) -> tuple[str, str]:
-    # A retraining that failed learned nothing, so nothing has to cool down; what it cost is spent all the same.
+    # A failed retraining produced no model, so there is no cool-down after it; its cost still counts against the budget.
     started = [past for past in before(evidence) if past.decision == "retrain"]
     last = min((_age(past, evidence) for past in started if past.completed), default=None)
     if policy.cooldown_days is not None and last is not None and last < policy.cooldown_days:
@@ -100,7 +101,7 @@ def _too_often(evidence: Evidence, policy: Policy) -> tuple[str, str]:
     if policy.budget is not None:
         spent = sum(_age(past, evidence) < policy.budget.days for past in started)
         if spent >= policy.budget.retrains:
-            return "budget", f"The budget is spent: {spent} retrainings in the last {policy.budget.days:g} days, and {policy.budget.retrains} are allowed."
+            return "budget", f"The budget is spent: {spent} retrainings in the last {policy.budget.days:g} days, with {policy.budget.retrains} allowed."
     return "", ""
 
 

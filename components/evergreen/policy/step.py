@@ -1,4 +1,4 @@
-"""What the component does with its artifacts."""
+"""The decision step: reads its input artifacts, decides, and writes the results."""
 
 from __future__ import annotations
 
@@ -43,34 +43,34 @@ def run_decision_step(
     run_id: str = "none",
     step_name: str = "decide_retraining",
 ) -> Decision:
-    """Decide, and write decision and report; the model's ledger gets the retraining, or that the champion stays.
+    """Decide, write the decision and its report, and record the retraining or the kept champion in the model's ledger.
 
     Args:
-        drift_result: Artifact of detect_drift.
-        performance_result: Artifact of monitor_performance.
+        drift_result: Result artifact of detect_drift.
+        performance_result: Result artifact of monitor_performance.
         baseline: The champion's baseline; may be absent.
-        decision: Output artifact of the JSON.
-        decision_report: Output artifact of the page.
+        decision: Output artifact for the JSON.
+        decision_report: Output artifact for the report.
         policy_config: The policy parameter.
         mode: ``auto``, ``force`` or ``dry-run``.
-        window_end: End of the watched window, ISO, or ``latest``.
+        window_end: End of the monitored window, ISO, or ``latest``.
         model_name: Name of the registered model, whose ledger holds earlier decisions; ``none`` decides without them.
-        validation: What validate_data answered.
-        event: An event that asks for a retraining; ``none`` takes the policy's.
-        feedback: Artifact of read_feedback; without it feedback is read from where the policy says, if it names a place.
-        ledger_uri: Folder or bucket of the ledger, or ``none``.
-        run_id: The pipeline run.
-        step_name: The step.
+        validation: Outcome of validate_data.
+        event: An event that calls for a retraining; ``none`` uses the policy's event.
+        feedback: Artifact of read_feedback. If absent, feedback is read from the source in the policy, if set.
+        ledger_uri: Folder or bucket for the ledger, or ``none``.
+        run_id: ID of the pipeline run.
+        step_name: Name of the step.
 
     Returns:
         The decision.
 
     Raises:
         ArtifactError: A result cannot be read.
-        PolicyError: The policy, the mode or a verdict cannot be used.
+        PolicyError: The policy, the mode or a verdict is invalid.
         LedgerError: The ledger cannot be read.
-        IngestionError: The policy names a place of feedback that cannot be read.
-        PerformanceError: The feedback there cannot be used.
+        IngestionError: The feedback source in the policy cannot be read.
+        PerformanceError: The feedback in it is invalid.
     """
     policy = read_policy(policy_config)
     champion = {**read_json(baseline.path), "present": True} if is_present(baseline) else {"present": False}

@@ -1,4 +1,4 @@
-"""The champion's track record: its score at promotion together with its scores in the windows since."""
+"""The champion's track record: its score at promotion and its scores in the windows since."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 def with_track_record(evidence: Evidence) -> Evidence:
     """Return the evidence with performance compared with the champion's whole track record.
 
-    A champion was promoted because it scored high on its holdout, and the highest of several scores is high by chance, too: alone it is a
-    baseline that the model falls short of ever after. The windows in which the champion did not degrade tell how good it is. Score at promotion and in
-    these windows are weighed as studies in a meta-analysis with random effects (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), and the
-    new window is compared with the prediction interval (Higgins, Thompson and Spiegelhalter, Journal of the Royal Statistical Society A 172,
-    2009): if windows differed by more than chance before, the new one may, too.
+    A champion was promoted because it scored high on its holdout, but the highest of several scores is partly high by chance. On its own, it is a
+    baseline that the model would never reach again. The windows in which the champion did not degrade show how good it really is. The score at promotion
+    and the scores in these windows are weighted like studies in a random-effects meta-analysis (DerSimonian and Laird, Controlled Clinical Trials 7,
+    1986), and the new window is compared with the prediction interval (Higgins, Thompson and Spiegelhalter, Journal of the Royal Statistical
+    Society A 172, 2009): if earlier windows differed by more than chance, the new one may do so, too.
 
     Args:
-        evidence: What is known. Nothing changes where performance was not measured, or no score or interval is known to compare it with.
+        evidence: The evidence. Returned unchanged if performance was not measured, or there is no score and interval to compare it with.
     """
     result = evidence.performance
     now, promotion = _estimate(result, ""), _estimate(result, "baseline_")
@@ -35,7 +35,7 @@ def with_track_record(evidence: Evidence) -> Evidence:
         return evidence
     record = _pooled([promotion, *windows])
     mean, error = record.mean, record.error
-    # Some windows are harder than others: a new one may lie as far from the mean as earlier ones did.
+    # Some windows are harder than others: a new one may be as far from the mean as earlier ones were.
     drop, drop_error = mean - now[0], math.sqrt(error**2 + record.between + now[1] ** 2)
     lower = drop - NORMAL_QUANTILE * drop_error
     compared = {
@@ -52,7 +52,7 @@ def with_track_record(evidence: Evidence) -> Evidence:
 
 
 def measured(performance: dict[str, Any]) -> dict[str, Any]:
-    """Return of a result of monitor_performance what later decisions compare with: metric, score and interval; empty when nothing was measured."""
+    """Return the metric, score and interval of a monitor_performance result, for later decisions; empty when nothing was measured."""
     if performance.get("verdict") not in ("holds", "degraded") or _estimate(performance, "") is None:
         return {}
     return {name: performance[name] for name in ("metric", "score", "lower", "upper") if name in performance}
@@ -60,7 +60,7 @@ def measured(performance: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Pooled:
-    """The mean of several estimates, its standard error, and the variance between what they estimate."""
+    """The mean of several estimates, its standard error, and the variance between the estimated quantities."""
 
     mean: float
     error: float
@@ -86,7 +86,7 @@ def _comparable(past: dict[str, Any], result: dict[str, Any]) -> bool:
 
 
 def _estimate(values: dict[str, Any], prefix: str) -> tuple[float, float] | None:
-    """Return a score and its standard error; None where there is no interval, or one without width, which tells nothing of the error."""
+    """Return a score and its standard error; None if there is no interval, or one of zero width, which says nothing about the error."""
     score, lower, upper = (values.get(f"{prefix}{name}") for name in ("score", "lower", "upper"))
     if score is None or lower is None or upper is None or not upper > lower:
         return None

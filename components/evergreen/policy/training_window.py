@@ -1,4 +1,4 @@
-"""How far back a challenger may learn from."""
+"""How far back the training data of a challenger may reach."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def training_since(evidence: Evidence, policy: Policy) -> str:
-    """Return since when rows tell of one and the same relation between inputs and label, ISO, UTC; empty when nobody can tell.
+    """Return the time since which the relation between inputs and label has not changed, ISO, UTC; empty if unknown.
 
-    While the champion's performance holds, what it learned is still right, and so are all rows since performance last changed, or since its own
-    first row when it never did. When performance is degraded or cannot be told, older rows may teach what is no longer so.
+    While the champion's performance holds, what it learned is still valid, and so are all rows since performance last changed, or since its own
+    first row if it never did. When performance is degraded or unknown, older rows may reflect a relation that no longer holds.
 
     Args:
-        evidence: What is known.
-        policy: The policy; with ``training_window: fixed`` nothing beyond the training window is asked for.
+        evidence: The evidence.
+        policy: The policy; with ``training_window: fixed``, only the training window is used.
     """
     if policy.training_window == "fixed" or evidence.performance.get("verdict") != "holds" or evidence.window_end == "latest":
         return ""

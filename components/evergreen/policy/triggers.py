@@ -1,4 +1,4 @@
-"""The triggers: each looks at one kind of evidence and says whether it asks for a retraining."""
+"""The triggers: each examines one kind of evidence and says whether it calls for a retraining."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MODES = ("auto", "force", "dry-run")
 
 @dataclass(frozen=True)
 class Trigger:
-    """What one trigger says.
+    """The result of one trigger.
 
     Attributes:
-        name: Its name.
-        value: What it measured.
-        threshold: From where on it fires; None when it has no number.
+        name: Name of the trigger.
+        value: The measured value.
+        threshold: The threshold at which it fires; None when it has none.
         verdict: ``fired``, ``quiet`` or ``cannot tell``.
-        sentence: The same in one sentence, with numbers.
+        sentence: The result in one sentence, with numbers.
     """
 
     name: str
@@ -39,31 +39,31 @@ class Trigger:
 def no_champion(evidence: Evidence) -> Trigger:
     """Fire when there is no champion."""
     if not evidence.baseline.get("present", False):
-        return Trigger("no_champion", "none", None, "fired", "There is no champion yet, so a first model is trained.")
+        return Trigger("no_champion", "none", None, "fired", "There is no champion yet, so the first model is trained.")
     version = str(evidence.baseline.get("version", "unknown"))
     return Trigger("no_champion", version, None, "quiet", f"Version {version} is the champion.")
 
 
 def explicit_request(evidence: Evidence) -> Trigger:
-    """Fire when a person asked for a retraining (mode ``force``)."""
+    """Fire when a person requested a retraining (mode ``force``)."""
     if evidence.mode == "force":
-        return Trigger("explicit_request", "force", None, "fired", "A retraining was asked for (mode force).")
-    return Trigger("explicit_request", evidence.mode, None, "quiet", f"No retraining was asked for (mode {evidence.mode}).")
+        return Trigger("explicit_request", "force", None, "fired", "A retraining was requested (mode force).")
+    return Trigger("explicit_request", evidence.mode, None, "quiet", f"No retraining was requested (mode {evidence.mode}).")
 
 
 def external_event(evidence: Evidence) -> Trigger:
-    """Fire when something elsewhere asks for a retraining: a new product, a changed law, a repaired sensor."""
+    """Fire when an external event calls for a retraining: a new product, a changed law, a repaired sensor."""
     if is_nothing(evidence.event):
         return Trigger("external_event", "none", None, "quiet", "No event was reported.")
-    return Trigger("external_event", evidence.event, None, "fired", f"An event asks for a retraining: {evidence.event}.")
+    return Trigger("external_event", evidence.event, None, "fired", f"An event calls for a retraining: {evidence.event}.")
 
 
 def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
     """Fire when the champion's performance has degraded.
 
     Args:
-        evidence: What is known.
-        on_estimate: Whether an estimate without labels may fire where there is no measurement and the inputs do not drift severely.
+        evidence: The evidence.
+        on_estimate: Whether an estimate without labels may fire when there is no measurement and the inputs do not drift severely.
     """
     result = evidence.performance
     score, margin = result.get("score"), result.get("margin")
@@ -77,9 +77,9 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
     if verdict in ("cannot tell", "no champion"):
         why = str(result.get("sentence") or ("There is no champion." if verdict == "no champion" else "There are too few labelled rows."))
         far = str(evidence.drift.get("severity")) == "severe"
-        return _untold(f"Whether performance holds cannot be told: {why}", result, far=far, on_estimate=on_estimate)
+        return _untold(f"Cannot tell whether performance holds: {why.removeprefix('Cannot tell: ')}", result, far=far, on_estimate=on_estimate)
     raise PolicyError(
-        f"performance result: verdict {verdict!r} is unknown; expected 'holds', 'degraded', 'cannot tell' or 'no champion'. Check monitor_performance."
+        f"performance result: unknown verdict {verdict!r}. Valid verdicts: 'holds', 'degraded', 'cannot tell', 'no champion'. Check monitor_performance."
     )
 
 
@@ -89,28 +89,28 @@ def _untold(words: str, result: dict[str, Any], *, far: bool, on_estimate: bool)
         return Trigger("performance", result.get("score"), margin, "cannot tell", words)
     known = f"{words} {estimate['sentence']}"
     if far:
-        # A model's confidences were only ever seen to be right near what it learned from; far from it, severe drift speaks for itself.
-        known += " The inputs drift severely, so the champion's confidences were never tested there and the estimate may be far off."
+        # A model's confidences have only been verified close to its training data; far from it, severe drift is the better evidence.
+        known += " The inputs drift severely, so the champion's confidences are untested on such data and the estimate may be far off."
         return Trigger("performance", estimate["score"], margin, "cannot tell", known)
     if estimate.get("verdict") != "degraded":
         return Trigger("performance", estimate["score"], margin, "cannot tell", known)
-    fell = f"That is {estimate['drop']:.3g} below the score at the champion's promotion, more than chance explains"
+    fell = f"That is {estimate['drop']:.3g} below the score at the champion's promotion, more than chance can explain"
     if on_estimate:
         return Trigger("performance", estimate["score"], margin, "fired", f"{known} {fell}, and the policy retrains on an estimate.")
     return Trigger("performance", estimate["score"], margin, "cannot tell", f"{known} {fell}; the policy does not retrain on an estimate.")
 
 
 def input_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:
-    """Fire when the inputs drift at least as severely as the policy says.
+    """Fire when the inputs drift at least as severely as the policy's threshold.
 
     Args:
-        evidence: What is known.
-        retrain_on: The smallest severity that fires.
+        evidence: The evidence.
+        retrain_on: The lowest severity that fires.
     """
     verdict, severity = str(evidence.drift.get("verdict", "")), str(evidence.drift.get("severity", "none"))
     sentence = str(evidence.drift.get("sentence") or "")
     if severity not in SEVERITIES:
-        raise PolicyError(f"drift result: severity {severity!r} is unknown; expected one of {', '.join(SEVERITIES)}. Check detect_drift.")
+        raise PolicyError(f"drift result: unknown severity {severity!r}. Valid severities: {', '.join(SEVERITIES)}. Check detect_drift.")
     if verdict == "drift":
         fired = SEVERITIES.index(severity) >= SEVERITIES.index(retrain_on)
         share = evidence.drift.get("share_drifted")
@@ -120,23 +120,23 @@ def input_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:
         return Trigger("input_drift", "none", retrain_on, "quiet", sentence or "The inputs do not drift.")
     if verdict in ("insufficient", "no champion"):
         why = sentence or ("There is no champion." if verdict == "no champion" else "There are too few rows.")
-        return Trigger("input_drift", verdict, retrain_on, "cannot tell", f"Whether the inputs drift cannot be told: {why}")
-    raise PolicyError(f"drift result: verdict {verdict!r} is unknown; expected 'drift', 'no drift', 'insufficient' or 'no champion'. Check detect_drift.")
+        return Trigger("input_drift", verdict, retrain_on, "cannot tell", f"Cannot tell whether the inputs drift: {why}")
+    raise PolicyError(f"drift result: unknown verdict {verdict!r}. Valid verdicts: 'drift', 'no drift', 'insufficient', 'no champion'. Check detect_drift.")
 
 
 def prediction_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:
-    """Fire when the champion's predictions drift at least as severely as the policy says.
+    """Fire when the champion's predictions drift at least as severely as the policy's threshold.
 
     Args:
-        evidence: What is known.
-        retrain_on: The smallest severity that fires.
+        evidence: The evidence.
+        retrain_on: The lowest severity that fires.
     """
     found = next((feature for feature in evidence.drift.get("features", []) if feature.get("name") == PREDICTION), None)
     if found is None:
         return Trigger("prediction_drift", None, retrain_on, "cannot tell", "The champion's predictions were not compared.")
     severity = str(found.get("severity", "none"))
     if severity not in SEVERITIES:
-        raise PolicyError(f"drift result: severity {severity!r} of {PREDICTION!r} is unknown; expected one of {', '.join(SEVERITIES)}. Check detect_drift.")
+        raise PolicyError(f"drift result: unknown severity {severity!r} of {PREDICTION!r}. Valid severities: {', '.join(SEVERITIES)}. Check detect_drift.")
     if not found.get("drift"):
         return Trigger("prediction_drift", "none", retrain_on, "quiet", "The champion's predictions do not drift.")
     fired = SEVERITIES.index(severity) >= SEVERITIES.index(retrain_on)
@@ -144,67 +144,67 @@ def prediction_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:
 
 
 def follow_up(evidence: Evidence, *, windows: int) -> Trigger:
-    """Fire after a promotion that answered degraded performance, whenever the rows from after the change have doubled.
+    """Fire after a promotion in response to degraded performance, whenever the number of rows since the change has doubled.
 
-    The first challenger after a change has seen few rows of what is new; the next one worth its cost has twice as many.
+    The first challenger after a change has seen few new rows; the next one is worth its cost when there are twice as many.
 
     Args:
-        evidence: What is known.
-        windows: For how many windows; 0 is never.
+        evidence: The evidence.
+        windows: Number of windows after the promotion; 0 means never.
     """
     number = windows_since_recovery(evidence)
     if number is None:
-        return Trigger("follow_up", None, windows, "quiet", "The champion was not promoted for degraded performance.")
-    words = f"This is window {number} after the promotion that answered degraded performance"
-    # A power of two: the rows from after the change have doubled since the last such window.
+        return Trigger("follow_up", None, windows, "quiet", "The champion was not promoted because of degraded performance.")
+    words = f"This is window {number} after a promotion in response to degraded performance"
+    # A power of two: the rows since the change have doubled since the last such window.
     if number <= windows and number & (number - 1) == 0:
-        return Trigger("follow_up", number, windows, "fired", f"{words}, and the rows from after the change have doubled: they can teach a better model.")
-    return Trigger("follow_up", number, windows, "quiet", f"{words}; the policy trains again in the 1st, 2nd, 4th and so on of the first {windows}.")
+        return Trigger("follow_up", number, windows, "fired", f"{words}, and twice as many rows since the change may give a better model.")
+    return Trigger("follow_up", number, windows, "quiet", f"{words}; the policy retrains in windows 1, 2, 4 and so on, up to window {windows}.")
 
 
 def new_data(evidence: Evidence, *, minimum_rows: int | None) -> Trigger:
-    """Fire when so many rows came in since the champion was fitted.
+    """Fire when enough rows have arrived since the champion was fitted.
 
     Args:
-        evidence: What is known; rows of earlier windows are those that their decisions counted.
-        minimum_rows: From how many rows on; None is never.
+        evidence: The evidence; rows of earlier windows are counted as recorded in their decisions.
+        minimum_rows: Number of rows at which it fires; None means never.
     """
     now = evidence.drift.get("rows", {}).get("current")
     if now is None:
         verdict = "quiet" if minimum_rows is None else "cannot tell"
-        return Trigger("new_data", None, minimum_rows, verdict, "How many rows came in is not known.")
+        return Trigger("new_data", None, minimum_rows, verdict, "The number of new rows is unknown.")
     rows = int(now) + sum(past.rows for past in since_champion(evidence))
-    words = f"{rows:,} rows came in since the champion was fitted"
+    words = f"{rows:,} rows have arrived since the champion was fitted"
     if minimum_rows is None:
-        return Trigger("new_data", rows, None, "quiet", f"{words}; the policy asks for no number.")
+        return Trigger("new_data", rows, None, "quiet", f"{words}; the policy sets no threshold.")
     if rows >= minimum_rows:
-        return Trigger("new_data", rows, minimum_rows, "fired", f"{words}, and the policy retrains from {minimum_rows:,} on.")
-    return Trigger("new_data", rows, minimum_rows, "quiet", f"{words}; the policy retrains from {minimum_rows:,} on.")
+        return Trigger("new_data", rows, minimum_rows, "fired", f"{words}, and the policy retrains at {minimum_rows:,}.")
+    return Trigger("new_data", rows, minimum_rows, "quiet", f"{words}; the policy retrains at {minimum_rows:,}.")
 
 
 def model_age(evidence: Evidence, *, maximum_days: float | None, maximum_spans: float | None = None) -> Trigger:
-    """Fire when nothing newer was learned for longer than the policy allows.
+    """Fire when the champion is older than the policy allows.
 
     Args:
-        evidence: What is known; the age is the end of the window minus ``fit_end`` of the baseline, or minus the window of a
-            later challenger that was trained and did not pass: it has shown that newer rows teach nothing better.
-        maximum_days: The largest age in days; None when any age will do.
-        maximum_spans: The largest age in lengths of the time that the champion was fitted on; twice as large after each challenger that did
-            not pass, as by then there is twice as much to learn from. With both, the shorter one counts.
+        evidence: The evidence. The age is the end of the window minus ``fit_end`` of the baseline, or minus the window of a
+            later challenger that was trained and did not pass, because it showed that newer rows do not improve the model.
+        maximum_days: Maximum age in days; None for no limit.
+        maximum_spans: Maximum age in multiples of the time span of the champion's training data. It doubles with each challenger that did
+            not pass, because by then there is twice as much data to learn from. If both are set, the shorter age applies.
     """
     fit_end = evidence.baseline.get("fit_end")
     if not fit_end or evidence.window_end == "latest":
         verdict = "quiet" if maximum_days is None else "cannot tell"
-        return Trigger("model_age", None, maximum_days, verdict, "The age of the champion is not known.")
+        return Trigger("model_age", None, maximum_days, verdict, "The age of the champion is unknown.")
     age = days_between(str(fit_end), evidence.window_end)
     words = f"The champion has seen rows up to {fit_end}, {days_text(age)} days before the end of the window"
     tried = [past.window_end for past in since_champion(evidence) if past.retrained]
     if tried:
         age = days_between(tried[-1], evidence.window_end)
-        words += f", and {days_text(age)} days ago a challenger was trained on newer ones"
+        words += f", and a challenger was trained on newer rows {days_text(age)} days ago"
     by_span = _days_by_span(evidence.baseline, maximum_spans, rejected=len(tried))
     if by_span is not None and (maximum_days is None or by_span <= maximum_days):
-        limit = f"a champion that learned from so long a time is retrained from {days_text(by_span)} days on"
+        limit = f"the policy retrains after {days_text(by_span)} days"
         return Trigger("model_age", age, by_span, "fired" if age >= by_span else "quiet", f"{words}; {limit}.")
     if maximum_days is None:
         return Trigger("model_age", age, None, "quiet", f"{words}; the policy sets no maximum.")
@@ -214,7 +214,7 @@ def model_age(evidence: Evidence, *, maximum_days: float | None, maximum_spans: 
 
 
 def _days_by_span(baseline: dict[str, Any], spans: float | None, *, rejected: int) -> float | None:
-    """Return the largest age by the days between the champion's first and last row; None when they are not known, or the same."""
+    """Return the maximum age based on the days between the champion's first and last row; None if they are unknown or equal."""
     start, end = baseline.get("fit_start"), baseline.get("fit_end")
     if spans is None or not start or not end:
         return None
@@ -222,7 +222,7 @@ def _days_by_span(baseline: dict[str, Any], spans: float | None, *, rejected: in
 
 
 def metric_name(metric: Any) -> str:
-    """Return a scorer's name as the start of a sentence: ``neg_mean_absolute_error`` becomes ``Mean absolute error (negated)``."""
+    """Format a scorer's name for the start of a sentence: ``neg_mean_absolute_error`` becomes ``Mean absolute error (negated)``."""
     name = str(metric or "the score")
     words = name.removeprefix("neg_").replace("_", " ").capitalize()
     return f"{words} (negated)" if name.startswith("neg_") else words
@@ -230,7 +230,7 @@ def metric_name(metric: Any) -> str:
 
 def _degraded_sentence(result: dict[str, Any]) -> str:
     margin = result.get("margin") or 0.0
-    beyond = f", more than the margin of {margin:.3g}" if margin else ", more than chance explains"
+    beyond = f", more than the margin of {margin:.3g}" if margin else ", more than chance can explain"
     return f"{metric_name(result.get('metric'))} fell from {_scored(result, 'baseline_')} {_since(result)} to {_scored(result, '')}{beyond}."
 
 
@@ -243,7 +243,7 @@ def _since(result: dict[str, Any]) -> str:
 
 def _scored(result: dict[str, Any], prefix: str) -> str:
     score = result.get(f"{prefix}score")
-    # The score itself has no prefix before "lower" and "upper"; the baseline's have one.
+    # The bounds of the score are named "lower" and "upper"; those of the baseline have a prefix.
     lower, upper = result.get(f"{prefix}lower"), result.get(f"{prefix}upper")
     if score is None:
         return "an unknown score"

@@ -1,1 +1,1 @@
-"""MLflow versions and aliases, and the promotion ledger."""
+"""MLflow model versions and aliases, and the promotion ledger."""

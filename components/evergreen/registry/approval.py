@@ -1,4 +1,4 @@
-"""Approvals: what a person's yes is, how it is signed, and how a signature is checked."""
+"""Approvals: how they are signed, and how their signatures are verified."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ KEY_VARIABLE = "EVERGREEN_APPROVAL_KEY"
 
 
 def approval_key() -> str:
-    """Return the key that approvals are signed with, or nothing."""
+    """Return the key for signing approvals; empty if none is configured."""
     return os.environ.get(KEY_VARIABLE, "")
 
 
 def signature(key: str, *, model_name: str, version: str, challenger_id: str, waiting_hash: str, by: str, reason: str) -> str:
-    """Return the HMAC-SHA256 of an approval, hexadecimal.
+    """Return the hexadecimal HMAC-SHA256 of an approval.
 
-    The hash of the record that waited binds it to the evidence that the person saw.
+    The hash of the waiting record binds the approval to the evidence that the approver saw.
     """
     approved = {"model": model_name, "version": version, "challenger_id": challenger_id, "waiting_hash": waiting_hash, "by": by, "reason": reason}
     return hmac.new(key.encode(), json.dumps(approved, sort_keys=True).encode(), hashlib.sha256).hexdigest()
 
 
 def is_signed(record: LedgerRecord, key: str) -> bool:
-    """Return whether the record of an approval carries the key's signature of exactly what it says."""
+    """Return whether an approval record is signed with the key for exactly its content."""
     evidence = record.evidence
     expected = signature(
         key,
@@ -48,7 +48,7 @@ def is_signed(record: LedgerRecord, key: str) -> bool:
 
 
 def signature_problems(records: Iterable[LedgerRecord], key: str) -> list[str]:
-    """Return a sentence for each approval that does not carry the key's signature."""
+    """Return a sentence for each approval that is not signed with the key."""
     return [
         f"Record {record.number}, the approval of version {record.evidence.get('version')} by {record.actor}, is not signed with the configured key."
         for record in records

@@ -1,4 +1,4 @@
-"""Is a model's ledger what was written, and does the registry agree: ``evergreen audit verify``."""
+"""Verifies that a model's ledger is intact and agrees with the registry: ``evergreen audit verify``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found.
+    """The result of an audit.
 
     Attributes:
         model_name: Name of the registered model.
-        records: How many objects lie in the ledger's folder.
-        champion: The version that the ledger names, ``none``, or empty when the ledger cannot be read.
-        noted_head: Number and hash that the registry notes, ``number:hash``; empty when it notes none or was not asked.
-        problems: One sentence for each thing that is wrong.
-        approvals_checked: Whether signatures of approvals were checked: a key is configured.
+        records: Number of objects in the ledger's folder.
+        champion: The champion's version according to the ledger, ``none``, or empty if the ledger cannot be read.
+        noted_head: Number and hash noted in the registry, ``number:hash``; empty if it notes none or was not queried.
+        problems: One sentence per problem.
+        approvals_checked: Whether approval signatures were verified, which requires a configured key.
     """
 
     model_name: str
@@ -40,8 +40,8 @@ def audit(ledger: Ledger, registry: ModelRegistry | None, *, approval_key: str =
 
     Args:
         ledger: The ledger.
-        registry: The registry that notes its head; None leaves a tail that was cut off unseen.
-        approval_key: The key that approvals are signed with, or nothing.
+        registry: The registry that notes its head; without it, a truncated ledger goes unnoticed.
+        approval_key: The key for verifying approvals; empty if none is configured.
 
     Raises:
         StateError: The server or the ledger cannot be used.
@@ -49,7 +49,7 @@ def audit(ledger: Ledger, registry: ModelRegistry | None, *, approval_key: str =
     problems: list[str] = []
     note = ""
     if registry is not None:
-        # Before the records: what is noted was written by then.
+        # Read the note before the records, so that the noted record has certainly been written by then.
         try:
             number, noted_hash = noted_head(registry)
             note = f"{number}:{noted_hash}" if number else ""

@@ -1,4 +1,4 @@
-"""Everything that a regulator asks for about one version, in one folder: ``evergreen audit bundle``."""
+"""Collects everything a regulator may ask about a version in one folder: ``evergreen audit bundle``."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ CHECKSUMS = "SHA256SUMS"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was written.
+    """A bundle written to disk.
 
     Attributes:
-        folder: Where it lies.
-        files: How many files it has, the checksums not counted.
-        records: Numbers of the ledger's records about the version.
-        runs: The pipeline runs whose records are in it.
-        audit: What the audit of the ledger found at that time.
+        folder: Path of the bundle.
+        files: Number of files, not counting the checksums.
+        records: Numbers of the ledger records about the version.
+        runs: The pipeline runs whose records it contains.
+        audit: The audit of the ledger at that time.
     """
 
     folder: str
@@ -44,25 +44,25 @@ class Bundle:
 
 
 def write_bundle(folder: Path, version: str, *, registry: ModelRegistry, ledger: Ledger, store: ObjectStore, approval_key: str = "") -> Bundle:
-    """Write model, evidence, ledger, run records and reports of a version to a new folder.
+    """Write a version's model, evidence, ledger, run records and reports to a new folder.
 
-    The folder appears whole or not at all.
+    The folder is written completely or not at all.
 
     Args:
         folder: A folder that does not exist yet.
         version: The version.
-        registry: Where it is registered.
+        registry: The registry that contains it.
         ledger: The model's ledger.
-        store: The store of the ledger, which also holds the records of runs.
-        approval_key: The key that approvals are signed with, or nothing.
+        store: The store of the ledger, which also contains the run records.
+        approval_key: The key for verifying approvals; empty if none is configured.
 
     Raises:
-        RegistryError: The folder exists, or there is no such version.
+        RegistryError: The folder already exists, or the version does not.
         LedgerError: The ledger cannot be read.
         StateError: The server or the store cannot be used.
     """
     if folder.exists():
-        raise RegistryError(f"bundle folder {str(folder)!r}: exists already. Name a new one with --output; nothing is overwritten.")
+        raise RegistryError(f"Bundle folder {str(folder)!r} already exists and is not overwritten. Choose a new one with --output.")
     registered = registry.version(version)
     found = audit(ledger, registry, approval_key=approval_key)
     about = _records_about(ledger, version, str(registered.tags.get(CHALLENGER_TAG, "")))
@@ -103,25 +103,25 @@ def _records_about(ledger: Ledger, version: str, challenger_id: str) -> list[Led
 def _index(model_name: str, version: str, about: list[LedgerRecord], runs: list[str], found: Audit) -> str:
     rows = "\n".join(f"| {record.number} | {record.time} | {record.kind} | {record.actor} | {record.evidence.get('sentence', '')} |" for record in about)
     wrong = "\n".join(f"- {problem}" for problem in found.problems)
-    verdict = f"**The ledger is not what was written:**\n\n{wrong}" if wrong else "The ledger's chain holds."
+    verdict = f"**The ledger was tampered with or damaged:**\n\n{wrong}" if wrong else "The ledger's hash chain is intact."
     return f"""# Version {version} of model {model_name}
 
-Written on {now()} by Evergreen {__version__}. {CHECKSUMS} holds the checksum of every file: `sha256sum --check {CHECKSUMS}`.
+Written on {now()} by Evergreen {__version__}. {CHECKSUMS} contains the checksum of every file; verify with `sha256sum --check {CHECKSUMS}`.
 
 {verdict}
 
-| what | where |
+| content | location |
 | --- | --- |
-| the model, as it is registered | `model/` |
-| sample of its training data, data contract, scores at the gate (`{BASELINE_FILE}`) | `evidence/` |
+| the model as registered | `model/` |
+| sample of its training data, data contract, gate scores (`{BASELINE_FILE}`) | `evidence/` |
 | the model card | `evidence/{CARD_FILE}`, `evidence/{CARD_PAGE_FILE}` |
-| registry entry, parameters and metrics of the run that made it | `version.json` |
+| registry entry, parameters and metrics of its training run | `version.json` |
 | every record of the model's ledger, byte for byte | `ledger/` |
 | the records about this version | `records.json` |
-| what the steps of its runs reported, with their pages | `runs/` ({len(runs)} runs) |
+| step records and reports of its runs | `runs/` ({len(runs)} runs) |
 | the audit of the ledger | `audit.json` |
 
-| record | time | what | who | why |
+| record | time | kind | actor | reason |
 | --- | --- | --- | --- | --- |
 {rows}
 """

@@ -1,4 +1,4 @@
-"""The champion: who it is, and what was registered with it."""
+"""The champion: its version, and what was registered with it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CARD_PAGE_FILE = "model_card.html"
 
 @dataclass(frozen=True)
 class LoadedChampion:
-    """Who the champion is.
+    """The loaded champion.
 
     Attributes:
         version: Its version, or ``none``.
-        fit_end: Event time up to which it has seen rows; empty when there is no champion.
-        alias_repaired: Whether the alias had to be moved to where the ledger says it belongs.
+        fit_end: Event time up to which it has seen rows; empty if there is no champion.
+        alias_repaired: Whether the alias had to be moved to the version in the ledger.
     """
 
     version: str
@@ -41,7 +41,7 @@ def open_ledger(ledger_uri: str, model_name: str) -> Ledger | None:
     """Return the model's ledger, or None when a component is used without one.
 
     Raises:
-        StateError: In a pod there is none, or it cannot work there.
+        StateError: No ledger is configured in a pod, or it cannot be used there.
     """
     if is_nothing(ledger_uri) and not runs_in_a_pod():
         return None
@@ -49,14 +49,14 @@ def open_ledger(ledger_uri: str, model_name: str) -> Ledger | None:
 
 
 def reconcile_alias(registry: ModelRegistry, ledger: Ledger | None) -> tuple[str, bool]:
-    """Point the alias at the version that the ledger names, if it points elsewhere, and note the ledger's head in the registry.
+    """Move the alias to the champion in the ledger if it points elsewhere, and note the ledger's head in the registry.
 
     Returns:
         The champion's version or ``none``, and whether the alias was moved.
 
     Raises:
-        RegistryError: The ledger names a version that the registry does not hold.
-        LedgerError: The ledger's end was cut off or rewritten.
+        RegistryError: The version named in the ledger is not in the registry.
+        LedgerError: The end of the ledger was cut off or rewritten.
     """
     if ledger is not None:
         keep_head_noted(registry, ledger)
@@ -72,16 +72,16 @@ def reconcile_alias(registry: ModelRegistry, ledger: Ledger | None) -> tuple[str
 
 
 def write_champion(*, tracking_uri: str, ledger_uri: str, model_name: str, model: Any, reference_data: Any, contract: Any, baseline: Any) -> LoadedChampion:
-    """Fetch the champion with its reference, contract and baseline, or write all four as absent.
+    """Fetch the champion with its reference data, contract and baseline, or write all four as absent.
 
     Args:
-        tracking_uri: The MLflow server.
-        ledger_uri: Folder or bucket of the ledger, or ``none``.
+        tracking_uri: Address of the MLflow server.
+        ledger_uri: Folder or bucket for the ledger, or ``none``.
         model_name: Name of the registered model.
-        model: Output artifact of the model directory.
-        reference_data: Output artifact of the reference sample.
-        contract: Output artifact of the data contract.
-        baseline: Output artifact of the baseline.
+        model: Output artifact for the model directory.
+        reference_data: Output artifact for the reference sample.
+        contract: Output artifact for the data contract.
+        baseline: Output artifact for the baseline.
 
     Raises:
         StateError: The server or the ledger cannot be used.
@@ -121,7 +121,7 @@ def _check_registered_by_evergreen(evidence: Path, registry: ModelRegistry, vers
     missing = [name for name in (REFERENCE_FILE, CONTRACT_FILE, BASELINE_FILE) if not (evidence / name).is_file()]
     if missing:
         raise RegistryError(
-            f"version {version} of model {registry.model_name!r} is the champion but has no {missing[0]} with it: Evergreen did not register it. "
+            f"version {version} of model {registry.model_name!r} is the champion but lacks {missing[0]}, because it was not registered by Evergreen. "
             "Take the alias 'champion' away from it, and the next run trains, evaluates and promotes a model with everything that monitoring needs."
         )
 

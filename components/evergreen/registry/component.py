@@ -1,4 +1,4 @@
-"""The components `load_champion` and `keep_champion`."""
+"""The component `keep_champion`."""
 
 from kfp.dsl import Artifact, Input
 
@@ -17,22 +17,22 @@ def keep_champion(
     run_id: str = "none",
     step_name: str = "keep_champion",
 ) -> str:
-    """Record in the ledger that the champion stays, with the evidence.
+    """Record in the ledger that the champion is kept, with the evidence.
 
-    decide_retraining and evaluate_model record that themselves when they are given the model's name; what they recorded is not recorded again.
+    decide_retraining and evaluate_model record this themselves if they are given the model's name; it is not recorded twice.
 
     Args:
-        evidence: The JSON of decide_retraining (there was no reason to retrain) or of evaluate_model (the challenger was rejected).
-        reason: Why the champion stays, in a few words.
+        evidence: The JSON of decide_retraining (no reason to retrain) or of evaluate_model (the challenger was rejected).
+        reason: Short reason for keeping the champion.
         model_name: Name of the registered model.
-        champion_version: The champion that the run found, or "none".
-        tracking_uri: The MLflow server's address, to move the alias "champion" to where the ledger says it belongs; "none" saves the look.
-        ledger_uri: Folder or bucket of the ledger and of the run records; "none" records nothing.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        champion_version: The champion's version found by the run, or "none".
+        tracking_uri: Address of the MLflow server, to move the alias "champion" to the version in the ledger; "none" skips this.
+        ledger_uri: Folder or bucket for the ledger and run records; "none" records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: "kept", or "rejection" when a challenger was rejected.
+        Output: "kept", or "rejection" if a challenger was rejected.
     """
     from evergreen.runs.records import reported_step
 

@@ -1,4 +1,4 @@
-"""How a model's ledger and the lineage of its versions look in a terminal."""
+"""Terminal display of a model's ledger and the lineage of its versions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def print_history(console: Console, model_name: str, records: list[LedgerRecord]) -> None:
     """Print a model's ledger as a table, oldest record first."""
     table = Table(title=f"Ledger of {escape(model_name)}", title_justify="left")
-    for heading in ("#", "time", "what", "champion", "reason"):
+    for heading in ("#", "time", "kind", "champion", "reason"):
         table.add_column(heading, overflow="fold")
     for record in records:
         number = record.evidence.get("semantic_version") if record.changed_champion() else None
@@ -30,7 +30,7 @@ def print_history(console: Console, model_name: str, records: list[LedgerRecord]
 
 
 def print_lineage(console: Console, found: Sequence[Learned]) -> None:
-    """Print what versions came from: one table each, from the data to the promotion."""
+    """Print the origin of versions: one table each, from the data to the promotion."""
     for learned in found:
         table = Table(title=escape(f"{learned.model_name}, version {learned.version}: {learned.status}"), show_header=False, title_justify="left")
         table.add_column(style="bold", no_wrap=True)
@@ -45,7 +45,7 @@ def print_lineage(console: Console, found: Sequence[Learned]) -> None:
             "recipe": learned.estimator,
             "challenger": learned.challenger_id,
             "code": " in ".join(filter(None, (f"Evergreen {learned.evergreen_version}" if learned.evergreen_version else "", learned.image))),
-            "promoted": f"{learned.promoted_at} instead of {learned.promoted_instead_of}" if learned.promoted_at else "never",
+            "promoted": f"{learned.promoted_at}, replacing {learned.promoted_instead_of}" if learned.promoted_at else "never",
             "semantic version": learned.semantic_version,
         }
         for name, text in rows.items():

@@ -1,4 +1,4 @@
-"""The errors of the registry."""
+"""Errors of the registry."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ if TYPE_CHECKING:
 
 
 class RegistryError(EvergreenError):
-    """The registry does not hold what was asked for."""
+    """The registry does not contain what was requested."""
 
 
 class LedgerError(EvergreenError):
-    """The ledger cannot be read, or is not what was written."""
+    """The ledger cannot be read, or is not intact."""
 
 
 class SupersededError(EvergreenError):
-    """Somebody else promoted a champion meanwhile."""
+    """Another champion was promoted in the meantime."""
 
     @classmethod
     def by(cls, model_name: str, *, expected: str, found: str) -> SupersededError:
-        """Return the error for a champion that is not the one that was expected."""
+        """Return the error for an unexpected champion."""
         return cls(
-            f"model {model_name!r}: superseded. The challenger was compared with version {expected}, but the champion is version {found} now. "
+            f"model {model_name!r}: superseded. The challenger was compared with version {expected}, but the champion is now version {found}. "
             "Nothing was promoted; run the pipeline again to compare with the new champion."
         )
 
 
 class RolledBackError(EvergreenError):
-    """What is to be promoted was rolled back once, and is not promoted again."""
+    """A version or challenger that was rolled back cannot be promoted again."""
 
     @classmethod
     def by(cls, model_name: str, rollback: LedgerRecord) -> RolledBackError:
-        """Return the error for a version or challenger that a record rolled back."""
+        """Return the error for a version or challenger rolled back by a record."""
         return cls(
             f"model {model_name!r}: version {rollback.version_before}, made from challenger {rollback.challenger_id or 'unknown'}, was rolled back by ledger "
-            f"record {rollback.number} ({rollback.evidence.get('reason', 'no reason given')}) and is not promoted again. Nothing was promoted; train on other "
-            "data or with another recipe."
+            f"record {rollback.number} ({rollback.evidence.get('reason', 'no reason given')}) and cannot be promoted again. Nothing was promoted; train on "
+            "different data or with a different recipe."
         )

@@ -1,4 +1,4 @@
-"""Recording that the champion stays: by the step that found so, or by `keep_champion` behind it; once in either case."""
+"""Records that the champion is kept: by the step that decided it, or by `keep_champion` after it; only once in either case."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def version_of(champion: Any, known: Mapping[str, Any] | None = None) -> str:
     """Return the champion's version.
 
     Args:
-        champion: An artifact of `load_champion`, which wrote the version into its metadata.
-        known: What is known of the champion besides, for an artifact that was imported without its metadata.
+        champion: An artifact of `load_champion`, with the version in its metadata.
+        known: Further known facts about the champion, for an artifact imported without its metadata.
 
     Returns:
-        The version; ``none`` when there is no champion, ``unknown`` when neither says.
+        The version; ``none`` if there is no champion, ``unknown`` if neither contains it.
     """
     return str(champion.metadata.get("version") or (known or {}).get("version", "unknown")) if is_present(champion) else NO_CHAMPION
 
@@ -46,18 +46,18 @@ def record_kept_champion(
     step_name: str,
     found_before: bool = False,
 ) -> tuple[str, LedgerRecord | None]:
-    """Write to the ledger that the champion stays; a step that is tried again writes nothing more.
+    """Record in the ledger that the champion is kept; a retried step records nothing more.
 
     Args:
-        reason: Why, in a few words.
+        reason: Short reason.
         model_name: Name of the registered model.
-        champion_version: The champion that the run found.
+        champion_version: The champion's version found by the run.
         evidence_path: JSON of a decision (the champion is kept) or of an evaluation (a challenger is rejected).
-        tracking_uri: The MLflow server, whose alias is moved to the ledger's champion if it points elsewhere; ``none`` leaves it alone.
-        ledger_uri: Folder or bucket of the ledger, or ``none``.
-        run_id: The pipeline run.
-        step_name: The step.
-        found_before: Whether an earlier step of the run found so, and may have recorded it: its record stands then.
+        tracking_uri: Address of the MLflow server, whose alias is moved to the ledger's champion if it points elsewhere; ``none`` skips this.
+        ledger_uri: Folder or bucket for the ledger, or ``none``.
+        run_id: ID of the pipeline run.
+        step_name: Name of the step.
+        found_before: Whether an earlier step of the run may have recorded this already, in which case its record stands.
 
     Returns:
         ``kept`` or ``rejection``, and the record; None without a ledger.
@@ -91,9 +91,9 @@ def record_kept_champion(
 
 
 def _recorded_before(ledger: Ledger, entry: Entry) -> LedgerRecord | None:
-    """Return what another step of the run has recorded about the same decision or challenger, or None.
+    """Return another step's record of the same decision or challenger in this run, or None.
 
-    The same window tells the same decision: a step that was tried again may have found other numbers, and what it recorded first stands.
+    The same window identifies the same decision: a retried step may have found different numbers, but its first record stands.
     """
     if is_nothing(entry.run_id):
         return None

@@ -1,8 +1,8 @@
-"""The ledger of a model: append-only, hash-chained, and what decides who the champion is.
+"""The ledger of a model: append-only, hash-chained, and the authority on which version is the champion.
 
-MLflow's aliases have no compare-and-set and no history. Here slot N+1 is created only if it is absent, which the store
-itself decides, so of two promotions from the same champion one finds its slot taken. Each record names the champion
-after it, so the newest record alone says who the champion is.
+MLflow aliases have neither compare-and-set nor history. Here, slot N+1 is created only if it is absent, as decided by the
+store itself, so of two promotions over the same champion, one finds its slot taken. Each record names the resulting
+champion, so the newest record alone identifies the current one.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ MOST_ATTEMPTS = 100
 LONGEST_FOLDER_NAME = 200
 IMAGE_VARIABLE = "EVERGREEN_IMAGE"
 RECORDS_OF_A_RETRY = 20
-"""A step is retried soon or never: a look at so many of the newest records is enough to find what it wrote before."""
+"""A step is retried soon or never, so it is enough to search this many of the newest records for its earlier record."""
 
 
 class Ledger:
     """The ledger of one model in an object store."""
 
     def __init__(self, store: ObjectStore, model_name: str) -> None:
-        """Open the ledger; nothing is written.
+        """Open the ledger without writing anything.
 
         Args:
-            store: Where it lies.
+            store: The store that contains it.
             model_name: Name of the registered model; any text.
         """
         self.model_name = model_name
@@ -59,15 +59,15 @@ class Ledger:
         return [self._read(number) for number in self._numbers()]
 
     def newest_first(self, limit: int | None = None) -> Iterator[LedgerRecord]:
-        """Yield the records, the newest first, each read when it is asked for; at most the given number of them."""
+        """Yield the records lazily, newest first, up to the given number."""
         return (self._read(number) for number in itertools.islice(reversed(self._numbers()), limit))
 
     def head(self) -> LedgerRecord | None:
-        """Return the newest record, or None when there is none."""
+        """Return the newest record, or None if there is none."""
         return next(self.newest_first(1), None)
 
     def champion(self) -> str:
-        """Return the version that the ledger names as champion, or ``none``."""
+        """Return the champion's version according to the ledger, or ``none``."""
         head = self.head()
         return head.version_after if head else NO_CHAMPION
 
@@ -78,41 +78,41 @@ class Ledger:
         return next((record for record in self.newest_first() if record.version_after == version and record.changed_champion()), None)
 
     def rollback_of(self, *, version: str = NO_CHAMPION, challenger_id: str = "") -> LedgerRecord | None:
-        """Return the newest record that rolled a version, or the challenger that it was made from, back; or None."""
+        """Return the newest record that rolled back a version or the challenger it was made from, or None."""
         rollbacks = (record for record in self.newest_first() if record.kind == ROLLBACK)
         return next((record for record in rollbacks if record.version_before == version or (challenger_id and record.challenger_id == challenger_id)), None)
 
     def step_record(self, *, run_id: str, step_name: str, kind: str) -> LedgerRecord | None:
-        """Return what a step of a run has recorded lately, or None."""
+        """Return the recent record of a step of a run, or None."""
         return self._same_step(Entry(kind=kind, run_id=run_id, step_name=step_name))
 
     def of_run(self, run_id: str, kind: str) -> list[LedgerRecord]:
-        """Return what the steps of a run have recorded lately of one kind, the newest first."""
+        """Return the recent records of one kind by the steps of a run, newest first."""
         return [record for record in self.newest_first(RECORDS_OF_A_RETRY) if (record.run_id, record.kind) == (run_id, kind)]
 
     def append(self, entry: Entry, *, expected_champion: str | None = None) -> LedgerRecord:
-        """Append a record, once for each step of a run and kind.
+        """Append a record, once per kind and step of a run.
 
         Args:
-            entry: What to record.
-            expected_champion: The champion that must still be in place; None where it does not matter.
+            entry: The entry to record.
+            expected_champion: The champion that must still be in place; None if it does not matter.
 
         Returns:
-            The record. The existing one when this step has recorded the same kind before, or when the same challenger
-            waits for approval already.
+            The record; the existing one if this step has already recorded the same kind, or if the same challenger
+            is already waiting for approval.
 
         Raises:
             SupersededError: Another champion is in place.
-            RolledBackError: The promotion is that of a version or challenger that was rolled back.
-            LedgerError: The ledger cannot be read, or others kept taking the next slot.
+            RolledBackError: The version or challenger to be promoted was rolled back.
+            LedgerError: The ledger cannot be read, or other writers kept taking the next slot.
         """
         if entry.kind not in KINDS:
-            raise LedgerError(f"ledger record of kind {entry.kind!r}: expected one of {', '.join(KINDS)}.")
+            raise LedgerError(f"Unknown kind {entry.kind!r} of ledger record. Valid kinds: {', '.join(KINDS)}.")
         for _ in range(MOST_ATTEMPTS):
             head = self.head()
             champion = head.version_after if head else NO_CHAMPION
             existing = self._same_step(entry) or self._same_wait(entry)
-            # What this step wrote holds only while it stands: a promotion that was rolled back is not done again by a retry.
+            # An earlier record of this step counts only while it is in effect: a retry must not redo a promotion that was rolled back.
             if existing is not None and entry.version_after in (None, champion):
                 return existing
             if expected_champion is not None and (existing is not None or champion != expected_champion):
@@ -121,22 +121,22 @@ class Ledger:
             record = self._next(entry, head, champion)
             if self._create(record):
                 return record
-        raise LedgerError(f"ledger of model {self.model_name!r}: its next slot was taken {MOST_ATTEMPTS} times in a row. Run the step again.")
+        raise LedgerError(f"ledger of model {self.model_name!r}: the next slot was taken {MOST_ATTEMPTS} times in a row. Run the step again.")
 
     def size(self) -> int:
         """Return the number of records, without reading them."""
         return len(self._numbers())
 
     def stored(self) -> dict[str, bytes]:
-        """Return all that lies in the ledger's folder, as it lies there: content by file name."""
+        """Return the raw content of all files in the ledger's folder, by file name."""
         names = self._store.names(f"{self._folder}/")
         return {name.removeprefix(f"{self._folder}/"): self._store.read(name) or b"" for name in names}
 
     def verify(self, noted_head: str = "") -> list[str]:
-        """Return one sentence for each record that was edited, removed, reordered, inserted or forked; none when the chain holds.
+        """Return one sentence for each record that was edited, removed, reordered, inserted or forked; none if the chain is intact.
 
         Args:
-            noted_head: What `ModelRegistry.noted_ledger_head` returns; with it a tail that was cut off is found, too.
+            noted_head: The return value of `ModelRegistry.noted_ledger_head`, with which a truncated ledger is detected, too.
         """
         objects = self.stored()
         return chain_problems(objects, self.model_name) + (tail_problems(objects, noted_head) if noted_head else [])
@@ -160,11 +160,11 @@ class Ledger:
     def _create(self, record: LedgerRecord) -> bool:
         if self._store.create(self._name(record.number), record.to_bytes()):
             return True
-        # A client that lost the answer to its first attempt tries again and finds the slot taken by itself.
+        # A client that lost the response to its first attempt retries and finds the slot taken by itself.
         return self._read(record.number) == record
 
     def _check_not_rolled_back(self, entry: Entry) -> None:
-        # In the same breath as the slot is taken: the same challenger may be promoted and rolled back while a slow step looks the other way.
+        # Check right before taking the slot: a challenger may be promoted and rolled back while a slow step is busy elsewhere.
         if entry.kind == PROMOTION and entry.version_after is not None:
             rollback = self.rollback_of(version=entry.version_after, challenger_id=entry.challenger_id)
             if rollback is not None:
@@ -191,7 +191,7 @@ class Ledger:
             model_name=self.model_name,
             run_id=entry.run_id,
             step_name=entry.step_name,
-            # The hash is that of what is written.
+            # Mask here, because the hash covers what is written.
             actor=mask(entry.actor),
             version_before=champion,
             version_after=champion if entry.version_after is None else entry.version_after,
@@ -204,19 +204,19 @@ class Ledger:
 
 
 def folder_name(model_name: str) -> str:
-    """Return a model's name as the name of one folder: everything but letters, digits, ``_`` and ``-`` is percent-encoded.
+    """Return a model's name as a single folder name: everything except letters, digits, ``_`` and ``-`` is percent-encoded.
 
-    What is too long for a file system ends in its hash instead; the ``~`` before it stands in no other name.
+    A name too long for a file system ends with its hash instead; the ``~`` before it occurs in no other name.
 
     Raises:
-        LedgerError: The name is empty, or no valid text.
+        LedgerError: The name is empty or not valid text.
     """
     try:
         encoded = quote(model_name, safe="").replace(".", "%2E").replace("~", "%7E")
     except UnicodeEncodeError as error:
-        raise LedgerError(f"model name {model_name!r}: is no valid text: {error}. Choose another name.") from error
+        raise LedgerError(f"Invalid model name {model_name!r}: not valid text: {error}. Choose another name.") from error
     if not model_name.strip():
-        raise LedgerError(f"model name {model_name!r}: expected the name of a registered model. Fill in model_name.")
+        raise LedgerError(f"Invalid model name {model_name!r}: expected the name of a registered model. Fill in model_name.")
     if len(encoded) > LONGEST_FOLDER_NAME:
         return f"{encoded[: LONGEST_FOLDER_NAME - 65]}~{hashlib.sha256(encoded.encode()).hexdigest()}"
     return encoded

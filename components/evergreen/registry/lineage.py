@@ -1,4 +1,4 @@
-"""Where a version came from, and which versions a dataset went into."""
+"""Lineage: the origin of a version, and the versions trained on a dataset."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class Learned:
-    """A version and what it learned from.
+    """A version and its origin.
 
     Attributes:
         model_name: Name of the registered model.
         version: Its version.
-        semantic_version: What it changed for callers; empty when it never was promoted.
+        semantic_version: Its semantic version, which tells callers what changed; empty if it was never promoted.
         status: ``champion``, ``former champion``, ``rolled back``, ``waits for approval``, ``retired`` or ``registered``.
-        data_fingerprint: Fingerprint of the rows that it was fitted on; empty when Evergreen did not register it.
-        data_source_uri: Where they came from; empty when no record tells.
+        data_fingerprint: Fingerprint of the rows that it was fitted on; empty if it was not registered by Evergreen.
+        data_source_uri: Source of these rows; empty if not recorded.
         data_objects: The files or objects that were read, with their versions.
         fit_start: First event time that it was fitted on.
         fit_end: Event time up to which (exclusive) it has seen rows.
-        training_run: The MLflow run that made it.
-        pipeline_run: The pipeline run that recorded it; empty when no record tells.
+        training_run: The MLflow run that produced it.
+        pipeline_run: The pipeline run that recorded it; empty if not recorded.
         challenger_id: Hash of data fingerprint, recipe, seed and code version.
-        estimator: Import path of the estimator; empty when no record tells.
-        evergreen_version: The code that recorded it; empty when no record tells.
+        estimator: Import path of the estimator; empty if not recorded.
+        evergreen_version: Version of the code that recorded it; empty if not recorded.
         image: The image that recorded it; empty outside an image.
-        promoted_at: When it was promoted, ISO, UTC; empty when it never was.
-        promoted_instead_of: The champion before it; empty when it never was promoted.
+        promoted_at: Time of promotion, ISO, UTC; empty if it was never promoted.
+        promoted_instead_of: The champion it replaced; empty if it was never promoted.
     """
 
     model_name: str
@@ -64,12 +64,12 @@ class Learned:
     promoted_instead_of: str
 
     def learned_from(self, dataset: str) -> bool:
-        """Return whether a fingerprint, a source's URI or an object's URI names what it learned from."""
+        """Return whether a fingerprint, source URI or object URI identifies its training data."""
         return dataset in (self.data_fingerprint, self.data_source_uri) or any(dataset == found.get("uri") for found in self.data_objects)
 
 
 def learned_versions(registry: ModelRegistry, ledger: Ledger) -> list[Learned]:
-    """Return every version of a model with what it learned from, the oldest first.
+    """Return every version of a model with its origin, oldest first.
 
     Raises:
         LedgerError: A record cannot be read.
@@ -82,10 +82,10 @@ def learned_versions(registry: ModelRegistry, ledger: Ledger) -> list[Learned]:
 
 
 def lineage_of_version(registry: ModelRegistry, ledger: Ledger, version: str | None) -> Learned:
-    """Return what a version came from; the champion's when no version is given.
+    """Return the origin of a version, by default of the champion.
 
     Raises:
-        RegistryError: There is no such version, or no champion.
+        RegistryError: The version or a champion does not exist.
         LedgerError: A record cannot be read.
         StateError: The server or the ledger cannot be used.
     """
@@ -93,13 +93,13 @@ def lineage_of_version(registry: ModelRegistry, ledger: Ledger, version: str | N
     for learned in found:
         if learned.version == version or (version is None and learned.status == CHAMPION):
             return learned
-    known = f"it has {', '.join(learned.version for learned in found)}" if found else "it has none"
+    known = ", ".join(learned.version for learned in found) or "none"
     wanted = f"version {version}" if version is not None else "champion"
-    raise RegistryError(f"model {registry.model_name!r} has no {wanted} at {registry.tracking_uri}; versions: {known}. Name one of them with --version.")
+    raise RegistryError(f"Model {registry.model_name!r} has no {wanted} at {registry.tracking_uri}. Existing versions: {known}. Choose one with --version.")
 
 
 def lineage_of_dataset(models: Iterable[tuple[ModelRegistry, Ledger]], dataset: str) -> list[Learned]:
-    """Return all versions of all models that learned from a dataset.
+    """Return all versions of all models that were trained on a dataset.
 
     Args:
         models: Registry and ledger of each model.

@@ -1,4 +1,4 @@
-"""Lineage as a small SVG graph: datasets, the runs that learned from them, the versions that came of it."""
+"""Lineage as a small SVG graph: datasets, the training runs that used them, and the resulting versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BOX_WIDTH, BOX_HEIGHT, GAP, ROW = 280, 56, 70, 76
 TEXT_LIMIT = 34
-"""So many letters fit into a box."""
+"""Maximum number of characters in a box."""
 
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1d2733}.small{fill:#5b6875;font-size:11px}rect{fill:#fff;stroke:#8a97a5;rx:6}"
@@ -23,10 +23,10 @@ STYLE = (
 
 
 def lineage_svg(found: Sequence[Learned]) -> str:
-    """Draw versions with their runs and datasets, each dataset and each run once; lines lead from left to right.
+    """Draw versions with their runs and datasets, each dataset and run only once; lines go from left to right.
 
     Returns:
-        A whole SVG document; the same lineage gives the same bytes.
+        A complete SVG document; identical lineage gives identical bytes.
     """
     columns: tuple[dict[str, tuple[str, str, str]], ...] = ({}, {}, {})
     lines: list[tuple[tuple[int, str], tuple[int, str]]] = []
@@ -69,5 +69,5 @@ def _box(place: tuple[int, int], texts: tuple[str, str, str]) -> str:
 
 
 def _shortened(text: str) -> str:
-    # The end of a path or name tells more than its beginning.
+    # The end of a path or name is more informative than its beginning.
     return text if len(text) <= TEXT_LIMIT else f"…{text[1 - TEXT_LIMIT :]}"

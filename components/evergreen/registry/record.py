@@ -1,4 +1,4 @@
-"""One record of the ledger, and the bytes that it is stored as."""
+"""A record of the ledger and its stored form."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ KINDS = (PROMOTION, REJECTION, KEPT, WAITING, APPROVAL, ROLLBACK, RETIREMENT, RE
 
 @dataclass(frozen=True)
 class Entry:
-    """What a step wants to have recorded.
+    """An entry that a step wants to record.
 
     Attributes:
         kind: One of ``KINDS``.
-        version_after: Version of the champion once this is recorded; None leaves the champion as it is.
-        run_id: The pipeline run.
-        step_name: The step of that run; a second record of the same step and kind is not written.
-        challenger_id: The challenger it is about, or empty.
-        evidence: Why, as plain JSON values.
-        actor: Who or what did it.
+        version_after: The champion's version after this entry; None leaves the champion unchanged.
+        run_id: ID of the pipeline run.
+        step_name: Step of that run; a second record of the same step and kind is not written.
+        challenger_id: ID of the challenger concerned, or empty.
+        evidence: The evidence, as plain JSON values.
+        actor: Who or what acted.
     """
 
     kind: str
@@ -47,23 +47,23 @@ class Entry:
 
 @dataclass(frozen=True)
 class LedgerRecord:
-    """One record as it lies in the ledger.
+    """A record as stored in the ledger.
 
     Attributes:
-        number: Its slot, from 1 on without holes.
-        previous_hash: Hash of the record before it; zeros for the first.
+        number: Its slot, starting at 1 without gaps.
+        previous_hash: Hash of the previous record; zeros for the first.
         kind: One of ``KINDS``.
-        time: ISO time at which it was written, UTC.
-        model_name: The registered model.
-        run_id: The pipeline run.
-        step_name: The step of that run.
-        actor: Who or what did it.
-        version_before: Version of the champion before it, or ``none``.
-        version_after: Version of the champion after it, or ``none``.
-        challenger_id: The challenger it is about, or empty.
-        evidence: Why, as plain JSON values.
+        time: Time at which it was written, ISO, UTC.
+        model_name: Name of the registered model.
+        run_id: ID of the pipeline run.
+        step_name: Step of that run.
+        actor: Who or what acted.
+        version_before: The champion's version before this record, or ``none``.
+        version_after: The champion's version after this record, or ``none``.
+        challenger_id: ID of the challenger concerned, or empty.
+        evidence: The evidence, as plain JSON values.
         evergreen_version: Version of the code that wrote it.
-        image: Image of the step that wrote it, with its digest where the pipeline was compiled with digests; empty outside an image.
+        image: Image of the step that wrote it, with its digest if the pipeline was compiled with digests; empty outside an image.
         hash: SHA-256 of all other fields as canonical JSON.
     """
 
@@ -85,10 +85,10 @@ class LedgerRecord:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> LedgerRecord:
-        """Return the record that bytes hold.
+        """Parse a record.
 
         Raises:
-            ValueError: They are no JSON, or no record.
+            ValueError: The content is not JSON, or not a record.
         """
         try:
             values = json.loads(content)
@@ -96,7 +96,7 @@ class LedgerRecord:
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not a ledger record: {error!r}") from error
         if type(record.number) is not int or not all(isinstance(text, str) for text in (record.version_before, record.version_after, record.hash)):
-            raise ValueError("not a ledger record: its number is no integer, or a version or hash no text")
+            raise ValueError("not a ledger record: the number is not an integer, or a version or hash is not text")
         return record
 
     def to_bytes(self) -> bytes:
@@ -104,11 +104,11 @@ class LedgerRecord:
         return to_json(asdict(self))
 
     def computed_hash(self) -> str:
-        """Return the hash that the record's content has."""
+        """Return the hash computed from the record's content."""
         content = {name: value for name, value in asdict(self).items() if name != "hash"}
         canonical = json.dumps(plain(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def changed_champion(self) -> bool:
-        """Return whether another version was the champion before this record."""
+        """Return whether this record changed the champion."""
         return self.version_before != self.version_after

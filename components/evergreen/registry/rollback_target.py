@@ -1,4 +1,4 @@
-"""Former champions: which one a rollback would go back to."""
+"""The rollback target: the previous champion that a rollback returns to."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def last_good(records: Iterable[LedgerRecord], champion: str) -> str | None:
-    """Return the newest former champion that was not rolled back, or None.
+    """Return the newest previous champion that was not rolled back, or None.
 
     Args:
-        records: All records of a ledger, the newest first.
-        champion: The champion, which does not count.
+        records: All records of a ledger, newest first.
+        champion: The current champion, which is excluded.
     """
     known = list(records)
     taken_back = {record.version_before for record in known if record.kind == ROLLBACK} | {champion, NO_CHAMPION}

@@ -1,4 +1,4 @@
-"""The decision to retrain that a run made: what came before a promotion belongs to its evidence."""
+"""The retraining decision of a run, which is part of the evidence for a promotion."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ KEPT = ("decision", "rule", "reasons", "mode", "policy")
 
 
 def decision_of_run(ledger_uri: str, run_id: str) -> dict[str, Any]:
-    """Return what a run decided, by which rule and policy, and why; nothing when no step of it decided.
+    """Return what a run decided, by which rule and policy, and why; empty if no step decided.
 
     Args:
-        ledger_uri: Folder or bucket of the run's records, or ``none``.
-        run_id: The run, or ``none``.
+        ledger_uri: Folder or bucket for the run's records, or ``none``.
+        run_id: ID of the run, or ``none``.
 
     Raises:
         StateError: The records cannot be read.

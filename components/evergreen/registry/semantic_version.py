@@ -1,7 +1,7 @@
-"""Semantic versions of champions: what a caller has to know about a promotion, in three numbers.
+"""Semantic versions of champions: what callers need to know about a promotion, in three numbers.
 
-Major: what callers send or get back changed (a feature is gone or of another type; another task, label or classes).
-Minor: new features, another estimator, other hyperparameters or training options. Patch: the same recipe on new data.
+Major: the interface for callers changed (a feature is gone or has another type; a different task, label or classes).
+Minor: new features, a different estimator, or different hyperparameters or training options. Patch: the same recipe on new data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INTERFACE, RECIPE, SEMANTIC_VERSION = "interface", "recipe", "semantic_version"
 
 
 def described(description: ModelDescription) -> dict[str, Any]:
-    """Return what later versions are compared with: what callers send and get back, and how the model was made."""
+    """Return what later versions are compared with: the interface for callers and the recipe of the model."""
     interface = {
         "task": description.task,
         "target": description.target_column,
@@ -36,11 +36,11 @@ def described(description: ModelDescription) -> dict[str, Any]:
 
 
 def next_semantic_version(ledger: Ledger, evidence: Mapping[str, Any]) -> str:
-    """Return the semantic version of a model that is about to be promoted; no two promotions have the same.
+    """Return the semantic version of a model that is about to be promoted; it is unique among promotions.
 
     Args:
-        ledger: The model's ledger; its promotions tell the versions so far.
-        evidence: Holds what `described` returned.
+        ledger: The model's ledger; its promotions contain the versions so far.
+        evidence: Contains the return value of `described`.
 
     Raises:
         LedgerError: A record cannot be read.
@@ -55,7 +55,7 @@ def next_semantic_version(ledger: Ledger, evidence: Mapping[str, Any]) -> str:
                 before = record.evidence
     if not used:
         return FIRST
-    # A champion that the ledger does not describe may have changed in any way.
+    # A champion not described in the ledger may differ in any way.
     level = change(before, evidence) if before is not None else MAJOR
     found = str(before[SEMANTIC_VERSION]) if before is not None else max(used, key=_numbers)
     while found in used:
@@ -64,7 +64,7 @@ def next_semantic_version(ledger: Ledger, evidence: Mapping[str, Any]) -> str:
 
 
 def change(before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
-    """Return which of the three numbers a step from one model to another raises."""
+    """Return which of the three numbers a change from one model to another increments."""
     old, new = dict(before.get(INTERFACE) or {}), dict(after.get(INTERFACE) or {})
     old_features, new_features = dict(old.pop("features", {})), dict(new.pop("features", {}))
     if old != new or any(new_features.get(name) != kind for name, kind in old_features.items()):
@@ -73,7 +73,7 @@ def change(before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
 
 
 def bumped(version: str, level: int) -> str:
-    """Return a version with one of its numbers raised, and those after it 0."""
+    """Return a version with one of its numbers incremented and those after it set to 0."""
     numbers = _numbers(version)
     return ".".join(str(number + 1 if place == level else number if place < level else 0) for place, number in enumerate(numbers))
 

@@ -1,4 +1,4 @@
-"""Is a ledger what was written: nothing edited, removed, reordered, inserted or forked."""
+"""Verifies that a ledger is intact: nothing edited, removed, reordered, inserted or forked."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ RECORD_NAME = re.compile(r"([0-9]{8})\.json")
 
 
 def chain_problems(objects: Mapping[str, bytes], model_name: str) -> list[str]:
-    """Return one sentence for each thing that is wrong; none when the chain holds.
+    """Return one sentence per problem; none if the chain is intact.
 
-    A tail that was cut off leaves a chain that holds: see `tail_problems`.
+    The chain of a truncated ledger is still intact: see `tail_problems`.
 
     Args:
-        objects: All that lies in the ledger's folder: content by file name.
-        model_name: The model whose ledger it is.
+        objects: Content of all files in the ledger's folder, by file name.
+        model_name: The model that the ledger belongs to.
     """
     names = {int(match[1]): name for name in objects if (match := RECORD_NAME.fullmatch(name))}
-    problems = [f"{name} is in the ledger's folder and is no record of it." for name in sorted(set(objects) - set(names.values()))]
+    problems = [f"{name} is in the ledger's folder but is not one of its records." for name in sorted(set(objects) - set(names.values()))]
     before: LedgerRecord | None = None
     expected = 1
     for number in sorted(names):
@@ -43,29 +43,29 @@ def chain_problems(objects: Mapping[str, bytes], model_name: str) -> list[str]:
 
 
 def tail_problems(objects: Mapping[str, bytes], noted_head: str) -> list[str]:
-    """Return a sentence when the record that the registry notes as the head is no longer there as it was.
+    """Return a sentence if the record noted in the registry as the head is missing or changed.
 
     Args:
-        objects: All that lies in the ledger's folder: content by file name.
-        noted_head: Number and hash of a record that was the head once, ``number:hash``.
+        objects: Content of all files in the ledger's folder, by file name.
+        noted_head: Number and hash of a record that was once the head, ``number:hash``.
     """
     number, _, noted_hash = noted_head.partition(":")
     content = objects.get(f"{int(number):08d}.json")
     if content is None:
-        return [f"Record {number} is missing: the registry notes it as written."]
+        return [f"Record {number} is missing, although the registry notes it as written."]
     try:
         found = LedgerRecord.from_bytes(content).hash
     except ValueError:
         return []
-    return [] if found == noted_hash else [f"Record {number} is not the one that the registry notes: the end of the ledger was rewritten."]
+    return [] if found == noted_hash else [f"Record {number} differs from the one noted in the registry: the end of the ledger was rewritten."]
 
 
 def _record_problems(record: LedgerRecord, content: bytes, number: int, model_name: str) -> list[str]:
     problems = []
     if _edited(record, content):
-        problems.append(f"Record {number} was edited: its content does not have the hash that it states.")
+        problems.append(f"Record {number} was edited: its content does not match its hash.")
     if (record.number, record.model_name) != (number, model_name):
-        problems.append(f"Record {number} is not in its place: it says it is record {record.number} of model {record.model_name!r}.")
+        problems.append(f"Record {number} is out of place: it claims to be record {record.number} of model {record.model_name!r}.")
     return problems
 
 
@@ -73,17 +73,17 @@ def _edited(record: LedgerRecord, content: bytes) -> bool:
     try:
         return record.computed_hash() != record.hash or record.to_bytes() != content
     except (ValueError, RecursionError):
-        # Half a surrogate pair, for instance, is valid JSON and no valid text.
+        # Half a surrogate pair, for instance, is valid JSON but not valid text.
         return True
 
 
 def _link_problems(record: LedgerRecord, before: LedgerRecord | None, *, first: bool) -> list[str]:
     if before is None and not first:
-        # What came before is damaged, and that was said already.
+        # The previous record is damaged, which has already been reported.
         return []
     previous_hash, champion = (before.hash, before.version_after) if before else (FIRST_PREVIOUS_HASH, NO_CHAMPION)
     if record.previous_hash != previous_hash:
         return [f"Record {record.number} does not follow the record before it: the chain is broken or forked there."]
     if record.version_before != champion:
-        return [f"Record {record.number} says that version {record.version_before} was the champion, but the record before it says version {champion}."]
+        return [f"Record {record.number} names version {record.version_before} as the champion, but the record before it names version {champion}."]
     return []

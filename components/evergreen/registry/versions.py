@@ -1,4 +1,4 @@
-"""Registered versions in MLflow: make one, find one, fetch its files, point the alias at one."""
+"""Registered versions in MLflow: create and find versions, fetch their files, and move the alias."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ ROLLED_BACK_TAG = "evergreen.rolled_back"
 RETIRED_TAG = "evergreen.retired"
 SEMANTIC_VERSION_TAG = "evergreen.semantic_version"
 EVIDENCE_FOLDER = "evergreen"
-"""Folder inside the model's directory that holds reference sample, contract, baseline and model card."""
+"""Folder in the model's directory with reference sample, contract, baseline and model card."""
 
 
 class ModelRegistry:
     """The versions of one registered model."""
 
     def __init__(self, tracking_uri: str, model_name: str) -> None:
-        """Connect.
+        """Connect to the server.
 
         Args:
-            tracking_uri: The MLflow server.
+            tracking_uri: Address of the MLflow server.
             model_name: Name of the registered model.
 
         Raises:
-            StateError: The server cannot be reached, or the URI cannot work.
+            StateError: The server cannot be reached, or the URI is invalid.
         """
         self.tracking_uri = tracking_uri
         self.model_name = model_name
@@ -54,20 +54,20 @@ class ModelRegistry:
             return str(model.aliases[ALIAS]) if model is not None and ALIAS in model.aliases else None
 
     def move_alias(self, version: str) -> None:
-        """Point the alias ``champion`` at a version."""
+        """Move the alias ``champion`` to a version."""
         self._set(self._client.set_registered_model_alias, ALIAS, version)
 
     def exists(self) -> bool:
-        """Return whether the registered model is there."""
+        """Return whether the registered model exists."""
         with self._errors():
             return self._model() is not None
 
     def note_ledger_head(self, number: int, record_hash: str) -> None:
-        """Keep number and hash of the ledger's newest record as a tag, so that a cut tail is noticed."""
+        """Store number and hash of the ledger's newest record as a tag, so that a truncated ledger is detected."""
         self._set(self._client.set_registered_model_tag, LEDGER_HEAD_TAG, f"{number}:{record_hash}")
 
     def noted_ledger_head(self) -> str:
-        """Return what `note_ledger_head` kept, ``number:hash``, or nothing."""
+        """Return the head stored by `note_ledger_head`, ``number:hash``, or an empty text."""
         with self._errors():
             model = self._model()
             return str(model.tags.get(LEDGER_HEAD_TAG, "")) if model is not None else ""
@@ -76,7 +76,7 @@ class ModelRegistry:
         """Return a version.
 
         Raises:
-            RegistryError: There is no such version.
+            RegistryError: The version does not exist.
         """
         from mlflow.exceptions import MlflowException
 
@@ -87,15 +87,15 @@ class ModelRegistry:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     raise RegistryError(
                         f"model {self.model_name!r} has no version {version} at {self.tracking_uri}. Check the number, and that this is the server "
-                        "that the ledger belongs to."
+                        "to which the ledger belongs."
                     ) from error
                 raise
 
     def describe(self, version: str) -> dict[str, Any]:
-        """Return what the registry knows of a version, with parameters and metrics of the run that made it.
+        """Return the registry's data on a version, with parameters and metrics of its training run.
 
         Raises:
-            RegistryError: There is no such version.
+            RegistryError: The version does not exist.
         """
         registered = self.version(version)
         described = {name: getattr(registered, name) for name in ("name", "version", "creation_timestamp", "source", "run_id", "model_id", "status", "tags")}
@@ -112,10 +112,10 @@ class ModelRegistry:
             return min(found, key=lambda version: int(version.version), default=None)
 
     def register(self, *, model_id: str, run_id: str, challenger_id: str, tags: dict[str, str]) -> ModelVersion:
-        """Return the version of a challenger, made now if there is none.
+        """Return the version of a challenger, creating it if there is none.
 
-        The tag that identifies it is set in the same request, so that a killed attempt leaves either nothing or a version
-        that the next attempt finds.
+        Its identifying tag is set in the same request, so that a killed attempt leaves either nothing or a version that the
+        next attempt finds.
         """
         from mlflow.exceptions import MlflowException
 
@@ -128,8 +128,8 @@ class ModelRegistry:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            # By its location: MLflow looks a models:/m-... up at its global tracking URI, whatever server the client talks to.
-            # Without a run it looks the model up there, too.
+            # Use its location: MLflow resolves models:/m-... at its global tracking URI, regardless of the client's server.
+            # Without a run, it looks up the model there, too.
             logged = self._client.get_logged_model(model_id)
             made = self._client.create_model_version(
                 self.model_name,
@@ -138,7 +138,7 @@ class ModelRegistry:
                 model_id=model_id,
                 tags=mask_json({**tags, CHALLENGER_TAG: challenger_id}),
             )
-            # MLflow has no unique key for tags: of two attempts at the same time, the later one takes its version back.
+            # MLflow has no unique key for tags: of two concurrent attempts, the later one deletes its version again.
             first = self.find_challenger(challenger_id)
             if first is None or int(first.version) == int(made.version):
                 return made
@@ -146,9 +146,9 @@ class ModelRegistry:
             return first
 
     def register_files(self, files: Path, *, challenger_id: str, tags: dict[str, str]) -> str:
-        """Log a model directory as it is, evidence included, and return the version that is made of it.
+        """Log a model directory unchanged, including the evidence, and return the version created from it.
 
-        The version comes last: a killed attempt leaves a logged model that nobody points to.
+        The version is created last: a killed attempt leaves only an unreferenced logged model.
         """
         from evergreen.storage.experiments import connect
 
@@ -166,7 +166,7 @@ class ModelRegistry:
         self._set(self._client.set_model_version_tag, version, name, mask(value))
 
     def clear_tag(self, version: str, name: str) -> None:
-        """Remove a tag of a version; one that is not there stays away."""
+        """Remove a tag of a version; does nothing if the tag does not exist."""
         with self._errors():
             self._client.delete_model_version_tag(self.model_name, version, name)
 
@@ -183,7 +183,7 @@ class ModelRegistry:
                     return found
 
     def tagged_versions(self, name: str, value: str) -> list[str]:
-        """Return the versions that have a tag of this value, oldest first."""
+        """Return the versions that have a tag with this value, oldest first."""
         with self._errors():
             found = self._client.search_model_versions(f"name = '{_quoted(self.model_name)}' and tag.`{name}` = '{_quoted(value)}'")
             return sorted((str(version.version) for version in found), key=int)
@@ -198,8 +198,8 @@ class ModelRegistry:
         """Download all files of a version into a temporary folder.
 
         Raises:
-            RegistryError: There is no such version, or its files cannot be fetched.
-            StateError: The server stays away.
+            RegistryError: The version does not exist, or its files cannot be fetched.
+            StateError: The server remains unreachable.
         """
         from mlflow.exceptions import MlflowException
 
@@ -211,7 +211,7 @@ class ModelRegistry:
                 files = download_files(location, folder, self.tracking_uri)
             except (MlflowException, OSError) as error:
                 raise RegistryError(
-                    f"version {version} of model {self.model_name!r}: its files cannot be fetched from {registered.source}: {error}. Check the artifact store."
+                    f"version {version} of model {self.model_name!r}: cannot fetch its files from {registered.source}: {error}. Check the artifact store."
                 ) from error
             yield files
 
@@ -233,7 +233,7 @@ class ModelRegistry:
             try:
                 setter(self.model_name, *values)
             except MlflowException as error:
-                # MLflow inserts what it has not found. Of two that set the same for the first time at once one is refused, and finds it when it asks again.
+                # MLflow inserts what it did not find. Of two concurrent first writes, one is rejected and succeeds when it tries again.
                 if "unique constraint" not in str(error).lower():
                     raise
                 setter(self.model_name, *values)
@@ -273,5 +273,5 @@ def _quoted(text: str) -> str:
 
 
 def copy_model_directory(files: Path, target: str) -> None:
-    """Copy a version's model directory without the evidence that lies in it."""
+    """Copy a version's model directory without the evidence in it."""
     shutil.copytree(files, target, dirs_exist_ok=True, ignore=lambda folder, _: {EVIDENCE_FOLDER} if Path(folder) == files else set())

@@ -1,1 +1,1 @@
-"""Reports that people read, and the record of a run."""
+"""HTML reports and the record of a run."""

@@ -18,19 +18,19 @@ def record_run(
     run_id: str = "none",
     step_name: str = "record_run",
 ) -> None:
-    """Record what a run did, whatever happened; the exit handler of a pipeline.
+    """Record the outcome of a run, whether it succeeded or failed; the exit handler of a pipeline.
 
     Args:
-        status: How KFP says the run ended; recorded, but the outcome comes from what the steps wrote.
-        model_name: The registered model.
-        tracking_uri: The MLflow server, shown in the report.
-        ledger_uri: Folder or bucket of the run records and of the summary; "none" writes the report only.
-        run_id: The pipeline run's id.
-        step_name: Name of this step in the run's records.
+        status: Final status reported by KFP. It is recorded, but the outcome is derived from the records of the steps.
+        model_name: Name of the registered model.
+        tracking_uri: Address of the MLflow server, shown in the report.
+        ledger_uri: Folder or bucket for the run records and the summary; "none" writes only the report.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        run_report: What happened, for people.
-        run_metrics: The outcome, which stands in a name because KFP's metrics are numbers, and the decisive numbers.
+        run_report: The run as an HTML report.
+        run_metrics: The outcome, contained in a metric's name because KFP metrics are numbers, and the decisive numbers.
     """
     from evergreen.runs.records import reported_step
 

@@ -1,6 +1,6 @@
-"""Figures for reports, as inline SVG text: the same data gives the same bytes.
+"""Figures for reports, as inline SVG: identical data produces identical bytes.
 
-Colours are the page's own CSS variables, so a figure follows the reader's light or dark setting like the text does.
+Colours are the CSS variables of the page, so a figure follows the reader's light or dark setting like the text does.
 matplotlib is imported when the first figure is drawn, and never through pyplot, which keeps state.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-# Stand-ins that matplotlib draws with; they are replaced by what the page's style defines.
+# Placeholder colours for matplotlib; they are replaced by the colours of the page's style.
 INK, FIRST, SECOND = "#010203", "#040506", "#070809"
 _CSS_COLOURS = {INK: "currentColor", FIRST: "var(--series-one, #2f6690)", SECOND: "var(--series-two, #d1722c)"}
 
@@ -26,15 +26,15 @@ WIDTH_IN = 6.0
 def interval_chart(
     names: Sequence[str], scores: Sequence[float], lower: Sequence[float], upper: Sequence[float], *, axis_label: str, threshold: float | None = None
 ) -> str:
-    """Draw scores with their intervals, one line for each name, the first on top.
+    """Draw scores with their intervals, one line per name, the first at the top.
 
     Args:
         names: What was scored.
-        scores: The scores, as many as ``names``.
-        lower: Lower ends of the intervals, in the score's unit.
-        upper: Upper ends of the intervals, in the score's unit.
-        axis_label: What the score is.
-        threshold: Where a dashed line is drawn; none when None.
+        scores: The scores, one per name.
+        lower: Lower bounds of the intervals, in units of the score.
+        upper: Upper bounds of the intervals, in units of the score.
+        axis_label: Name of the score.
+        threshold: Position of a dashed line; None for no line.
 
     Returns:
         An ``<svg>`` element.
@@ -63,11 +63,11 @@ def overlaid_histograms(
 
     Args:
         edges: Edges of the bins, one more than there are counts.
-        first: Counts in each bin.
-        second: Counts in each bin.
-        labels: Names of the two, for the legend.
+        first: Count in each bin of the first histogram.
+        second: Count in each bin of the second histogram.
+        labels: Names of both histograms, for the legend.
         title: Title of the figure.
-        axis_label: What is counted.
+        axis_label: Name of the quantity.
 
     Returns:
         An ``<svg>`` element.
@@ -87,13 +87,13 @@ def overlaid_histograms(
 
 
 def paired_bars(names: Sequence[str], first: Sequence[float], second: Sequence[float], *, labels: tuple[str, str], title: str) -> str:
-    """Draw two counts for each category side by side, each as shares of its own total.
+    """Draw two counts per category side by side, each as a share of its own total.
 
     Args:
         names: The categories.
-        first: Counts of each category.
-        second: Counts of each category.
-        labels: Names of the two, for the legend.
+        first: First count of each category.
+        second: Second count of each category.
+        labels: Names of both counts, for the legend.
         title: Title of the figure.
 
     Returns:
@@ -113,13 +113,13 @@ def paired_bars(names: Sequence[str], first: Sequence[float], second: Sequence[f
 
 
 def bar_chart(names: Sequence[str], values: Sequence[float], *, axis_label: str, threshold: float | None = None) -> str:
-    """Draw one horizontal bar for each name, the first on top.
+    """Draw one horizontal bar per name, the first at the top.
 
     Args:
-        names: What the bars stand for.
+        names: Names of the bars.
         values: Lengths of the bars.
-        axis_label: What the length means.
-        threshold: Where a dashed line is drawn; none when None.
+        axis_label: Meaning of the length.
+        threshold: Position of a dashed line; None for no line.
 
     Returns:
         An ``<svg>`` element.
@@ -139,23 +139,23 @@ def bar_chart(names: Sequence[str], values: Sequence[float], *, axis_label: str,
 def stacked(figures: Sequence[str]) -> str:
     """Return several figures as one piece of HTML, one below the other.
 
-    Each figure's ids get a prefix of its own, because ids must be unique within a page.
+    The IDs in each figure get a separate prefix, because IDs must be unique within a page.
     """
     return "\n".join(_with_id_prefix(figure, f"f{number}-") for number, figure in enumerate(figures))
 
 
 def legend(axes: Axes) -> None:
     """Draw a figure's legend."""
-    # Above the axes, beside the title, where it hides no data.
+    # Above the axes, next to the title, where it hides no data.
     axes.legend(frameon=False, labelcolor=INK, loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, borderaxespad=0.0, handlelength=1.2, columnspacing=1.2)
 
 
 def svg_figure(draw: Callable[[Axes], None], *, height_in: float) -> str:
-    """Return what a function draws as an ``<svg>`` element in the page's own colours and font.
+    """Return the drawing of a function as an ``<svg>`` element in the colours and font of the page.
 
     Args:
-        draw: Draws on the axes that it is given.
-        height_in: Height in inches; the width is that of every figure.
+        draw: Function that draws on the given axes.
+        height_in: Height in inches; the width is the same for all figures.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -184,7 +184,7 @@ def svg_figure(draw: Callable[[Axes], None], *, height_in: float) -> str:
 def _inlined(document: str) -> str:
     element = document[document.index("<svg") :].strip()
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
-    # The reader's font, as in the text around the figure.
+    # Use the font of the surrounding text.
     element = re.sub(r"font-family: [^;\"]*", "font-family: inherit", element)
     for stand_in, colour in _CSS_COLOURS.items():
         element = element.replace(stand_in, colour)
@@ -203,7 +203,7 @@ def _shares(counts: Sequence[float]) -> list[float]:
 
 
 def readable(name: str, limit: int = 40) -> str:
-    """Return a name that fits into a figure and that matplotlib takes as it is."""
-    # A dollar sign would switch matplotlib to mathematics.
+    """Return a name shortened to fit into a figure and escaped for matplotlib."""
+    # A dollar sign would switch matplotlib to math mode.
     short = name if len(name) <= limit else f"{name[: limit - 1]}…"
     return short.replace("$", r"\$")

@@ -1,7 +1,7 @@
-"""One self-contained HTML page for every report: style in line, no scripts, nothing loaded from elsewhere.
+"""One self-contained HTML page per report: inline styles, no scripts, no external resources.
 
 All text is escaped. The page follows the reader's light or dark setting, and tables scroll inside their own box, so
-that it reads on a phone.
+that it is readable on a phone.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Tone = Literal["good", "bad", "neutral", "warning"]
-"""How a verdict is coloured."""
+"""Colour of a verdict."""
 
 Cell = str | float | int | None
-"""What may stand in a table."""
+"""Content of a table cell."""
 
 NO_VALUE = "\N{EN DASH}"
-"""What is shown where there is no number."""
+"""Shown when there is no number."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """A link that stands in a table's cell.
+    """A link in a table cell.
 
     Attributes:
-        text: What is shown.
-        uri: Where it leads. Only web addresses, files and relative paths become links; others are shown as text.
+        text: Displayed text.
+        uri: Target of the link. Only web addresses, files and relative paths become links; others are shown as text.
     """
 
     text: str
@@ -39,7 +39,7 @@ class Link:
 
     @property
     def is_safe(self) -> bool:
-        """Whether the URI cannot run a script when it is clicked."""
+        """Whether clicking the URI cannot run a script."""
         scheme, colon, _ = self.uri.partition(":")
         return not colon or "/" in scheme or scheme.lower() in ("http", "https", "file")
 
@@ -49,8 +49,8 @@ class Table:
     """A table of a report.
 
     Attributes:
-        columns: The heads of the columns.
-        rows: The cells, row by row; each row is as long as ``columns``. Numbers are shown with four significant digits.
+        columns: Column headings.
+        rows: The cells, row by row; each row is as long as ``columns``. Numbers are displayed with four significant digits.
         note: A line below the table.
     """
 
@@ -61,14 +61,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: text, then a figure, then a table; each may be left out.
+    """A section of a report: text, then a figure, then a table; each is optional.
 
     Attributes:
-        heading: What the section is about.
-        paragraphs: Plain text, one entry for each paragraph.
+        heading: Heading of the section.
+        paragraphs: Plain text, one entry per paragraph.
         table: A table.
-        figure_svg: An inline ``<svg>`` element from :mod:`evergreen.reporting.figures`. It is put into the page as it is.
-        preformatted: Text whose line breaks count, such as an error's message.
+        figure_svg: An inline ``<svg>`` element from :mod:`evergreen.reporting.figures`, inserted into the page unchanged.
+        preformatted: Text whose line breaks are preserved, such as an error message.
         bullets: Short statements, shown as a list below the paragraphs.
     """
 
@@ -81,16 +81,16 @@ class Section:
 
 
 def render_page(title: str, verdict: str, tone: Tone, sections: Sequence[Section]) -> str:
-    """Return a whole HTML page.
+    """Render a complete HTML page.
 
     Args:
-        title: What the report is about.
-        verdict: The answer, in one sentence; it stands on top.
-        tone: How the verdict is coloured: ``good``, ``bad``, ``neutral`` or ``warning``.
-        sections: The parts, in order.
+        title: Title of the report.
+        verdict: The result in one sentence, shown at the top.
+        tone: Colour of the verdict: ``good``, ``bad``, ``neutral`` or ``warning``.
+        sections: The sections, in order.
 
     Returns:
-        The page's HTML, complete in itself, with the names of variables in place of secret values.
+        The self-contained HTML of the page, with secret values replaced by the names of their variables.
     """
     import jinja2
 
@@ -103,7 +103,7 @@ def render_page(title: str, verdict: str, tone: Tone, sections: Sequence[Section
     )
     environment.filters["cell"] = format_cell
     template = environment.get_template("page.html.j2")
-    # Here, because every report passes here, whatever it tells of.
+    # Mask secrets here, because every report passes through here.
     return mask(template.render(title=title, verdict=verdict, tone=tone, sections=[_prepared(section) for section in sections]))
 
 
@@ -122,13 +122,13 @@ def _is_numeric(table: Table, index: int) -> bool:
 
 
 def format_cell(value: Cell | Link) -> str:
-    """Return a table cell's text.
+    """Format the text of a table cell.
 
     Args:
         value: Text, a number, or None.
 
     Returns:
-        Text unchanged; whole numbers with commas between thousands; other numbers by :func:`format_number`.
+        Text unchanged; integers with thousands separators; other numbers as formatted by :func:`format_number`.
     """
     if isinstance(value, Link):
         return value.text
@@ -140,14 +140,14 @@ def format_cell(value: Cell | Link) -> str:
 
 
 def format_number(value: float | None, digits: int = 4) -> str:
-    """Return a number as people read it.
+    """Format a number for display.
 
     Args:
-        value: The number; None and numbers that are not finite stand for "no value".
-        digits: Significant digits of numbers that are not whole.
+        value: The number; None and non-finite numbers mean "no value".
+        digits: Significant digits of non-integers.
 
     Returns:
-        Text such as ``12,345``, ``0.7812``, ``-3.1e-07``, or a dash when there is no value.
+        Text such as ``12,345``, ``0.7812`` or ``-3.1e-07``, or a dash if there is no value.
     """
     number = plain(value)
     if number is None:

@@ -1,4 +1,4 @@
-"""What a run came to, as the few numbers that the KFP UI shows and compares."""
+"""The outcome of a run as the few numbers that the KFP UI shows and compares."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def run_metrics(summary: RunSummary, records: Sequence[StepRecord]) -> dict[str, float | None]:
-    """Return the run's outcome and its decisive numbers, by the names that people read; what was not measured is None.
+    """Return the run's outcome and its decisive numbers, by display name; values that were not measured are None.
 
-    KFP's metrics are numbers, so the outcome stands in the name. Its capital letter makes it the first in the UI's alphabetical order.
+    KFP metrics are numbers, so the outcome is part of the metric's name. Its capital letter puts it first in the UI's alphabetical order.
 
     Args:
-        summary: What the run did.
-        records: What its steps wrote.
+        summary: Summary of the run.
+        records: Records of its steps.
     """
     details = {record.step_name: record.details for record in records}
     drift, performance = details.get("detect_drift", {}), details.get("monitor_performance", {})
@@ -34,7 +34,7 @@ def run_metrics(summary: RunSummary, records: Sequence[StepRecord]) -> dict[str,
 
 def _drifted(drift: Mapping[str, Any]) -> float | None:
     features = drift.get("features")
-    # "Cannot tell" is not "none drifted".
+    # An inconclusive verdict does not mean that no feature drifted.
     if not isinstance(features, list) or drift.get("verdict") not in ("drift", "no drift"):
         return None
     return float(sum(isinstance(feature, dict) and bool(feature.get("drift")) for feature in features))

@@ -1,4 +1,4 @@
-"""The report of a run."""
+"""The run report."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _NUMBERS = (
     ("challenger_score", "challenger_lower", "challenger_upper", "challenger"),
     ("champion_score", "champion_lower", "champion_upper", "champion"),
     ("difference", "difference_lower", "difference_upper", "difference"),
-    ("naive_score", "", "", "naive forecast"),
+    ("naive_score", "", "", "constant baseline"),
 )
 
 
 def run_page(summary: RunSummary, *, tracking_uri: str = "none") -> str:
-    """Return the report of a run as HTML.
+    """Render the report of a run as HTML.
 
     Args:
-        summary: What the run did.
-        tracking_uri: The MLflow server; a password in it is not shown.
+        summary: Summary of the run.
+        tracking_uri: Address of the MLflow server; a password in it is hidden.
     """
     sections = []
     if summary.error:
         sections.append(Section("Error", preformatted=summary.error))
     if summary.problems:
-        sections.append(Section("Records that cannot be read", bullets=summary.problems))
+        sections.append(Section("Unreadable records", bullets=summary.problems))
     if summary.decision or summary.reasons:
         sections.append(Section("Decision", [f"The decision was to {_decision_words(summary.decision)}."], bullets=summary.reasons))
     if summary.evaluation:
@@ -41,30 +41,30 @@ def run_page(summary: RunSummary, *, tracking_uri: str = "none") -> str:
         sections.append(_steps_section(summary))
     if summary.reports:
         rows = [(name.partition("/")[0], Link(name.partition("/")[2].replace("_", " "), uri), uri) for name, uri in summary.reports.items()]
-        sections.append(Section("Reports", table=Table(["step", "report", "place"], rows)))
+        sections.append(Section("Reports", table=Table(["step", "report", "location"], rows)))
     sections.append(_run_section(summary, tracking_uri))
     return render_page(f"Run of {summary.model_name}", verdict_of(summary), _TONES.get(summary.outcome, "neutral"), sections)
 
 
 def verdict_of(summary: RunSummary) -> str:
-    """Return what a run did, in one sentence."""
+    """Return the outcome of a run in one sentence."""
     before, after = summary.champion_before, summary.champion_after
-    champion = "There is no champion." if before == "none" else f"Version {before} stays the champion."
+    champion = "There is no champion." if before == "none" else f"Version {before} remains the champion."
     if summary.outcome == "promoted":
-        return f"Promoted: version {after} is the champion" + ("." if before == "none" else f", instead of version {before}.")
+        return f"Promoted: version {after} is the champion" + ("." if before == "none" else f", replacing version {before}.")
     if summary.outcome == "failed" and after != before:
         return f"Failed after the promotion: version {after} is the champion."
     return {
         "failed": f"Failed. {champion}",
-        "already champion": f"Nothing to do: this challenger is the champion already (version {after}).",
+        "already champion": f"Nothing to do: this challenger is already the champion (version {after}).",
         "waiting for approval": f"Waiting for approval: a better challenger is ready. {champion}",
-        "dry run": f"Dry run: the challenger passed and was not promoted. {champion}",
+        "dry run": f"Dry run: the challenger passed but was not promoted. {champion}",
         "kept": f"Kept. {champion}",
         "rejected": f"Rejected: the challenger did not pass. {champion}",
-        "rolled back": "Rolled back: a former version serves again.",
-        "compared": "Compared: the policies were replayed, and nothing was changed.",
+        "rolled back": "Rolled back: a previous version serves again.",
+        "compared": "Compared: the policies were replayed; nothing was changed.",
         "searched": f"Searched: hyperparameters were chosen and a challenger was trained with them. {champion}",
-        "drift measured": f"Drift measured, and nothing was changed. {champion}",
+        "drift measured": f"Drift measured; nothing was changed. {champion}",
     }[summary.outcome]
 
 
@@ -107,6 +107,6 @@ def _run_section(summary: RunSummary, tracking_uri: str) -> Section:
         ("started (UTC)", summary.started_at or None),
         ("seconds", format_number(summary.duration_s)),
         ("registry", without_password(tracking_uri)),
-        ("KFP's own status", summary.final_status.get("state") or None),
+        ("KFP status", summary.final_status.get("state") or None),
     ]
     return Section("Run", table=Table(["", "value"], rows))

@@ -1,4 +1,4 @@
-"""Read what the steps of a run wrote, however broken it is."""
+"""Reads the records of a run's steps, even if some of them are damaged."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _FIELDS = {"step_name": str, "state": str, "started_at": str, "outcome": str, "e
 
 
 def read_records(store: ObjectStore, run_id: str, *, without_step: str) -> tuple[list[StepRecord], list[str]]:
-    """Read the records of a run's steps; one that cannot be read does not hide the others.
+    """Read the records of a run's steps; an unreadable record does not hide the others.
 
-    Unlike :func:`evergreen.runs.records.read_run` this never fails because of a record's content, because the report of a
-    failed run is when a person needs the others most.
+    Unlike :func:`evergreen.runs.records.read_run`, this never fails because of a record's content: the other records are
+    needed most in the report of a failed run.
 
     Args:
         store: The ledger's store.
-        run_id: The run.
-        without_step: Name of the step that asks; its own record is left out.
+        run_id: ID of the run.
+        without_step: Name of the calling step, whose own record is left out.
 
     Returns:
-        The records in the order in which the steps started, and a sentence on each record that cannot be read.
+        The records in the order in which the steps started, and a sentence on each unreadable record.
     """
     records, problems = [], []
     for name in store.names(f"runs/{checked_id(run_id)}/"):
@@ -44,7 +44,7 @@ def read_records(store: ObjectStore, run_id: str, *, without_step: str) -> tuple
 
 def _record(content: Any) -> StepRecord:
     if not isinstance(content, dict):
-        raise TypeError(f"expected a JSON object, found {type(content).__name__}")
+        raise TypeError(f"expected a JSON object, got {type(content).__name__}")
     for name, kind in _FIELDS.items():
         if name in content and not isinstance(content[name], kind):
             raise TypeError(f"{name} is {content[name]!r}, expected {kind.__name__}")

@@ -1,6 +1,6 @@
-"""What a run did, derived from what its steps wrote.
+"""The summary of a run, derived from the records of its steps.
 
-KFP's own final status is recorded beside it and does not decide: some backends report it late.
+KFP's own final status is recorded with it but does not determine the outcome, because some backends report it late.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OTHER_PIPELINES = {
     ("choose_candidate", "train_challenger"): "searched",
     ("merge_profiles", "detect_drift"): "drift measured",
 }
-"""What other pipelines than the retraining loop come to, by the steps that such a run has when it is through."""
+"""Outcomes of pipelines other than the retraining loop, by the steps that a completed run has."""
 
 COMPLETED = "completed"
 """Outcome of a pipeline of one's own whose steps all ended well, when whoever ran it says so."""
@@ -35,26 +35,26 @@ OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected", *OTHER_PIPELINES.values(), 
 
 @dataclass
 class RunSummary:
-    """What a run did.
+    """The summary of a run.
 
     Attributes:
-        run_id: The run.
-        model_name: The registered model.
+        run_id: ID of the run.
+        model_name: Name of the registered model.
         outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept``, ``rejected``, ``rolled back``, ``compared``,
             ``searched``, ``drift measured`` or ``completed``.
         status: ``succeeded`` or ``failed``.
-        decision: ``retrain``, ``keep``, or empty when none was made.
-        reasons: Why it was decided so.
-        evaluation: What evaluate_model found; empty when it did not run.
+        decision: ``retrain``, ``keep``, or empty if no decision was made.
+        reasons: The reasons for the decision.
+        evaluation: The result of evaluate_model; empty if it did not run.
         champion_before: Version of the champion when the run started, or ``none``.
         champion_after: Version of the champion when the run ended, or ``none``.
         steps: Name, state, outcome, start, duration and error of each step.
-        error: What went wrong, in full; empty when nothing did.
+        error: The full error message; empty if there was no error.
         reports: URI of each report by ``step/report``.
-        started_at: When the first step started, ISO, UTC.
-        duration_s: Seconds from there to the end of the last step that ended.
+        started_at: Start time of the first step, ISO, UTC.
+        duration_s: Seconds from then until the end of the last finished step.
         problems: Records that could not be read.
-        final_status: State, error code and error message as KFP gave them.
+        final_status: State, error code and error message as reported by KFP.
     """
 
     run_id: str
@@ -87,16 +87,16 @@ def summarise_run(
     """Summarise a run.
 
     Args:
-        records: What its steps wrote, in the order in which they started.
-        run_id: The run.
-        model_name: The registered model.
+        records: Records of its steps, in the order in which they started.
+        run_id: ID of the run.
+        model_name: Name of the registered model.
         problems: Records that could not be read.
-        final_status: State and error as KFP gave them.
-        failure: What whoever ran all steps says went wrong, empty when every one ended well; None when only the records can tell.
+        final_status: State and error as reported by KFP.
+        failure: The error reported by whoever ran all steps, empty if every step ended well; None if only the records can tell.
 
     Returns:
-        The summary. A run that ended before it came to a result counts as failed, even if no step says so: a step
-        that never started (an image that cannot be pulled) leaves no record.
+        The summary. A run that ended without a result counts as failed even if no step reports a failure, because a step
+        that never started (for example, because its image cannot be pulled) leaves no record.
     """
     steps = {record.step_name: record for record in records}
     decision = steps.get("decide_retraining")
@@ -128,10 +128,10 @@ def summarise_run(
 
 
 def _outcome(steps: dict[str, StepRecord], problems: list[str], failure: str | None) -> tuple[str, str]:
-    """Return the outcome, and the error when it is ``failed``."""
+    """Return the outcome, and the error if it is ``failed``."""
     errors = [f"{record.step_name}: {record.error or 'failed without a message.'}" for record in steps.values() if record.state == "failed"]
     errors += [
-        f"{record.step_name}: started at {record.started_at} and never ended; it was killed or has run out of memory or time."
+        f"{record.step_name}: started at {record.started_at} and never ended; it was killed, or ran out of memory or time."
         for record in steps.values()
         if record.state not in ("failed", "succeeded")
     ]
@@ -143,9 +143,7 @@ def _outcome(steps: dict[str, StepRecord], problems: list[str], failure: str | N
     if failure is not None:
         return COMPLETED, ""
     last = next(reversed(steps), "")
-    where = (
-        f"The run ended after {last} without coming to a result." if last else "No step of the run left a record: the run ended before its first step started."
-    )
+    where = f"The run ended after {last} without a result." if last else "No step of the run left a record: the run ended before its first step started."
     return "failed", "\n".join([where, *problems])
 
 
@@ -167,7 +165,7 @@ def _evaluation(steps: dict[str, StepRecord]) -> StepRecord | None:
 
 
 def _promoted(steps: dict[str, StepRecord]) -> bool:
-    # A later step may fail after the promotion; the new champion stands all the same.
+    # A later step may fail after the promotion; the new champion remains in place.
     deployment = steps.get("deploy_model")
     return deployment is not None and deployment.state == "succeeded" and deployment.outcome == "promoted"
 

@@ -1,1 +1,1 @@
-"""Hand pipelines to Kubeflow Pipelines: upload them, start runs, follow them, schedule them."""
+"""Submit pipelines to Kubeflow Pipelines: upload them, start and follow runs, and schedule them."""

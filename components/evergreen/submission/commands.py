@@ -29,29 +29,29 @@ def register(app: typer.Typer) -> None:
 
 
 def submit(
-    pipeline_file: Annotated[Path, typer.Argument(help="Python file that defines one pipeline, or YAML that it was compiled to.", metavar="PIPELINE")],
+    pipeline_file: Annotated[Path, typer.Argument(help="Python file that defines one pipeline, or its compiled YAML.", metavar="PIPELINE")],
     *,
     parameter_file: ParameterFile = None,
     assignments: Assignments = None,
     host: Host = None,
     namespace: Namespace = None,
     experiment: Experiment = None,
-    run_name: Annotated[str | None, typer.Option("--run-name", help="Name of the run; model, window and time when not given.")] = None,
-    version_name: Annotated[str | None, typer.Option("--version-name", help="Name of the version; release and content when not given.")] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="Kept with the version, such as a commit.", metavar="NAME=VALUE")] = None,
+    run_name: Annotated[str | None, typer.Option("--run-name", help="Name of the run. Defaults to model, window and time.")] = None,
+    version_name: Annotated[str | None, typer.Option("--version-name", help="Name of the version. Defaults to the release and a content hash.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Tag stored with the version, such as a commit. Repeatable.", metavar="NAME=VALUE")] = None,
     service_account: ServiceAccount = None,
     image_registry: ImageRegistry = None,
     digests: Digests = None,
     platform_file: PlatformFile = None,
-    upload_only: Annotated[bool, typer.Option("--upload-only", help="Upload the version and start no run.")] = False,
-    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait until the run has ended, and show its steps.")] = True,
-    poll_seconds: Annotated[float, typer.Option("--poll-seconds", help="Pause between two looks at the run.", min=0.05)] = 5.0,
+    upload_only: Annotated[bool, typer.Option("--upload-only", help="Upload the version without starting a run.")] = False,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for the run to end, showing its steps.")] = True,
+    poll_seconds: Annotated[float, typer.Option("--poll-seconds", help="Seconds between status checks of the run.", min=0.05)] = 5.0,
     as_json: AsJson = False,
 ) -> None:
     """Upload a pipeline to Kubeflow as a new version, start a run and follow it.
 
-    A version that is there already is not uploaded again. Of a run that failed, each failed step's error is printed, with what to do and where
-    the report is. Exit status: 0 when the run succeeded, 1 when it did not, 2 for bad input.
+    An existing version is not uploaded again. If the run fails, the error of each failed step is printed, with advice and the location of
+    the report. Exit status: 0 if the run succeeded, 1 if it did not, 2 for invalid input.
     """
     from evergreen.pipeline.loading import arguments_for, parse_assignments
     from evergreen.submission.connection import connect
@@ -78,7 +78,7 @@ def submit(
         check_tags(tag_values)
         connection = connect(host, namespace)
         version = upload_version(connection, compiled, pipeline_name=pipeline_name, name=version_name or name_by_content(compiled), tags=tag_values)
-    console.print(f"{'Uploaded' if version.uploaded else 'Already there:'} version {version.name} of {pipeline_name}", highlight=False)
+    console.print(f"{'Uploaded' if version.uploaded else 'Already uploaded:'} version {version.name} of {pipeline_name}", highlight=False)
     result: dict[str, Any] = {"pipeline": pipeline_name, "pipeline_id": version.pipeline_id, "version": version.name, "version_id": version.version_id}
     result["uploaded"] = version.uploaded
     if not upload_only:
@@ -131,13 +131,13 @@ def _run(
     try:
         run = follow_run(connection, run_id, step_names(spec), LiveStates(console).show, tell=tell, pause_s=poll_seconds)
     except KeyboardInterrupt:
-        console.print(f"The run goes on without being followed: {url}", highlight=False, soft_wrap=True)
+        console.print(f"Stopped following; the run continues: {url}", highlight=False, soft_wrap=True)
         sys.exit(130)
     return result | _ended(connection, console, run, spec)
 
 
 def _ended(connection: Connection, console: Console, run: Any, spec: dict[str, Any]) -> dict[str, Any]:
-    """Say how a run has ended, and why when it failed; return the same for a program."""
+    """Print how a run ended, and why if it failed; return the same as JSON-compatible values."""
     from evergreen.submission.display import print_failures
     from evergreen.submission.failures import run_failures
     from evergreen.submission.runs import ending, step_names, step_states
@@ -166,13 +166,13 @@ def _compiled(pipeline_file: Path, folder: Path, image_registry: str | None, dig
         compile_pipeline(pipeline_file, output, image_registry=image_registry, digests=digests, platform_file=platform_file)
         return output
     if image_registry or digests or platform_file:
-        raise PipelineFileError(f"pipeline file {pipeline_file}: is compiled already. Give --image-registry, --digests and --platform when compiling it.")
+        raise PipelineFileError(f"pipeline file {pipeline_file}: already compiled. Pass --image-registry, --digests and --platform when compiling it.")
     try:
         documents = list(yaml.safe_load_all(pipeline_file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise PipelineFileError(f"pipeline file {pipeline_file}: cannot be read: {error}.") from error
     if not documents or not isinstance(documents[0], dict) or "pipelineInfo" not in documents[0]:
-        raise PipelineFileError(f"pipeline file {pipeline_file}: expected YAML that evergreen compile wrote (without --objects).")
+        raise PipelineFileError(f"pipeline file {pipeline_file}: expected YAML written by evergreen compile (without --objects).")
     return pipeline_file
 
 

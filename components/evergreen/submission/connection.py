@@ -1,4 +1,4 @@
-"""A connection to the API of Kubeflow Pipelines, with its errors in plain words."""
+"""A connection to the Kubeflow Pipelines API, with readable errors."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ COOKIE_VARIABLE = "EVERGREEN_KFP_COOKIE"
 POD_TOKEN_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105  # the name of a variable, which KFP's own documentation uses
 
 REQUEST_TIMEOUT_S = (10, 60)
-"""Seconds to connect and to wait for an answer. The generated client would wait for ever."""
+"""Seconds to connect and to wait for a response. Without them, the generated client would wait forever."""
 
 KEPT_OF_AN_ANSWER = 1 << 20
-"""Bytes at the end of a text, such as a log, that are kept."""
+"""Bytes kept from the end of a response, such as a log."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """The services of one KFP that Evergreen talks to.
+    """The services of a KFP installation that Evergreen uses.
 
     Attributes:
-        host: For messages.
-        namespace: The profile's namespace in multi-user mode; nothing in single-user mode.
+        host: Address of the server, for messages.
+        namespace: The profile's namespace in multi-user mode; None in single-user mode.
         pipelines: Generated client of the pipeline service.
         uploads: Generated client of the upload service.
         experiments: Generated client of the experiment service.
         runs: Generated client of the run service.
         recurring_runs: Generated client of the recurring-run service.
         ui: Address of the user interface.
-        generated: The generated client itself, for calls that it does not know.
+        generated: The generated client itself, for calls it has no method for.
     """
 
     host: str
@@ -52,23 +52,23 @@ class Connection:
     generated: Any = field(repr=False)
 
     def run_url(self, run_id: str) -> str:
-        """Return the address of a run's page."""
+        """Return the URL of a run's page."""
         return f"{self.ui}/#/runs/details/{run_id}"
 
     def schedule_url(self, recurring_run_id: str) -> str:
-        """Return the address of a schedule's page."""
+        """Return the URL of a schedule's page."""
         return f"{self.ui}/#/recurringrun/details/{recurring_run_id}"
 
     def read_text(self, path: str, places: Mapping[str, str], *, purpose: str) -> str:
-        """Return the end of what a path of the API answers, as text.
+        """Return the end of the response to an API path, as text.
 
         Args:
-            path: With places in braces.
-            places: Their values.
-            purpose: For the message, when it fails.
+            path: The path, with placeholders in braces.
+            places: Values of the placeholders.
+            purpose: What the request is for, used in the error message.
 
         Raises:
-            SubmissionError: It has no such path, refuses, or cannot be reached.
+            SubmissionError: The path does not exist, or the server refuses or cannot be reached.
         """
         with self.speaking(purpose):
             answered = self.generated.call_api(
@@ -80,7 +80,7 @@ class Connection:
             return bytes(end).decode("utf-8", errors="replace")
 
     def version(self) -> str:
-        """Return the version of the server, as it names itself; nothing when it does not."""
+        """Return the version that the server reports; empty if it reports none."""
         try:
             told = json.loads(self.read_text("/apis/v2beta1/healthz", {}, purpose="asking for its version"))
         except (SubmissionError, ValueError):
@@ -89,30 +89,30 @@ class Connection:
 
     @contextmanager
     def speaking(self, purpose: str) -> Iterator[None]:
-        """Turn what the generated client raises inside the block into a SubmissionError that says what was wanted."""
+        """Convert errors of the generated client inside the block into a SubmissionError that names the purpose."""
         with _plain_errors(self.host, purpose):
             yield
 
 
 def connect(host: str | None = None, namespace: str | None = None) -> Connection:
-    """Connect to Kubeflow Pipelines as ``kfp.Client`` does.
+    """Connect to Kubeflow Pipelines in the same way as ``kfp.Client``.
 
     Args:
-        host: Address of the API; ``EVERGREEN_KFP_HOST``, then the cluster that this process runs in, when not given. A token is taken from
-            ``EVERGREEN_KFP_TOKEN``, a cookie from ``EVERGREEN_KFP_COOKIE``: on a command line others would see them.
+        host: Address of the API. Defaults to ``EVERGREEN_KFP_HOST``, then the in-cluster service. A token is read from
+            ``EVERGREEN_KFP_TOKEN`` and a cookie from ``EVERGREEN_KFP_COOKIE``, because other users could see them on a command line.
         namespace: The profile's namespace in multi-user mode.
 
     Raises:
-        SubmissionError: It cannot be reached, or refuses who asks.
+        SubmissionError: The server cannot be reached or denies access.
     """
     import kfp_server_api as api
 
     address = host or os.environ.get(HOST_VARIABLE)
-    shown = address or "the cluster's own address"
+    shown = address or "the in-cluster address"
     if address is not None and not address.startswith(("http://", "https://")):
-        raise SubmissionError(f"host {address!r}: expected an address such as https://kubeflow.example.com/pipeline or http://localhost:8888.")
+        raise SubmissionError(f"Invalid host {address!r}: expected an address such as https://kubeflow.example.com/pipeline or http://localhost:8888.")
     with _plain_errors(shown, "connecting"), warnings.catch_warnings():
-        # kfp.Client says of every server that it must be one of version 2.
+        # kfp.Client warns for every server that it must be version 2.
         warnings.simplefilter("ignore", FutureWarning)
         client = _client_class()(
             host=address,
@@ -137,7 +137,7 @@ def connect(host: str | None = None, namespace: str | None = None) -> Connection
 
 
 def _pod_credentials() -> Any:
-    """Return the token that Kubernetes gives a pod for KFP, where it gives one: in multi-user mode KFP wants it at any address."""
+    """Return the KFP token that Kubernetes mounts into the pod, if any: in multi-user mode, KFP requires it at any address."""
     from kfp.client import ServiceAccountTokenVolumeCredentials
 
     path = os.environ.get(POD_TOKEN_VARIABLE)
@@ -145,7 +145,7 @@ def _pod_credentials() -> Any:
 
 
 def _client_class() -> Any:
-    """Return kfp's client with its generated part exposed, asking for its health once: kfp asks five times, with pauses, and prints each traceback."""
+    """Return a kfp client that exposes its generated client and checks health only once; kfp tries five times and prints every traceback."""
     from kfp.client import Client
 
     class QuietClient(Client):  # type: ignore[misc]  # kfp has no types
@@ -168,7 +168,7 @@ def _plain_errors(host: str, purpose: str) -> Iterator[None]:
     import kfp_server_api
     import urllib3.exceptions
 
-    # Each of urllib3's attempts would be a warning, before the one line that says what is wrong.
+    # Each of urllib3's attempts would log a warning before the one line that says what is wrong.
     attempts = logging.getLogger("urllib3.connectionpool")
     level = attempts.level
     attempts.setLevel(logging.ERROR)
@@ -178,26 +178,26 @@ def _plain_errors(host: str, purpose: str) -> Iterator[None]:
         raise SubmissionError(f"Kubeflow Pipelines at {host}: {purpose}: {_reason(error)}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise SubmissionError(
-            f"Kubeflow Pipelines at {host}: {purpose}: it cannot be reached ({type(error).__name__}). Give its address with --host or {HOST_VARIABLE}; "
-            "from outside the cluster: kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888."
+            f"Kubeflow Pipelines at {host}: {purpose}: cannot reach the server ({type(error).__name__}). Set its address with --host or {HOST_VARIABLE}; "
+            "from outside the cluster, first run: kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888."
         ) from error
     except ValueError as error:
         if isinstance(error, SubmissionError):
             raise
-        # The generated models refuse what they do not know, such as a state of a newer server.
-        raise SubmissionError(f"Kubeflow Pipelines at {host}: {purpose}: its answer cannot be read: {error}.") from error
+        # The generated models reject unknown values, such as a state of a newer server.
+        raise SubmissionError(f"Kubeflow Pipelines at {host}: {purpose}: cannot read the response: {error}.") from error
     finally:
         attempts.setLevel(level)
 
 
 def _reason(error: Any) -> str:
     if error.status in {401, 403}:
-        return f"refused with {error.status}. Give a token in {TOKEN_VARIABLE} or a cookie in {COOKIE_VARIABLE}, or ask for access to the namespace."
-    return f"answered {error.status}: {_message(error.body) or str(error.reason).strip()}"
+        return f"access denied ({error.status}). Set a token in {TOKEN_VARIABLE} or a cookie in {COOKIE_VARIABLE}, or ask for access to the namespace."
+    return f"the server responded with {error.status}: {_message(error.body) or str(error.reason).strip()}"
 
 
 def _message(body: Any) -> str:
-    """Return what the server says is wrong: uploads and logs answer with other fields than the rest of the API."""
+    """Return the server's error message; uploads and logs use different fields from the rest of the API."""
     try:
         told = json.loads(body)
     except (TypeError, ValueError):

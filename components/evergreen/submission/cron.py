@@ -1,4 +1,4 @@
-"""The cron expression of a schedule; see `evergreen.ingestion.cron`."""
+"""Cron expressions of schedules; see `evergreen.ingestion.cron`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["Cron", "parse_cron"]
 
 
 def parse_cron(text: str) -> Cron:
-    """Read a cron expression of five fields (as in a crontab) or six (seconds first).
+    """Parse a cron expression with five fields (as in a crontab) or six (seconds first).
 
     Raises:
-        SubmissionError: It has another number of fields, a field cannot be read, KFP would read it differently, or it never fires.
+        SubmissionError: The number of fields is wrong, a field is invalid, KFP would interpret it differently, or it never fires.
     """
     return cron.parse_cron(text, error=SubmissionError)

@@ -1,4 +1,4 @@
-"""How runs and schedules on the server look in a terminal."""
+"""Terminal display of runs and schedules on the server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONGEST_TIME = len("2026-11-29 03:00")
 
 
 class LiveStates:
-    """Prints a line for each change of a step's state."""
+    """Prints a line whenever the state of a step changes."""
 
     def __init__(self, console: Console) -> None:
         """Start with nothing printed."""
@@ -49,7 +49,7 @@ class LiveStates:
 
 
 def print_firing(console: Console, cron_text: str, *, count: int = 5) -> None:
-    """Say in words when a schedule fires, and the next times."""
+    """Print when a schedule fires, in words, and its next times."""
     cron = parse_cron(cron_text)
     console.print(f"{cron.expression}: {cron.in_words()}. Next:", highlight=False)
     for time in cron.next_times(count):
@@ -57,25 +57,25 @@ def print_firing(console: Console, cron_text: str, *, count: int = 5) -> None:
 
 
 def print_failures(console: Console, failures: list[StepFailure]) -> None:
-    """Say of each failed step why, what to do and where the report is."""
+    """Print for each failed step why it failed, what to do and where the report is."""
     for failure in failures:
         step = f"{failure.step}: " if failure.step else ""
         console.print(f"\n{MARKS['FAILED']} {escape(step + failure.error)}", highlight=False, soft_wrap=True)
         console.print(f"  What to do: {failure.advice}", highlight=False, markup=False, soft_wrap=True)
         if failure.report:
-            unsure = "" if failure.source == "record" else " (if the run's last step could write it)"
+            unsure = "" if failure.source == "record" else " (if the last step of the run was able to write it)"
             console.print(f"  Report: {failure.report}{unsure}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_window_end(console: Console, wanted: ScheduleSettings) -> None:
-    """Say which window the runs of a schedule look at, where its parameters leave that to the slot."""
+    """Print which window the runs of a schedule use if its parameters leave that to the slot."""
     window_end = str(wanted.parameters.get(WINDOW_END, ""))
     if SCHEDULED_WITH_CRON.fullmatch(window_end):
-        console.print(f"{WINDOW_END}: {window_end}, the slot of this cron expression before each run was created.", highlight=False, soft_wrap=True)
+        console.print(f"{WINDOW_END}: {window_end}, the last slot of this cron expression before each run is created.", highlight=False, soft_wrap=True)
 
 
 def print_schedules(console: Console, found: list[Schedule]) -> None:
-    """Print schedules, a few lines each: when it fires next, its name, and the rest in words. An older one of the same name is marked."""
+    """Print schedules in a few lines each: next time, name, and the rest in words. Older schedules of the same name are marked as superseded."""
     indent = " " * (LONGEST_TIME + 2)
     console.print(f"{'NEXT (UTC)':<{LONGEST_TIME}}  SCHEDULE", style="bold", highlight=False)
     newest: set[str] = set()
@@ -92,7 +92,7 @@ def print_schedules(console: Console, found: list[Schedule]) -> None:
 
 
 def _next(schedule: Schedule) -> str:
-    """Return when a schedule fires next, to the minute."""
+    """Return when a schedule fires next, with minute precision."""
     time = schedule.next_time()
     return time[:16].replace("T", " ") if len(time) > LONGEST_TIME else time
 

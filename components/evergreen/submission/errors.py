@@ -1,7 +1,7 @@
-"""What can go wrong when a pipeline is handed to Kubeflow Pipelines."""
+"""Errors of submitting pipelines to Kubeflow Pipelines."""
 
 from evergreen.errors import EvergreenError
 
 
 class SubmissionError(EvergreenError):
-    """Kubeflow Pipelines cannot be reached, refuses what it was given, or was asked for something that it does not have."""
+    """Kubeflow Pipelines cannot be reached, rejects a request, or does not have what was requested."""

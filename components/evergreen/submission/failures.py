@@ -1,4 +1,4 @@
-"""Why a run failed: for each failed step its error, what to do, and where to read more."""
+"""Why a run failed: the error of each failed step, what to do, and where to find more."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from evergreen.runs.records import StepRecord
     from evergreen.submission.connection import Connection
 
-CORRECT = "Do what the message says, and start the run again: what has been done is not done twice."
-KILLED = "It may have run out of memory or time: give the step more of it (--platform), and start the run again."
-REFUSED = "A quota, a LimitRange, a Pod Security standard or an image may be the reason; Kubernetes names it in: {command}"
-START_FAILED = "KFP's driver prepares a step's pod: check the run's parameters, above all secret_name, and the pipeline's platform settings."
-STOPPED = "Start the run again when it is wanted: what has been done is not done twice."
-NO_LOG = "Read what it wrote before its end, while the pod is there: {command}. If that is nothing, the pod may never have started: {describe}"
-READ_LOG = "Read what it wrote before its end, while the pod is there: {command}"
+CORRECT = "Follow the advice in the message and start the run again: completed work is not repeated."
+KILLED = "It may have run out of memory or time: raise the step's limits (--platform) and start the run again."
+REFUSED = "Possible causes: a quota, a LimitRange, a Pod Security standard or an image. Find the reason with: {command}"
+START_FAILED = "KFP's driver prepares the pod of a step: check the run's parameters, especially secret_name, and the pipeline's platform settings."
+STOPPED = "If you still need the run, start it again: completed work is not repeated."
+NO_LOG = "While the pod still exists, read its log: {command}. If the log is empty, the pod may never have started: {describe}"
+READ_LOG = "While the pod still exists, read its log: {command}"
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class StepFailure:
     """A step that failed.
 
     Attributes:
-        step: Its name as the graph in the KFP UI shows it.
-        error: What it ended with: ``ExceptionType: message``, or a sentence on what is known.
+        step: Name of the step, as shown in the graph of the KFP UI.
+        error: The error: ``ExceptionType: message``, or a sentence on what is known.
         cause: ``error``, ``killed``, ``pod refused``, ``driver``, ``stopped`` or ``unknown``.
         advice: What to do.
-        report: Where the report is; empty when there is none.
-        source: What says so: ``record``, ``log`` or ``states``.
+        report: Location of the report; empty when there is none.
+        source: Where the information comes from: ``record``, ``log`` or ``states``.
     """
 
     step: str
@@ -47,7 +47,7 @@ class StepFailure:
     source: str = "states"
 
     def as_json(self) -> dict[str, str]:
-        """Return it for a program."""
+        """Return the failure as JSON-compatible values."""
         return asdict(self)
 
 
@@ -55,12 +55,12 @@ def run_failures(connection: Connection, run: Any, spec: Mapping[str, Any]) -> l
     """Find out why a run failed.
 
     Args:
-        connection: To the server.
-        run: As the server has it; it has ended.
+        connection: The connection to the server.
+        run: The run as returned by the server; it has ended.
         spec: The compiled pipeline.
 
     Returns:
-        The failed steps in the order in which they started; one entry without a step when nobody says which it was.
+        The failed steps in the order in which they started; a single entry without a step if it is unknown which step failed.
     """
     records = read_run_records(_ledger_uri(run, spec), str(run.run_id))
     return _Failures(connection, run, pipeline_steps(spec), records).found()
@@ -79,7 +79,7 @@ class _Failures:
     def found(self) -> list[StepFailure]:
         failures = [self._of_step(task) for task in self._tasks if task.display_name in self._steps and task.state == "FAILED" and self._is_step(task)]
         failures += [self._of_driver(task) for task in self._tasks if task.state == "FAILED" and self._prepared_by(task) is not None]
-        # States may have stopped coming before the step failed: then its record alone tells of it.
+        # State updates may have stopped before the step failed; then only its record shows the failure.
         failures += [self._from_record(record, self._shown(record.step_name)) for record in list(self._unused)]
         return failures or [self._unknown()]
 
@@ -95,7 +95,7 @@ class _Failures:
         if record is not None and record.state == "failed":
             return self._from_record(record, step.shown_for(record.step_name))
         if self._never_started(task):
-            said = "Kubernetes refused its pod, or the pod never started."
+            said = "Kubernetes rejected its pod, or the pod never started."
             return self._failure(step, said, "pod refused", REFUSED.format(command=self._describe))
         log = read_log(self._connection, str(self._run.run_id), self._workflow.pods_of_step(task))
         error = last_error(log[1]) if log else ""
@@ -110,16 +110,16 @@ class _Failures:
             return self._from_record(record, step.shown_for(record.step_name))
         if log:
             advice = f"{KILLED} {READ_LOG.format(command=self._logs_of(log[0]))}"
-            return self._failure(step, f"It ended without an error of its own; its log ends with: {last_line(log[1])}", "killed", advice, source="log")
+            return self._failure(step, f"It ended without reporting an error; its log ends with: {last_line(log[1])}", "killed", advice, source="log")
         advice = NO_LOG.format(command=self._logs_of(None), describe=self._describe)
-        return self._failure(step, "It failed, and its log cannot be had from KFP.", "unknown", advice)
+        return self._failure(step, "It failed, and its log is not available from KFP.", "unknown", advice)
 
     def _of_driver(self, task: Any) -> StepFailure:
         step = self._prepared_by(task)
         log = read_log(self._connection, str(self._run.run_id), self._workflow.pods_of_driver(task))
         error = last_driver_error(log[1]) if log else ""
         advice = START_FAILED if error else f"{START_FAILED} {READ_LOG.format(command=self._logs_of(log[0] if log else None))}"
-        said = f"KFP could not start it: {error}" if error else "KFP could not start it, and its driver's log cannot be had."
+        said = f"KFP could not start it: {error}" if error else "KFP could not start it, and the driver's log is not available."
         return self._failure(step or Step(task.display_name), said, "driver", advice, source="log" if error else "states")
 
     def _from_record(self, record: StepRecord, shown: str) -> StepFailure:
@@ -129,7 +129,7 @@ class _Failures:
         if record.state == "failed":
             error = shortened(record.error or "It failed without a message.")
             return StepFailure(step=shown, error=error, cause="error", advice=CORRECT, report=report, source="record")
-        error = f"It started at {record.started_at} and never ended: it was killed."
+        error = f"It started at {record.started_at} and was killed before it ended."
         return StepFailure(step=shown, error=error, cause="killed", advice=KILLED, report=report, source="record")
 
     def _unknown(self) -> StepFailure:
@@ -140,7 +140,7 @@ class _Failures:
         return StepFailure(step=step.shown, error=error, cause=cause, advice=advice, report=self._records.report, source=source)
 
     def _take_record(self, step: Step) -> StepRecord | None:
-        """Return what a step wrote; a step in a loop writes under its name and more."""
+        """Return the record of a step; a step in a loop writes records under its name plus a suffix."""
         same = [record for record in self._unused if record.step_name in step.record_names]
         same = same or [record for record in self._unused if len(step.record_names) == 1 and record.step_name.startswith(step.record_names[0])]
         if not same:
@@ -149,14 +149,14 @@ class _Failures:
         return same[0]
 
     def _prepared_by(self, task: Any) -> Step | None:
-        """Return the step or group that a driver prepares, by the driver's task."""
+        """Return the step or group that a driver task prepares."""
         name = str(task.display_name)
         if name == "root-driver":
             return Step("The pipeline itself", group=True)
         return self._steps.get(name.removesuffix("-driver")) if name.endswith("-driver") else None
 
     def _never_started(self, task: Any) -> bool:
-        """Return whether none of a step's pods came to be: they failed at once, without having waited for anything."""
+        """Return whether none of a step's pods was ever created: they failed immediately, without any waiting state."""
         end = known_time(task.end_time)
         attempts = [
             other

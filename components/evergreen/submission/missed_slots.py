@@ -1,4 +1,4 @@
-"""Which run a paused schedule starts at once when it is resumed: KFP makes up for the last slot that was missed."""
+"""Which run a paused schedule starts immediately when it is resumed: KFP runs the last missed slot."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def missed_slot(connection: Connection, schedule: Schedule, *, now: datetime | None = None) -> datetime | None:
-    """Return the last slot that a paused schedule has missed since it last fired, or was made; nothing when it missed none.
+    """Return the last slot that a paused schedule has missed since it last fired or was created; None if it missed none.
 
     Args:
-        connection: To the server.
+        connection: The connection to the server.
         schedule: The schedule.
-        now: The present time.
+        now: The current time.
     """
     if schedule.enabled or schedule.made_at is None:
         return None
@@ -34,15 +34,15 @@ def missed_slot(connection: Connection, schedule: Schedule, *, now: datetime | N
 
 
 def firing_on_resume(connection: Connection, schedule: Schedule, *, now: datetime | None = None) -> str | None:
-    """Say which runs a schedule starts at once when it is resumed; nothing when it starts none."""
+    """Return a sentence on which runs a schedule starts immediately when it is resumed; None if it starts none."""
     slot = missed_slot(connection, schedule, now=now)
     if slot is None:
         return None
     if schedule.wanted.catch_up:
-        return f"Schedule {schedule.name} has missed slots while it was paused, the last at {slot:%Y-%m-%d %H:%M} UTC: it now first runs each of them."
+        return f"Schedule {schedule.name} missed slots while it was paused, the last at {slot:%Y-%m-%d %H:%M} UTC: it now runs each of them first."
     return (
-        f"Schedule {schedule.name} has missed its slot of {slot:%Y-%m-%d %H:%M} UTC while it was paused: KFP starts that run at once. "
-        "Earlier slots that were missed are not made up for."
+        f"Schedule {schedule.name} missed its slot at {slot:%Y-%m-%d %H:%M} UTC while it was paused: KFP starts that run immediately. "
+        "Earlier missed slots are not run."
     )
 
 

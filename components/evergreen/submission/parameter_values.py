@@ -1,7 +1,7 @@
-"""What no parameter of a run may hold: the name of a secret that Kubernetes would fill in, and macros that nobody fills in.
+"""Values that run parameters must not contain: references that Kubernetes would replace by a secret, and macros that are never expanded.
 
-A parameter reaches a step as an argument of its container. Before the container starts, the kubelet replaces ``$(NAME)`` in arguments by
-the pod's environment variable NAME, wherever it stands: the value of a secret would come out in logs, records and reports.
+A parameter reaches a step as an argument of its container. Before the container starts, the kubelet replaces every ``$(NAME)`` in the arguments
+with the pod's environment variable NAME, so the value of a secret would appear in logs, records and reports.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ _PLACEHOLDER = re.compile(r"\{\{\s*(=|\$|(workflow|inputs|outputs|tasks|steps|po
 _SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 DEEPEST = 32
-"""Levels of text inside of text that are looked into; nobody means to nest deeper."""
+"""Levels of nested text to inspect; no legitimate value is nested deeper."""
 
 
 class ParameterValueError(SubmissionError):
-    """The value of a parameter is refused before anything is sent."""
+    """A parameter value was rejected before anything was sent."""
 
 
 def check_parameter_values(parameters: Mapping[str, Any], *, expands_macros: bool = False) -> None:
-    """Refuse values that would reveal a secret, that nobody fills in, or that KFP's driver would stumble over.
+    """Reject values that would reveal a secret, would never be expanded, or would make KFP's driver fail.
 
     Args:
-        parameters: Values by the parameters' names: text, numbers, lists, mappings; text may hold JSON or YAML.
-        expands_macros: The parameters are those of a schedule that tracks the latest version, the only one for which KFP expands
+        parameters: Values by parameter name: text, numbers, lists, mappings; text may contain JSON or YAML.
+        expands_macros: Whether the parameters belong to a schedule that tracks the latest version, the only kind for which KFP expands
             ``[[CurrentTime]]`` and ``[[RunUUID]]``.
 
     Raises:
-        ParameterValueError: A value holds ``$(NAME)``, a macro or placeholder that stays as it is, a name of a secret that is
-            none, or a slot of a schedule that cannot be read.
+        ParameterValueError: A value contains ``$(NAME)``, a macro or placeholder that would not be expanded, an invalid secret
+            name, or an invalid schedule slot.
     """
     for name, value in parameters.items():
         for text in _texts(value):
@@ -57,45 +57,45 @@ def check_parameter_values(parameters: Mapping[str, Any], *, expands_macros: boo
 
 
 def check_text(what: str, text: str, *, expands_macros: bool = False) -> None:
-    """Refuse a text that holds ``$(NAME)``, or a macro or placeholder that nobody fills in.
+    """Reject text that contains ``$(NAME)``, or a macro or placeholder that would not be expanded.
 
     Args:
-        what: What it is, for the message: ``parameter 'model_name'``.
+        what: Name of the value for the error message, such as ``parameter 'model_name'``.
         text: The text.
-        expands_macros: KFP expands ``[[CurrentTime]]`` and ``[[RunUUID]]`` in it.
+        expands_macros: Whether KFP expands ``[[CurrentTime]]`` and ``[[RunUUID]]`` in it.
 
     Raises:
-        ParameterValueError: It does.
+        ParameterValueError: The text contains one of them.
     """
     variable = _VARIABLE.search(text)
     if variable:
         name = _shown(variable[1]) or "of that name"
         raise ParameterValueError(
-            f"{what} holds {_shown(variable[0])}: Kubernetes replaces it by the value of the pod's environment variable {name}, "
-            "which may be a secret, and it would stand in logs, records and reports ($$(NAME) is no way around that). "
-            "Remove it: a step reads its secrets itself, from the Kubernetes secret that secret_name names."
+            f"{what} contains {_shown(variable[0])}: Kubernetes replaces it with the value of the pod's environment variable {name}, "
+            "which may be a secret, and it would appear in logs, records and reports ($$(NAME) does not prevent this). "
+            "Remove it: steps read their secrets from the Kubernetes secret named in secret_name."
         )
     for macro in _MACRO.finditer(text):
         if not (expands_macros and _EXPANDED_UNDER_LATEST.fullmatch(macro[0])):
-            raise ParameterValueError(f"{what} holds {_shown(macro[0])}: {_why_not_expanded(macro[1])} {_instead(macro[1])}")
+            raise ParameterValueError(f"{what} contains {_shown(macro[0])}: {_why_not_expanded(macro[1])} {_instead(macro[1])}")
     placeholder = _PLACEHOLDER.search(text)
     if placeholder:
         raise ParameterValueError(
-            f"{what} holds {_shown(text[placeholder.start() : placeholder.start() + 40])}: it is a placeholder of Argo or KFP, which nothing fills in here, "
-            f"or with something else. Write the value itself; for the time of a schedule write {SCHEDULED} in {WINDOW_END}."
+            f"{what} contains {_shown(text[placeholder.start() : placeholder.start() + 40])}: this is an Argo or KFP placeholder, which is not expanded here, "
+            f"or not as intended. Pass the value itself; for the time of a schedule, set {WINDOW_END} to {SCHEDULED}."
         )
 
 
 def _why_not_expanded(macro: str) -> str:
     if macro.lower() in {"currenttime", "runuuid"}:
         return "KFP expands it only in schedules that track the latest version (--track latest), and only as [[CurrentTime]] and [[RunUUID]]."
-    return "KFP does not expand it, so the step would get these very characters."
+    return "KFP does not expand it, so the step would receive the literal text."
 
 
 def _instead(macro: str) -> str:
     if macro.lower() in {"scheduledtime", "currenttime"}:
-        return f"Write {SCHEDULED} in {WINDOW_END}: it stands for the time that the schedule set."
-    return f"Remove it. For the time of a schedule, write {SCHEDULED} in {WINDOW_END}; the run's id is in its record already."
+        return f"Set {WINDOW_END} to {SCHEDULED}: it stands for the scheduled time."
+    return f"Remove it. For the time of a schedule, set {WINDOW_END} to {SCHEDULED}; the run's record already contains its ID."
 
 
 def _shown(text: str) -> str:
@@ -103,7 +103,7 @@ def _shown(text: str) -> str:
 
 
 def _texts(value: Any, depth: int = 0, seen: dict[int, Any] | None = None) -> Iterator[str]:
-    """Yield every text in a value: keys and values of mappings, entries of lists, and what text that is JSON or YAML comes to."""
+    """Yield every text in a value: keys and values of mappings, entries of lists, and the parsed content of JSON or YAML text."""
     seen = {} if seen is None else seen
     if depth > DEEPEST:
         return
@@ -113,7 +113,7 @@ def _texts(value: Any, depth: int = 0, seen: dict[int, Any] | None = None) -> It
         for parsed in _parsed(text):
             yield from _texts(parsed, depth + 1, seen)
     elif isinstance(value, (Mapping, list, tuple, set)):
-        # YAML's anchors may name one list a billion times. The value is kept, so that no other one gets its id meanwhile.
+        # YAML anchors may refer to one list a billion times. Keep a reference to the value so that its id is not reused.
         if id(value) in seen:
             return
         seen[id(value)] = value
@@ -123,14 +123,14 @@ def _texts(value: Any, depth: int = 0, seen: dict[int, Any] | None = None) -> It
 
 
 def _parsed(text: str) -> Iterator[Any]:
-    """Yield what text comes to as JSON and as YAML, where escapes can hide something in it: read so, it may say more than it shows."""
+    """Yield text parsed as JSON and as YAML if it contains characters with which escapes could hide something."""
     if not any(character in text for character in "\\'!"):
         return
     for read in (json.loads, yaml.safe_load):
         try:
             parsed = read(text)
         except (ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError, yaml.YAMLError):
-            # It is no JSON or YAML; PyYAML raises anything for tags that do not fit their values.
+            # Not JSON or YAML; PyYAML raises arbitrary errors for tags that do not fit their values.
             continue
         if parsed != text:
             yield parsed
@@ -142,7 +142,7 @@ def _check_secret_name(name: str, value: Any) -> None:
         raise ParameterValueError(f"parameter {name!r} is empty: KFP could not start a step with it. Write none, or the secret's name.")
     if not _SECRET_NAME.fullmatch(text):
         raise ParameterValueError(
-            f"parameter {name!r} is {_shown(text)!r}: no Kubernetes secret can have that name. "
+            f"parameter {name!r} is {_shown(text)!r}: not a valid name for a Kubernetes secret. "
             "Expected lower-case letters, digits, '-' and '.'. Write none, or the secret's name."
         )
 

@@ -1,4 +1,4 @@
-"""What a run and its experiment are called where nobody gave them a name: after the model, and the window that the run looks at."""
+"""Default names for runs and experiments, derived from the model and the window of the run."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from kfp.dsl.graph_component import GraphComponent
 
 EXPERIMENT = "evergreen"
-"""Where the runs of a pipeline without a model are listed."""
+"""Experiment for runs of pipelines without a model."""
 
 LONGEST_MODEL_NAME = 100
 
 
 def effective_parameters(pipeline: GraphComponent, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a run's parameters come to: the given ones, and the pipeline's defaults for the others."""
+    """Return a run's effective parameters: the given ones, with the pipeline's defaults for the others."""
     inputs = pipeline.component_spec.inputs or {}
     defaults = {name: spec.default for name, spec in inputs.items() if spec.default is not None}
     return {**defaults, **given}
 
 
 def experiment_name(given: str | None, parameters: Mapping[str, Any]) -> str:
-    """Return the experiment that was asked for, or else the model's: so the KFP UI lists and compares the runs of one model.
+    """Return the requested experiment, or by default the model's, so that the KFP UI lists and compares the runs of one model.
 
     Args:
-        given: What was asked for; nothing when it was left open.
-        parameters: The run's, defaults included.
+        given: The requested experiment; None if not specified.
+        parameters: The run's parameters, including defaults.
     """
     return given or _model(parameters) or EXPERIMENT
 
@@ -39,9 +39,9 @@ def default_run_name(pipeline_name: str, parameters: Mapping[str, Any], *, now: 
     """Name a run after model and window, such as ``rain 2026-11-29 (30 days) 03:00``; the time is that of the start.
 
     Args:
-        pipeline_name: For pipelines that have no model.
-        parameters: The run's, defaults included.
-        now: The present time.
+        pipeline_name: Name of the pipeline, used if it has no model.
+        parameters: The run's parameters, including defaults.
+        now: The current time.
     """
     present = now or datetime.now(timezone.utc)
     model = _model(parameters)

@@ -1,4 +1,4 @@
-"""What the steps of a run wrote into the ledger about themselves, where this machine can read it."""
+"""The records that a run's steps wrote to the ledger, if this machine can read it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from evergreen.runs.records import StepRecord
 
 PATIENCE_S = 20.0
-"""Without credentials, clients of buckets look for them for minutes; whoever waits for a failed run's reason does not."""
+"""Without credentials, bucket clients search for them for minutes, too long for a user waiting to see why a run failed."""
 
 
 @dataclass(frozen=True)
 class RunRecords:
-    """What the ledger says of a run.
+    """The ledger's records of a run.
 
     Attributes:
         place: Folder or bucket of the ledger; empty when the run has none.
-        report: Where the run's report is, or is to be; empty without a ledger.
-        steps: What each step wrote, in the order in which they started.
+        report: Location of the run's report, even if not written yet; empty without a ledger.
+        steps: The record of each step, in the order in which they started.
     """
 
     place: str = ""
@@ -31,16 +31,16 @@ class RunRecords:
 
 
 def read_run_records(ledger_uri: str, run_id: str, *, patience_s: float = PATIENCE_S) -> RunRecords:
-    """Read what the ledger says of a run. This never fails: a ledger that this machine cannot read has no records here.
+    """Read a run's records from the ledger. Never fails: a ledger that this machine cannot read yields no records.
 
     Args:
         ledger_uri: The run's ``state_ledger_uri``.
-        run_id: The run.
-        patience_s: Longest time to wait for the store.
+        run_id: ID of the run.
+        patience_s: Maximum seconds to wait for the store.
     """
     if is_nothing(ledger_uri):
         return RunRecords()
-    # The records of runs lie in the store itself, whoever decides on the ledger's slots.
+    # Run records are in the store itself, even if MLflow decides on the ledger's slots.
     place = ledger_uri.removeprefix(DECIDED_BY_MLFLOW).rstrip("/")
     found: list[RunRecords] = []
 
@@ -53,7 +53,7 @@ def read_run_records(ledger_uri: str, run_id: str, *, patience_s: float = PATIEN
             store = open_store(place)
             steps, _damaged = read_records(store, run_id, without_step="")
             found.append(RunRecords(place=place, report=report, steps=steps))
-        except Exception:  # noqa: BLE001  # whatever keeps this machine from reading the ledger: the run's failure is what is to be told
+        except Exception:  # noqa: BLE001  # no problem with reading the ledger may hide why the run failed
             found.append(RunRecords(place=place, report=report))
 
     reader = threading.Thread(target=read, daemon=True)

@@ -1,4 +1,4 @@
-"""Runs on the server: start one, and follow it until it has ended."""
+"""Runs on the server: start a run and follow it until it ends."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from evergreen.submission.server_pipelines import Version
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
-"""States that a run does not leave."""
+"""Final states of a run."""
 
 NEVER = datetime.max.replace(tzinfo=timezone.utc)
-"""Stands after every time."""
+"""Sorts after every time."""
 
 PATIENCE_S = 300.0
-"""A run takes hours; a server that restarts meanwhile is asked again for this long."""
+"""A run takes hours; if the server restarts in the meantime, requests are retried for this long."""
 
 
 @dataclass(frozen=True)
 class StepState:
-    """What a step of a run on the server is doing.
+    """The state of a step of a run on the server.
 
     Attributes:
-        task_id: Its id; a step in a loop has several.
-        name: Its name as the graph in the KFP UI shows it.
-        state: KFP's word for it; ``UNKNOWN`` or ``NOT_STARTED`` in a run that has ended without a word for it.
-        seconds: How long it took; nothing while it has not ended.
+        task_id: ID of the task; a step in a loop has several.
+        name: Name of the step, as shown in the graph of the KFP UI.
+        state: KFP's state; ``UNKNOWN`` or ``NOT_STARTED`` if the run ended without a final state for the step.
+        seconds: Duration; None until the step has ended.
     """
 
     task_id: str
@@ -55,7 +55,7 @@ def start_run(
     service_account: str | None = None,
     pipeline_root: str | None = None,
 ) -> str:
-    """Start a run of a version and return its id."""
+    """Start a run of a version and return its ID."""
     import kfp_server_api as api
 
     run = api.V2beta1Run(
@@ -81,24 +81,24 @@ def follow_run(
     """Wait until a run has ended.
 
     Args:
-        connection: To the server.
-        run_id: The run.
-        names: Of the pipeline's steps, as ``step_names`` returns them.
-        show: Called with the steps each time that the server has answered.
-        tell: Called with a sentence when the states of steps stop coming.
-        pause_s: Seconds between two questions.
+        connection: The connection to the server.
+        run_id: ID of the run.
+        names: Names of the pipeline's steps, as returned by ``step_names``.
+        show: Called with the steps after each response of the server.
+        tell: Called with a notice when step states are no longer updated.
+        pause_s: Seconds between requests.
 
     Returns:
-        The run as the server has it.
+        The run as returned by the server.
 
     Raises:
-        SubmissionError: The server has not answered for five minutes; the run goes on without us.
+        SubmissionError: The server has not responded for five minutes; the run itself continues.
     """
     silent_since: float | None = None
     standstill = Standstill()
     while True:
         try:
-            with connection.speaking(f"asking for run {run_id}"):
+            with connection.speaking(f"reading run {run_id}"):
                 run = connection.runs.run_service_get_run(run_id=run_id, _request_timeout=REQUEST_TIMEOUT_S)
         except SubmissionError:
             silent_since = silent_since or time.monotonic()
@@ -119,25 +119,25 @@ def follow_run(
 
 
 def was_terminated(run: Any) -> bool:
-    """Return whether somebody stopped the run: KFP calls it failed then, or canceled."""
+    """Return whether the run was terminated; KFP reports such runs as failed or canceled."""
     return run.state != "SUCCEEDED" and (run.state == "CANCELED" or any(status.state in {"CANCELING", "CANCELED"} for status in run.state_history or []))
 
 
 def ending(run: Any) -> str:
-    """Return in one word how a run has ended."""
+    """Return in one word how a run ended."""
     return "terminated" if was_terminated(run) else str(run.state).lower()
 
 
 def step_names(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of a compiled pipeline's steps: as the graph shows them, by the names that they have in the workflow."""
+    """Return the display names of a compiled pipeline's steps, by their names in the workflow."""
     return {name: step.shown for name, step in pipeline_steps(spec).items() if not step.group}
 
 
 def step_states(run: Any, names: Mapping[str, str]) -> list[StepState]:
     """Return the states of a run's steps, in the order in which they started.
 
-    A run's tasks are the nodes of its workflow: drivers, groups and executors are among them, and are left out. When the run has ended,
-    a step that seems to be at work is ``UNKNOWN``, because its state is an old one, and one without a state is ``NOT_STARTED``.
+    A run's tasks are the nodes of its workflow; drivers, groups and executors among them are left out. After the run has ended,
+    a step that still appears to be running is ``UNKNOWN``, because its state is outdated, and a step without a state is ``NOT_STARTED``.
     """
     known = {**names, **{shown: shown for shown in names.values()}}
     tasks = [task for task in (run.run_details.task_details if run.run_details else None) or [] if task.display_name in known]
@@ -159,7 +159,7 @@ def _seconds(task: Any) -> float | None:
 
 
 def runs_of_schedule(connection: Connection, recurring_run_id: str) -> Iterator[Any]:
-    """Yield the runs that a schedule has started, the newest first; no more are asked for than are taken."""
+    """Yield the runs that a schedule has started, newest first; pages are requested only as needed."""
     from evergreen.submission.server_pipelines import equals, in_namespace, pages
 
     wanted = {"filter": equals("recurring_run_id", recurring_run_id), "sort_by": "created_at desc", **in_namespace(connection)}
@@ -170,5 +170,5 @@ def runs_of_schedule(connection: Connection, recurring_run_id: str) -> Iterator[
 
 
 def runs_under_way(connection: Connection, recurring_run_id: str) -> int:
-    """Count the runs of a schedule that have not ended."""
+    """Count the active runs of a schedule."""
     return sum(1 for run in runs_of_schedule(connection, recurring_run_id) if run.state not in ENDED)

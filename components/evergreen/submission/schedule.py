@@ -1,4 +1,4 @@
-"""A schedule: KFP's recurring run, with everything that it was made with."""
+"""A schedule: a KFP recurring run with all its settings."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Track = Literal["latest", "pinned"]
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """What a schedule is to be: everything that a person sees in its diff.
+    """The settings of a schedule: everything that its diff shows.
 
     Attributes:
-        cron: Six fields, seconds first.
-        catch_up: Run every time that was missed while the schedule was paused or the cluster down.
-        max_concurrency: Runs at the same time.
-        pipeline_id: The pipeline.
-        track: ``latest`` for the version that was uploaded last at each start, ``pinned`` for one version.
-        version_id: The pinned version; nothing for ``latest``.
-        experiment_id: Where its runs are listed.
-        parameters: Of each run.
-        service_account: Kubernetes service account of its pods; nothing for KFP's own.
+        cron: Cron expression with six fields, seconds first.
+        catch_up: Whether to run every slot missed while the schedule was paused or the cluster was down.
+        max_concurrency: Maximum number of concurrent runs.
+        pipeline_id: ID of the pipeline.
+        track: ``latest`` to start the most recently uploaded version each time, ``pinned`` to start one version.
+        version_id: ID of the pinned version; None for ``latest``.
+        experiment_id: ID of the experiment that lists its runs.
+        parameters: Parameters of each run.
+        service_account: Kubernetes service account of its pods; None for KFP's default.
     """
 
     cron: str
@@ -47,12 +47,12 @@ class Schedule:
     """A schedule on the server.
 
     Attributes:
-        schedule_id: KFP's id of the recurring run.
-        name: Its name.
-        enabled: It fires.
-        wanted: What it was made with.
-        created_at: ISO time; empty when the server does not tell it.
-        made_at: The same as a time.
+        schedule_id: KFP's ID of the recurring run.
+        name: Name of the schedule.
+        enabled: Whether it fires.
+        wanted: The settings it was created with.
+        created_at: Creation time, ISO; empty if the server does not report it.
+        made_at: The creation time as a datetime.
     """
 
     schedule_id: str
@@ -63,7 +63,7 @@ class Schedule:
     made_at: datetime | None = None
 
     def next_time(self) -> str:
-        """Return when it fires next, ISO, or why it does not."""
+        """Return when it fires next (ISO), or why it does not."""
         if not self.enabled:
             return "paused"
         try:
@@ -72,5 +72,5 @@ class Schedule:
             return "unknown"
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything about it for a program."""
+        """Return the schedule as JSON-compatible values."""
         return {"schedule_id": self.schedule_id, "name": self.name, "enabled": self.enabled, "next": self.next_time(), **asdict(self.wanted)}

@@ -1,4 +1,4 @@
-"""``evergreen schedule``: recurring runs by name, explained before they are made."""
+"""``evergreen schedule``: recurring runs by name, explained before they are created."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from evergreen.submission.options import Assignments, Experiment, Host, Namespac
 from evergreen.submission.schedule_request import checked_cron, wanted_schedule, warn_of_old_server
 
 Name = Annotated[str, typer.Argument(help="Name of the schedule.", metavar="NAME")]
-CronText = Annotated[str, typer.Option("--cron", help="Five fields, or six with the second first; UTC.", metavar="'0 3 * * *'")]
-PipelineName = Annotated[str, typer.Option("--pipeline", help="The pipeline's name in KFP.")]
+CronText = Annotated[str, typer.Option("--cron", help="Cron expression in UTC with five fields, or six with seconds first.", metavar="'0 3 * * *'")]
+PipelineName = Annotated[str, typer.Option("--pipeline", help="Name of the pipeline in KFP.")]
 TrackOption = Annotated[
     str,
     typer.Option(
         "--track",
-        help="latest: each run takes the version uploaded last (before KFP 2.17.0 without owner and limit of concurrency). pinned: one version.",
+        help="latest: each run uses the newest version (before KFP 2.17.0, without owner or concurrency limit). pinned: a fixed version.",
         metavar="latest|pinned",
     ),
 ]
-VersionName = Annotated[str, typer.Option("--version-name", help="Name of the version to pin; the one uploaded last when not given.")]
-CatchUp = Annotated[bool, typer.Option("--catch-up/--no-catch-up", help="Run every time that was missed, instead of the last one; with --track pinned.")]
-MaxConcurrency = Annotated[int, typer.Option("--max-concurrency", help="Runs at the same time.", min=1, max=10)]
+VersionName = Annotated[str, typer.Option("--version-name", help="The version to pin. Defaults to the newest.")]
+CatchUp = Annotated[bool, typer.Option("--catch-up/--no-catch-up", help="Run every missed slot instead of only the last one. Requires --track pinned.")]
+MaxConcurrency = Annotated[int, typer.Option("--max-concurrency", help="Maximum number of concurrent runs.", min=1, max=10)]
 
 RENAMED = {"--version": "--version-name"}
 
-commands = typer.Typer(help="Run a pipeline on Kubeflow at set times.", no_args_is_help=True)
+commands = typer.Typer(help="Run a pipeline on Kubeflow on a schedule.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -55,12 +55,12 @@ def create(
     service_account: ServiceAccount = None,
     host: Host = None,
     namespace: Namespace = None,
-    paused: Annotated[bool, typer.Option("--paused", help="Make it paused.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Create the schedule in the paused state.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a schedule: no catch-up and one run at a time, unless asked for.
+    """Create a schedule. By default there is no catch-up and one run at a time.
 
-    Before KFP 2.17.0 the runs of a schedule that tracks the latest version have no owner and no limit of concurrency.
+    Before KFP 2.17.0, runs of a schedule that tracks the latest version have no owner and no concurrency limit.
     """
     from evergreen.submission.connection import connect
     from evergreen.submission.display import print_firing, print_window_end
@@ -107,11 +107,11 @@ def replace(
     service_account: ServiceAccount = None,
     host: Host = None,
     namespace: Namespace = None,
-    or_create: Annotated[bool, typer.Option("--or-create", help="Make it where there is none: for GitOps.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    or_create: Annotated[bool, typer.Option("--or-create", help="Create the schedule if it does not exist, for GitOps.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what would change, and put a new schedule in the place of the old one, which is deleted when none of its runs is under way."""
+    """Show what would change and replace the schedule. The old one is deleted once none of its runs is active."""
     from evergreen.submission.connection import connect
     from evergreen.submission.display import print_firing
     from evergreen.submission.schedules import difference, replace_schedule, require_schedule, schedules
@@ -143,7 +143,9 @@ def replace(
     print_firing(console, checked)
     for schedule_id in replaced.waiting:
         console.print(
-            f"{schedule_id}, which it replaces, is paused and stays while its runs go on. Run this again to delete it.", highlight=False, soft_wrap=True
+            f"The replaced schedule {schedule_id} is paused because runs are still active. Rerun this command when they finish to delete it.",
+            highlight=False,
+            soft_wrap=True,
         )
     if as_json:
         result = {**replaced.schedule.as_json(), "deleted": replaced.deleted, "waiting": replaced.waiting}
@@ -152,7 +154,7 @@ def replace(
 
 @commands.command("list")
 def list_schedules(*, host: Host = None, namespace: Namespace = None, as_json: AsJson = False) -> None:
-    """List schedules: when they fire, in words, and next."""
+    """List schedules: when they fire, in words, and when they fire next."""
     from evergreen.submission.connection import connect
     from evergreen.submission.display import print_schedules
     from evergreen.submission.schedules import schedules
@@ -169,13 +171,13 @@ def list_schedules(*, host: Host = None, namespace: Namespace = None, as_json: A
 
 @commands.command()
 def pause(name: Name, *, host: Host = None, namespace: Namespace = None) -> None:
-    """Stop a schedule from firing; runs that are under way go on."""
+    """Pause a schedule. Active runs continue."""
     _switch(name, host, namespace, enabled=False)
 
 
 @commands.command()
 def resume(name: Name, *, host: Host = None, namespace: Namespace = None) -> None:
-    """Let a paused schedule fire again."""
+    """Resume a paused schedule."""
     _switch(name, host, namespace, enabled=True)
 
 
@@ -185,9 +187,9 @@ def delete(
     *,
     host: Host = None,
     namespace: Namespace = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete a schedule when none of its runs is under way. Exit status: 1 when it is only paused, because runs go on."""
+    """Delete a schedule if none of its runs is active. Exit status: 1 if it is only paused because runs are still active."""
     from evergreen.submission.connection import connect
     from evergreen.submission.schedules import remove_when_idle, require_schedule, schedules
 
@@ -197,7 +199,7 @@ def delete(
         _confirm(name)
     waiting = [schedule for schedule in schedules(connection, name) if not remove_when_idle(connection, schedule)]
     if waiting:
-        typer.echo(f"Schedule {name} is paused; runs of it go on. Delete it again when they have ended.")
+        typer.echo(f"Schedule {name} is paused because runs are still active. Rerun this command when they finish.")
         raise typer.Exit(1)
     typer.echo(f"Deleted schedule {name}.")
 
@@ -218,11 +220,11 @@ def _switch(name: str, host: str | None, namespace: str | None, *, enabled: bool
 
 
 def _confirm(name: str) -> None:
-    """Ask the person at the terminal.
+    """Ask the user at the terminal for confirmation.
 
     Raises:
-        SubmissionError: Nobody can be asked.
+        SubmissionError: There is no interactive terminal.
     """
     if not sys.stdin.isatty():
-        raise SubmissionError(f"schedule {name!r}: nobody can be asked whether to go on. Give --yes.")
-    typer.confirm("Go on?", abort=True)
+        raise SubmissionError(f"schedule {name!r}: cannot ask for confirmation without a terminal. Pass --yes.")
+    typer.confirm("Continue?", abort=True)

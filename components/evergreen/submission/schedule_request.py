@@ -1,4 +1,4 @@
-"""What is asked of a schedule, checked: first what needs no server, then against the version that it runs."""
+"""Checks of a requested schedule: first those that need no server, then against the version it runs."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
 
 def checked_cron(name: str, cron: str, given: dict[str, Any], *, track: str, version: str, catch_up: bool) -> str:
-    """Check what needs no server, before one is asked, and return the cron expression with six fields."""
+    """Run the checks that need no server, and return the cron expression with six fields."""
     from evergreen.submission.cron import parse_cron
     from evergreen.submission.parameter_values import check_parameter_values, check_text
     from evergreen.submission.scheduled_window import check_catch_up
 
     if track not in {"latest", "pinned"}:
-        raise SubmissionError(f"--track {track!r}: expected latest or pinned.")
+        raise SubmissionError(f"Unknown --track {track!r}. Valid values: latest, pinned. Correct the option.")
     if track == "latest" and version != "latest":
-        raise SubmissionError(f"--version-name {version!r}: names one version, but --track latest takes the newest each time. Give --track pinned.")
+        raise SubmissionError(f"--version-name {version!r} names a fixed version, but --track latest uses the newest each time. Pass --track pinned.")
     check_catch_up(track=track, catch_up=catch_up)
-    # KFP calls the runs after the schedule.
+    # KFP names the runs after the schedule.
     check_text(f"schedule {name!r}", name)
     check_parameter_values(given, expands_macros=track == "latest")
     return parse_cron(cron).expression
 
 
 def warn_of_old_server(connection: Connection, console: Console, track: str) -> None:
-    """Say what a server does not do yet for schedules that track the latest version, where it tells its version."""
+    """Warn if the server reports a version too old to fully support schedules that track the latest version."""
     version = connection.version() if track == "latest" else ""
     numbers = re.match(r"v?(\d+)\.(\d+)", version)
     if numbers and (int(numbers[1]), int(numbers[2])) < (2, 17):
         console.print(
-            f"Kubeflow Pipelines at {connection.host} is version {version}: before 2.17.0 the runs of a schedule that tracks the latest version have no owner "
-            "and no limit of concurrency. Update it, or give --track pinned.",
+            f"Kubeflow Pipelines at {connection.host} is version {version}: before 2.17.0, runs of a schedule that tracks the latest version have no owner "
+            "and no concurrency limit. Upgrade it, or pass --track pinned.",
             highlight=False, markup=False, soft_wrap=True, style="yellow",
         )  # fmt: skip
 
@@ -56,7 +56,7 @@ def wanted_schedule(
     catch_up: bool,
     max_concurrency: int,
 ) -> ScheduleSettings:
-    """Return the schedule that was asked for, its parameters checked against the version that it runs."""
+    """Return the requested schedule, with its parameters checked against the version it runs."""
     from evergreen.pipeline.loading import arguments_for
     from evergreen.submission.parameter_values import check_parameter_values
     from evergreen.submission.run_names import effective_parameters, experiment_name

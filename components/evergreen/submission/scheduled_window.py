@@ -1,4 +1,4 @@
-"""The end of the window that a schedule's runs look at: the slot of the schedule, which KFP tells only some of them."""
+"""The end of the window for a schedule's runs: the slot of the schedule, which KFP passes only to some of them."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
 
 
 def check_catch_up(*, track: str, catch_up: bool) -> None:
-    """Refuse to catch up with runs that cannot know which slot they are for.
+    """Reject catch-up for runs that cannot know which slot they are for.
 
     Raises:
         SubmissionError: The schedule tracks the latest version.
     """
     if catch_up and track == "latest":
         raise SubmissionError(
-            "--catch-up with --track latest: KFP tells the runs of such a schedule when they were created, and not the slot that they make up for, so all of "
-            "them would look at the newest window. Give --track pinned, or leave --catch-up off."
+            "--catch-up cannot be combined with --track latest: KFP passes such runs their creation time, not the slot they catch up on, so all of "
+            "them would use the newest window. Pass --track pinned, or omit --catch-up."
         )
 
 
 def scheduled_parameters(pipeline: GraphComponent, parameters: Mapping[str, Any], *, track: str, cron: str) -> dict[str, Any]:
-    """Return a schedule's parameters with the end of the window that its runs can find out.
+    """Return a schedule's parameters with a window end that its runs can resolve.
 
-    The runs of a schedule that tracks the latest version know only when they were created, a little after their slot. So that they look
-    at the window of the slot, they are told the cron expression, by which the step rounds that time down.
+    Runs of a schedule that tracks the latest version know only when they were created, shortly after their slot. To make them use
+    the window of the slot, they are passed the cron expression, and the step rounds the creation time down to it.
 
     Args:
         pipeline: The pipeline.
-        parameters: Those that were given, checked.
+        parameters: The given parameters, already checked.
         track: ``latest`` or ``pinned``.
-        cron: Six fields, seconds first.
+        cron: Cron expression with six fields, seconds first.
     """
     inputs = pipeline.component_spec.inputs or {}
     if WINDOW_END not in inputs:
         return dict(parameters)
-    # What the pipeline's author wrote for those who leave it open, such as a fixed time, stays.
+    # A default set by the pipeline's author, such as a fixed time, is kept.
     default = inputs[WINDOW_END].default
     asked = str(parameters.get(WINDOW_END, SCHEDULED if default is None else default)).strip()
     with_cron = SCHEDULED_WITH_CRON.fullmatch(asked)

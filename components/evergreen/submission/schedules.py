@@ -1,4 +1,4 @@
-"""Schedules: KFP's recurring runs, found by name, made so that they neither pile up nor replay what was missed."""
+"""Schedules: KFP recurring runs found by name and set up so that runs neither pile up nor replay missed slots."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 
 
 def schedules(connection: Connection, name: str | None = None) -> list[Schedule]:
-    """Return the schedules of a name, or all of them; the newest first."""
+    """Return the schedules with a name, or all of them, newest first."""
     wanted = {"filter": equals("display_name", name)} if name else {}
     with connection.speaking("listing schedules"):
         found = list(pages(connection.recurring_runs.recurring_run_service_list_recurring_runs, "recurring_runs", **wanted, **in_namespace(connection)))
-    # Some servers do not tell capital letters from small ones.
+    # Some servers compare names case-insensitively.
     read = [_read(recurring) for recurring in found if name is None or recurring.display_name == name]
     return sorted(read, key=lambda schedule: (schedule.made_at is not None, schedule.made_at, schedule.schedule_id), reverse=True)
 
 
 def require_schedule(connection: Connection, name: str) -> Schedule:
-    """Return the schedule of a name; of several, which a replacement left behind, the newest.
+    """Return the schedule with a name; if a replacement left several behind, the newest.
 
     Raises:
-        SubmissionError: There is none.
+        SubmissionError: There is no schedule with this name.
     """
     found = schedules(connection, name)
     if not found:
         others = ", ".join(sorted({schedule.name for schedule in schedules(connection)})) or "none"
-        raise SubmissionError(f"schedule {name!r}: Kubeflow Pipelines at {connection.host} has no such schedule. It has: {others}.")
+        raise SubmissionError(f"Unknown schedule {name!r}. Schedules in Kubeflow Pipelines at {connection.host}: {others}.")
     return found[0]
 
 
 def create_schedule(connection: Connection, name: str, wanted: ScheduleSettings, *, enabled: bool = True) -> Schedule:
-    """Make a schedule.
+    """Create a schedule.
 
     Raises:
-        SubmissionError: There is one of that name already.
+        SubmissionError: A schedule with this name already exists.
     """
     if schedules(connection, name):
-        raise SubmissionError(f"schedule {name!r}: there is one already. Change it with: evergreen schedule replace {name}")
+        raise SubmissionError(f"Schedule {name!r} already exists. Change it with: evergreen schedule replace {name}")
     return _make(connection, name, wanted, enabled=enabled)
 
 
@@ -63,12 +63,12 @@ def set_enabled(connection: Connection, schedule: Schedule, *, enabled: bool) ->
 
 @dataclass(frozen=True)
 class Replacement:
-    """What came of replacing a schedule.
+    """The result of replacing a schedule.
 
     Attributes:
-        schedule: The one that is in force.
-        deleted: Ids of older ones that are gone.
-        waiting: Ids of older ones that are paused, and stay until their runs have ended.
+        schedule: The schedule now in effect.
+        deleted: IDs of older schedules that were deleted.
+        waiting: IDs of older schedules that are paused until their runs have ended.
     """
 
     schedule: Schedule
@@ -77,17 +77,17 @@ class Replacement:
 
 
 def replace_schedule(connection: Connection, name: str, wanted: ScheduleSettings, *, tell: Callable[[str], None] = lambda _notice: None) -> Replacement:
-    """Put a schedule in the place of the one that has its name; KFP cannot edit one.
+    """Replace the schedule with the same name by a new one, because KFP cannot edit schedules.
 
-    The new one is made first, then the old one is paused, then deleted if none of its runs is under way. Killed in between, two
-    fire for a while, which costs a run (a promotion is a compare-and-set); the other order could leave none, which nobody would
-    notice. Running it again ends what was begun.
+    The new schedule is created first; then the old one is paused, and deleted if none of its runs is active. If the process is killed in between,
+    both fire for a while, which costs an extra run (a promotion is a compare-and-set). The reverse order could leave no schedule at all, which might
+    go unnoticed. Running the command again completes the replacement.
 
     Args:
-        connection: To the server.
-        name: The schedule's name.
-        wanted: What it is to be.
-        tell: Called with a sentence before an older schedule is resumed that makes up for a run at once.
+        connection: The connection to the server.
+        name: Name of the schedule.
+        wanted: The new settings.
+        tell: Called with a notice before resuming an older schedule that immediately runs a missed slot.
     """
     found = schedules(connection, name)
     same = next((schedule for schedule in found if not difference(schedule.wanted, wanted)), None)
@@ -107,10 +107,10 @@ def replace_schedule(connection: Connection, name: str, wanted: ScheduleSettings
 
 
 def remove_when_idle(connection: Connection, schedule: Schedule) -> bool:
-    """Pause a schedule, and delete it if none of its runs is under way.
+    """Pause a schedule, and delete it if none of its runs is active.
 
     Returns:
-        Whether it is gone.
+        Whether it was deleted.
     """
     if schedule.enabled:
         set_enabled(connection, schedule, enabled=False)
@@ -135,7 +135,7 @@ def _make(connection: Connection, name: str, wanted: ScheduleSettings, *, enable
         mode=api.RecurringRunMode.ENABLE if enabled else api.RecurringRunMode.DISABLE,
         no_catchup=not wanted.catch_up,
     )
-    with connection.speaking(f"making schedule {name!r}"):
+    with connection.speaking(f"creating schedule {name!r}"):
         return _read(connection.recurring_runs.recurring_run_service_create_recurring_run(recurring_run=recurring, _request_timeout=REQUEST_TIMEOUT_S))
 
 
@@ -165,8 +165,8 @@ def _read(recurring: Any) -> Schedule:
 
 
 def difference(old: ScheduleSettings, new: ScheduleSettings) -> list[str]:
-    """Return the lines of what would change: ``-`` the old value, ``+`` the new one."""
-    # Where none was asked for, the server says which of its own service accounts it took.
+    """Return the changes as diff lines: ``-`` for the old value, ``+`` for the new one."""
+    # If no service account was requested, the server reports the default it chose.
     before, after = _flat(old), _flat(new if new.service_account else replace(new, service_account=old.service_account))
     lines: list[str] = []
     for name in sorted(before.keys() | after.keys()):

@@ -1,4 +1,4 @@
-"""Pipelines and their versions on the server: find them, upload new ones, read what they take."""
+"""Pipelines and their versions on the server: find them, upload new ones, and read their parameters."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Version:
     """A version of a pipeline on the server.
 
     Attributes:
-        pipeline_id: The pipeline's id.
-        version_id: The version's id.
-        name: The version's name.
-        uploaded: It was not there before.
+        pipeline_id: ID of the pipeline.
+        version_id: ID of the version.
+        name: Name of the version.
+        uploaded: Whether it was newly uploaded.
     """
 
     pipeline_id: str
@@ -39,23 +39,23 @@ class Version:
 
 
 def equals(key: str, value: str) -> str:
-    """Return a filter of KFP's lists: one field has one value. Some servers do not tell capital letters from small ones."""
+    """Return a KFP list filter: a field equals a value. Some servers ignore case."""
     return _filter("EQUALS", key, value)
 
 
 def contains(key: str, value: str) -> str:
-    """Return a filter of KFP's lists: one field holds a text."""
+    """Return a KFP list filter: a field contains a text."""
     return _filter("IS_SUBSTRING", key, value)
 
 
 def _filter(operation: str, key: str, value: str) -> str:
     text = json.dumps({"predicates": [{"operation": operation, "key": key, "stringValue": value}]})
-    # The server decodes a filter once more than other arguments: a plus would become a space, and a percent sign the start of a code.
+    # The server decodes filters twice: without this, a plus would become a space, and a percent sign the start of an escape.
     return text.replace("%", "%25").replace("+", "%2B")
 
 
 def pages(listed: Callable[..., Any], field: str, **arguments: Any) -> Iterator[Any]:
-    """Yield the entries of a list of the API, page after page."""
+    """Yield the entries of a paginated API list."""
     token = ""
     while True:
         answer = listed(page_size=100, page_token=token, _request_timeout=REQUEST_TIMEOUT_S, **arguments)
@@ -66,12 +66,12 @@ def pages(listed: Callable[..., Any], field: str, **arguments: Any) -> Iterator[
 
 
 def in_namespace(connection: Connection) -> dict[str, str]:
-    """Return the argument that lists take in multi-user mode."""
+    """Return the additional list argument for multi-user mode."""
     return {"namespace": connection.namespace} if connection.namespace else {}
 
 
 def find_pipeline(connection: Connection, name: str) -> str | None:
-    """Return a pipeline's id by its name."""
+    """Return the ID of the pipeline with a name, or None."""
     with connection.speaking(f"looking for pipeline {name!r}"):
         listed = pages(connection.pipelines.pipeline_service_list_pipelines, "pipelines", filter=equals("display_name", name), **in_namespace(connection))
         found = _named(list(listed), name)
@@ -79,27 +79,27 @@ def find_pipeline(connection: Connection, name: str) -> str | None:
 
 
 def _named(found: list[Any], name: str) -> Any:
-    """Return the entry of exactly this name, or else the one that the server takes for it: it would not make a second one."""
+    """Return the entry with exactly this name, or else the one the server considers equal, because it would not create another."""
     return next((entry for entry in found if entry.display_name == name), found[0] if found else None)
 
 
 def require_pipeline(connection: Connection, name: str) -> str:
-    """Return a pipeline's id.
+    """Return the ID of the pipeline with a name.
 
     Raises:
-        SubmissionError: There is no such pipeline.
+        SubmissionError: The pipeline does not exist.
     """
     found = find_pipeline(connection, name)
     if found is None:
-        raise SubmissionError(f"pipeline {name!r}: Kubeflow Pipelines at {connection.host} has no such pipeline. Upload it first with: evergreen submit")
+        raise SubmissionError(f"Unknown pipeline {name!r} in Kubeflow Pipelines at {connection.host}. Upload it first with: evergreen submit")
     return found
 
 
 def find_version(connection: Connection, pipeline_id: str, name: str = "latest") -> Any:
-    """Return a version by its name, or the one that was uploaded last.
+    """Return the version with a name, or the newest one.
 
     Raises:
-        SubmissionError: There is no such version.
+        SubmissionError: The version does not exist.
     """
     with connection.speaking("looking for the pipeline's versions"):
         newest_first = pages(
@@ -108,11 +108,11 @@ def find_version(connection: Connection, pipeline_id: str, name: str = "latest")
         for version in newest_first:
             if name in {"latest", version.display_name, version.pipeline_version_id}:
                 return version
-    raise SubmissionError(f"version {name!r}: the pipeline has no such version. The KFP UI lists them; 'latest' is the one that was uploaded last.")
+    raise SubmissionError(f"Unknown version {name!r}. The KFP UI lists the pipeline's versions; 'latest' is the newest.")
 
 
 def pipeline_of_version(version: Any) -> YamlComponent:
-    """Return the pipeline that a version on the server holds, so that its parameters can be checked."""
+    """Return the pipeline of a version on the server, so that its parameters can be checked."""
     from kfp import components
 
     held = version.pipeline_spec or {}
@@ -120,19 +120,19 @@ def pipeline_of_version(version: Any) -> YamlComponent:
 
 
 def version_name(compiled: Path) -> str:
-    """Name a version after the release and the content, so that the same pipeline is the same version."""
+    """Name a version after the release and a content hash, so that identical pipelines get the same version."""
     return f"{__version__}-{hashlib.sha256(compiled.read_bytes()).hexdigest()[:10]}"
 
 
 def upload_version(connection: Connection, compiled: Path, *, pipeline_name: str, name: str, tags: Mapping[str, str]) -> Version:
-    """Upload a compiled pipeline as a new version, unless the pipeline has a version of that name.
+    """Upload a compiled pipeline as a new version, unless the pipeline already has a version with this name.
 
     Args:
-        connection: To the server.
-        compiled: The YAML.
-        pipeline_name: The pipeline; made when there is none.
-        name: The version's name.
-        tags: Kept with the version.
+        connection: The connection to the server.
+        compiled: The compiled YAML file.
+        pipeline_name: Name of the pipeline; created if missing.
+        name: Name of the version.
+        tags: Tags stored with the version.
     """
     import kfp_server_api
 
@@ -150,7 +150,7 @@ def upload_version(connection: Connection, compiled: Path, *, pipeline_name: str
 
 
 def experiment_id(connection: Connection, name: str) -> str:
-    """Return an experiment's id; it is made when there is none."""
+    """Return the ID of an experiment, creating it if missing."""
     import kfp_server_api
 
     with connection.speaking(f"looking for experiment {name!r}"):

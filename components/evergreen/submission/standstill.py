@@ -1,4 +1,4 @@
-"""When KFP stops telling what the steps of a run do: its API goes on answering, with the states of some time ago."""
+"""Detects when KFP no longer updates the states of a run's steps: its API keeps responding, but with outdated states."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from evergreen.storage.uris import DECIDED_BY_MLFLOW, is_nothing
 from evergreen.submission.times import known_time
 
 PATIENCE_S = 300.0
-"""With no step at work, something happens every few seconds: a driver takes ten, a pod that waits for room in the cluster longer."""
+"""While no step is running, states change every few seconds: a driver takes ten, a pod waiting for capacity in the cluster longer."""
 
 PATIENCE_WITH_A_STEP_S = 1800.0
-"""A step may take hours; after this long it is worth saying that it need not be the step."""
+"""A step may take hours; after this long, other explanations are worth mentioning."""
 
-WHY = "the run's Workflow has grown past 1 MiB, where Argo packs its nodes and KFP's API stops telling the states of steps"
+WHY = "the run's Workflow has grown past 1 MiB, at which point Argo compresses its nodes and KFP's API no longer reports step states"
 
 
 class Standstill:
-    """Notices when the states of a run's steps stop coming while the run goes on, and says so once."""
+    """Detects when step states are no longer updated while a run continues, and reports it once."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Start with nothing seen.
 
         Args:
-            clock: Seconds from some time on.
+            clock: Returns monotonic seconds.
         """
         self._clock = clock
         self._seen: frozenset[tuple[str, str]] | None = None
@@ -33,14 +33,14 @@ class Standstill:
         self._said = False
 
     def look(self, run: Any, names: Mapping[str, str]) -> str | None:
-        """Look at a run that goes on.
+        """Check an active run.
 
         Args:
-            run: As the server has it.
-            names: Of the pipeline's steps, as ``step_names`` returns them.
+            run: The run as returned by the server.
+            names: Names of the pipeline's steps, as returned by ``step_names``.
 
         Returns:
-            What to tell the person, once; else nothing.
+            A notice for the user, only once; otherwise None.
         """
         tasks = _tasks(run)
         states = frozenset((str(task.task_id), str(task.state)) for task in tasks)
@@ -53,24 +53,24 @@ class Standstill:
             return None
         self._said = True
         minutes = f"{still_s / 60:.0f} minutes" if still_s >= 90 else f"{still_s:.0f} seconds"
-        usual = f"{' and '.join(at_work)} may simply take that long" if at_work else "the next pod may be waiting for room in the cluster"
-        return f"No step has changed its state for {minutes}. Either {usual}, or {WHY}. The run goes on; its own state is still told."
+        usual = f"{' and '.join(at_work)} may simply take that long" if at_work else "the next pod may be waiting for capacity in the cluster"
+        return f"No step has changed its state for {minutes}. Either {usual}, or {WHY}. The run continues, and its overall state is still reported."
 
 
 def states_frozen(run: Any) -> bool:
-    """Return whether a run that has ended still has tasks that seem to be at work: their states are old then."""
+    """Return whether a run that has ended still has tasks that appear to be running, so that their states are outdated."""
     return any(task.state in {"RUNNING", "PENDING"} for task in _tasks(run))
 
 
 def frozen_notice(run: Any) -> str:
-    """Say of a run that has ended that its steps' states are not the last ones, and since when."""
+    """Return a notice that the step states of an ended run are outdated, and since when."""
     times = [known for task in _tasks(run) for status in task.state_history or [] if (known := known_time(status.update_time))]
     since = f"at {max(times):%H:%M:%S} UTC" if times else "before the run ended"
-    return f"The states of steps stopped coming {since}: most likely {WHY}. What the steps did after that stands in {_elsewhere(run)}."
+    return f"Updates of step states stopped {since}: most likely {WHY}. To see what the steps did after that, read {_elsewhere(run)}."
 
 
 def _elsewhere(run: Any) -> str:
-    """Say where the steps' own records are, or else their pods."""
+    """Return where the steps' own records are, or else their pods."""
     parameters = (run.runtime_config.parameters if run.runtime_config else None) or {}
     ledger = str(parameters.get("state_ledger_uri", "none"))
     if not is_nothing(ledger):

@@ -1,4 +1,4 @@
-"""A step's log, as far as KFP still has it, and the error that it ends with."""
+"""The log of a step, as far as KFP still has it, and the error it ends with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_ERROR = 2000
 MOST_PODS = 9
 
 _TRACEBACK = "Traceback (most recent call last):"
-# The launcher, which runs the step, writes around it: klog and logrus lines, and its own end. Python's loggers write with a level or a time.
+# The launcher that runs the step adds its own output: klog and logrus lines, and its exit message. Python loggers write a level or a time.
 _LOG_LINE = re.compile(
     r"^([IWEF]\d{4} \d\d:\d\d:\d\d|time=\"|\{\"|goroutine \d+|Error: exit status|\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d|(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b)"
 )
@@ -27,15 +27,15 @@ _DRIVER_ERROR = re.compile(r"^[EF]\d{4} [\d:.]+\s+\d+ [^\]]+\] (.*)")
 
 
 def read_log(connection: Connection, run_id: str, pods: Iterable[str]) -> tuple[str, str] | None:
-    """Return the first log that can be had.
+    """Return the first available log.
 
     Args:
-        connection: To the server.
-        run_id: The run.
-        pods: Possible names of the pod, the best first.
+        connection: The connection to the server.
+        run_id: ID of the run.
+        pods: Possible names of the pod, most likely first.
 
     Returns:
-        The name of the pod and the end of its log; nothing when the pod is gone and its log was not kept.
+        The name of the pod and the end of its log; None if the pod is gone and its log was not kept.
     """
     for pod in list(pods)[:MOST_PODS]:
         try:
@@ -48,37 +48,37 @@ def read_log(connection: Connection, run_id: str, pods: Iterable[str]) -> tuple[
 
 
 def last_error(log: str) -> str:
-    """Return the error that a step ended with: ``ExceptionType: message``, all lines of the message.
+    """Return the error a step ended with: ``ExceptionType: message``, with all lines of the message.
 
     Args:
-        log: What it wrote, or the end of that.
+        log: The log of the step, or the end of it.
 
     Returns:
-        Nothing when the log holds no error of Python's.
+        The error; empty if the log contains no Python error.
     """
     lines = log.splitlines()
     raised = _raised(lines)
     ends = 0 if raised is None else _end_of_message(lines, raised)
-    # A traceback may be that of an error that was dealt with, and only logged.
+    # A traceback may belong to an error that was handled and only logged.
     later = next((number for number in range(len(lines) - 1, ends - 1, -1) if _NAMED_ERROR.match(lines[number])), None)
     start = raised if later is None else later
     return "" if start is None else shortened("\n".join(lines[start : _end_of_message(lines, start)]).strip())
 
 
 def last_driver_error(log: str) -> str:
-    """Return what KFP's driver ended with."""
+    """Return the error that KFP's driver ended with."""
     found = [match[1] for line in log.splitlines() if (match := _DRIVER_ERROR.match(line))]
     return shortened(found[-1]) if found else last_line(log)
 
 
 def last_line(log: str) -> str:
-    """Return the last line of a log that the launcher did not write."""
+    """Return the last line of a log that was not written by the launcher."""
     lines = [line for line in log.splitlines() if line.strip() and not _LOG_LINE.match(line)]
     return shortened(lines[-1].strip()) if lines else ""
 
 
 def shortened(text: str) -> str:
-    """Return a message that is not longer than a screen."""
+    """Return a message, truncated to about a screen."""
     return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]}..."
 
 
@@ -87,12 +87,12 @@ def _raised(lines: list[str]) -> int | None:
     start = next((number for number in range(len(lines) - 1, -1, -1) if lines[number].strip() == _TRACEBACK), None)
     if start is None:
         return None
-    # Everything in a traceback is indented but its end.
+    # Everything in a traceback is indented except its last line.
     return next((number for number in range(start + 1, len(lines)) if lines[number][:1].strip() and not _LOG_LINE.match(lines[number])), None)
 
 
 def _end_of_message(lines: list[str], start: int) -> int:
-    """Return the number of the line after a message, which may have several: up to a line of a log, or the same error again."""
+    """Return the number of the line after a message, which may span several lines: it ends at a log line or a repetition of the error."""
     for number in range(start + 1, len(lines)):
         if _LOG_LINE.match(lines[number]) or lines[number] in {lines[start], _TRACEBACK}:
             return number

@@ -1,4 +1,4 @@
-"""The steps of a compiled pipeline: what the graph shows, and under which name each reports."""
+"""The steps of a compiled pipeline: their names in the graph, and the names under which they report."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Step:
     """A task of a pipeline.
 
     Attributes:
-        shown: Its name as the graph in the KFP UI shows it.
-        record_names: Its names in the run's records: one, or those of the steps that it stands for; none when it leaves no record.
-        group: It is a branch, loop or other group of tasks.
+        shown: Name of the task, as shown in the graph of the KFP UI.
+        record_names: Its names in the run records: one, or those of the steps it combines; empty if it writes no record.
+        group: Whether it is a branch, loop or other group of tasks.
     """
 
     shown: str
@@ -25,12 +25,12 @@ class Step:
     group: bool = False
 
     def shown_for(self, record_name: str) -> str:
-        """Return the step's name, and which of its parts a record is about where it has several."""
+        """Return the step's name, with the part that a record is about if the step has several."""
         return f"{self.shown}: {record_name}" if len(self.record_names) > 1 else self.shown
 
 
 def pipeline_steps(spec: Mapping[str, Any]) -> dict[str, Step]:
-    """Return the tasks of a compiled pipeline by the names that they have in the workflow."""
+    """Return the tasks of a compiled pipeline by their names in the workflow."""
     found: dict[str, Step] = {}
     components = spec.get("components", {})
     dags = [spec["root"]["dag"], *(component["dag"] for component in components.values() if "dag" in component)]

@@ -1,4 +1,4 @@
-"""The rules for a version's tags, which KFP's server has too: here they are said before anything is uploaded."""
+"""Rules for version tags, identical to those of the KFP server, so that they are checked before anything is uploaded."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ MOST = 20
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """Refuse tags that KFP would refuse.
+    """Reject tags that KFP would reject.
 
     Raises:
-        SubmissionError: There are too many, or a name or value is empty, too long, or a name holds a dot.
+        SubmissionError: There are too many tags, a name is empty or contains a dot, or a name or value is too long.
     """
     if len(tags) > MOST:
-        raise SubmissionError(f"{len(tags)} tags were given: KFP keeps at most {MOST} with a version. Leave some out.")
+        raise SubmissionError(f"Too many tags ({len(tags)}): KFP allows at most {MOST} per version. Omit some.")
     for name, value in tags.items():
         if not name:
-            raise SubmissionError(f"tag {f'={value}'!r}: has no name. Expected name=value, such as --tag commit=4f2c.")
+            raise SubmissionError(f"Tag {f'={value}'!r} has no name. Expected name=value, such as --tag commit=4f2c.")
         if "." in name:
-            raise SubmissionError(f"tag {name!r}: KFP takes no dot in a tag's name. Write {name.replace('.', '-')}={value}.")
+            raise SubmissionError(f"Invalid tag {name!r}: KFP does not allow dots in tag names. Use {name.replace('.', '-')}={value}.")
         for what, text in (("name", name), ("value", value)):
             if len(text) > LONGEST:
-                raise SubmissionError(f"tag {name!r}: its {what} has {len(text)} characters, and KFP takes at most {LONGEST}. Give a shorter one.")
+                raise SubmissionError(f"Tag {name!r}: its {what} has {len(text)} characters; KFP allows at most {LONGEST}. Use a shorter {what}.")

@@ -1,8 +1,8 @@
-"""Which pods are a step's: worked out from the names of the workflow's nodes.
+"""Finds the pods of a step from the names of the workflow's nodes.
 
-KFP's API tells of a task its display name and the ids of its children, and not its own. An id is the workflow's name and a hash of the node's
-full name; that is its parent's with ``.NAME`` for a task and ``(N)`` for an attempt. So the full names are found by trying, and a pod is called
-after its workflow, its template and the hash.
+For each task, KFP's API returns the display name and the IDs of its children, but not its own ID. An ID consists of the workflow's name and a hash of
+the node's full name, which is that of its parent followed by ``.NAME`` for a task and ``(N)`` for an attempt. The full names are therefore found by
+trial, and a pod is named after its workflow, its template and the hash.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _FNV_START, _FNV_PRIME = 0x811C9DC5, 0x01000193
 
 
 def node_hash(name: str, start: int = _FNV_START) -> int:
-    """Return what ends the id of a node, and the name of its pod: FNV-1a with 32 bits of its full name.
+    """Return the hash that ends a node's ID and the name of its pod: 32-bit FNV-1a of the full name.
 
     Args:
-        name: The full name, or the rest of one.
-        start: Hash of what stands before the rest.
+        name: The full name, or the remainder of one.
+        start: Hash of the part before the remainder.
     """
     state = start
     for byte in name.encode():
@@ -41,8 +41,8 @@ class Workflow:
     """The nodes of a run's workflow, as far as their names could be found.
 
     Attributes:
-        name: The workflow's name in Kubernetes; empty when no task tells it.
-        hashes: Hash of each node by its full name.
+        name: The workflow's name in Kubernetes; empty if no task reveals it.
+        hashes: Hash of each node by full name.
     """
 
     name: str = ""
@@ -52,7 +52,7 @@ class Workflow:
         """Return the possible names of a step's pods, the newest attempt first."""
         own = self._full_name(task)
         below = [name for name in self.hashes if own and name.startswith((f"{own}(", f"{own}.")) and EXECUTOR.search(name)]
-        # A node that has attempts is no pod: they are.
+        # A node with attempts is not a pod itself; its attempts are.
         leaves = [name for name in below if not any(other.startswith(f"{name}(") for other in below)]
         return self._pods(sorted(leaves, key=_attempts, reverse=True), STEP_TEMPLATES)
 
@@ -64,12 +64,12 @@ class Workflow:
         return self._pods(sorted(leaves, key=_attempts, reverse=True), DRIVER_TEMPLATES)
 
     def _pods(self, names: Sequence[str], templates: Sequence[str]) -> list[str]:
-        # Very old clusters call a pod as its node.
+        # Very old clusters name a pod after its node.
         middles = [*(f"-{template}" for template in templates), ""]
         return [f"{self.name}{middle}-{self.hashes[name]}" for name in names for middle in middles]
 
     def _full_name(self, task: Any) -> str:
-        """Return a task's full name: the one that its children have in theirs, or the only one that ends in its display name."""
+        """Return a task's full name: the one contained in its children's names, or the only one that ends with its display name."""
         ends = f".{task.display_name}"
         by_hash = {hashed: name for name, hashed in self.hashes.items()}
         for child in _children(task):

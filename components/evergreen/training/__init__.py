@@ -1,1 +1,1 @@
-"""A challenger: preprocessing and fit."""
+"""Training of challengers: preprocessing and fitting."""

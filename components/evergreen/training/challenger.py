@@ -1,4 +1,4 @@
-"""From rows to a model that is ready to be judged, and from a judged recipe to the model that goes out."""
+"""Trains challengers for evaluation, and refits evaluated recipes as the models to deploy."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training step made.
+    """The result of a training step.
 
     Attributes:
-        description: What is known of the model.
-        logged: Where it is in MLflow.
-        numbers: Finite numbers to show.
-        reused: Whether an earlier attempt had made it.
+        description: Description of the model.
+        logged: Location of the model in MLflow.
+        numbers: Finite numbers to display.
+        reused: Whether the model comes from an earlier attempt.
         unlabelled: Number of rows left out because they have no label.
-        warnings: What looks wrong about the rows; empty for a model that an earlier attempt made.
+        warnings: Warnings about the rows; empty for a model from an earlier attempt.
     """
 
     description: ModelDescription
@@ -63,13 +63,13 @@ def train_challenger(
     policy_config: str = "default",
     champion: Any = None,
 ) -> Trained:
-    """Fit a challenger on all but the newest rows, put those aside, and log the model.
+    """Fit a challenger on all but the newest rows, hold those out, and log the model.
 
-    A challenger that an earlier attempt finished is fetched, not fitted again. Arguments are those of the component `train_model`.
+    A challenger completed by an earlier attempt is fetched rather than fitted again. The arguments are those of the component `train_model`.
 
     Raises:
-        TrainingError: The data, the recipe or the tracking server does not allow it.
-        PolicyError: The policy cannot be used.
+        TrainingError: The data, the recipe or the tracking server does not allow training.
+        PolicyError: The policy is invalid.
     """
     job = read_job(
         training_data=training_data,
@@ -100,15 +100,15 @@ def train_challenger(
 
 
 def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> Trained:
-    """Fit a judged challenger's recipe on all rows, its holdout included, and log the model.
+    """Fit an evaluated challenger's recipe on all rows, including its holdout, and log the model.
 
-    The hyperparameters are those that the challenger's search found. Arguments are those of the component `refit_model`.
+    The hyperparameters are those found by the challenger's search. The arguments are those of the component `refit_model`.
 
     Raises:
-        TrainingError: There is no challenger, or the data or the tracking server does not allow it.
+        TrainingError: There is no challenger, or the data or the tracking server does not allow training.
     """
     if not is_present(challenger):
-        raise TrainingError("challenger: the artifact holds no model. Give refit_model the output of train_model.")
+        raise TrainingError("challenger: the artifact contains no model. Pass the output of train_model to refit_model.")
     judged = read_description(challenger.path)
     used = TrainingOptions(**judged.training_options)
     rows = read_training_rows(
@@ -141,18 +141,18 @@ def fit_before(
     identifier: str,
     memory: SearchMemory | None = None,
 ) -> tuple[Fit, ModelDescription]:
-    """Fit a recipe on the rows before the holdout, and measure on the holdout what the model leans on.
+    """Fit a recipe on the rows before the holdout, and measure the feature importances on the holdout.
 
     Args:
         start: Event time at which the holdout starts.
         rows: All labelled rows.
-        recipe: How the model is made.
+        recipe: The recipe of the model.
         classes: The classes; empty for regression.
-        identifier: The challenger's id.
-        memory: Where a search keeps its scores.
+        identifier: ID of the challenger.
+        memory: Store for the scores of a search.
 
     Raises:
-        TrainingError: The rows or the recipe do not allow it.
+        TrainingError: The rows or the recipe do not allow training.
     """
     to_fit, held_out = rows.parted(start)
     features = feature_kinds(to_fit, rows.feature_names)
@@ -167,13 +167,13 @@ def fit_all(rows: TrainingRows, recipe: Recipe, *, features: dict[str, str], cla
 
     Args:
         rows: All labelled rows.
-        recipe: How the model is made.
+        recipe: The recipe of the model.
         features: Kind of each feature.
         classes: The classes; empty for regression.
-        identifier: The model's id.
+        identifier: ID of the model.
 
     Raises:
-        TrainingError: The rows or the recipe do not allow it.
+        TrainingError: The rows or the recipe do not allow training.
     """
     weights = row_weights(recipe, rows.times)
     fit = fit_recipe(recipe, rows.frame, target_column=rows.target_column, features=features, classes=classes, weights=weights)
@@ -186,7 +186,7 @@ def _write_holdout(artifact: Any, rows: pd.DataFrame, *, start: pd.Timestamp, en
     import pandas as pd
 
     Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
-    # A dictionary of numbers that hardly repeat is built and thrown away.
+    # Dictionary encoding is wasted on numbers that hardly repeat.
     repeated = [str(name) for name, kind in rows.dtypes.items() if not pd.api.types.is_float_dtype(kind)]
     rows.to_parquet(artifact.path, index=False, use_dictionary=repeated)
     artifact.metadata.update({PRESENT: True, "rows": len(rows), "window_start": iso_time(start), "window_end": iso_time(end)})

@@ -1,7 +1,7 @@
-"""Weights of classes, ``class_weight``: a mapping whose keys are classes, which a recipe names by their text.
+"""Class weights, ``class_weight``: a mapping whose keys are classes, written as text in recipes.
 
-A recipe is kept as JSON (in the model's description, in MLflow, in the plan of a search), whose keys are text. So classes that are numbers or truth
-values are ``"0"`` or ``"true"`` in every recipe, however it was written, and become classes again when the estimator is about to be fitted.
+Recipes are stored as JSON (in the model's description, in MLflow, in the plan of a search), whose keys are text. Classes that are numbers or
+booleans are therefore ``"0"`` or ``"true"`` in every recipe, however it was written, and are converted back just before the estimator is fitted.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 PARAMETER = "class_weight"
-"""What scikit-learn's estimators, and LightGBM's, call it."""
+"""Name of the parameter in the estimators of scikit-learn and LightGBM."""
 
 
 def with_text_keys(value: Any) -> Any:
-    """Return a value whose mappings, however deep, have the keys that JSON would hold: 0 becomes ``"0"``, and True ``"true"``."""
+    """Convert the keys of mappings at any depth to those that JSON would contain: 0 becomes ``"0"``, and True ``"true"``."""
     if isinstance(value, dict):
         return {_text(key): with_text_keys(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -30,15 +30,15 @@ def with_text_keys(value: Any) -> Any:
 
 
 def weigh_classes(pipeline: Any, labels: np.ndarray[Any, Any], classes: Sequence[Any]) -> None:
-    """Give an estimator that weighs classes the classes themselves for keys.
+    """Convert the class weight keys of an estimator back to classes.
 
     Args:
-        pipeline: The pipeline, not fitted; its last step is named ``model``.
-        labels: The labels that it is to be fitted on. Weights of classes that they lack are left out, for estimators refuse them.
+        pipeline: The unfitted pipeline; its last step is named ``model``.
+        labels: The labels that it will be fitted on. Weights of classes missing from them are left out, because estimators reject them.
         classes: All classes.
 
     Raises:
-        TrainingError: A key is no class, and a class has no weight. When all have one, the key may be a class that the data has no more.
+        TrainingError: A key is not a class, and some class has no weight. If all have one, the key may be a class that no longer occurs in the data.
     """
     estimator = pipeline.named_steps["model"]
     weights = estimator.get_params(deep=False).get(PARAMETER)
@@ -52,12 +52,12 @@ def weigh_classes(pipeline: Any, labels: np.ndarray[Any, Any], classes: Sequence
     strange = [name for name in given if name not in known]
     if strange and not set(known) <= set(given):
         raise TrainingError(
-            f"hyperparameter {PARAMETER!r}: {', '.join(map(repr, strange))} is none of the classes, which are {', '.join(map(repr, known))}. "
-            'Name classes by their text, as in {"0": 1, "1": 5}.'
+            f"Unknown class {', '.join(map(repr, strange))} in hyperparameter {PARAMETER!r}. Valid classes: {', '.join(map(repr, known))}. "
+            'Write classes as text, as in {"0": 1, "1": 5}.'
         )
     keys = {_text(label): label for label in np.unique(labels).tolist()}
     if isinstance(estimator, HistGradientBoostingClassifier):
-        # It numbers the classes, in their order, before it looks up their weights.
+        # This estimator numbers the classes in order before it looks up their weights.
         keys = {name: number for number, name in enumerate(keys)}
     estimator.set_params(**{PARAMETER: {key: given[name] for name, key in keys.items() if name in given}})
 

@@ -1,4 +1,4 @@
-"""Training's commands: ``evergreen reproduce``."""
+"""The training command: ``evergreen reproduce``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def register(app: typer.Typer) -> None:
 def reproduce(  # noqa: PLR0917  # every option of a command is a parameter
     model: ModelName,
     version: Annotated[str, typer.Argument(help="Version of the registered model.", metavar="VERSION")],
-    data: Annotated[Path | None, typer.Option("--data", help="The dataset it was trained on; where it lay then, when not given.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="The dataset it was trained on. Defaults to its recorded location.")] = None,
     tracking_uri: TrackingUri = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Train a registered version again from what was recorded and compare the predictions.
+    """Train a registered version again from its records and compare the predictions.
 
-    Exit status: 0 when they are the same, 1 when they differ, 2 for bad input.
+    Exit status: 0 if they are the same, 1 if they differ, 2 for invalid input.
     """
     from evergreen.runs.local_home import LocalHome
     from evergreen.training.reproduction import reproduce as train_again
@@ -36,12 +36,12 @@ def reproduce(  # noqa: PLR0917  # every option of a command is a parameter
     if as_json:
         typer.echo(json.dumps({**asdict(found), "same": found.same}))
     elif found.same:
-        typer.echo(f"The same: fitted again on {found.rows_fitted} rows, it predicts {found.rows_compared} rows as version {version} does.")
+        typer.echo(f"The same: fitted again on {found.rows_fitted} rows, the model predicts {found.rows_compared} rows exactly like version {version}.")
     else:
         typer.echo(
-            f"Different: fitted again on {found.rows_fitted} rows, it predicts {found.different} of {found.rows_compared} rows otherwise than "
+            f"Different: fitted again on {found.rows_fitted} rows, the model predicts {found.different} of {found.rows_compared} rows differently from "
             f"version {version}; the largest difference is {found.largest_difference:.3g}. "
-            "The libraries' versions at training are in the MLflow run, in training-*.json."
+            "The library versions used for training are recorded in the MLflow run, in training-*.json."
         )
     if not found.same:
         raise typer.Exit(1)

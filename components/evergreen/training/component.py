@@ -1,4 +1,4 @@
-"""The components that make models: `train_model` and `refit_model`, and for a search in parallel `plan_search`, `score_candidates` and `choose_candidate`."""
+"""The training components: `train_model` and `refit_model`; for parallel searches, `plan_search`, `score_candidates` and `choose_candidate`."""
 
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
 
@@ -32,29 +32,29 @@ def train_model(
 
     Args:
         training_data: Rows with features, label and event time.
-        target_column: Name of the label's column; rows without a label are left out.
-        timestamp_column: Name of the event time's column.
+        target_column: Name of the label column; rows without a label are left out.
+        timestamp_column: Name of the event time column.
         model_name: Name of the registered model; the MLflow experiment is evergreen/<model_name>.
-        tracking_uri: The MLflow server's address.
+        tracking_uri: Address of the MLflow server.
         task: auto, classification or regression.
-        estimator: Import path of a scikit-learn estimator's class, or module:function of a trainer; auto is histogram gradient boosting.
-        hyperparameters: JSON object of the estimator's hyperparameters; class_weight names classes by their text, as in {"0": 1, "1": 5}.
-        search: none, or JSON or YAML (in line, or where it lies) such as {"n_iter": 10, "space": {"max_depth": [3, 6]}}; further entries are
+        estimator: Import path of a scikit-learn estimator class, or module:function of a trainer; auto is histogram gradient boosting.
+        hyperparameters: JSON object with the estimator's hyperparameters; class_weight takes classes as text, as in {"0": 1, "1": 5}.
+        search: none, or inline JSON or YAML (or its path or URI) such as {"n_iter": 10, "space": {"max_depth": [3, 6]}}; further entries are
             method (random, halving or optuna), splits (time, stratified or group), group_column, folds, seconds, patience and warm_start.
-        seed: Seed of everything random.
-        holdout_share: Share of the rows, the newest by event time, that is held out.
-        policy_config: default, or the policy as YAML or JSON, in line or as the path or gs:// URI of a file; its section training holds
-            recency_half_life_days, sample_rows and encoding.
+        seed: Random seed.
+        holdout_share: Share of the newest rows, by event time, to hold out.
+        policy_config: The policy as inline YAML or JSON, or the path or gs:// URI of a file; default for the default policy. Its training section
+            contains recency_half_life_days, sample_rows and encoding.
         champion: The champion, for a search with warm_start.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        ledger_uri: Folder or bucket for the run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: The challenger's id, a hash of data, recipe, seed and code version.
-        model: The challenger as an MLflow model directory, preprocessing included.
+        Output: ID of the challenger, a hash of data, recipe, seed and code version.
+        model: The challenger as an MLflow model directory, including preprocessing.
         holdout_data: The newest rows, which the challenger has not seen.
-        metrics: How many rows the challenger learned from.
+        metrics: Number of rows that the challenger was fitted on.
     """
     from evergreen.runs.records import reported_step
 
@@ -93,19 +93,19 @@ def refit_model(
     run_id: str = "none",
     step_name: str = "refit_model",
 ) -> str:
-    """Fit a challenger's recipe again on all rows, its holdout included: this is the model that goes out.
+    """Refit a challenger's recipe on all rows, including its holdout, to produce the model to deploy.
 
     Args:
-        challenger: The challenger that passed; estimator, hyperparameters and seed come from it.
-        training_data: The rows that the challenger came from.
+        challenger: The challenger that passed; it provides estimator, hyperparameters and seed.
+        training_data: The rows that the challenger was trained from.
         model_name: Name of the registered model; the MLflow experiment is evergreen/<model_name>.
-        tracking_uri: The MLflow server's address.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        tracking_uri: Address of the MLflow server.
+        ledger_uri: Folder or bucket for the run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: The refitted model's id.
+        Output: ID of the refitted model.
         model: The model as an MLflow model directory.
     """
     from evergreen.runs.records import reported_step
@@ -139,28 +139,28 @@ def plan_search(
 ) -> list[int]:
     """Draw the candidates of a hyperparameter search whose scoring is divided among parallel steps.
 
-    The candidates are those that train_model would try with the same search, in one step, before the same holdout.
+    The candidates are the same that train_model would try in one step with the same search and the same holdout.
 
     Args:
         training_data: Rows with features, label and event time.
-        search: As for train_model, as JSON or YAML in line or its URI; with method random, without patience; seconds limits each parallel step.
-        shards: Number of parallel steps; fewer are used when there are fewer candidates.
-        target_column: Name of the label's column; rows without a label are left out.
-        timestamp_column: Name of the event time's column.
+        search: Same as search of train_model, as inline JSON or YAML or its URI; requires method random without patience; seconds limits each step.
+        shards: Number of parallel steps; fewer are used if there are fewer candidates.
+        target_column: Name of the label column; rows without a label are left out.
+        timestamp_column: Name of the event time column.
         task: auto, classification or regression.
-        estimator: Import path of a scikit-learn estimator's class; auto is histogram gradient boosting.
-        hyperparameters: JSON object of the hyperparameters that are not searched.
-        seed: Seed of everything random.
-        holdout_share: Share of the rows, the newest by event time, that is held out; no candidate sees them.
-        policy_config: default, or the policy, of which the section training is used.
+        estimator: Import path of a scikit-learn estimator class; auto is histogram gradient boosting.
+        hyperparameters: JSON object with the hyperparameters that are not searched.
+        seed: Random seed.
+        holdout_share: Share of the newest rows, by event time, to hold out; no candidate sees them.
+        policy_config: default, or the policy, whose training section is used.
         champion: The champion, for a search with warm_start.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        ledger_uri: Folder or bucket for the run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: The numbers of the shards, from 0 on, for dsl.ParallelFor.
-        plan: The candidates and what they are fitted with, as JSON.
+        Output: The shard numbers, starting at 0, for dsl.ParallelFor.
+        plan: The candidates and the settings for fitting them (JSON).
     """
     from evergreen.runs.records import reported_step
 
@@ -198,21 +198,21 @@ def score_candidates(
     run_id: str = "none",
     step_name: str = "score_candidates",
 ) -> int:
-    """Score one shard of a search's candidates by cross-validation; the holdout is not used.
+    """Score one shard of a search's candidates by cross-validation, without using the holdout.
 
     Args:
-        training_data: The rows that plan_search had.
-        plan: What plan_search made.
-        shard: Number of the shard, from 0 on: of n shards it holds every n-th candidate.
+        training_data: The same rows as for plan_search.
+        plan: The plan from plan_search.
+        shard: Number of the shard, starting at 0; of n shards, each contains every n-th candidate.
         model_name: Name of the registered model; the MLflow experiment is evergreen/<model_name>.
-        tracking_uri: The MLflow server that keeps the scores, so that a step that was killed goes on where it stood; none for nowhere.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere. In a loop, all shards would report under one name.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        tracking_uri: MLflow server that stores the scores, so that a killed step can resume; none stores nothing.
+        ledger_uri: Folder or bucket for the run records; none records nothing. In a loop, all shards would report under the same name.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: Number of candidates that were tried.
-        candidate_scores: Their scores, or why they could not be fitted, as JSON.
+        Output: Number of candidates tried.
+        candidate_scores: Their scores, or why they could not be fitted (JSON).
     """
     from evergreen.runs.records import reported_step
 
@@ -235,18 +235,18 @@ def choose_candidate(
     run_id: str = "none",
     step_name: str = "choose_candidate",
 ) -> str:
-    """Choose the hyperparameters with the best score of all shards, the first of equals as in the search in one step.
+    """Choose the hyperparameters with the best score across all shards; ties go to the first, as in a search in one step.
 
     Args:
-        plan: What plan_search made.
-        candidate_scores: What score_candidates made of each shard.
-        ledger_uri: Folder or bucket where the step reports; none for nowhere.
-        run_id: The pipeline run's id.
-        step_name: The step's name within the run.
+        plan: The plan from plan_search.
+        candidate_scores: The scores from score_candidates, one artifact per shard.
+        ledger_uri: Folder or bucket for the run records; none records nothing.
+        run_id: ID of the pipeline run.
+        step_name: Name of this step in the run records.
 
     Returns:
-        Output: The chosen hyperparameters, with those that were not searched, as a JSON object for train_model.
-        trials: Every candidate with its state, score and shard, as JSON.
+        Output: The chosen hyperparameters, including those that were not searched, as a JSON object for train_model.
+        trials: Every candidate with its state, score and shard (JSON).
     """
     from evergreen.runs.records import reported_step
 

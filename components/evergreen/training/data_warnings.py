@@ -1,6 +1,6 @@
-"""What looks wrong about the rows, said out loud: leaks, duplicates over the holdout's border, constant features, one-sided classes.
+"""Warnings about the training rows: leaks, duplicates across the holdout boundary, constant features, one-sided classes.
 
-None of this stops the training: each can be right. All of it is in the step's record and in MLflow.
+None of these stops the training, because each can be legitimate. All warnings are in the step's record and in MLflow.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MOST_NAMED = 10
 
 
 def look_at_rows(fitted_on: pd.DataFrame, held_out: pd.DataFrame, *, target_column: str, features: Mapping[str, str], classes: Sequence[Any]) -> list[str]:
-    """Return one sentence for each thing that looks wrong.
+    """Return one sentence for each suspicious finding.
 
     Args:
-        fitted_on: The rows that are fitted on.
-        held_out: The newest rows, which the challenger is judged on.
-        target_column: Name of the label.
+        fitted_on: The rows for fitting.
+        held_out: The newest rows, on which the challenger is judged.
+        target_column: Name of the label column.
         features: Kind of each feature.
         classes: The classes; empty for regression.
     """
@@ -44,13 +44,13 @@ def _leaks(prepared: pd.DataFrame, labels: Any, target: str, features: Mapping[s
         column = prepared[name]
         tells = _tells_class(column, codes, kind) if classes else _tells_number(column, labels, kind)
         if tells:
-            words = "equals the target, or tells it on nearly every row"
-            sentences.append(f"feature {name!r}: {words} ({target!r}). If it is known only afterwards, add it to data_excluded_columns.")
+            words = "equals the target, or determines it on nearly every row"
+            sentences.append(f"feature {name!r}: {words} ({target!r}). If it becomes known only afterwards, add it to data_excluded_columns.")
     return sentences
 
 
 def _tells_class(column: pd.Series[Any], codes: Any, kind: str) -> bool:
-    """Whether knowing the value, or for many values which side of one threshold it lies on, gives the class."""
+    """Return whether the value, or with many values its side of a single threshold, determines the class."""
     known = column.notna().to_numpy()
     values, truth = column[known], codes[known]
     if len(values) < len(codes) / 2 or len(np.unique(truth)) < 2:
@@ -61,7 +61,7 @@ def _tells_class(column: pd.Series[Any], codes: Any, kind: str) -> bool:
         return bool(table.max(axis=1).sum() / len(truth) >= LEAK_SHARE)
     if kind == CATEGORY or len(np.unique(truth)) > 2:
         return False
-    # The area under the ROC curve by ranks (Mann and Whitney, 1947): a thirtieth of what scikit-learn takes.
+    # The area under the ROC curve by ranks (Mann and Whitney, 1947): thirty times faster than scikit-learn.
     second = truth == truth.max()
     ones, others = int(second.sum()), int((~second).sum())
     area = (values.rank().to_numpy()[second].sum() - ones * (ones + 1) / 2) / (ones * others)
@@ -80,7 +80,7 @@ def _tells_number(column: pd.Series[Any], labels: Any, kind: str) -> bool:
 
 def _constants(prepared: pd.DataFrame) -> list[str]:
     names = [str(name) for name in prepared.columns if _is_constant(prepared[name])]
-    return [f"features {_named(names)}: hold the same value on all rows looked at, and say nothing."] if names else []
+    return [f"features {_named(names)}: constant on all examined rows, and therefore uninformative."] if names else []
 
 
 def _is_constant(column: pd.Series[Any]) -> bool:
@@ -89,7 +89,7 @@ def _is_constant(column: pd.Series[Any]) -> bool:
 
 
 def _duplicates(fitted_on: pd.DataFrame, held_out: pd.DataFrame, names: list[str]) -> list[str]:
-    # Fractions seldom repeat: by the first such column alone nearly all rows are ruled out, and few are hashed whole.
+    # Fractions seldom repeat: the first such column alone rules out nearly all rows, so few need to be hashed completely.
     first = next((name for name in names if pd.api.types.is_float_dtype(fitted_on[name].dtype)), None)
     parts = [fitted_on, held_out]
     if first is not None:
@@ -100,11 +100,11 @@ def _duplicates(fitted_on: pd.DataFrame, held_out: pd.DataFrame, names: list[str
     if both == 0:
         return []
     share = both / max(len(held_out), 1)
-    return [f"{both} of {len(held_out)} holdout rows ({share:.1%}) also stand among the rows to fit on, event time aside: the score may flatter the model."]
+    return [f"{both} of {len(held_out)} holdout rows ({share:.1%}) are also among the rows to fit on, apart from event time: the score may be too optimistic."]
 
 
 def _hashes(rows: pd.DataFrame, names: list[str]) -> pd.Series[Any]:
-    # Dates and decimals are objects, too: as text every one of them can be hashed.
+    # Dates and decimals are objects, too; as text, all of them can be hashed.
     as_text = {name: rows[name].astype(str) for name in names if rows[name].dtype == object}
     return pd.util.hash_pandas_object(rows[names].assign(**as_text), index=False)
 
@@ -113,9 +113,9 @@ def _classes(fitted_on: pd.Series[Any], held_out: pd.Series[Any], target: str) -
     before, after = ({str(value) for value in part.unique()} for part in (fitted_on, held_out))
     sentences = []
     if after - before:
-        sentences.append(f"target {target!r}: the holdout has classes that the rows to fit on lack: {_named(sorted(after - before))}.")
+        sentences.append(f"target {target!r}: the holdout has classes missing from the rows to fit on: {_named(sorted(after - before))}.")
     if before - after:
-        sentences.append(f"target {target!r}: the holdout lacks classes that the rows to fit on have: {_named(sorted(before - after))}.")
+        sentences.append(f"target {target!r}: the holdout lacks classes that are in the rows to fit on: {_named(sorted(before - after))}.")
     return sentences
 
 

@@ -1,7 +1,7 @@
-"""What a user can get wrong about training."""
+"""Errors of training."""
 
 from evergreen.errors import EvergreenError
 
 
 class TrainingError(EvergreenError):
-    """The data, the recipe or the tracking server does not allow a model to be trained."""
+    """The data, the recipe or the tracking server does not allow training a model."""

@@ -1,4 +1,4 @@
-"""Fitting a recipe on rows, and what the fitted model leans on."""
+"""Fits a recipe on rows and measures the feature importances of the fitted model."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 MOST_IMPORTANCE_ROWS = 1000
 MOST_REPEATS = 3
 MOST_SHUFFLED_ROWS = 30_000
-"""Each feature is shuffled up to three times, fewer where many features would make that longer than a small fit."""
+"""Each feature is shuffled up to three times, or fewer if many features would make that slower than a small fit."""
 MOST_CELLS = 3_000_000
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted pipeline, the recipe with the hyperparameters that were found, and the seconds it took, by phase."""
+    """A fitted pipeline, the recipe with the chosen hyperparameters, and the seconds taken by each phase."""
 
     pipeline: Any
     recipe: Recipe
@@ -43,7 +43,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class PreparedRows:
-    """Rows as candidates and the model are fitted on them, and what makes the pipeline around an estimator."""
+    """Rows prepared for fitting, and a function that builds the pipeline around an estimator."""
 
     rows: SearchRows
     pipeline_with: Callable[[Any], Any]
@@ -58,16 +58,16 @@ def prepare_rows(
     classes: Sequence[Any],
     weights: np.ndarray[Any, Any] | None = None,
 ) -> PreparedRows:
-    """Prepare rows for fitting. Arguments are those of `fit_recipe`.
+    """Prepare rows for fitting. The arguments are those of `fit_recipe`.
 
     Raises:
-        TrainingError: The rows hold one class only, or lack the column whose values are the groups.
+        TrainingError: The rows contain only one class, or lack the group column.
     """
     prepared = prepare_features(rows, features)
     labels = prepare_labels(rows[target_column], classes)
     if classes and len(np.unique(labels)) < 2:
         raise TrainingError(
-            f"target {target_column!r}: the {len(labels)} rows to fit on are all of class {labels[0]!r}; expected at least two. Widen training_window_days."
+            f"target {target_column!r}: all {len(labels)} rows to fit on belong to class {labels[0]!r}; expected at least two. Increase training_window_days."
         )
     encoded = many_valued(prepared, features, str(recipe.options.get("encoding", "automatic")))
     target_type = ("binary" if len(classes) == 2 else "multiclass") if classes else "continuous"
@@ -80,14 +80,14 @@ def prepare_rows(
 
 
 def check_recipe(recipe: Recipe, *, weighted: bool) -> None:
-    """See that an estimator takes its hyperparameters, and weights where rows have them.
+    """Check that an estimator accepts its hyperparameters, and weights if the rows have them.
 
     Raises:
-        TrainingError: It does not, or it is a trainer of the user's own that is to be searched.
+        TrainingError: It does not, or a search is requested for a custom trainer.
     """
     if is_function_path(recipe.estimator):
         if recipe.search:
-            raise TrainingError(f"training_search: a trainer of your own ({recipe.estimator}) searches itself. Set training_search to none.")
+            raise TrainingError(f"training_search: a custom trainer ({recipe.estimator}) must do its own search. Set training_search to none.")
         return
     _check_values(recipe)
     if weighted:
@@ -104,19 +104,19 @@ def fit_recipe(
     weights: np.ndarray[Any, Any] | None = None,
     memory: SearchMemory | None = None,
 ) -> Fit:
-    """Search, if the recipe says so, and fit.
+    """Run the search, if the recipe has one, and fit the model.
 
     Args:
-        recipe: How the model is made.
+        recipe: The recipe of the model.
         rows: Labelled rows, oldest first.
-        target_column: Name of the label.
+        target_column: Name of the label column.
         features: Kind of each feature.
         classes: The classes; empty for regression.
-        weights: Weight of each row; None when all count the same.
-        memory: Where the search keeps its scores; None for nowhere.
+        weights: Weight of each row; None if all rows count the same.
+        memory: Store for the scores of the search; None to store nothing.
 
     Raises:
-        TrainingError: The rows hold one class only, or the estimator or trainer refuses the rows or its hyperparameters.
+        TrainingError: The rows contain only one class, or the estimator or trainer rejects the rows or its hyperparameters.
     """
     started = time.monotonic()
     made = prepare_rows(recipe, rows, target_column=target_column, features=features, classes=classes, weights=weights)
@@ -134,12 +134,12 @@ def fit_recipe(
     weigh_classes(pipeline, labels, classes)
     try:
         with warnings.catch_warnings():
-            # What an estimator says about convergence is advice to whoever tunes it; the holdout decides.
+            # Convergence warnings are advice for tuning; the holdout decides.
             warnings.simplefilter("ignore")
             with fitting_threads(*prepared.shape):
                 pipeline.fit(prepared, labels, **settings)
     except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
-        raise TrainingError(f"training_estimator {recipe.estimator!r} with {chosen.hyperparameters}: refused {len(rows)} rows: {error}") from error
+        raise TrainingError(f"training_estimator {recipe.estimator!r} with {chosen.hyperparameters} failed on {len(rows)} rows: {error}") from error
     durations = {"prepare": _since(started, prepared_at), "fit": _since(searched)}
     if recipe.search:
         durations["search"] = _since(prepared_at, searched)
@@ -152,7 +152,7 @@ def _groups(recipe: Recipe, rows: pd.DataFrame) -> np.ndarray[Any, Any] | None:
         return None
     if column not in rows.columns:
         raise TrainingError(
-            f"training_search group_column {column!r}: the training data has no such column; it has {', '.join(map(str, rows.columns))}. "
+            f"Unknown column {column!r} in training_search group_column. Columns of the training data: {', '.join(map(str, rows.columns))}. "
             "Correct the name, or do not exclude the column."
         )
     return np.asarray(pd.factorize(rows[column], use_na_sentinel=False)[0])
@@ -166,27 +166,29 @@ def _check_weights(recipe: Recipe) -> None:
     from sklearn.utils.validation import has_fit_parameter
 
     if not has_fit_parameter(build_estimator(recipe), "sample_weight"):
-        raise TrainingError(f"policy_config: training.recency_half_life_days: {recipe.estimator} takes no weights. Remove it, or choose another estimator.")
+        raise TrainingError(
+            f"policy_config: training.recency_half_life_days: {recipe.estimator} does not support weights. Remove it, or choose another estimator."
+        )
 
 
 def _check_values(recipe: Recipe) -> None:
     estimator = build_estimator(recipe)
     try:
-        # Estimators of other packages inherit the check from scikit-learn, and not always the constraints that it needs.
+        # Estimators of other packages inherit the check from scikit-learn, but not always the constraints it needs.
         if hasattr(estimator, "_parameter_constraints"):
             estimator._validate_params()
     except ValueError as error:
         names = ", ".join(sorted(estimator.get_params(deep=False)))
-        raise TrainingError(f"training_hyperparameters {recipe.hyperparameters}: {error} {recipe.estimator} takes {names}.") from error
+        raise TrainingError(f"training_hyperparameters {recipe.hyperparameters}: {error} {recipe.estimator} accepts {names}.") from error
 
 
 def measure_importances(fit: Fit, rows: pd.DataFrame, *, target_column: str, features: Mapping[str, str], classes: Sequence[Any]) -> dict[str, float]:
-    """Return how much the score falls when each feature is shuffled (Breiman, Machine Learning 45, 2001), in the metric's unit.
+    """Return how much the score drops when each feature is shuffled (Breiman, Machine Learning 45, 2001), in units of the metric.
 
     Args:
         fit: The fitted pipeline.
-        rows: Rows that it was not fitted on; at most 1,000 are used, each feature shuffled three times, or once where there are more than 15.
-        target_column: Name of the label.
+        rows: Rows that it was not fitted on; at most 1,000 are used, with each feature shuffled up to three times (fewer with many features).
+        target_column: Name of the label column.
         features: Kind of each feature.
         classes: The classes; empty for regression.
     """
@@ -198,7 +200,7 @@ def measure_importances(fit: Fit, rows: pd.DataFrame, *, target_column: str, fea
     repeats = min(MOST_REPEATS, max(1, MOST_SHUFFLED_ROWS // max(1, len(features) * len(sample))))
     orders = [random.permutation(len(sample)) for _ in range(repeats)]
     falls: dict[str, float] = {}
-    # Many shuffled copies are predicted in one call: each call has a price of its own, whatever its size.
+    # Predict many shuffled copies in one call, because each call has a fixed cost.
     together = max(1, MOST_CELLS // (len(features) * len(sample) * repeats))
     names = list(features)
     for start in range(0, len(names), together):
@@ -212,7 +214,7 @@ def measure_importances(fit: Fit, rows: pd.DataFrame, *, target_column: str, fea
 
 
 def _shuffled(rows: pd.DataFrame, names: Sequence[str], orders: Sequence[np.ndarray[Any, Any]]) -> pd.DataFrame:
-    """Return one copy of the rows for each name and order, the named column in that order, one copy below the other."""
+    """Return one copy of the rows per name and order, with the named column in that order, stacked below each other."""
     columns = {}
     for name in rows.columns:
         values = rows[name].to_numpy()

@@ -1,4 +1,4 @@
-"""What a training step is asked for: the rows, the recipe, and where the holdout starts."""
+"""The inputs of a training step: the rows, the recipe, and the start of the holdout."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class TrainingJob:
 
     Attributes:
         rows: All labelled rows.
-        recipe: How the model is made.
+        recipe: The recipe of the model.
         classes: The classes; empty for regression.
-        holdout_start: Event time from which on rows are held out.
+        holdout_start: Event time at which the holdout starts.
     """
 
     rows: TrainingRows
@@ -37,7 +37,7 @@ class TrainingJob:
 
     @property
     def challenger_id(self) -> str:
-        """The id of the challenger that this job makes."""
+        """The ID of the challenger that this job produces."""
         columns = (self.rows.target_column, self.rows.timestamp_column)
         return challenger_id(self.recipe, role="challenger", columns=columns, data_fingerprint=self.rows.fingerprint)
 
@@ -56,11 +56,11 @@ def read_job(
     policy_config: str,
     champion: Any,
 ) -> TrainingJob:
-    """Read what a step is asked for from its parameters. Arguments are those of the component `train_model`.
+    """Read a step's inputs from its parameters. The arguments are those of the component `train_model`.
 
     Raises:
-        TrainingError: The data or a parameter cannot be used.
-        PolicyError: The policy cannot be used.
+        TrainingError: The data or a parameter is invalid.
+        PolicyError: The policy is invalid.
     """
     given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy_section(policy_config, "training", TrainingOptions)
     rows = read_training_rows(
@@ -83,11 +83,11 @@ def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_
     Args:
         recipe: The recipe.
         training_data: Dataset artifact.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
 
     Raises:
-        TrainingError: The data cannot be used.
+        TrainingError: The data is invalid.
     """
     rows = read_training_rows(
         training_data.path,
@@ -102,12 +102,12 @@ def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_
 
 
 def row_weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
-    """Return the weight of each row by its age, or None when all count the same."""
+    """Return the weight of each row by its age, or None if all rows count the same."""
     return recency_weights(times, TrainingOptions(**recipe.options).recency_half_life_days)
 
 
 def _warm_start(champion: Any, estimator: str, search: dict[str, Any]) -> dict[str, Any]:
-    """Return the champion's values of the hyperparameters that are searched, when it has all of them."""
+    """Return the champion's values of the searched hyperparameters, if it has all of them."""
     if not search.get("warm_start") or champion is None or not is_present(champion):
         return {}
     fitted = read_description(champion.path)

@@ -1,4 +1,4 @@
-"""Reading rows only when memory suffices: a clear message instead of a killed process."""
+"""Reads rows only if there is enough memory, to give a clear message instead of a killed process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow.dataset
 
 COPIES = 4
-"""The rows as read, in time order, as prepared features, and as the estimator's own matrix."""
+"""Copies of the rows in memory: as read, in time order, as prepared features, and as the estimator's own matrix."""
 
 FIRST_ROWS = 2_000
 LIMIT_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -27,12 +27,12 @@ def read_within_memory(path: str | Path, *, sample_rows: int | None, seed: int, 
 
     Args:
         path: The dataset, a file or a folder.
-        sample_rows: Most rows to read; all when None.
-        seed: Seed of the sample.
-        available_bytes: Memory that may be used; found out when None.
+        sample_rows: Maximum number of rows to read; None for all.
+        seed: Random seed for the sample.
+        available_bytes: Memory that may be used; None to detect it.
 
     Raises:
-        TrainingError: The rows need more memory than there is; the message says how many would fit.
+        TrainingError: The rows need more memory than available; the message says how many would fit.
         ArtifactError: The dataset cannot be read.
     """
     import pandas as pd
@@ -45,23 +45,23 @@ def read_within_memory(path: str | Path, *, sample_rows: int | None, seed: int, 
     if free is not None and wanted * each * COPIES > free:
         fitting = int(free / (each * COPIES))
         raise TrainingError(
-            f"training data {path}: {wanted:,} rows need some {wanted * each * COPIES / 2**20:,.0f} MB to train on and {free / 2**20:,.0f} MB are free. "
+            f"training data {path}: {wanted:,} rows need about {wanted * each * COPIES / 2**20:,.0f} MB, but only {free / 2**20:,.0f} MB are free. "
             f"Set training.sample_rows in policy_config to at most {fitting:,}, shorten training_window_days, or give the step more memory."
         )
     read = table.to_table() if wanted == rows else table.take(sample_positions(rows, wanted, seed))
     frame: pd.DataFrame = read.to_pandas()
-    # An index that was stored with the rows is dropped; reset_index would copy them all.
+    # Drop an index stored with the rows; reset_index would copy all of them.
     frame.index = pd.RangeIndex(len(frame))
     return frame
 
 
 def sample_positions(rows: int, wanted: int, seed: int) -> np.ndarray[Any, Any]:
-    """Return the places of a random sample of rows, in order.
+    """Return the positions of a random sample of rows, in order.
 
     Args:
-        rows: How many there are.
-        wanted: How many to take, at most ``rows``.
-        seed: Seed of the sample.
+        rows: Number of rows.
+        wanted: Size of the sample, at most ``rows``.
+        seed: Random seed for the sample.
     """
     import numpy as np
 
@@ -70,7 +70,7 @@ def sample_positions(rows: int, wanted: int, seed: int) -> np.ndarray[Any, Any]:
 
 
 def _bytes_a_row(table: pyarrow.dataset.Dataset) -> float:
-    """Return the bytes of a row in pandas: of a number or a time its width, and of anything else what the first rows take."""
+    """Return the bytes per row in pandas: the width of numbers and times, and the measured size of the first rows for anything else."""
     fixed = {field.name: field.type.bit_width / 8 for field in table.schema if _is_fixed(field.type)}
     looked_at = [name for name in table.schema.names if name not in fixed]
     head = table.head(FIRST_ROWS, columns=looked_at).to_pandas() if looked_at else None
@@ -85,7 +85,7 @@ def _is_fixed(kind: pyarrow.DataType) -> bool:
 
 
 def memory_available() -> int | None:
-    """Return the bytes that this process may still use: the machine's, or the container's if that is less; None when nobody says."""
+    """Return the bytes that this process may still use: those of the machine, or of the container if fewer; None if unknown."""
     found = []
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())

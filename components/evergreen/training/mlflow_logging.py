@@ -1,7 +1,7 @@
-"""A challenger in MLflow: a run that says how it was made, and a logged model that the registry can take.
+"""Logs a challenger to MLflow: a run that documents its training, and a logged model that can be registered.
 
 Only `MlflowClient` is used, with the server's address passed to each call: the fluent interface keeps global state, which a
-step shares with whatever set ``MLFLOW_RUN_ID`` before it.
+step would share with whatever set ``MLFLOW_RUN_ID`` before it.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ LONGEST_TEXT = 500
 
 @dataclass(frozen=True)
 class LoggedChallenger:
-    """Where a challenger is in MLflow."""
+    """Location of a challenger in MLflow."""
 
     model_uri: str
     run_id: str
 
 
 def find_logged(tracking: Tracking, challenger_id: str, path: str | Path) -> LoggedChallenger | None:
-    """Fetch a challenger that an earlier attempt logged, so that a rerun logs nothing twice.
+    """Fetch a challenger logged by an earlier attempt, so that a rerun logs nothing twice.
 
     Args:
         tracking: The connection.
-        challenger_id: The challenger.
-        path: Where the model's directory is put.
+        challenger_id: ID of the challenger.
+        path: Path for the model directory.
 
     Returns:
-        Where it is in MLflow, or None when it is not there, or not whole.
+        Its location in MLflow, or None if it does not exist or is incomplete.
 
     Raises:
-        StateError: The server refused or went away.
+        StateError: The server rejected a request or became unreachable.
     """
     from mlflow.entities import LoggedModelStatus
     from mlflow.exceptions import MlflowException
@@ -61,7 +61,7 @@ def find_logged(tracking: Tracking, challenger_id: str, path: str | Path) -> Log
     try:
         found = tracking.client.search_logged_models([tracking.experiment_id], filter_string=f"tags.`{ID_TAG}` = '{challenger_id}'")
         for model in found:
-            # By its location: MLflow looks up models:/m-... at its global tracking URI, whatever it is given.
+            # Use its location: MLflow resolves models:/m-... at its global tracking URI, whatever it is given.
             if model.status == LoggedModelStatus.READY and _fetch(model.artifact_location, path, tracking.uri):
                 return LoggedChallenger(model_uri=f"models:/{model.model_id}", run_id=model.source_run_id or "")
     except MlflowException as error:
@@ -78,13 +78,13 @@ def _fetch(location: str, path: str | Path, tracking_uri: str) -> bool:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(download_files(location, folder, tracking_uri), path)
     except (MlflowException, OSError):
-        # Its files were cleaned up: it will be fitted and logged again.
+        # Its files were cleaned up, so it will be fitted and logged again.
         return False
     return (Path(path) / DESCRIPTION_FILE).is_file()
 
 
 def _clear(path: str | Path) -> None:
-    # What an attempt left behind that was killed while it wrote.
+    # Remove what an attempt left behind that was killed while writing.
     if Path(path).is_dir():
         shutil.rmtree(path)
     else:
@@ -102,20 +102,20 @@ def log_challenger(
     rows: pd.DataFrame,
     facts: dict[str, Any] | None = None,
 ) -> LoggedChallenger:
-    """Save a fitted pipeline to a directory and log that directory to MLflow, with a run that says how it was made.
+    """Save a fitted pipeline to a directory and log that directory to MLflow, with a run that documents its training.
 
     Args:
         tracking: The connection.
         pipeline: The fitted pipeline.
-        path: The directory to make.
-        description: What is known of the model.
+        path: The directory to create.
+        description: Description of the model.
         role: ``challenger`` or ``refit``.
         metrics: Numbers to log.
-        rows: Rows that it was fitted on; what it says about some of them is recorded beside it.
-        facts: What else is needed to make the model again; logged as ``training.json``.
+        rows: Rows that it was fitted on; its predictions for some of them are recorded with it.
+        facts: Further information needed to reproduce the model; logged as ``training.json``.
 
     Raises:
-        StateError: The server refused or went away.
+        StateError: The server rejected a request or became unreachable.
         ModelError: The pipeline cannot be saved safely.
     """
     from mlflow.entities import LoggedModelOutput
@@ -136,7 +136,7 @@ def log_challenger(
         _log_run(tracking, run_id, description, metrics, tags)
         if facts is not None:
             client.log_text(run_id, to_json(mask_json(plain({**facts, "recipe": _recipe(description)}))).decode(), f"training-{description.challenger_id}.json")
-        # READY comes last: an attempt that was killed before leaves a model that no rerun takes for whole.
+        # Set READY last: an attempt killed before that leaves a model that no rerun mistakes for a complete one.
         client.finalize_logged_model(logged.model_id, "READY")
         _end(tracking, run_id, "FINISHED")
     except (MlflowException, OSError) as error:
@@ -167,16 +167,16 @@ def _recipe(description: ModelDescription) -> dict[str, Any]:
 def _log_run(tracking: Tracking, run_id: str, description: ModelDescription, metrics: dict[str, float], tags: dict[str, str]) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
-    # One request for all: each has a price of its own.
+    # Use one request for everything, because each request has a fixed cost.
     now = int(time.time() * 1000)
     numbers = [Metric(name, value, now, 0) for name, value in metrics.items()]
     recipe = {"estimator": description.estimator, "seed": str(description.seed)}
-    # Masked before they are cut: of half a value nobody would know what it is.
+    # Mask before truncating: a truncated secret would not be recognised.
     recipe.update({f"hyperparameters.{name}": mask(str(value))[:LONGEST_TEXT] for name, value in description.hyperparameters.items()})
     if not tracking.given_run_id:
         tracking.client.log_batch(run_id, metrics=numbers, params=[Param(name, text) for name, text in recipe.items()])
         return
-    # KFP logs each step's inputs to that run as parameters; a second value under such a name makes MLflow refuse the batch.
+    # KFP logs each step's inputs to that run as parameters; a second value under the same name makes MLflow reject the batch.
     told = {**tags, **{f"evergreen.{name}": text for name, text in recipe.items()}}
     tracking.client.log_batch(run_id, metrics=numbers, tags=[RunTag(name, text) for name, text in told.items()])
 
@@ -191,6 +191,6 @@ def _end_quietly(tracking: Tracking, run_id: str) -> None:
 
     from mlflow.exceptions import MlflowException
 
-    # The first error is the one to tell. The server may be gone; it is not waited for once more.
+    # Report the first error. The server may be gone; do not wait for it again.
     with contextlib.suppress(MlflowException, OSError, StateError):
         _end(tracking, run_id, "FAILED")

@@ -1,4 +1,4 @@
-"""How the rows are used, apart from the estimator, the section ``training`` of the policy: weights by age, sampling, encoding of many-valued categories."""
+"""The ``training`` section of the policy, on how rows are used: weights by age, sampling, encoding of high-cardinality categories."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class TrainingOptions(BaseModel):
     """How the rows are used.
 
     Attributes:
-        recency_half_life_days: Age at which a row counts half as much as the newest; every row counts the same when not given.
-        sample_rows: Most rows that are read; a random sample by the seed is drawn from larger data.
-        encoding: Of categories: ``automatic`` (one column a category up to 50, above that the mean of the target), ``one-hot`` or ``target``.
+        recency_half_life_days: Age in days at which a row counts half as much as the newest; None to weight all rows equally.
+        sample_rows: Maximum number of rows to read; a random sample is drawn from larger data.
+        encoding: Encoding of categories: ``automatic`` (one column per category up to 50, otherwise the mean of the target), ``one-hot`` or ``target``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -32,11 +32,11 @@ class TrainingOptions(BaseModel):
 
 
 def recency_weights(times: pd.Series[pd.Timestamp], half_life_days: float | None) -> np.ndarray[Any, Any] | None:
-    """Return the weight of each row, 1 for the newest and half as much for each half-life of age, or None when all count the same.
+    """Return the weight of each row, 1 for the newest and halved for each half-life of age, or None if all rows count the same.
 
     Args:
         times: Event time of each row.
-        half_life_days: Age in days at which a row counts half.
+        half_life_days: Age in days at which the weight of a row is halved.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""What stands before the estimator inside the model, so that serving cannot forget it."""
+"""Preprocessing inside the model, before the estimator, so that serving cannot omit it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ MOST_CATEGORIES = 50
 
 
 def build_pipeline(features: Mapping[str, str], estimator: Any, *, target_encoded: Collection[str] = (), target_type: str = "auto", seed: int = 7) -> Any:
-    """Return preprocessing and estimator as one scikit-learn pipeline, not fitted, over prepared features.
+    """Return preprocessing and estimator as one unfitted scikit-learn pipeline over prepared features.
 
-    Numbers (and dates and truth values, which are numbers by now) get the median where they are missing, a column that says so, and
-    unit scale. Categories become one column each, at most 50; the rarest share one, which also takes categories never seen
-    at training. A missing category is a category of its own.
+    Missing numbers (including dates and booleans, which have been converted to numbers) are replaced by the median and flagged in an extra column;
+    numbers are scaled to unit variance. Each category becomes a column, at most 50; the rarest ones share a column, which is also used for categories
+    not seen at training. A missing category is a separate category.
 
-    A category with many values can be encoded as the mean of the target instead, shrunk towards the mean of all; while fitting, each row's mean comes
-    from other rows only (Micci-Barreca, SIGKDD Explorations 3, 2001; scikit-learn's cross-fitting), so that its own label does not leak.
+    A feature with many categories can be encoded as the mean of the target instead, shrunk towards the overall mean. While fitting, the mean for a row is
+    computed only from other rows (Micci-Barreca, SIGKDD Explorations 3, 2001; scikit-learn's cross-fitting), so that its own label does not leak.
 
     Args:
         features: Kind of each feature, in the order of the columns.
         estimator: The estimator.
-        target_encoded: Categories that are encoded as the mean of the target.
+        target_encoded: Features encoded as the mean of the target.
         target_type: ``binary``, ``multiclass`` or ``continuous``.
-        seed: Seed of the cross-fitting.
+        seed: Random seed for the cross-fitting.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -39,7 +39,7 @@ def build_pipeline(features: Mapping[str, str], estimator: Any, *, target_encode
     numbers = [name for name, kind in features.items() if kind != CATEGORY]
     categories = [name for name, kind in features.items() if kind == CATEGORY and name not in target_encoded]
     many = [name for name in features if name in target_encoded]
-    # An empty column is kept: a fold of a search may lack all values of one.
+    # Keep empty columns, because a fold of a search may lack all values of a column.
     scale = Pipeline([("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)), ("scale", StandardScaler())])
     encode = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MOST_CATEGORIES, sparse_output=False)
     means = TargetEncoder(target_type=target_type, random_state=seed)
@@ -48,7 +48,7 @@ def build_pipeline(features: Mapping[str, str], estimator: Any, *, target_encode
 
 
 def many_valued(prepared: pd.DataFrame, features: Mapping[str, str], encoding: str) -> list[str]:
-    """Return the categories that are encoded as the mean of the target.
+    """Return the features to encode as the mean of the target.
 
     Args:
         prepared: Prepared features.

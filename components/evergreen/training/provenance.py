@@ -1,4 +1,4 @@
-"""What stood around a training, so that it can be done again: data, code, libraries, machine."""
+"""Provenance of a training run, so that it can be reproduced: data, code, libraries, machine."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ IMAGE_VARIABLES = ("EVERGREEN_IMAGE", "EVERGREEN_IMAGE_DIGEST")
 
 
 def surroundings(manifest: DataManifest | None, *, data_uri: str, warnings: list[str]) -> dict[str, Any]:
-    """Return what is logged beside the model: the data's manifest, versions, image, machine and warnings.
+    """Return the facts logged with the model: data manifest, versions, image, machine and warnings.
 
     Args:
-        manifest: Where the training data came from; None where Evergreen did not ingest it.
-        data_uri: Where the rows lay.
-        warnings: What looks wrong about the rows.
+        manifest: Manifest of the training data; None if it was not ingested by Evergreen.
+        data_uri: Location of the rows.
+        warnings: Warnings about the rows.
     """
     return {
         "data_uri": data_uri,
@@ -45,7 +45,7 @@ def library_versions() -> dict[str, str]:
 
 
 def peak_memory_megabytes() -> float:
-    """Return the most memory that this process has used so far, in MB; 0 where the system does not say."""
+    """Return the peak memory use of this process in MB; 0 if the system does not report it."""
     try:
         import resource
     except ImportError:

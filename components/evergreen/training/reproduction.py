@@ -1,4 +1,4 @@
-"""Training a registered model again from what was recorded, and comparing what both say."""
+"""Trains a registered model again from its records and compares the predictions of both models."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MOST_COMPARED = 10_000
 
 @dataclass(frozen=True)
 class Reproduction:
-    """How a model that was trained again compares with the registered one.
+    """The comparison of a reproduced model with the registered one.
 
     Attributes:
         rows_fitted: Number of rows both were fitted on.
         rows_compared: Number of rows both predicted.
-        different: Number of those with another prediction.
-        largest_difference: Largest difference of a probability, or of a predicted number.
-        data: Where the rows lay.
+        different: Number of those with a different prediction.
+        largest_difference: Largest difference in a probability, or in a predicted number.
+        data: Location of the rows.
     """
 
     rows_fitted: int
@@ -44,7 +44,7 @@ class Reproduction:
 
     @property
     def same(self) -> bool:
-        """Whether every prediction is the same, probabilities to the last bit but rounding."""
+        """Whether all predictions are the same, with probabilities identical except for rounding."""
         return self.different == 0 and self.largest_difference <= 1e-9
 
 
@@ -52,14 +52,14 @@ def reproduce(*, model_name: str, version: str, tracking_uri: str, data: str = "
     """Train a registered version again and compare predictions.
 
     Args:
-        model_name: The registered model.
+        model_name: Name of the registered model.
         version: Its version.
-        tracking_uri: The MLflow server.
-        data: The dataset it was trained on; where it lay then, when not given.
+        tracking_uri: Address of the MLflow server.
+        data: The dataset it was trained on; empty for its recorded location.
 
     Raises:
         TrainingError: The dataset is gone or is not the one that the model was fitted on.
-        RegistryError: There is no such version.
+        RegistryError: The version does not exist.
     """
     from evergreen.registry.versions import ModelRegistry
 
@@ -69,8 +69,8 @@ def reproduce(*, model_name: str, version: str, tracking_uri: str, data: str = "
     location = data or description.training_data_uri
     check_local_uri(location, thing=f"training data {location!r}", error_class=TrainingError)
     if not location or not Path(location).exists():
-        where = f"{location!r} is not there" if location else "it is not recorded where it lay"
-        raise TrainingError(f"training data of {model_name} version {version}: {where}. Name the dataset with --data.")
+        where = f"{location!r} does not exist" if location else "its location was not recorded"
+        raise TrainingError(f"training data of {model_name} version {version}: {where}. Pass the dataset with --data.")
     return _compare(registered, _rows_to_fit(location, description), location)
 
 
@@ -87,8 +87,8 @@ def _rows_to_fit(location: str, description: ModelDescription) -> tuple[pd.DataF
     member = (rows.times >= pd.Timestamp(description.fit_start)) & (rows.times < pd.Timestamp(description.fit_end))
     if int(member.sum()) != description.rows:
         raise TrainingError(
-            f"training data {location}: has {int(member.sum())} labelled rows from {description.fit_start} up to {description.fit_end}, and the model was "
-            f"fitted on {description.rows}. It is another dataset; name the right one with --data."
+            f"training data {location} has {int(member.sum())} labelled rows from {description.fit_start} up to {description.fit_end}, but the model was "
+            f"fitted on {description.rows}. It is a different dataset; pass the right one with --data."
         )
     return rows.frame[member], rows.times[member]
 

@@ -1,4 +1,4 @@
-"""The plan of a search for hyperparameters that parallel steps share: its candidates, drawn as the search in one step draws them."""
+"""The plan of a hyperparameter search shared by parallel steps, with the same candidates as a search in one step."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What parallel steps search for.
+    """The plan of a parallel search.
 
     Attributes:
-        challenger_id: The challenger that one step with the same search would make: a hash of data, recipe, columns and code version.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
+        challenger_id: ID of the challenger that the same search in one step would produce: a hash of data, recipe, columns and code version.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
         recipe: Estimator, fixed hyperparameters, seed, search and holdout.
         rows: Number of rows before the holdout.
         shards: Number of parallel steps.
-        candidates: Hyperparameters to try, in the order of the search in one step.
+        candidates: Hyperparameters to try, in the same order as in a search in one step.
     """
 
     challenger_id: str
@@ -49,28 +49,28 @@ def read_plan(path: str | Path) -> SearchPlan:
 
     Raises:
         ArtifactError: The file cannot be read.
-        TrainingError: The file holds something else.
+        TrainingError: The file is not a plan.
     """
     content = read_json(path)
     try:
         return SearchPlan(**{**content, "recipe": Recipe(**content["recipe"])})
     except (KeyError, TypeError) as error:
-        raise TrainingError(f"plan {path}: is none of a search. Give the step the output plan of plan_search, made by the same version.") from error
+        raise TrainingError(f"{path} is not the plan of a search. Pass the output plan of plan_search from the same version of Evergreen.") from error
 
 
 def run_plan_step(*, plan: Any, shards: int, **asked: Any) -> list[int]:
-    """Draw the candidates, write them as a plan, and return the numbers of the shards; never more shards than candidates.
+    """Draw the candidates, write them as a plan, and return the shard numbers; there are never more shards than candidates.
 
     Args:
-        plan: Output artifact.
-        shards: Number of parallel steps that is wanted.
+        plan: Output artifact for the plan.
+        shards: Requested number of parallel steps.
         asked: Data and parameters, as for `evergreen.training.job.read_job`.
 
     Raises:
-        TrainingError: The search cannot be divided, or the data or a parameter cannot be used.
+        TrainingError: The search cannot be divided, or the data or a parameter is invalid.
     """
     if not 1 <= shards <= MOST_CANDIDATES:
-        raise TrainingError(f"shards {shards}: expected 1 to {MOST_CANDIDATES} parts. Take about as many as there are free nodes.")
+        raise TrainingError(f"Invalid shards {shards}: expected 1 to {MOST_CANDIDATES}. Use about as many as there are free nodes.")
     job = read_job(**asked)
     candidates = _candidates(job)
     used = min(shards, len(candidates))
@@ -85,18 +85,18 @@ def _candidates(job: TrainingJob) -> list[dict[str, Any]]:
     recipe = job.recipe
     if not recipe.search:
         raise TrainingError(
-            "training_search none: there is nothing to divide among parallel steps. Write a search such as {n_iter: 10, space: {max_depth: [3, 6]}}."
+            "training_search none: there is nothing to divide among parallel steps. Use a search such as {n_iter: 10, space: {max_depth: [3, 6]}}."
         )
     settings = SearchSettings(**recipe.search)
     if settings.method != "random":
         raise TrainingError(
-            f"training_search method {settings.method!r}: what it tries next depends on the scores before, so that it cannot be divided among parallel "
-            "steps. Take method random, or give the search to train_model, which runs it in one step."
+            f"training_search method {settings.method!r} cannot be divided among parallel steps, because its candidates depend on earlier scores. "
+            "Use method random, or pass the search to train_model, which runs it in one step."
         )
     if settings.patience is not None:
         raise TrainingError(
-            f"training_search patience {settings.patience}: it counts candidates one after another, and parallel steps try them at the same time. "
-            "Leave it out (seconds limits each step), or give the search to train_model, which runs it in one step."
+            f"training_search patience {settings.patience} counts consecutive candidates, but parallel steps try them at the same time. "
+            "Omit it (seconds limits each step), or pass the search to train_model, which runs it in one step."
         )
     check_recipe(recipe, weighted=row_weights(recipe, job.rows.times) is not None)
     space = searched_space(settings, build_estimator(recipe), recipe.estimator)
@@ -106,17 +106,17 @@ def _candidates(job: TrainingJob) -> list[dict[str, Any]]:
     for given, kept in zip(fixed, json.loads(json.dumps(plain(fixed))), strict=True):
         if given != kept:
             raise TrainingError(
-                f"training_search: the candidate {given} would reach a parallel step as {kept}, because JSON has no such values. "
-                "Choose other values, or give the search to train_model, which runs it in one step."
+                f"training_search: the candidate {given} would reach a parallel step as {kept}, because JSON cannot represent its values. "
+                "Choose other values, or pass the search to train_model, which runs it in one step."
             )
     return candidates
 
 
 def rows_to_fit(job: TrainingJob) -> PreparedRows:
-    """Return the rows before the holdout as candidates are fitted on them.
+    """Return the rows before the holdout, prepared for fitting candidates.
 
     Raises:
-        TrainingError: They hold one class only, or lack the column of the groups.
+        TrainingError: The rows contain only one class, or lack the group column.
     """
     before = job.rows.times < job.holdout_start
     rows = job.rows.frame[before]

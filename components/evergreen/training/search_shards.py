@@ -1,4 +1,4 @@
-"""A search for hyperparameters whose candidates are scored in parallel steps, with the result of the search in one step."""
+"""A hyperparameter search whose candidates are scored in parallel steps, with the same result as a search in one step."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from evergreen.training.search_plan import SearchPlan, read_plan, rows_to_fit
 
 
 def run_score_step(*, training_data: Any, plan: Any, candidate_scores: Any, shard: int, tracking_uri: str, model_name: str) -> int:
-    """Score every n-th candidate of a plan of n shards, write the scores, and return how many candidates were tried.
+    """Score every n-th candidate of a plan with n shards, write the scores, and return the number of candidates tried.
 
     Args:
-        training_data: Dataset artifact, the one that the plan was made from.
-        plan: What `evergreen.training.search_plan.run_plan_step` wrote.
-        candidate_scores: Output artifact.
-        shard: Which part.
-        tracking_uri: The MLflow server that keeps the scores for another attempt; ``none`` for nowhere.
+        training_data: Dataset artifact that the plan was made from.
+        plan: The plan written by `evergreen.training.search_plan.run_plan_step`.
+        candidate_scores: Output artifact for the scores.
+        shard: Number of the shard.
+        tracking_uri: MLflow server that stores the scores for another attempt; ``none`` stores nothing.
         model_name: Name of the registered model, for the experiment.
 
     Raises:
-        TrainingError: There is no such shard, or the plan was made from other data.
-        StateError: The MLflow server refused or went away.
+        TrainingError: The shard does not exist, or the plan was made from different data.
+        StateError: The MLflow server rejected a request or became unreachable.
     """
     planned = read_plan(plan.path)
     if not 0 <= shard < planned.shards:
-        raise TrainingError(f"shard {shard}: expected 0 to {planned.shards - 1}, as the plan has {planned.shards} shards.")
+        raise TrainingError(f"Invalid shard {shard}: expected 0 to {planned.shards - 1}, because the plan has {planned.shards} shards.")
     job = job_of(planned.recipe, training_data=training_data, target_column=planned.target_column, timestamp_column=planned.timestamp_column)
     if job.challenger_id != planned.challenger_id:
         raise TrainingError(
-            f"training data {training_data.uri}: is not what the plan was made from, or the plan is of another version of Evergreen. "
-            "Give plan_search and score_candidates the same data and image."
+            f"The plan was not made from the training data {training_data.uri}, or comes from a different version of Evergreen. "
+            "Use the same data and image for plan_search and score_candidates."
         )
     memory = None
     if not is_nothing(tracking_uri):
-        # A run for each shard: steps that begin at the same time must not make the same one twice.
+        # Use one run per shard: steps that start at the same time must not create the same run twice.
         memory = SearchMemory(connect(tracking_uri, model_name), f"{job.challenger_id}-{shard}-of-{planned.shards}")
     numbers = range(shard, len(planned.candidates), planned.shards)
     prepared = rows_to_fit(job)
@@ -54,7 +54,7 @@ def run_score_step(*, training_data: Any, plan: Any, candidate_scores: Any, shar
         pipeline = prepared.pipeline_with(build_estimator(job.recipe))
         trials = [Trial(planned.candidates[number]) for number in numbers]
         scored = score_trials(trials, pipeline, job.recipe, prepared.rows, memory=memory)
-    # Fewer than planned are scored when the seconds are over.
+    # Fewer than planned are scored if the time limit is reached.
     tried = [{"number": number, "score": each.score, "error": each.error} for number, each in zip(numbers, scored, strict=False)]
     write_json(candidate_scores.path, {"challenger_id": planned.challenger_id, "shard": shard, "trials": tried})
     candidate_scores.metadata.update({PRESENT: True, "tried": len(tried)})
@@ -62,18 +62,18 @@ def run_score_step(*, training_data: Any, plan: Any, candidate_scores: Any, shar
 
 
 def run_choose_step(*, plan: Any, candidate_scores: list[Any], trials: Any) -> dict[str, Any]:
-    """Choose the candidate with the best score, the first of equals, and write all trials.
+    """Choose the candidate with the best score (the first one on a tie), and write all trials.
 
     Args:
-        plan: What `evergreen.training.search_plan.run_plan_step` wrote.
-        candidate_scores: What `run_score_step` wrote for each shard.
-        trials: Output artifact.
+        plan: The plan written by `evergreen.training.search_plan.run_plan_step`.
+        candidate_scores: The scores written by `run_score_step`, one artifact per shard.
+        trials: Output artifact for the trials.
 
     Returns:
-        What was written: the chosen hyperparameters, with the fixed ones, their score, and every trial.
+        The written content: the chosen hyperparameters, including fixed ones, their score, and every trial.
 
     Raises:
-        TrainingError: A shard's scores are missing or of another plan, or no candidate could be fitted.
+        TrainingError: The scores of a shard are missing or belong to another plan, or no candidate could be fitted.
     """
     planned = read_plan(plan.path)
     found = _all_scores(planned, [read_json(scores.path) for scores in candidate_scores])
@@ -82,7 +82,7 @@ def run_choose_step(*, plan: Any, candidate_scores: list[Any], trials: Any) -> d
     if not complete:
         trouble = next((trial["error"] for trial in reversed(listed) if trial["error"]), "none could be scored")
         raise nothing_fitted(SearchSettings(**planned.recipe.search), planned.rows, trouble)
-    # Of equals max returns the first, as the search in one step does.
+    # On a tie, max returns the first, as in a search in one step.
     best = max(complete, key=lambda trial: float(trial["score"]))
     chosen = {
         "hyperparameters": {**planned.recipe.hyperparameters, **best["hyperparameters"]},
@@ -100,12 +100,10 @@ def run_choose_step(*, plan: Any, candidate_scores: list[Any], trials: Any) -> d
 def _all_scores(planned: SearchPlan, parts: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     for part in parts:
         if part.get("challenger_id") != planned.challenger_id:
-            raise TrainingError("candidate scores: they are of another plan. Give choose_candidate the plan that score_candidates had.")
+            raise TrainingError("The candidate scores belong to another plan. Pass the plan of score_candidates to choose_candidate.")
     given = sorted(part["shard"] for part in parts)
     if given != list(range(planned.shards)):
-        raise TrainingError(
-            f"candidate scores: those of shards {given} are here; expected each of 0 to {planned.shards - 1} once. Score every shard of the plan."
-        )
+        raise TrainingError(f"candidate scores: found shards {given}; expected each of 0 to {planned.shards - 1} once. Score every shard of the plan.")
     return {trial["number"]: trial for part in parts for trial in part["trials"]}
 
 

@@ -1,4 +1,4 @@
-"""What a training step says about itself."""
+"""The record and metrics of a training step."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def report(trained: Trained, record: StepRecord, metrics: Any = None) -> str:
-    """Fill a step's record and metrics from what it made; return the model's id.
+    """Fill in a step's record and metrics from its result; return the model's ID.
 
     Args:
-        trained: What was made.
+        trained: The result.
         record: The step's record.
         metrics: The metrics artifact, if the step has one.
     """

@@ -1,4 +1,4 @@
-"""The rows a model may learn from: labelled, in time order, with features of known kinds."""
+"""The rows that a model is trained on: labelled, in time order, with features of known kinds."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class TrainingRows:
     Attributes:
         frame: All columns of the dataset, oldest row first.
         times: Event time of each row, UTC.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
-        unlabelled: Number of rows that were left out because they have no label.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        unlabelled: Number of rows left out because they have no label.
         fingerprint: Fingerprint of the whole dataset.
         window_end: End of the dataset's window (exclusive), UTC.
     """
@@ -44,11 +44,11 @@ class TrainingRows:
 
     @property
     def feature_names(self) -> list[str]:
-        """The columns a model may learn from."""
+        """The feature columns."""
         return feature_columns(list(self.frame.columns), target_column=self.target_column, timestamp_column=self.timestamp_column)
 
     def parted(self, start: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the rows before an event time and those from it on; both share their memory with ``frame``."""
+        """Split the rows at an event time; both parts share their memory with ``frame``."""
         before = int(self.times.searchsorted(start))
         return self.frame.iloc[:before], self.frame.iloc[before:]
 
@@ -56,42 +56,42 @@ class TrainingRows:
 def read_training_rows(
     path: str | Path, metadata: Mapping[str, Any], *, target_column: str, timestamp_column: str, sample_rows: int | None = None, seed: int = 7
 ) -> TrainingRows:
-    """Read a dataset as rows to learn from.
+    """Read a dataset as training rows.
 
     Args:
         path: The dataset, a file or a folder.
-        metadata: The artifact's metadata; ``fingerprint`` and ``window_end`` are used when they are there.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
-        sample_rows: Most rows that are read; a random sample of larger data.
-        seed: Seed of the sample.
+        metadata: The artifact's metadata; ``fingerprint`` and ``window_end`` are used if present.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        sample_rows: Maximum number of rows to read; a random sample is drawn from larger data.
+        seed: Random seed for the sample.
 
     Raises:
-        TrainingError: A column is absent, the rows are empty or unlabelled, a row has no event time, or memory does not suffice.
-        ArtifactError: The dataset cannot be read, or the timestamp column holds no times.
+        TrainingError: A column is missing, the rows are empty or unlabelled, a row has no event time, or there is not enough memory.
+        ArtifactError: The dataset cannot be read, or the timestamp column does not contain times.
     """
     frame = read_within_memory(path, sample_rows=sample_rows, seed=seed)
     return training_rows(frame, metadata, target_column=target_column, timestamp_column=timestamp_column)
 
 
 def training_rows(frame: pd.DataFrame, metadata: Mapping[str, Any], *, target_column: str, timestamp_column: str) -> TrainingRows:
-    """Return a frame's labelled rows, oldest first, to learn from.
+    """Return a frame's labelled rows, oldest first, as training rows.
 
     Args:
         frame: All rows of the dataset.
-        metadata: ``fingerprint`` and ``window_end`` are used when they are there.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
+        metadata: ``fingerprint`` and ``window_end`` are used if present.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
 
     Raises:
-        TrainingError: A column is absent, the rows are empty or unlabelled, or a row has no event time.
-        ArtifactError: The timestamp column holds no times.
+        TrainingError: A column is missing, the rows are empty or unlabelled, or a row has no event time.
+        ArtifactError: The timestamp column does not contain times.
     """
     for role, name in (("target_column", target_column), ("timestamp_column", timestamp_column)):
         if name not in frame.columns:
-            raise TrainingError(f"{role} {name!r}: the training data has no such column; its columns are {', '.join(map(str, frame.columns))}.")
+            raise TrainingError(f"Unknown column {name!r} in {role}. Columns of the training data: {', '.join(map(str, frame.columns))}.")
     if frame.empty:
-        raise TrainingError("training data: holds no rows. Widen training_window_days or check data_source_uri.")
+        raise TrainingError("The training data contains no rows. Increase training_window_days or check data_source_uri.")
     times = event_times(frame[timestamp_column])
     if times.isna().any():
         raise TrainingError(
@@ -102,7 +102,7 @@ def training_rows(frame: pd.DataFrame, metadata: Mapping[str, Any], *, target_co
         end = max(end, pd.Timestamp(metadata["window_end"]))
     labelled = frame[target_column].notna()
     if not labelled.any():
-        raise TrainingError(f"target_column {target_column!r}: all {len(frame)} rows are without a label. Check the column, or raise data_label_delay_days.")
+        raise TrainingError(f"target_column {target_column!r}: none of {len(frame)} rows has a label. Check the column, or increase data_label_delay_days.")
     fingerprint = str(metadata.get("fingerprint") or _content_hash(frame))
     if not (labelled.all() and times.is_monotonic_increasing):
         order = times[labelled].sort_values(kind="stable").index
@@ -133,17 +133,15 @@ def feature_kinds(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
         TrainingError: There are no features, or one is empty or of a type that a model cannot take.
     """
     if not names:
-        raise TrainingError("training data: has no column beside the target and the timestamp. Give it features, or exclude fewer columns.")
-    # By name, so that neither the source's column order nor JSON's sorted keys changes the model.
+        raise TrainingError("The training data has no columns other than the target and the timestamp. Add features, or exclude fewer columns.")
+    # Sort by name, so that neither the column order of the source nor the sorted keys of JSON change the model.
     return {name: _kind(frame[name]) for name in sorted(names)}
 
 
 def _kind(column: pd.Series[Any]) -> str:
-    # The first value mostly answers it; looking for gaps in a long text column costs more than all else here.
+    # The first value usually settles it; searching a long text column for gaps costs more than everything else here.
     if pd.isna(column.iloc[:1]).all() and column.isna().all():
-        raise TrainingError(
-            f"feature {column.name!r}: holds no value in any of {len(column)} rows. Repair it at the source or add it to data_excluded_columns."
-        )
+        raise TrainingError(f"Feature {column.name!r} has no value in any of {len(column)} rows. Fix it at the source or add it to data_excluded_columns.")
     content = pd.api.types.infer_dtype(column, skipna=True)
     kinds = {
         "boolean": BOOLEAN,
@@ -153,25 +151,25 @@ def _kind(column: pd.Series[Any]) -> str:
     }
     if content not in kinds:
         raise TrainingError(
-            f"feature {column.name!r}: holds {content} values; expected numbers, text, truth values or times. "
+            f"Feature {column.name!r} contains {content} values; expected numbers, text, booleans or times. "
             "Convert it at the source or add it to data_excluded_columns."
         )
     return kinds[content]
 
 
 def label_classes(labels: pd.Series[Any], task: str) -> tuple[str, list[Any]]:
-    """Return the task that labels stand for and, for classification, the classes in order.
+    """Return the task implied by the labels and, for classification, the classes in order.
 
     Args:
-        labels: One label a row, without missing values.
-        task: ``auto``, ``classification`` or ``regression``. ``auto`` takes text, truth values, categories, and whole numbers with at most 20
-            distinct values for classes, and anything else for regression.
+        labels: One label per row, without missing values.
+        task: ``auto``, ``classification`` or ``regression``. ``auto`` treats text, booleans, categories, and integers with at most 20
+            distinct values as classes, and anything else as regression.
 
     Raises:
-        TrainingError: The task is unknown, the labels do not fit it, or there is one class only.
+        TrainingError: The task is unknown, the labels do not fit it, or there is only one class.
     """
     if task not in ("auto", "classification", "regression"):
-        raise TrainingError(f"model_task {task!r}: expected auto, classification or regression.")
+        raise TrainingError(f"Unknown model_task {task!r}. Valid tasks: auto, classification, regression. Correct the parameter.")
     truth = pd.api.types.infer_dtype(labels) == "boolean"
     numeric = not truth and pd.api.types.is_numeric_dtype(labels.dtype)
     whole = numeric and bool((labels % 1 == 0).all())
@@ -180,18 +178,18 @@ def label_classes(labels: pd.Series[Any], task: str) -> tuple[str, list[Any]]:
     if resolved == "regression":
         if not (numeric or truth):
             raise TrainingError(
-                f"target {labels.name!r}: regression needs numbers, found {labels.dtype} such as {labels.iloc[0]!r}. Set model_task to classification."
+                f"target {labels.name!r}: regression requires numbers, found {labels.dtype} such as {labels.iloc[0]!r}. Set model_task to classification."
             )
         return resolved, []
     if numeric and not whole:
         raise TrainingError(
-            f"target {labels.name!r}: classification needs classes, found fractions such as {labels[labels % 1 != 0].iloc[0]}. Set model_task to regression."
+            f"target {labels.name!r}: classification requires classes, found fractions such as {labels[labels % 1 != 0].iloc[0]}. Set model_task to regression."
         )
     distinct = labels.unique()
     classes = sorted({bool(value) for value in distinct} if truth else {int(value) for value in distinct} if whole else {str(value) for value in distinct})
     if len(classes) < 2:
         raise TrainingError(
-            f"target {labels.name!r}: all {len(labels)} labelled rows are of class {classes[0]!r}; expected at least two. Widen training_window_days."
+            f"target {labels.name!r}: all {len(labels)} labelled rows belong to class {classes[0]!r}; expected at least two. Increase training_window_days."
         )
     return resolved, classes
 

@@ -1,1 +1,1 @@
-"""Search for hyperparameters: candidates, their scores, and the same divided among parallel steps."""
+"""Hyperparameter search: candidates and their scores, in one step or divided among parallel steps."""

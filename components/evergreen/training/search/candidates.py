@@ -1,4 +1,4 @@
-"""Which hyperparameters a search tries next: drawn at random, halved round by round, or proposed by Optuna."""
+"""The candidates of a hyperparameter search: drawn at random, by successive halving, or proposed by Optuna."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     Space = Mapping[str, list[Any] | ValueRange]
 
 KEPT = 3
-"""Of so many candidates halving keeps one for the next round, which gets so many times the rows."""
+"""Halving keeps one in this many candidates for the next round, which gets this many times as many rows."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Hyperparameters to try, and the share of the rows, the newest, to try them on."""
+    """Hyperparameters to try, and the share of newest rows to try them on."""
 
     hyperparameters: dict[str, Any]
     share: float = 1.0
 
 
 def trials_of(settings: SearchSettings, space: Space, seed: int) -> Generator[Trial, float, None]:
-    """Yield the trials of a search; send each one's score, minus infinity when it could not be fitted.
+    """Yield the trials of a search; send the score of each, or minus infinity if it could not be fitted.
 
-    The order depends on the seed and the scores alone, so a search that is begun again asks for the same trials.
+    The order depends only on the seed and the scores, so a restarted search yields the same trials.
 
     Args:
         settings: Method and number of candidates.
         space: Values or range of each hyperparameter.
-        seed: Seed of the draws.
+        seed: Random seed for the draws.
 
     Raises:
-        MissingExtraError: Optuna is asked for and not installed.
+        MissingExtraError: Optuna is requested but not installed.
     """
     methods = {"random": _drawn_trials, "halving": _halving_trials, "optuna": _optuna_trials}
     return methods[settings.method](settings.n_iter, space, seed)
@@ -80,7 +80,7 @@ def _optuna_trials(count: int, space: Space, seed: int) -> Generator[Trial, floa
 
 def _suggested(trial: Any, name: str, values: list[Any] | ValueRange) -> Any:
     if isinstance(values, list):
-        # By its place: Optuna stores numbers, texts and truth values only.
+        # Use the position, because Optuna stores only numbers, text and booleans.
         return values[trial.suggest_categorical(name, range(len(values)))]
     if values.whole:
         return trial.suggest_int(name, math.ceil(values.low), math.floor(values.high), log=values.log)
@@ -98,7 +98,7 @@ def _draw(count: int, space: Space, seed: int) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A range as scikit-learn draws from it."""
+    """A range in the form that scikit-learn draws from."""
 
     values: ValueRange
 

@@ -1,4 +1,4 @@
-"""What a search has found so far, kept in MLflow: a search that was killed goes on where it stood."""
+"""Scores of a search stored in MLflow, so that a killed search resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ PREFIX = "search."
 
 
 class SearchMemory:
-    """Scores of the trials of one search, in an MLflow run of its own or in the one that KFP made for the step."""
+    """Scores of the trials of one search, in a separate MLflow run or in the one that KFP created for the step."""
 
     def __init__(self, tracking: Tracking, challenger_id: str) -> None:
-        """Find what an earlier attempt left, or begin.
+        """Load the scores of an earlier attempt, or start a new run.
 
         Args:
             tracking: The connection.
-            challenger_id: The challenger that is searched for; the same data, recipe and seed have the same.
+            challenger_id: ID of the challenger of the search; the same for the same data, recipe and seed.
 
         Raises:
-            StateError: The server refused or went away.
+            StateError: The server rejected a request or became unreachable.
         """
         from mlflow.exceptions import MlflowException
 
@@ -42,14 +42,14 @@ class SearchMemory:
         self._scores = {name.removeprefix(PREFIX): value for name, value in metrics.items() if name.startswith(PREFIX)}
 
     def score_of(self, trial: Trial) -> float | None:
-        """Return a trial's score, or None when it has none yet."""
+        """Return a trial's score, or None if it has none yet."""
         return self._scores.get(_key(trial))
 
     def keep(self, trial: Trial, score: float, *, best: float, number: int) -> None:
-        """Keep a trial's score; one that could not be fitted has none, and is tried again.
+        """Store a trial's score; a trial that could not be fitted has none and is tried again.
 
         Raises:
-            StateError: The server refused or went away.
+            StateError: The server rejected a request or became unreachable.
         """
         from mlflow.exceptions import MlflowException
 
@@ -65,7 +65,7 @@ class SearchMemory:
         """End the run of the search.
 
         Raises:
-            StateError: The server refused or went away.
+            StateError: The server rejected a request or became unreachable.
         """
         from mlflow.exceptions import MlflowException
 

@@ -1,4 +1,4 @@
-"""The search for hyperparameters: candidates are judged on folds of the rows, and the best one is taken."""
+"""Runs a hyperparameter search: scores candidates on folds of the rows and chooses the best one."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ STEP = "model__"
 
 @dataclass(frozen=True)
 class SearchRows:
-    """The rows that candidates are fitted and judged on, oldest first.
+    """The rows on which candidates are fitted and scored, oldest first.
 
     Attributes:
         features: Prepared features.
-        labels: One label a row.
-        fit_settings: Passed to the pipeline's ``fit``; arrays with one value a row.
+        labels: One label per row.
+        fit_settings: Passed to the pipeline's ``fit``; arrays with one value per row.
         groups: Group of each row, or None.
-        classes: All classes, those that no row here is of among them; empty for regression.
+        classes: All classes, including those missing from these rows; empty for regression.
     """
 
     features: pd.DataFrame
@@ -56,20 +56,20 @@ class SearchRows:
 
 
 def search_hyperparameters(pipeline: Any, recipe: Recipe, rows: SearchRows, *, memory: SearchMemory | None = None) -> dict[str, Any]:
-    """Return the recipe's hyperparameters with the best that the search finds.
+    """Return the recipe's hyperparameters combined with the best ones found by the search.
 
-    By default each candidate is fitted on the past and scored on what follows (time-series cross-validation; Bergmeir and Benitez,
-    Information Sciences 191, 2012), by the default metric of the task. One line for each candidate goes to standard error.
+    By default, each candidate is fitted on the past and scored on what follows (time-series cross-validation; Bergmeir and Benitez,
+    Information Sciences 191, 2012), with the default metric of the task. One line per candidate is written to standard error.
 
     Args:
-        pipeline: The pipeline, not fitted; its last step is named ``model``.
+        pipeline: The unfitted pipeline; its last step is named ``model``.
         recipe: The recipe with its search.
-        rows: What candidates are fitted and judged on.
-        memory: Scores of an attempt that was killed, and the place for new ones.
+        rows: Rows on which candidates are fitted and scored.
+        memory: Store for scores, including those of a killed attempt.
 
     Raises:
-        TrainingError: The space names a hyperparameter that the estimator has not, or no candidate could be fitted.
-        MissingExtraError: The search needs a package that is not installed.
+        TrainingError: The space names an unknown hyperparameter, or no candidate could be fitted.
+        MissingExtraError: The search requires a package that is not installed.
     """
     if not recipe.search:
         return recipe.hyperparameters
@@ -81,14 +81,14 @@ def search_hyperparameters(pipeline: Any, recipe: Recipe, rows: SearchRows, *, m
 
 
 def score_trials(trials: Sequence[Trial], pipeline: Any, recipe: Recipe, rows: SearchRows, *, memory: SearchMemory | None = None) -> list[ScoredTrial]:
-    """Score given trials as the search would, until its seconds are over; at least one is scored.
+    """Score the given trials like the search would, until its time limit; at least one is scored.
 
     Args:
-        trials: What to try, in this order; not empty.
-        pipeline: As for `search_hyperparameters`.
-        recipe: The recipe; the folds, the seconds and the metric are those of its search.
-        rows: What candidates are fitted and judged on.
-        memory: Scores of an attempt that was killed, and the place for new ones.
+        trials: The trials in order; not empty.
+        pipeline: Same as for `search_hyperparameters`.
+        recipe: The recipe, whose search determines the folds, the time limit and the metric.
+        rows: Rows on which candidates are fitted and scored.
+        memory: Store for scores, including those of a killed attempt.
     """
     settings = SearchSettings(**recipe.search).model_copy(update={"n_iter": len(trials)})
     search = _Search(pipeline, replace(recipe, first_candidate={}), settings, rows, memory)
@@ -97,15 +97,15 @@ def score_trials(trials: Sequence[Trial], pipeline: Any, recipe: Recipe, rows: S
 
 
 def searched_space(settings: SearchSettings, estimator: Any, path: str) -> dict[str, list[Any] | ValueRange]:
-    """Return the space of a search with whole numbers where the estimator needs them.
+    """Return the space of a search, with integers where the estimator requires them.
 
     Args:
         settings: The search.
-        estimator: The estimator, not fitted.
+        estimator: The unfitted estimator.
         path: Its import path, for messages.
 
     Raises:
-        TrainingError: The space names a hyperparameter that the estimator has not.
+        TrainingError: The space names an unknown hyperparameter.
     """
     check_names(estimator, dict(settings.space), path)
     return {
@@ -115,7 +115,7 @@ def searched_space(settings: SearchSettings, estimator: Any, path: str) -> dict[
 
 
 def nothing_fitted(settings: SearchSettings, rows: int, trouble: str) -> TrainingError:
-    """Return the error that says that no candidate of a search could be fitted, and why."""
+    """Return the error for a search in which no candidate could be fitted, with the reason."""
     return TrainingError(
         f"training_search: no candidate could be fitted on {settings.folds} folds of {rows} rows: {trouble[:500].rstrip('.')}. Correct the space."
     )
@@ -123,7 +123,7 @@ def nothing_fitted(settings: SearchSettings, rows: int, trouble: str) -> Trainin
 
 @dataclass(frozen=True)
 class ScoredTrial:
-    """A trial that was tried, its score (minus infinity when it could not be fitted), and then why not."""
+    """A completed trial, its score (minus infinity if it could not be fitted), and the reason if it failed."""
 
     trial: Trial
     score: float
@@ -162,7 +162,7 @@ class _Search:
 
     def _ended(self) -> bool:
         late = self.settings.seconds is not None and time.monotonic() - self.started >= self.settings.seconds
-        # The first candidate is tried however little time there is.
+        # The first candidate is always tried, regardless of the time limit.
         return bool(self.scored) and (late or (self.settings.patience is not None and self.waited >= self.settings.patience))
 
     def _try(self, trial: Trial) -> float:
@@ -170,7 +170,7 @@ class _Search:
         score, error = (known, "") if known is not None else self._score(trial)
         self.scored.append(ScoredTrial(trial, score, error))
         self.trouble = error or self.trouble
-        # Scores on more rows count more: halving's last round is what decides.
+        # Scores on more rows take precedence: the last round of halving decides.
         better = self.best is None or (trial.share, score) > (self.best.share, self.best_score)
         if better and math.isfinite(score):
             self.best, self.best_score, self.waited = trial, score, 0
@@ -184,10 +184,10 @@ class _Search:
         return score
 
     def _most(self) -> str:
-        return f"{self.settings.n_iter} and the better ones again" if self.settings.method == "halving" else f"at most {self.settings.n_iter}"
+        return f"{self.settings.n_iter}, with the better ones repeated" if self.settings.method == "halving" else f"at most {self.settings.n_iter}"
 
     def _score(self, trial: Trial) -> tuple[float, str]:
-        """Return a trial's mean score over the folds, or minus infinity and why it could not be fitted."""
+        """Return a trial's mean score over the folds, or minus infinity and the reason why it could not be fitted."""
         import numpy as np
         from sklearn.base import clone
         from sklearn.metrics import get_scorer
@@ -195,7 +195,7 @@ class _Search:
         rows, scorer, scores = self.rows.newest(trial.share), get_scorer(DEFAULT_METRIC[self.recipe.task]), []
         try:
             with warnings.catch_warnings():
-                # What a candidate says about convergence does not matter: its score does.
+                # Convergence warnings of a candidate do not matter, only its score.
                 warnings.simplefilter("ignore")
                 for fitted, judged in self._folds(rows):
                     model = clone(self.pipeline).set_params(**{f"{STEP}{name}": value for name, value in trial.hyperparameters.items()})

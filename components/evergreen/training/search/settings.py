@@ -1,4 +1,4 @@
-"""What a search for hyperparameters looks through, how, and how long."""
+"""Settings of a hyperparameter search: its space, method and limits."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MOST_CANDIDATES = 500
 
 
 class ValueRange(BaseModel):
-    """Numbers from low to high, both included.
+    """A range of numbers from low to high, both included.
 
     Attributes:
         low: Smallest value.
         high: Largest value.
-        log: Whether orders of magnitude are equally likely, rather than values.
-        whole: Whether only whole numbers are tried.
+        log: Whether to sample on a logarithmic scale.
+        whole: Whether to try only integers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -35,27 +35,27 @@ class ValueRange(BaseModel):
     @model_validator(mode="after")
     def _check_order(self) -> ValueRange:
         if self.low >= self.high:
-            raise ValueError(f"low {self.low} is not below high {self.high}")
+            raise ValueError(f"low {self.low} must be below high {self.high}")
         if self.log and self.low <= 0:
-            raise ValueError(f"low {self.low} has no logarithm; with log it must be above 0")
+            raise ValueError(f"low {self.low} must be above 0 when log is true")
         return self
 
 
 class SearchSettings(BaseModel):
-    """The search over hyperparameters.
+    """A hyperparameter search.
 
     Attributes:
-        n_iter: Most candidates that are tried.
-        space: For each hyperparameter a list of values, or a range such as ``{low: 0.01, high: 0.3, log: true}``.
-        method: ``random``; ``halving``, where each round gives three times the rows to the better third (Jamieson and Talwalkar, AISTATS
+        n_iter: Maximum number of candidates.
+        space: For each hyperparameter, a list of values, or a range such as ``{low: 0.01, high: 0.3, log: true}``.
+        method: ``random``; ``halving``, where the best third continues to the next round with three times as many rows (Jamieson and Talwalkar, AISTATS
             2016); or ``optuna``, whose tree-structured Parzen estimator learns from earlier candidates (Bergstra and others, NeurIPS 2011).
-        splits: How candidates are judged: ``time``, on what follows the rows they were fitted on; ``stratified``, which ignores time;
+        splits: How candidates are scored: ``time``, on the rows that follow those they were fitted on; ``stratified``, which ignores time;
             or ``group``, which keeps all rows of a group on one side.
-        group_column: The column whose values are the groups.
+        group_column: Column that contains the groups.
         folds: Number of folds.
-        seconds: No candidate is begun after so many seconds; how many are tried then depends on the machine.
-        patience: The search ends after so many candidates without improvement.
-        warm_start: Whether the champion's hyperparameters are the first candidate, when it was made by the same estimator.
+        seconds: Time limit after which no further candidate is started; the number of candidates then depends on the machine.
+        patience: Number of candidates without improvement after which the search ends.
+        warm_start: Whether the champion's hyperparameters are the first candidate, if it uses the same estimator.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -73,25 +73,25 @@ class SearchSettings(BaseModel):
     @model_validator(mode="after")
     def _check_together(self) -> SearchSettings:
         if (self.splits == "group") == is_nothing(self.group_column):
-            raise ValueError("splits: group and group_column are given together or not at all")
+            raise ValueError("splits: group and group_column must be used together")
         if self.method == "halving" and self.patience is not None:
-            raise ValueError("halving has rounds and no patience")
+            raise ValueError("method halving does not support patience")
         return self
 
 
 def parse_search(text: str) -> dict[str, Any]:
-    """Read a search: ``none``, or JSON or YAML in line or at a path or URI, such as ``{"n_iter": 10, "space": {"max_depth": [3, 6]}}``.
+    """Read a search: ``none``, or inline JSON or YAML or its path or URI, such as ``{"n_iter": 10, "space": {"max_depth": [3, 6]}}``.
 
     Returns:
-        The entries of `SearchSettings` that were given, as JSON would hold them, keys of mappings as text; empty when there is no search.
+        The given entries of `SearchSettings` in JSON form, with the keys of mappings as text; empty if there is no search.
 
     Raises:
-        TrainingError: The text is no such object; the message names each wrong entry.
+        TrainingError: The text is not a valid search; the message names each invalid entry.
     """
     if is_nothing(text):
         return {}
     if text.strip() == "default":
-        raise TrainingError("training_search 'default': a search has no default. Write none, or an object such as {n_iter: 10, space: {max_depth: [3, 6]}}.")
+        raise TrainingError("training_search 'default': there is no default search. Use none, or an object such as {n_iter: 10, space: {max_depth: [3, 6]}}.")
     given: dict[str, Any] = with_text_keys(read_settings(text, SearchSettings, parameter="training_search", error=TrainingError).model_dump(exclude_unset=True))
     check_values(given["space"], thing="training_search: space", error_class=TrainingError)
     return given
