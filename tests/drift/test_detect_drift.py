@@ -12,9 +12,9 @@ import pytest
 from kfp import dsl
 
 from evergreen.drift.component import detect_drift
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
 from evergreen.drift.errors import DriftError
+from evergreen.drift.settings import DriftSettings
 
 if TYPE_CHECKING:
     from evergreen.drift.verdict import DriftResult
@@ -31,8 +31,8 @@ def normal_frame(rows: int, seed: int, features: int = 10) -> pd.DataFrame:
 def compare(folder: Path, reference: pd.DataFrame, current: pd.DataFrame, **settings: Any) -> DriftResult:
     reference.to_parquet(folder / "reference")
     current.to_parquet(folder / "current")
-    config = DriftConfig(**{"detectors": "profile", **settings})
-    return detect(folder / "reference", folder / "current", ignored_columns=["y"], timestamp_column="t", config=config).result
+    config = DriftSettings(**{"detectors": "profile", **settings})
+    return detect(folder / "reference", folder / "current", ignored_columns=["y"], timestamp_column="t", settings=config).result
 
 
 def drifted(result: DriftResult) -> list[str]:
@@ -214,7 +214,7 @@ def test_importances_weigh_the_verdict_and_it_says_so(tmp_path: Path) -> None:
 
     def severity(importance: float) -> tuple[str, str]:
         importances = {"x3": importance, "x1": 1 - importance}
-        config = DriftConfig(detectors="profile")
+        config = DriftSettings(detectors="profile")
         result = detect(
             tmp_path / "reference", tmp_path / "current", ignored_columns=["y"], timestamp_column="t", config=config, importances=importances
         ).result

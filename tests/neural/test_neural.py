@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from kfp import dsl
 
-from evergreen.evaluation.gate_config import Serving
+from evergreen.evaluation.gate_settings import Serving
 from evergreen.evaluation.servability import check_servability
 from evergreen.models.files import load_model
 from evergreen.models.trust import ModelError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.data.columns import iso_time
 from evergreen.evaluation.comparison import compare_models
-from evergreen.evaluation.gate import GateSettings
+from evergreen.evaluation.gate import Gate
 from evergreen.evaluation.holdout_rows import comparison_rows, predictions_of
 from evergreen.metrics.predictions import ScoringError
 from evergreen.metrics.scoring import resolve_metric
@@ -155,10 +155,10 @@ class Learner:
     def _judged(self, challenger: FittedModel, champion: Champion | None, rows: TrainingRows, *, stale: bool = False) -> Evaluation:
         models = [challenger] if champion is None else [challenger, champion.model]
         held = comparison_rows(rows.frame[rows.times >= holdout_start(rows.times, self.settings.holdout_share)], models)
-        gate = GateSettings(margin=self.settings.margin, seed=self.settings.seed, config=self._policy.gate, champion_stale=stale)
+        gate = Gate(margin=self.settings.margin, seed=self.settings.seed, settings=self._policy.gate, champion_stale=stale)
         version = "none" if champion is None else str(champion.version)
         theirs = None if champion is None else champion.model
-        return compare_models(challenger, theirs, held, metric=self.settings.metric, settings=gate, champion_version=version)[0]
+        return compare_models(challenger, theirs, held, metric=self.settings.metric, gate=gate, champion_version=version)[0]
 
     def _refitted(self, rows: TrainingRows, recipe: Recipe, classes: list[Any], *, version: int, evaluation: Evaluation | None) -> Champion:
         from evergreen.training.training_rows import feature_kinds

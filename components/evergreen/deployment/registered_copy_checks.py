@@ -72,7 +72,7 @@ def try_serving(files: Path, evaluation: dict[str, Any]) -> list[Check]:
     Raises:
         DeploymentError: One did not pass.
     """
-    from evergreen.evaluation.gate_config import Serving
+    from evergreen.evaluation.gate_settings import Serving
     from evergreen.evaluation.servability import check_servability
 
     found = check_servability(files, Serving.model_validate(evaluation.get("serving") or {}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evergreen.data.json_values import plain
-from evergreen.drift.config import Detectors  # noqa: TC001 - Typer reads it at run time
+from evergreen.drift.settings import Detectors  # noqa: TC001 - Typer reads it at run time
 from evergreen.settings.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
 
 NO_VALUE = "-"
@@ -40,17 +40,17 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
 
     Exit status: 0 whether or not they drift, 2 for bad input.
     """
-    from evergreen.drift.config import DriftConfig
     from evergreen.drift.detection import detect
     from evergreen.drift.errors import DriftError
+    from evergreen.drift.settings import DriftSettings
     from evergreen.ingestion.local_copy import local_copy
     from evergreen.settings.reading import read_settings
 
-    settings = read_settings(config, DriftConfig, parameter="--config", error=DriftError)
+    settings = read_settings(config, DriftSettings, parameter="--config", error=DriftError)
     if detectors is not None:
         settings = replace(settings, detectors=detectors)
     with local_copy(reference) as reference_path, local_copy(current) as current_path:
-        compared = detect(reference_path, current_path, config=settings, timestamp_column=timestamp_column, ignored_columns=ignore or [])
+        compared = detect(reference_path, current_path, settings=settings, timestamp_column=timestamp_column, ignored_columns=ignore or [])
     if save_profile is not None:
         from evergreen.drift.profile.file import write_profile
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evergreen.drift.config import DriftConfig
+    from evergreen.drift.settings import DriftSettings
 
 ROWS_A_SIDE = 2500
 FOLDS = 5
@@ -104,6 +104,6 @@ def _importances(model: Any, rows: NDArray[np.float64], labels: NDArray[np.int64
     return losses
 
 
-def is_drift(p_value: float, area: float, config: DriftConfig) -> bool:
+def is_drift(p_value: float, area: float, settings: DriftSettings) -> bool:
     """Return whether a classifier's success is significant and large enough to matter."""
-    return p_value < config.significance and area >= config.classifier_auc
+    return p_value < settings.significance and area >= settings.classifier_auc

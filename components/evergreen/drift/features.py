@@ -14,7 +14,7 @@ from evergreen.drift.statistics import chi_squared, coarse_cells, equal_shares, 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from evergreen.drift.config import DriftConfig
+    from evergreen.drift.settings import DriftSettings
 
 SEVERITIES = ("none", "slight", "moderate", "severe")
 CELLS = 20
@@ -25,7 +25,7 @@ TEST_OF_EFFECT = {"missing_share_change": "p_value_missing", "tail_share_change"
 
 
 @dataclass
-class Measured:
+class FeatureMeasurement:
     """What was measured of one feature.
 
     Attributes:
@@ -74,14 +74,16 @@ class FeatureDrift:
         reason: Why, in one sentence.
     """
 
-    measured: Measured
+    measured: FeatureMeasurement
     corrected: dict[str, float]
     drift: bool
     severity: str
     reason: str
 
 
-def measure_feature(name: str, reference: NumberCounts | CategoryCounts, current: NumberCounts | CategoryCounts, *, config: DriftConfig) -> Measured:
+def measure_feature(
+    name: str, reference: NumberCounts | CategoryCounts, current: NumberCounts | CategoryCounts, *, settings: DriftSettings
+) -> FeatureMeasurement:
     """Measure one feature on both sides.
 
     Missing values are split off first, because tests of values do not take them; their share is measured by itself.
@@ -90,15 +92,15 @@ def measure_feature(name: str, reference: NumberCounts | CategoryCounts, current
         name: The column.
         reference: Its counts in the reference.
         current: Its counts in the window, in the same bins.
-        config: How many values are needed.
+        settings: How many values are needed.
     """
     shares = [counts.missing / counts.rows if counts.rows else 0.0 for counts in (reference, current)]
     kind = "empty" if not reference.values and not current.values else "number" if isinstance(current, NumberCounts) else "category"
-    measured = Measured(name, kind, shares[0], shares[1], reference.values, current.values)
+    measured = FeatureMeasurement(name, kind, shares[0], shares[1], reference.values, current.values)
     measured.effects["missing_share_change"] = shares[1] - shares[0]
-    if (reference.missing or current.missing) and kind != "empty" and min(reference.rows, current.rows) >= config.minimum_rows:
+    if (reference.missing or current.missing) and kind != "empty" and min(reference.rows, current.rows) >= settings.minimum_rows:
         measured.p_value_missing = equal_shares(reference.missing, reference.rows, current.missing, current.rows)
-    enough = min(reference.values, current.values) >= config.minimum_rows
+    enough = min(reference.values, current.values) >= settings.minimum_rows
     if isinstance(reference, NumberCounts) and isinstance(current, NumberCounts):
         measured.infinite_reference, measured.infinite_current = reference.infinite, current.infinite
         if enough:
@@ -108,7 +110,7 @@ def measure_feature(name: str, reference: NumberCounts | CategoryCounts, current
     return measured
 
 
-def _measure_numbers(measured: Measured, reference: NumberCounts, current: NumberCounts) -> None:
+def _measure_numbers(measured: FeatureMeasurement, reference: NumberCounts, current: NumberCounts) -> None:
     cells = coarse_cells(reference.counts, current.counts, CELLS)
     measured.effects["standardised_mean_difference"] = effects.standardised_mean_difference(reference, current)
     measured.effects["spread_change"] = effects.spread_change(reference, current)
@@ -121,7 +123,7 @@ def _measure_numbers(measured: Measured, reference: NumberCounts, current: Numbe
         measured.p_value_tail = equal_shares(outside[0], reference.values, outside[1], current.values)
 
 
-def _measure_categories(measured: Measured, reference: CategoryCounts, current: CategoryCounts) -> None:
+def _measure_categories(measured: FeatureMeasurement, reference: CategoryCounts, current: CategoryCounts) -> None:
     names = sorted(reference.counts.keys() | current.counts.keys())
     before = np.array([*(reference.counts.get(name, 0) for name in names), reference.remainder], dtype=np.int64)
     now = np.array([*(current.counts.get(name, 0) for name in names), current.remainder], dtype=np.int64)
@@ -149,7 +151,7 @@ def _merged_categories(before: NDArray[np.int64], now: NDArray[np.int64]) -> tup
     return next(merged), next(merged)
 
 
-def conclude(measured: Measured, corrected: dict[str, float], config: DriftConfig) -> FeatureDrift:
+def conclude(measured: FeatureMeasurement, corrected: dict[str, float], settings: DriftSettings) -> FeatureDrift:
     """Conclude from what was measured: drift needs significance and an effect that reaches its floor.
 
     The severity is that of the largest multiple of a floor: from one, slight; from ``moderate_multiple``, moderate; from
@@ -158,20 +160,20 @@ def conclude(measured: Measured, corrected: dict[str, float], config: DriftConfi
     Args:
         measured: What was measured.
         corrected: p-values of its tests after correction.
-        config: Floors and significance.
+        settings: Floors and significance.
     """
     multiples: dict[str, float] = {}
-    for effect, floor in config.floors().items():
+    for effect, floor in settings.floors().items():
         size = measured.effects.get(effect)
         p_value = corrected.get(TEST_OF_EFFECT.get(effect, "p_value"), 1.0)
-        if size is not None and p_value < config.significance and abs(size) >= floor:
+        if size is not None and p_value < settings.significance and abs(size) >= floor:
             multiples[effect] = abs(size) / floor
     if not multiples:
-        return FeatureDrift(measured, corrected, drift=False, severity="none", reason=_quiet_reason(measured, corrected, config))
+        return FeatureDrift(measured, corrected, drift=False, severity="none", reason=_quiet_reason(measured, corrected, settings))
     largest = max(multiples.values())
-    severity = "severe" if largest >= config.severe_multiple else "moderate" if largest >= config.moderate_multiple else "slight"
+    severity = "severe" if largest >= settings.severe_multiple else "moderate" if largest >= settings.moderate_multiple else "slight"
     found = ", ".join(
-        f"{effect_name(effect)} {measured.effects[effect]:.3g} (floor {config.floors()[effect]:g})"
+        f"{effect_name(effect)} {measured.effects[effect]:.3g} (floor {settings.floors()[effect]:g})"
         for effect in sorted(multiples, key=lambda name: multiples[name], reverse=True)
     )
     return FeatureDrift(measured, corrected, drift=True, severity=severity, reason=f"Changed: {found}.")
@@ -182,14 +184,14 @@ def effect_name(effect: str) -> str:
     return effect.replace("_", " ").replace("jensen shannon", "Jensen-Shannon")
 
 
-def _quiet_reason(measured: Measured, corrected: dict[str, float], config: DriftConfig) -> str:
+def _quiet_reason(measured: FeatureMeasurement, corrected: dict[str, float], settings: DriftSettings) -> str:
     if measured.kind == "empty":
         return "There is no value on either side."
     if measured.p_value is None:
         return (
             f"Too few values to compare: {measured.values_reference:,} in the reference and {measured.values_current:,} now, "
-            f"at least {config.minimum_rows} are needed on both sides."
+            f"at least {settings.minimum_rows} are needed on both sides."
         )
-    if min(corrected.values(), default=1.0) < config.significance:
+    if min(corrected.values(), default=1.0) < settings.significance:
         return "Significant, but every effect is below its floor: too small to matter."
     return "No significant change."

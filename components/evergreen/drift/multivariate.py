@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from evergreen.drift.config import DriftConfig
     from evergreen.drift.profile.table_profile import DatasetProfile
+    from evergreen.drift.settings import DriftSettings
 
 
 @dataclass
@@ -77,15 +77,15 @@ class TogetherResult:
         return {**asdict(self), "drift": self.drift}
 
 
-def changed_correlations(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig) -> list[CorrelationChange]:
+def changed_correlations(reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings) -> list[CorrelationChange]:
     """Return the pairs of numbers whose rank correlation changed significantly and by enough, the largest change first.
 
     Args:
         reference: Profile of the reference.
         current: Profile of the current data, of the same columns.
-        config: Significance and floor.
+        settings: Significance and floor.
     """
-    if min(reference.sample.rows, current.sample.rows) < config.minimum_rows_together:
+    if min(reference.sample.rows, current.sample.rows) < settings.minimum_rows_together:
         return []
     names, before = rank_correlations(reference)
     if names != [name for name, counts in current.columns.items() if isinstance(counts, NumberCounts)]:
@@ -97,7 +97,7 @@ def changed_correlations(reference: DatasetProfile, current: DatasetProfile, con
     found = [
         CorrelationChange((names[pair[1]], names[pair[0]]), float(before[pair]), float(now[pair]), p_value)
         for pair, p_value in zip(pairs, corrected, strict=True)
-        if p_value < config.significance and abs(now[pair] - before[pair]) >= config.correlation_change
+        if p_value < settings.significance and abs(now[pair] - before[pair]) >= settings.correlation_change
     ]
     return sorted(found, key=lambda change: -abs(change.now - change.before))[:10]
 

@@ -15,9 +15,9 @@ from evergreen.reporting.page import NO_VALUE, Section, Table, Tone, render_page
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from evergreen.drift.config import DriftConfig
-    from evergreen.drift.detection import Compared
+    from evergreen.drift.detection import DriftComparison
     from evergreen.drift.features import FeatureDrift
+    from evergreen.drift.settings import DriftSettings
     from evergreen.drift.verdict import DriftResult
 
 FIGURES = 6
@@ -28,12 +28,12 @@ _TONES: dict[str, Tone] = {"no drift": "good", "insufficient": "warning", "no ch
 _LABELS = ("reference", "current")
 
 
-def drift_page(result: DriftResult, config: DriftConfig, compared: Compared | None) -> str:
+def drift_page(result: DriftResult, settings: DriftSettings, compared: DriftComparison | None) -> str:
     """Return the report as HTML.
 
     Args:
         result: What was found.
-        config: What counts as drift.
+        settings: What counts as drift.
         compared: The profiles that were compared, for figures; None without a champion.
     """
     tone: Tone = _TONES.get(result.verdict, "bad" if result.severity == "severe" else "warning")
@@ -55,7 +55,7 @@ def drift_page(result: DriftResult, config: DriftConfig, compared: Compared | No
         sections.append(Section("New categories", table=Table(["feature", "category", "share of current rows"], new[:20], note)))
     if result.left_out:
         sections.append(Section("Left out", table=Table(["column", "why"], sorted(result.left_out.items()))))
-    sections.append(_method_section(config))
+    sections.append(_method_section(settings))
     return render_page("Drift of the inputs", result.sentence, tone, sections)
 
 
@@ -108,22 +108,23 @@ def _missing_section(result: DriftResult) -> Section:
     return Section("Missing values", table=Table(["feature", "share in the reference", "share now", "p", "p corrected"], rows))
 
 
-def _method_section(config: DriftConfig) -> Section:
-    floors = [(effect_name(name), floor) for name, floor in config.floors().items()]
-    floors += [("change of a rank correlation", config.correlation_change), ("area under the curve of the classifier", config.classifier_auc)]
+def _method_section(settings: DriftSettings) -> Section:
+    floors = [(effect_name(name), floor) for name, floor in settings.floors().items()]
+    floors += [("change of a rank correlation", settings.correlation_change), ("area under the curve of the classifier", settings.classifier_auc)]
     paragraphs = [
-        f"{METHOD}. A change is significant below {config.significance:g}.",
+        f"{METHOD}. A change is significant below {settings.significance:g}.",
         (
-            f"An effect is slight from its floor on, moderate from {config.moderate_multiple:g} times the floor, severe from {config.severe_multiple:g} times. "
-            f"The dataset's drift is that of its worst feature, but moderate at most when fewer than {config.severe_share_drifted:.0%} of the features drift, "
-            f"and slight at most when fewer than {config.moderate_share_drifted:.0%} do."
+            f"An effect is slight from its floor on, moderate from {settings.moderate_multiple:g} times the floor, "
+            f"severe from {settings.severe_multiple:g} times. The dataset's drift is that of its worst feature, "
+            f"but moderate at most when fewer than {settings.severe_share_drifted:.0%} of the features drift, "
+            f"and slight at most when fewer than {settings.moderate_share_drifted:.0%} do."
         ),
         "The Jensen-Shannon distance is over at most twenty bins of equal size, or over categories; what sampling alone explains is subtracted.",
     ]
     return Section("Method", paragraphs, Table(["effect", "floor"], floors))
 
 
-def _figure(feature: FeatureDrift, compared: Compared) -> str:
+def _figure(feature: FeatureDrift, compared: DriftComparison) -> str:
     measured = feature.measured
     title = f"{measured.name}: {feature.severity}"
     before, now = compared.reference.columns[measured.name], compared.current.columns[measured.name]

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import is_present, write_json, write_metrics
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import NO_CHAMPION, detect
 from evergreen.drift.errors import DriftError
 from evergreen.drift.report import drift_page
+from evergreen.drift.settings import DriftSettings
 from evergreen.settings.reading import read_settings
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def run_drift_step(
     Raises:
         DriftError: The configuration or the data cannot be used.
     """
-    settings = read_settings(config, DriftConfig, parameter="drift_config", error=DriftError)
+    settings = read_settings(config, DriftSettings, parameter="drift_config", error=DriftError)
     if is_present(reference_data):
         champion = _champion(model)
         compared = detect(
             reference_data.path,
             current_data.path,
-            config=settings,
+            settings=settings,
             ignored_columns=[target_column],
             timestamp_column=timestamp_column,
             importances=champion.description.importances if champion else None,

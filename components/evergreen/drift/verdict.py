@@ -9,7 +9,7 @@ from evergreen.drift.features import SEVERITIES, FeatureDrift
 from evergreen.drift.multivariate import TogetherResult
 
 if TYPE_CHECKING:
-    from evergreen.drift.config import DriftConfig
+    from evergreen.drift.settings import DriftSettings
 
 METHOD = (
     "Kolmogorov-Smirnov and chi-squared tests on bins for numbers, chi-squared test for categories, tests of equal shares for missing values and tails; "
@@ -84,7 +84,7 @@ def _feature_json(feature: FeatureDrift) -> dict[str, Any]:
     }
 
 
-def dataset_severity(worst: str, share: float, config: DriftConfig) -> str:
+def dataset_severity(worst: str, share: float, settings: DriftSettings) -> str:
     """Return how severe the drift of a dataset is.
 
     It is the severity of its worst feature, held down by how many features drift: below ``severe_share_drifted`` of them
@@ -93,25 +93,25 @@ def dataset_severity(worst: str, share: float, config: DriftConfig) -> str:
     Args:
         worst: The severity of the worst feature.
         share: Share of the features that drift, weighted by importance where that is known.
-        config: The shares.
+        settings: The shares.
     """
-    ceiling = "severe" if share >= config.severe_share_drifted else "moderate" if share >= config.moderate_share_drifted else "slight"
+    ceiling = "severe" if share >= settings.severe_share_drifted else "moderate" if share >= settings.moderate_share_drifted else "slight"
     return SEVERITIES[min(SEVERITIES.index(worst), SEVERITIES.index(ceiling))]
 
 
-def severity_together(together: TogetherResult, config: DriftConfig) -> str:
+def severity_together(together: TogetherResult, settings: DriftSettings) -> str:
     """Return how severe a drift is that shows only in all features together: by the classifier's area under the curve."""
     if not together.drift:
         return "none"
-    multiple = (together.auc - 0.5) / (config.classifier_auc - 0.5) if together.auc is not None else 1.0
-    return "severe" if multiple >= 2 * config.severe_multiple else "moderate" if multiple >= config.moderate_multiple else "slight"
+    multiple = (together.auc - 0.5) / (settings.classifier_auc - 0.5) if together.auc is not None else 1.0
+    return "severe" if multiple >= 2 * settings.severe_multiple else "moderate" if multiple >= settings.moderate_multiple else "slight"
 
 
 def conclude_dataset(
     features: list[FeatureDrift],
     rows: dict[str, int],
     *,
-    config: DriftConfig,
+    settings: DriftSettings,
     together: TogetherResult,
     left_out: dict[str, str],
     importances: dict[str, float],
@@ -121,7 +121,7 @@ def conclude_dataset(
     Args:
         features: The conclusions, in any order.
         rows: Numbers of rows.
-        config: What severity means.
+        settings: What severity means.
         together: What looking at all features together found.
         left_out: Why columns were left out.
         importances: Importance of each feature to the champion; empty when unknown.
@@ -131,7 +131,7 @@ def conclude_dataset(
     compared = [feature for feature in ordered if feature.measured.p_value is not None or feature.drift]
     common: dict[str, Any] = {"features": ordered, "rows": rows, "left_out": left_out, "together": together}
     if not compared:
-        return DriftResult("insufficient", "none", _insufficient_sentence(features, rows, config), **common)
+        return DriftResult("insufficient", "none", _insufficient_sentence(features, rows, settings), **common)
     if not drifted and not together.drift:
         sentence = f"No drift: none of {len(compared)} features changed by an amount that is both significant and large enough."
         return DriftResult("no drift", "none", sentence, **common)
@@ -140,8 +140,8 @@ def conclude_dataset(
     if not weighted:
         weights = dict.fromkeys(weights, 1.0)
     share = sum(weights[feature.measured.name] for feature in drifted) / sum(weights.values())
-    alone = dataset_severity(drifted[0].severity, share, config) if drifted else "none"
-    severity = max(alone, severity_together(together, config), key=SEVERITIES.index)
+    alone = dataset_severity(drifted[0].severity, share, settings) if drifted else "none"
+    severity = max(alone, severity_together(together, settings), key=SEVERITIES.index)
     sentence = _drift_sentence(severity, drifted, len(compared), together, share if weighted else None)
     return DriftResult("drift", severity, sentence, share_drifted=share, weighted=weighted, **common)
 
@@ -155,12 +155,12 @@ def _drift_sentence(severity: str, drifted: list[FeatureDrift], compared: int, t
     return f"{severity.capitalize()} drift: {len(drifted)} of {compared} features changed{importance}: {named}{more}."
 
 
-def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], config: DriftConfig) -> str:
+def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], settings: DriftSettings) -> str:
     if not features:
         return "Cannot tell: no column of the two datasets can be compared."
     return (
         f"Cannot tell: {rows['reference']:,} reference rows and {rows['current']:,} current rows hold too few values; "
-        f"at least {config.minimum_rows} of a feature are needed on both sides."
+        f"at least {settings.minimum_rows} of a feature are needed on both sides."
     )
 
 

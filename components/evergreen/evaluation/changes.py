@@ -10,7 +10,7 @@ from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
     from evergreen.data.artifacts import ModelDescription
-    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.evaluation.result import Evaluation, PredictionPair
     from evergreen.metrics.predictions import Predictions
 
 MOST_NAMED = 20
@@ -66,7 +66,7 @@ def _named(values: list[Any]) -> str:
     return (", ".join(map(str, values[:MOST_NAMED])) + more) or NONE
 
 
-def changes_section(evaluation: Evaluation, scored: Scored | None) -> Section | None:
+def changes_section(evaluation: Evaluation, scored: PredictionPair | None) -> Section | None:
     """Return the report's part about what changed; None without a champion.
 
     Args:

@@ -12,14 +12,14 @@ from evergreen.reporting.page import Section, Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.evaluation.result import Evaluation, PredictionPair
     from evergreen.metrics.predictions import Predictions
 
 MOST_POINTS = 200
 MOST_MATRIX_CLASSES = 12
 
 
-def curves_section(scored: Scored) -> Section | None:
+def curves_section(scored: PredictionPair) -> Section | None:
     """Return both models' curves; for more than two classes the micro-average, each row and class a case of its own."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -66,7 +66,7 @@ def _thinned(across: Any, up: Any) -> tuple[Any, Any]:
     return across[kept], up[kept]
 
 
-def confusion_section(scored: Scored) -> Section | None:
+def confusion_section(scored: PredictionPair) -> Section | None:
     """Return the challenger's confusion matrix as a table; None above 12 classes, where nobody can read it, and for regression."""
     from sklearn.metrics import confusion_matrix
 

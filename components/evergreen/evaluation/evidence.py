@@ -12,14 +12,14 @@ from evergreen.reporting.figures import FIRST, INK, SECOND, bar_chart, legend, r
 from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
-    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.evaluation.result import Evaluation, PredictionPair
 
 MOST_BARS = 15
 MOST_DOTS = 300
 BINS = 30
 
 
-def evidence_sections(evaluation: Evaluation, scored: Scored | None) -> list[Section]:
+def evidence_sections(evaluation: Evaluation, scored: PredictionPair | None) -> list[Section]:
     """Return the report's parts that show where the verdict comes from; parts without content are left out.
 
     Args:
@@ -67,7 +67,7 @@ def _importances(evaluation: Evaluation) -> Section | None:
     return Section("What the challenger leans on", figure_svg=figure)
 
 
-def _residuals(scored: Scored) -> Section | None:
+def _residuals(scored: PredictionPair) -> Section | None:
     ours, theirs = scored.challenger, scored.champion
     if len(ours.classes):
         return None

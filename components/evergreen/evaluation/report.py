@@ -13,13 +13,13 @@ from evergreen.reporting.page import Section, Table, render_page
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.evaluation.result import Evaluation, PredictionPair
     from evergreen.runs.records import StepRecord
 
 
 def write_outputs(
     evaluation: Evaluation,
-    scored: Scored | None,
+    scored: PredictionPair | None,
     record: StepRecord,
     *,
     evaluation_artifact: Any,
@@ -59,7 +59,7 @@ def write_outputs(
     return evaluation.verdict
 
 
-def evaluation_page(evaluation: Evaluation, scored: Scored | None = None) -> str:
+def evaluation_page(evaluation: Evaluation, scored: PredictionPair | None = None) -> str:
     """Return the comparison as an HTML page; the models' predictions, where given, are drawn."""
     tone: Any = "good" if evaluation.verdict == "promote" else "warning" if evaluation.conclusion == "cannot tell" else "neutral"
     sections = [Section("Why", bullets=evaluation.reasons), _scores_section(evaluation)]

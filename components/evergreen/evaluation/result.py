@@ -75,7 +75,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Scored:
+class PredictionPair:
     """Predictions of both models on the rows compared; the champion's are None when it is absent or cannot be scored."""
 
     challenger: Predictions

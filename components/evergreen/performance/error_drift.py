@@ -14,7 +14,7 @@ import numpy as np
 from evergreen.metrics.prediction_errors import RESIDUAL, WRONG, prediction_errors
 
 if TYPE_CHECKING:
-    from evergreen.drift.features import FeatureDrift, Measured
+    from evergreen.drift.features import FeatureDrift, FeatureMeasurement
     from evergreen.metrics.predictions import Predictions
 
 CHANGED, UNCHANGED, UNTOLD = "changed", "unchanged", "cannot tell"
@@ -81,17 +81,17 @@ def compare_errors(baseline: dict[str, Any] | None, predictions: Predictions) ->
 
 
 def _judge(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categories: bool) -> FeatureDrift:
-    from evergreen.drift.config import DriftConfig
     from evergreen.drift.features import TESTS, conclude
+    from evergreen.drift.settings import DriftSettings
     from evergreen.drift.statistics import corrected_p_values
 
-    config = DriftConfig()
-    measured = _measure(before, now, categories=categories, config=config)
+    settings = DriftSettings()
+    measured = _measure(before, now, categories=categories, settings=settings)
     tested = {test: getattr(measured, test) for test in TESTS if getattr(measured, test) is not None}
-    return conclude(measured, dict(zip(tested, corrected_p_values(list(tested.values())), strict=True)), config)
+    return conclude(measured, dict(zip(tested, corrected_p_values(list(tested.values())), strict=True)), settings)
 
 
-def _measure(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categories: bool, config: Any) -> Measured:
+def _measure(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categories: bool, settings: Any) -> FeatureMeasurement:
     from evergreen.drift.features import measure_feature
     from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
     from evergreen.drift.profile.edges import choose_edges
@@ -101,9 +101,9 @@ def _measure(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categor
         for counts, values in zip(counted, (before, now), strict=True):
             wrong = int(values.sum())
             counts.add(["right", "wrong"], np.array([len(values) - wrong, wrong], dtype=np.int64), nulls=0)
-        return measure_feature("errors", *counted, config=config)
+        return measure_feature("errors", *counted, settings=settings)
     edges = choose_edges(before)
     numbers = NumberCounts(edges), NumberCounts(edges)
     for column, values in zip(numbers, (before, now), strict=True):
         column.add(np.ascontiguousarray(values), nulls=0)
-    return measure_feature("errors", *numbers, config=config)
+    return measure_feature("errors", *numbers, settings=settings)

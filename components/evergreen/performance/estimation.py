@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evergreen.metrics.scoring import Metric
-    from evergreen.performance.watched_rows import Watched
+    from evergreen.performance.watched_rows import WatchedModel
 
 DRAWS = 400
 MOST_ROWS = 5000
@@ -93,7 +93,7 @@ class EstimateRequest:
     seed: int = 7
 
 
-def estimate_rows(watched: Watched, rows: pd.DataFrame, request: EstimateRequest, *, target_column: str) -> Estimate:
+def estimate_rows(watched: WatchedModel, rows: pd.DataFrame, request: EstimateRequest, *, target_column: str) -> Estimate:
     """Return an estimate for rows without labels, or why there can be none.
 
     Args:

@@ -15,7 +15,7 @@ from evergreen.performance.errors import PerformanceError
 from evergreen.performance.estimation import EstimateRequest, estimate_rows
 from evergreen.performance.slice_scores import score_parts, worst_part
 from evergreen.performance.unlabelled_rows import compare_unlabelled
-from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, Watched, as_logged, asked_now, new_rows
+from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, WatchedModel, as_logged, asked_now, new_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,7 +144,7 @@ def monitor_rows(
 class _Question:
     """What is asked about a window's rows: of whom, compared with what, and how."""
 
-    watched: Watched
+    watched: WatchedModel
     baseline: dict[str, Any]
     columns: WatchedColumns
     settings: PerformanceSettings

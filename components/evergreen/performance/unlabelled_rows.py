@@ -52,14 +52,14 @@ def _compared_columns(frame: pd.DataFrame, *, left_out: Collection[str]) -> pd.D
 
 
 def _detect(labelled: pd.DataFrame, unlabelled: pd.DataFrame, *, seed: int) -> DriftResult:
-    from evergreen.drift.config import DriftConfig
     from evergreen.drift.detection import detect
+    from evergreen.drift.settings import DriftSettings
 
     with tempfile.TemporaryDirectory(prefix="evergreen-unlabelled-") as folder:
         paths = Path(folder) / "labelled.parquet", Path(folder) / "unlabelled.parquet"
         for rows, path in zip((labelled, unlabelled), paths, strict=True):
             rows.to_parquet(path, index=False)
-        return detect(*paths, config=DriftConfig(detectors="profile"), seed=seed).result
+        return detect(*paths, settings=DriftSettings(detectors="profile"), seed=seed).result
 
 
 def _in_words(found: DriftResult) -> dict[str, Any]:

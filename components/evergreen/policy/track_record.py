@@ -59,7 +59,7 @@ def measured(performance: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Pooled:
+class _PooledEstimate:
     """The mean of several estimates, its standard error, and the variance between what they estimate."""
 
     mean: float
@@ -67,14 +67,14 @@ class _Pooled:
     between: float
 
 
-def _pooled(estimates: list[tuple[float, float]]) -> _Pooled:
+def _pooled(estimates: list[tuple[float, float]]) -> _PooledEstimate:
     alone = [error**-2 for _, error in estimates]
     mean = _mean(alone, estimates)
     spread = sum(weight * (score - mean) ** 2 for weight, (score, _) in zip(alone, estimates, strict=True))
     scale = sum(alone) - sum(weight**2 for weight in alone) / sum(alone)
     between = max(0.0, (spread - (len(estimates) - 1)) / scale)
     weights = [1 / (error**2 + between) for _, error in estimates]
-    return _Pooled(_mean(weights, estimates), sum(weights) ** -0.5, between)
+    return _PooledEstimate(_mean(weights, estimates), sum(weights) ** -0.5, between)
 
 
 def _mean(weights: list[float], estimates: list[tuple[float, float]]) -> float:

@@ -14,10 +14,10 @@ from evergreen.training.errors import TrainingError
 from evergreen.training.fit import Fit, fit_recipe, measure_importances
 from evergreen.training.job import read_job, row_weights
 from evergreen.training.mlflow_logging import LoggedChallenger, find_logged, log_challenger
-from evergreen.training.options import TrainingOptions
 from evergreen.training.provenance import peak_memory_megabytes, surroundings
 from evergreen.training.recipe import Recipe, challenger_id
 from evergreen.training.search.memory import SearchMemory
+from evergreen.training.settings import TrainingSettings
 from evergreen.training.training_rows import TrainingRows, feature_kinds, label_classes, read_training_rows
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What a training step made.
 
     Attributes:
@@ -62,7 +62,7 @@ def train_challenger(
     holdout_share: float,
     policy_config: str = "default",
     champion: Any = None,
-) -> Trained:
+) -> TrainingResult:
     """Fit a challenger on all but the newest rows, put those aside, and log the model.
 
     A challenger that an earlier attempt finished is fetched, not fitted again. Arguments are those of the component `train_model`.
@@ -99,7 +99,7 @@ def train_challenger(
     return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=training_data)
 
 
-def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> Trained:
+def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> TrainingResult:
     """Fit a judged challenger's recipe on all rows, its holdout included, and log the model.
 
     The hyperparameters are those that the challenger's search found. Arguments are those of the component `refit_model`.
@@ -110,7 +110,7 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
     if not is_present(challenger):
         raise TrainingError("challenger: the artifact holds no model. Give refit_model the output of train_model.")
     judged = read_description(challenger.path)
-    used = TrainingOptions(**judged.training_options)
+    used = TrainingSettings(**judged.training_options)
     rows = read_training_rows(
         training_data.path,
         training_data.metadata,
@@ -227,18 +227,18 @@ def _log(
     role: str,
     warnings: list[str],
     data: Any,
-) -> Trained:
+) -> TrainingResult:
     numbers = _numbers(description, rows)
     facts = surroundings(manifest_of(data), data_uri=description.training_data_uri, warnings=warnings)
     logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, rows=fitted_on, facts=facts)
     _mark(model, description, logged)
-    return Trained(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)
+    return TrainingResult(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)
 
 
-def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows) -> Trained:
+def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows) -> TrainingResult:
     description = read_description(model.path)
     _mark(model, description, logged)
-    return Trained(description=description, logged=logged, numbers=_numbers(description, rows), reused=True, unlabelled=rows.unlabelled)
+    return TrainingResult(description=description, logged=logged, numbers=_numbers(description, rows), reused=True, unlabelled=rows.unlabelled)
 
 
 def _numbers(description: ModelDescription, rows: TrainingRows) -> dict[str, float]:

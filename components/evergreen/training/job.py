@@ -9,9 +9,9 @@ from evergreen.data.artifacts import is_present
 from evergreen.models.files import read_description
 from evergreen.settings.policy_sections import read_policy_section
 from evergreen.training.holdout import holdout_start
-from evergreen.training.options import TrainingOptions, recency_weights
 from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
 from evergreen.training.search.settings import parse_search
+from evergreen.training.settings import TrainingSettings, recency_weights
 from evergreen.training.training_rows import TrainingRows, label_classes, read_training_rows
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def read_job(
         TrainingError: The data or a parameter cannot be used.
         PolicyError: The policy cannot be used.
     """
-    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy_section(policy_config, "training", TrainingOptions)
+    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy_section(policy_config, "training", TrainingSettings)
     rows = read_training_rows(
         training_data.path,
         training_data.metadata,
@@ -94,7 +94,7 @@ def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_
         training_data.metadata,
         target_column=target_column,
         timestamp_column=timestamp_column,
-        sample_rows=TrainingOptions(**recipe.options).sample_rows,
+        sample_rows=TrainingSettings(**recipe.options).sample_rows,
         seed=recipe.seed,
     )
     _, classes = label_classes(rows.frame[target_column], recipe.task)
@@ -103,7 +103,7 @@ def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_
 
 def row_weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
     """Return the weight of each row by its age, or None when all count the same."""
-    return recency_weights(times, TrainingOptions(**recipe.options).recency_half_life_days)
+    return recency_weights(times, TrainingSettings(**recipe.options).recency_half_life_days)
 
 
 def _warm_start(champion: Any, estimator: str, search: dict[str, Any]) -> dict[str, Any]:

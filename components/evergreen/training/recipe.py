@@ -35,7 +35,7 @@ class Recipe:
         search: The search over hyperparameters as it was asked for; empty for none.
         holdout_share: Share of the rows that is held out; 0 for a refit.
         first_candidate: Hyperparameters that the search tries first; empty for none.
-        options: How the rows are used, where it differs from the defaults; see `evergreen.training.options`.
+        options: How the rows are used, where it differs from the defaults; see `evergreen.training.settings`.
     """
 
     task: str

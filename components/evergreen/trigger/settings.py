@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
+from evergreen.settings.strict import StrictSettings
 from evergreen.submission.parameter_values import ParameterValueError, check_parameter_values
 from evergreen.trigger.errors import TriggerError
 
@@ -23,7 +24,7 @@ MINIMUM_SECRET_LENGTH = 16
 GOOGLE_CERTIFICATES = "https://www.googleapis.com/oauth2/v1/certs"
 
 
-class PubSub(BaseModel):
+class PubSub(StrictSettings):
     """Whose pushes are believed.
 
     Attributes:
@@ -32,14 +33,12 @@ class PubSub(BaseModel):
         certificates: Where the keys are published that tokens are signed with.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     audience: str
     service_account: str
     certificates: str = GOOGLE_CERTIFICATES
 
 
-class TriggerSettings(BaseModel):
+class TriggerSettings(StrictSettings):
     """Everything that the trigger needs to know.
 
     Attributes:
@@ -61,11 +60,9 @@ class TriggerSettings(BaseModel):
         alertmanager_token: Bearer token of Alertmanager; from ``EVERGREEN_TRIGGER_ALERTMANAGER_TOKEN``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     version: Literal[1]
     pipeline: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     parameters_from_events: tuple[str, ...] = ()
     experiment: str | None = None
     namespace: str | None = None

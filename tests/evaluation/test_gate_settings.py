@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evergreen.errors import PolicyError
-from evergreen.evaluation.gate_config import GateConfig
+from evergreen.evaluation.gate_settings import GateSettings
 from evergreen.policy.policy_file import read_policy
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_default_asks_for_nothing_more() -> None:
     config = read_policy("default").gate
-    assert config == GateConfig()
+    assert config == GateSettings()
     assert (config.when_unclear, config.slices, config.fairness, config.serving.check) == ("reject", [], None, True)
 
 

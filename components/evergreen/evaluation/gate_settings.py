@@ -46,7 +46,7 @@ class Serving(StrictSettings):
     memory_megabytes: Positive | None = None
 
 
-class GateConfig(StrictSettings):
+class GateSettings(StrictSettings):
     """What the gate demands beside the comparison by the first metric.
 
     Attributes:

@@ -20,7 +20,7 @@ SecondDetector = Literal["none", "classifier", "alibi", "mmd", "lsdd"]
 # A dataclass that pydantic checks where somebody gave settings: comparing with the default ones does not load pydantic,
 # which would take as long as counting half a million rows.
 @dataclass(frozen=True)
-class DriftConfig:
+class DriftSettings:
     """Settings of drift detection. A feature drifts when a change is significant and its effect reaches its floor.
 
     Attributes:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from evergreen.settings.strict import StrictSettings
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
 
-class TrainingOptions(BaseModel):
+class TrainingSettings(StrictSettings):
     """How the rows are used.
 
     Attributes:
@@ -19,8 +21,6 @@ class TrainingOptions(BaseModel):
         sample_rows: Most rows that are read; a random sample by the seed is drawn from larger data.
         encoding: Of categories: ``automatic`` (one column a category up to 50, above that the mean of the target), ``one-hot`` or ``target``.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     recency_half_life_days: Annotated[float, Field(gt=0)] | None = None
     sample_rows: Annotated[int, Field(ge=100)] | None = None
