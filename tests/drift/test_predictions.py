@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from evergreen.data.artifacts import ModelDescription
 from evergreen.drift.detection import detect
 from evergreen.drift.settings import DriftSettings
-from evergreen.drift.verdict import PREDICTION
 from evergreen.models.fitted import FittedModel
+from evergreen.results.drift import PREDICTION
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -111,7 +111,7 @@ def test_a_profile_reads_back_bit_for_bit_and_gives_the_same_result(tmp_path: Pa
         else:
             assert found == counts
     again = detect(tmp_path / "reference.profile", current, settings=PROFILE_ONLY)
-    assert again.result.as_json() == compared.result.as_json()
+    assert again.result.to_json() == compared.result.to_json()
 
 
 def test_stored_correlations_are_read_back_bit_for_bit_and_not_measured_again(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def in_shards(reference: Path, current: Path, shards: int, folder: Path) -> Path
 
 def judged(reference: Path, current: Path, **settings: Any) -> dict[str, Any]:
     config = DriftSettings(**{"detectors": "profile,classifier", **settings})
-    return detect(reference, current, settings=config, ignored_columns=["y"], timestamp_column="t").result.as_json()
+    return detect(reference, current, settings=config, ignored_columns=["y"], timestamp_column="t").result.to_json()
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:

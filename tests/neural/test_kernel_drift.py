@@ -34,7 +34,7 @@ def together(folder: Path, detectors: Detectors, current: pd.DataFrame) -> Any:
     frame(3000, 1).to_parquet(folder / "reference")
     current.to_parquet(folder / "current")
     config = DriftSettings(detectors=detectors)
-    return detect(folder / "reference", folder / "current", settings=config).result.together
+    return detect(folder / "reference", folder / "current", settings=config).result.multivariate
 
 
 @pytest.mark.parametrize(("detectors", "method"), [("profile,mmd", "MMDDrift"), ("profile,lsdd", "LSDDDrift")])

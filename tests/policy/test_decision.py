@@ -12,12 +12,14 @@ from kfp import dsl
 from evergreen.errors import PolicyError
 from evergreen.policy.component import decide_retraining
 from evergreen.policy.decision import decide
-from evergreen.policy.evidence import Evidence
 from evergreen.policy.policy_file import Hysteresis, Policy, read_policy
 from evergreen.policy.report import decision_page
+from policy.given_evidence import evidence_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from evergreen.policy.evidence import Evidence
 
 AT_ONCE = Hysteresis(needed=1, windows=1)
 BASELINE = {"present": True, "version": "3", "fit_end": "1981-01-01T00:00:00Z"}
@@ -52,7 +54,7 @@ def heard(bad: float) -> dict[str, Any]:
     return {"present": True, "rows": 400, "sources": [{"source": f"user{number}", "rows": 10, "negative": 10 * bad} for number in range(40)]}
 
 
-FEEDBACK = {"nothing": {}, "praise": heard(0.1), "complaints": heard(0.9), "too little": {**heard(0.9), "sources": heard(0.9)["sources"][:4]}}
+FEEDBACK = {"nothing": None, "praise": heard(0.1), "complaints": heard(0.9), "too little": {**heard(0.9), "sources": heard(0.9)["sources"][:4]}}
 ESTIMATES = {
     "none": None,
     "not available": {"available": False, "sentence": "An estimate is not available."},
@@ -72,9 +74,8 @@ def evidence(
     feedback: str = "nothing",
     estimate: str = "none",
 ) -> Evidence:
-    baseline = BASELINE if champion else {"present": False}
     result = {"verdict": performance, "estimate": ESTIMATES[estimate], **SCORES}
-    return Evidence({"verdict": drift, "severity": severity}, result, baseline, mode, end, feedback=FEEDBACK[feedback])
+    return evidence_of({"verdict": drift, "severity": severity}, result, BASELINE if champion else None, mode, end, feedback=FEEDBACK[feedback])
 
 
 @pytest.mark.parametrize("mode", ["auto", "force", "dry-run"])
@@ -157,10 +158,10 @@ FINE = {"errors": {"verdict": "unchanged", "worse": False}}
     ],
 )
 def test_what_moved_is_said(drift: str, performance: dict[str, Any], sentence: str) -> None:
-    made = decide(Evidence({"verdict": drift, "severity": "slight"}, performance, BASELINE, "auto", "latest"), Policy())
+    made = decide(evidence_of({"verdict": drift, "severity": "slight"}, performance, BASELINE, "auto", "latest"), Policy())
     assert sentence in made.change
     assert bool(made.change) is bool(sentence)
-    assert made.change.replace("'", "&#39;") in decision_page(made)
+    assert made.change.replace("'", "&#39;") in decision_page(made, Policy())
 
 
 def test_reasons_hold_numbers() -> None:
@@ -208,15 +209,28 @@ def test_a_policy_that_cannot_be_used_is_named(policy: str, message: str) -> Non
     ("given", "message"),
     [
         (evidence(mode="always"), "policy_mode 'always': expected one of auto, force, dry-run"),
-        (evidence(performance="fine"), "verdict 'fine' is unknown"),
-        (evidence("storm"), "verdict 'storm' is unknown"),
-        (evidence("drift", "huge"), "severity 'huge' is unknown"),
         (evidence(end="soon"), "window_end 'soon' is no time"),
     ],
 )
 def test_evidence_that_cannot_be_used_is_named(given: Evidence, message: str) -> None:
     with pytest.raises(PolicyError, match=message):
         decide(given, Policy())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"performance": "fine"},
+            "performance result: verdict is 'fine'; expected one of 'holds', 'degraded', 'cannot tell', 'no champion'. .*monitor_performance",
+        ),
+        ({"drift": "storm"}, "drift result: verdict is 'storm'; expected one of 'drift', 'no drift', 'insufficient', 'no champion'. .*detect_drift"),
+        ({"drift": "drift", "severity": "huge"}, "drift result: severity is 'huge'; expected one of 'none', 'slight', 'moderate', 'severe'. .*detect_drift"),
+    ],
+)
+def test_verdicts_that_nobody_knows_are_named(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
+        evidence(**given)
 
 
 def test_the_component_writes_decision_report_and_record(tmp_path: Path) -> None:

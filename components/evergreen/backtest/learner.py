@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.columns import iso_time
@@ -14,6 +14,7 @@ from evergreen.metrics.scoring import resolve_metric
 from evergreen.models.fitted import FittedModel
 from evergreen.policy.history import days_between
 from evergreen.policy.policy_file import Policy
+from evergreen.results.baseline import Baseline
 from evergreen.training.challenger import fit_all, fit_before
 from evergreen.training.holdout import holdout_start
 from evergreen.training.memory import sample_positions
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from evergreen.backtest.timeline import Knowledge
     from evergreen.data.artifacts import ModelDescription
-    from evergreen.evaluation.result import Evaluation
-    from evergreen.policy.decision import Decision
+    from evergreen.results.decision import Decision
+    from evergreen.results.evaluation import Evaluation
     from evergreen.training.training_rows import TrainingRows
 
 
@@ -68,7 +69,7 @@ class Champion:
 
     version: int
     model: FittedModel
-    baseline: dict[str, Any]
+    baseline: Baseline
     reference: pd.DataFrame
 
 
@@ -168,10 +169,10 @@ class Learner:
         return Champion(version, FittedModel(fit.pipeline, description), _baseline(description, evaluation, version), rows.frame)
 
 
-def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> dict[str, Any]:
-    baseline: dict[str, Any] = {"present": True, "version": str(version), "fit_start": description.fit_start, "fit_end": description.fit_end}
-    if evaluation is not None:
+def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> Baseline:
+    known = Baseline(version=str(version), fit_start=description.fit_start, fit_end=description.fit_end)
+    if evaluation is None:
         # Without a score of its own it can be watched for drift and age only.
-        scores = {"score": evaluation.challenger_score, "lower": evaluation.challenger_lower, "upper": evaluation.challenger_upper}
-        baseline |= {"metric": evaluation.metric, **scores}
-    return baseline
+        return known
+    lower, upper = evaluation.challenger_lower, evaluation.challenger_upper
+    return replace(known, metric=evaluation.metric, score=evaluation.challenger_score, lower=lower, upper=upper)

@@ -14,8 +14,10 @@ from evergreen.data.columns import iso_time
 from evergreen.drift.detection import detect
 from evergreen.drift.settings import DriftSettings
 from evergreen.performance.monitoring import WatchedColumns, monitor_rows
-from evergreen.policy.decision import Decision, decide
+from evergreen.policy.decision import decide
 from evergreen.policy.evidence import Evidence, PastDecision
+from evergreen.results.drift import DriftResult
+from evergreen.results.performance import PerformanceResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from evergreen.backtest.timeline import HistoryWindow, Knowledge, Timeline
     from evergreen.performance.settings import PerformanceSettings
     from evergreen.policy.policy_file import Policy
+    from evergreen.results.decision import Decision
 
 NEVER, ALWAYS = "never", "always"
 REFERENCE_ROWS = 20_000
@@ -158,7 +161,7 @@ def replay(timeline: Timeline, policy: Policy | str, *, name: str, settings: Bac
     learner = Learner(settings.learner, **columns, policy=None if isinstance(policy, str) else policy)
     # Labels of the first days come late, too: the first model makes do with what is known when the first window begins.
     champion = learner.first(timeline.at(windows[0].start), settings.start_days)
-    metric = str(champion.baseline["metric"])
+    metric = champion.baseline.metric
     results: list[WindowResult] = []
     with tempfile.TemporaryDirectory(prefix="evergreen-backtest-") as folder:
         watch = _Watch(Path(folder), settings, timeline)
@@ -200,31 +203,28 @@ class _Watch:
         return decide(evidence, policy)
 
     def remember(self, decision: Decision, *, promoted: bool) -> None:
-        fired = tuple(trigger.name for trigger in decision.triggers if trigger.verdict == "fired")
         self._history.append(
-            PastDecision(decision.window_end, decision.decision, fired, decision.rows, decision.rule, promoted=promoted, measured=decision.measured)
+            PastDecision(decision.window_end, decision.decision, decision.fired, decision.rows, decision.rule, promoted=promoted, measured=decision.measured)
         )
 
-    def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings) -> dict[str, Any]:
-        if champion.baseline.get("score") is None:
+    def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings) -> PerformanceResult:
+        if champion.baseline.score is None:
             # Too few labels had come when it was judged: there is nothing to compare with yet.
-            return {"verdict": "cannot tell", "sentence": "The champion was judged on too few rows to have a score of its own."}
-        return asdict(
-            monitor_rows(
-                champion.model,
-                champion.baseline,
-                window,
-                window_end=end,
-                columns=WatchedColumns(self._timeline.target_column, self._timeline.timestamp_column),
-                # Slices do not decide, and every row of a past window has its label.
-                settings=settings.model_copy(update={"slices": (), "estimate": "off"}),
-                seed=self._settings.learner.seed,
-            )
+            return PerformanceResult("cannot tell", sentence="The champion was judged on too few rows to have a score of its own.")
+        return monitor_rows(
+            champion.model,
+            champion.baseline,
+            window,
+            window_end=end,
+            columns=WatchedColumns(self._timeline.target_column, self._timeline.timestamp_column),
+            # Slices do not decide, and every row of a past window has its label.
+            settings=settings.model_copy(update={"slices": (), "estimate": "off"}),
+            seed=self._settings.learner.seed,
         )
 
-    def _drift(self, champion: Champion, window: pd.DataFrame) -> dict[str, Any]:
+    def _drift(self, champion: Champion, window: pd.DataFrame) -> DriftResult:
         if window.empty:
-            return {"verdict": "insufficient", "severity": "none", "sentence": "The window holds no rows.", "rows": {"current": 0}}
+            return DriftResult("insufficient", sentence="The window holds no rows.", rows={"current": 0})
         if self._reference is None or self._reference[0] != champion.version:
             path = self._folder / f"reference-{champion.version}.parquet"
             rows = champion.reference
@@ -243,4 +243,4 @@ class _Watch:
             model=champion.model,
             seed=self._settings.learner.seed,
         )
-        return compared.result.as_json()
+        return compared.result

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,7 +104,7 @@ def run(
 def run_as_json(summary: RunSummary, finished: LocalRun) -> dict[str, Any]:
     """Return what `evergreen run --json` prints."""
     status = "failed" if finished.failure else summary.status
-    return {**asdict(summary), "status": status, "duration_s": finished.duration_s, "log": str(finished.log_file)}
+    return {**summary.to_json(), "status": status, "duration_s": finished.duration_s, "log": str(finished.log_file)}
 
 
 @app.command("compile")

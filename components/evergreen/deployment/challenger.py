@@ -11,6 +11,7 @@ from evergreen.models.files import load_model
 if TYPE_CHECKING:
     from evergreen.data.artifacts import ModelDescription
     from evergreen.models.fitted import FittedModel
+    from evergreen.results.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class PassedChallenger:
     model: FittedModel
     model_id: str
     mlflow_run_id: str
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
     contract_path: str
     training_data: Any
 
@@ -44,16 +45,16 @@ class PassedChallenger:
         return f"models:/{self.model_id}"
 
 
-def read_challenger(*, model: Any, evaluation: dict[str, Any], contract_path: str, training_data: Any) -> PassedChallenger:
+def read_challenger(*, model: Any, evaluation: Evaluation, contract_path: str, training_data: Any) -> PassedChallenger:
     """Read a challenger from its artifacts.
 
     Raises:
         DeploymentError: It did not pass the gate, or is not in MLflow.
         ModelError: The model cannot be loaded.
     """
-    if evaluation.get("verdict") != "promote":
+    if evaluation.verdict != "promote":
         raise DeploymentError(
-            f"evaluation: its verdict is {evaluation.get('verdict')!r}; expected 'promote'. A challenger that did not pass the gate is not deployed."
+            f"evaluation: its verdict is {evaluation.verdict!r}; expected 'promote'. A challenger that did not pass the gate is not deployed."
         )
     model_uri = str(model.metadata.get("model_uri", ""))
     if not model_uri.startswith("models:/m-"):

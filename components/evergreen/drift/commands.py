@@ -17,7 +17,7 @@ NO_VALUE = "-"
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evergreen.drift.verdict import DriftResult
+    from evergreen.results.drift import DriftResult
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +60,7 @@ def drift(  # noqa: PLR0917 - Typer makes a command's arguments from the signatu
 
         html.write_text(drift_page(compared.result, settings, compared), encoding="utf-8")
     if as_json:
-        typer.echo(json.dumps(plain(compared.result.as_json()), ensure_ascii=False))
+        typer.echo(json.dumps(plain(compared.result.to_json()), ensure_ascii=False))
     else:
         _print_result(compared.result)
 
@@ -84,6 +84,6 @@ def _print_result(result: DriftResult) -> None:
             escape(feature.reason),
         )
     console.print(table)
-    console.print(escape(f"All together: {result.together.sentence}"))
+    console.print(escape(f"All together: {result.multivariate.sentence}"))
     for name, reason in result.left_out.items():
         console.print(escape(f"Left out: {name}: {reason}"))

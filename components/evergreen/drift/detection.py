@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evergreen.drift.errors import DriftError
-from evergreen.drift.features import TESTS, FeatureDrift, FeatureMeasurement, conclude, measure_feature
-from evergreen.drift.multivariate import TogetherResult, changed_correlations, feature_matrix
+from evergreen.drift.features import TESTS, conclude, measure_feature
+from evergreen.drift.multivariate import changed_correlations, feature_matrix
 from evergreen.drift.predictions import predicted_columns
 from evergreen.drift.profile.accumulators import CategoryCounts
 from evergreen.drift.profile.batches import Source
@@ -17,7 +17,8 @@ from evergreen.drift.profile.season import period_of, same_period
 from evergreen.drift.profile.table_profile import CURRENT_SAMPLE_ROWS, DatasetProfile
 from evergreen.drift.sharding import counted_alike
 from evergreen.drift.statistics import corrected_p_values
-from evergreen.drift.verdict import NOT_LOOKED_AT, PREDICTION, DriftResult, conclude_dataset
+from evergreen.drift.verdict import conclude_dataset
+from evergreen.results.drift import NOT_LOOKED_AT, PREDICTION, DriftResult, FeatureDrift, FeatureMeasurement, MultivariateResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -176,7 +177,7 @@ def _conclusions(measured: list[FeatureMeasurement], settings: DriftSettings) ->
     return [conclude(feature, p_values, settings) for feature, p_values in zip(measured, corrected, strict=True)]
 
 
-def look_together(reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings, *, second: SecondDetector, seed: int) -> TogetherResult:
+def look_together(reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings, *, second: SecondDetector, seed: int) -> MultivariateResult:
     """Look at all features together, on the samples.
 
     Args:
@@ -188,11 +189,11 @@ def look_together(reference: DatasetProfile, current: DatasetProfile, settings: 
     """
     rows = reference.sample.rows, current.sample.rows
     if min(rows) < settings.minimum_rows_together:
-        return TogetherResult(
+        return MultivariateResult(
             "insufficient",
             sentence=f"{rows[0]:,} and {rows[1]:,} rows are too few to look at all features together; {settings.minimum_rows_together} are needed.",
         )
-    result = TogetherResult("no drift", "rank correlations", "evergreen", rows=sum(rows))
+    result = MultivariateResult("no drift", "rank correlations", "evergreen", rows=sum(rows))
     result.correlations = changed_correlations(reference, current, settings)
     if second != "none" and reference.columns:
         tables = reference.sample.state()[0], current.sample.state()[0]
@@ -206,7 +207,7 @@ def look_together(reference: DatasetProfile, current: DatasetProfile, settings: 
 
 
 def _classify(
-    result: TogetherResult,
+    result: MultivariateResult,
     reference: DatasetProfile,
     matrices: tuple[NDArray[np.float64], NDArray[np.float64]],
     settings: DriftSettings,
@@ -240,7 +241,7 @@ def _classify(
         result.tabular_p_values = {name: p_value for name, p_value in zip(names, p_values, strict=True) if p_value is not None}
 
 
-def _together_sentence(result: TogetherResult) -> str:
+def _together_sentence(result: MultivariateResult) -> str:
     parts = []
     if result.auc is not None and result.p_value is not None:
         test = "" if result.distance is None else f" by {result.method.rpartition(' ')[2]}"

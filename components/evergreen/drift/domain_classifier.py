@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evergreen.drift.settings import DriftSettings
 
 ROWS_A_SIDE = 2500
 FOLDS = 5
@@ -102,8 +101,3 @@ def _importances(model: Any, rows: NDArray[np.float64], labels: NDArray[np.int64
         shuffled[:, column] = generator.permutation(shuffled[:, column])
         losses.append(max(0.0, area - _area(_ranks(model.predict_proba(shuffled)[:, 1]), labels)))
     return losses
-
-
-def is_drift(p_value: float, area: float, settings: DriftSettings) -> bool:
-    """Return whether a classifier's success is significant and large enough to matter."""
-    return p_value < settings.significance and area >= settings.classifier_auc

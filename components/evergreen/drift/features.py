@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +9,13 @@ import numpy as np
 from evergreen.drift import effects
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.statistics import chi_squared, coarse_cells, equal_shares, kolmogorov_smirnov
+from evergreen.results.drift import FeatureDrift, FeatureMeasurement, Severity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evergreen.drift.settings import DriftSettings
 
-SEVERITIES = ("none", "slight", "moderate", "severe")
 CELLS = 20
 """Most cells for the Jensen-Shannon distance and the chi-squared test of numbers."""
 
@@ -24,61 +23,7 @@ TEST_OF_EFFECT = {"missing_share_change": "p_value_missing", "tail_share_change"
 """The test that speaks for an effect; the test of the values for all others."""
 
 
-@dataclass
-class FeatureMeasurement:
-    """What was measured of one feature.
-
-    Attributes:
-        name: The column.
-        kind: ``number``, ``category`` or ``empty``.
-        missing_share_reference: Share of rows without a value.
-        missing_share_current: Share of rows without a value.
-        values_reference: Number of values.
-        values_current: Number of values.
-        infinite_reference: Number of infinite values.
-        infinite_current: Number of infinite values.
-        effects: Size of each effect; those of the values are absent when too few values were compared.
-        p_value: p-value of the test of the values; None when they were not tested.
-        p_value_missing: p-value of the test of the shares of missing values; None when nothing is missing on either side.
-        p_value_tail: p-value of the test of the shares in the tails; None when there are no tails.
-        new_categories: Share of current values in each category that the reference does not know, the largest twenty.
-    """
-
-    name: str
-    kind: str
-    missing_share_reference: float
-    missing_share_current: float
-    values_reference: int
-    values_current: int
-    infinite_reference: int = 0
-    infinite_current: int = 0
-    effects: dict[str, float | None] = field(default_factory=dict)
-    p_value: float | None = None
-    p_value_missing: float | None = None
-    p_value_tail: float | None = None
-    new_categories: dict[str, float] = field(default_factory=dict)
-
-
 TESTS = ("p_value", "p_value_missing", "p_value_tail")
-
-
-@dataclass
-class FeatureDrift:
-    """What is concluded of one feature.
-
-    Attributes:
-        measured: What was measured.
-        corrected: Its p-values after correction, by the name of the test; only those that were made.
-        drift: Whether it drifts.
-        severity: ``none``, ``slight``, ``moderate`` or ``severe``.
-        reason: Why, in one sentence.
-    """
-
-    measured: FeatureMeasurement
-    corrected: dict[str, float]
-    drift: bool
-    severity: str
-    reason: str
 
 
 def measure_feature(
@@ -171,7 +116,7 @@ def conclude(measured: FeatureMeasurement, corrected: dict[str, float], settings
     if not multiples:
         return FeatureDrift(measured, corrected, drift=False, severity="none", reason=_quiet_reason(measured, corrected, settings))
     largest = max(multiples.values())
-    severity = "severe" if largest >= settings.severe_multiple else "moderate" if largest >= settings.moderate_multiple else "slight"
+    severity: Severity = "severe" if largest >= settings.severe_multiple else "moderate" if largest >= settings.moderate_multiple else "slight"
     found = ", ".join(
         f"{effect_name(effect)} {measured.effects[effect]:.3g} (floor {settings.floors()[effect]:g})"
         for effect in sorted(multiples, key=lambda name: multiples[name], reverse=True)

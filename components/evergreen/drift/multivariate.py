@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.profile.arrow_values import float_values_or_nan
 from evergreen.drift.profile.correlation import MOST_ROWS, changed_correlation, rank_correlations
 from evergreen.drift.statistics import corrected_p_values
+from evergreen.results.drift import CorrelationChange
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,63 +18,6 @@ if TYPE_CHECKING:
 
     from evergreen.drift.profile.table_profile import DatasetProfile
     from evergreen.drift.settings import DriftSettings
-
-
-@dataclass
-class CorrelationChange:
-    """A pair of numbers whose rank correlation changed.
-
-    Attributes:
-        features: The two columns.
-        before: Their correlation in the reference.
-        now: Their correlation in the current data.
-        p_value: Corrected for the number of pairs.
-    """
-
-    features: tuple[str, str]
-    before: float
-    now: float
-    p_value: float
-
-
-@dataclass
-class TogetherResult:
-    """What looking at all features together found.
-
-    Attributes:
-        verdict: ``drift``, ``no drift``, ``insufficient`` or ``not looked at``.
-        method: What looked.
-        library: Where it comes from.
-        p_value: p-value of the test; None when there was none.
-        distance: Distance that a kernel test measured; None for other tests.
-        auc: Area under the ROC curve of a classifier that tells reference from current rows; 0.5 is blind.
-        rows: Rows that it saw, of both sides.
-        features: Share of the classifier's success that each feature explains, the largest ten.
-        correlations: Pairs whose correlation changed, the largest change first, at most ten.
-        tabular_p_values: p-values of alibi-detect's TabularDrift on the sample, for comparison; they decide nothing.
-        sentence: The result in a sentence.
-    """
-
-    verdict: str
-    method: str = "none"
-    library: str = "none"
-    p_value: float | None = None
-    distance: float | None = None
-    auc: float | None = None
-    rows: int = 0
-    features: dict[str, float] = field(default_factory=dict)
-    correlations: list[CorrelationChange] = field(default_factory=list)
-    tabular_p_values: dict[str, float] = field(default_factory=dict)
-    sentence: str = ""
-
-    @property
-    def drift(self) -> bool:
-        """Whether something drifts."""
-        return self.verdict == "drift"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        return {**asdict(self), "drift": self.drift}
 
 
 def changed_correlations(reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings) -> list[CorrelationChange]:

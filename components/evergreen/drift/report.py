@@ -8,17 +8,16 @@ import numpy as np
 
 from evergreen.drift.features import effect_name
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
-from evergreen.drift.verdict import METHOD
 from evergreen.reporting import figures
 from evergreen.reporting.page import NO_VALUE, Section, Table, Tone, render_page
+from evergreen.results.drift import METHOD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evergreen.drift.detection import DriftComparison
-    from evergreen.drift.features import FeatureDrift
     from evergreen.drift.settings import DriftSettings
-    from evergreen.drift.verdict import DriftResult
+    from evergreen.results.drift import DriftResult, FeatureDrift
 
 FIGURES = 6
 """Most features that are drawn."""
@@ -72,14 +71,14 @@ def _features_section(result: DriftResult) -> Section:
     ]
     columns = ["feature", "drift", "shift of the mean (deviations)", "spread (log ratio)", "Jensen-Shannon distance", "tails (change of share)", "p corrected"]
     paragraphs = [f"Compared: {result.rows['reference']:,} reference rows and {result.rows['current']:,} current rows."]
-    if result.weighted:
+    if result.weighted_by_importance and result.share_drifted is not None:
         paragraphs.append(f"Weighted by importance to the champion, {result.share_drifted:.0%} of the features drift.")
     reasons = [f"{feature.measured.name}: {feature.reason}" for feature in result.features if feature.drift or feature.measured.p_value is None]
     return Section("Features", paragraphs, Table(columns, rows) if rows else None, bullets=reasons)
 
 
 def _together_section(result: DriftResult) -> Section:
-    together = result.together
+    together = result.multivariate
     paragraphs = [together.sentence]
     if together.library != "none":
         paragraphs.append(f"Method: {together.method} ({together.library}), on {together.rows:,} sampled rows.")

@@ -2,89 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evergreen.drift.features import SEVERITIES, FeatureDrift
-from evergreen.drift.multivariate import TogetherResult
+from evergreen.results.drift import SEVERITIES, DriftResult, FeatureDrift, MultivariateResult, Severity
 
 if TYPE_CHECKING:
     from evergreen.drift.settings import DriftSettings
 
-METHOD = (
-    "Kolmogorov-Smirnov and chi-squared tests on bins for numbers, chi-squared test for categories, tests of equal shares for missing values and tails; "
-    "p-values corrected by Benjamini and Hochberg; a feature drifts when a change is significant and its effect reaches a floor"
-)
-LIBRARY = "evergreen"
-NOT_LOOKED_AT = TogetherResult("not looked at", sentence="The features were not looked at together.")
 
-
-@dataclass
-class DriftResult:
-    """What detect_drift found.
-
-    Attributes:
-        verdict: ``drift``, ``no drift``, ``insufficient`` or ``no champion``.
-        severity: ``none``, ``slight``, ``moderate`` or ``severe``.
-        sentence: The verdict in one sentence, with numbers.
-        features: Conclusions, the most severe first.
-        share_drifted: Share of the compared features that drift; weighted by their importance where that is known.
-        weighted: Whether importances were known.
-        rows: Rows of ``reference`` and ``current``.
-        together: What looking at all features together found.
-        left_out: Why each column that was not compared was left out.
-    """
-
-    verdict: str
-    severity: str
-    sentence: str
-    features: list[FeatureDrift] = field(default_factory=list)
-    share_drifted: float = 0.0
-    weighted: bool = False
-    rows: dict[str, int] = field(default_factory=dict)
-    together: TogetherResult = field(default_factory=lambda: NOT_LOOKED_AT)
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        return {
-            "drift": self.verdict == "drift",
-            "verdict": self.verdict,
-            "severity": self.severity,
-            "sentence": self.sentence,
-            "share_drifted": self.share_drifted,
-            "weighted_by_importance": self.weighted,
-            "features": [_feature_json(feature) for feature in self.features],
-            "rows": self.rows,
-            "multivariate": self.together.as_json(),
-            "method": METHOD,
-            "library": self.together.library if self.together.library != "none" else LIBRARY,
-            "new_categories": {feature.measured.name: feature.measured.new_categories for feature in self.features if feature.measured.new_categories},
-            "left_out": self.left_out,
-        }
-
-
-def _feature_json(feature: FeatureDrift) -> dict[str, Any]:
-    measured = feature.measured
-    return {
-        "name": measured.name,
-        "kind": measured.kind,
-        "drift": feature.drift,
-        "severity": feature.severity,
-        "p_value": measured.p_value,
-        "p_value_corrected": feature.corrected.get("p_value"),
-        "p_value_missing": measured.p_value_missing,
-        "p_value_tail": measured.p_value_tail,
-        "effects": measured.effects,
-        "reason": feature.reason,
-        "missing_share_reference": measured.missing_share_reference,
-        "missing_share_current": measured.missing_share_current,
-        "infinite_reference": measured.infinite_reference,
-        "infinite_current": measured.infinite_current,
-    }
-
-
-def dataset_severity(worst: str, share: float, settings: DriftSettings) -> str:
+def dataset_severity(worst: Severity, share: float, settings: DriftSettings) -> Severity:
     """Return how severe the drift of a dataset is.
 
     It is the severity of its worst feature, held down by how many features drift: below ``severe_share_drifted`` of them
@@ -99,7 +25,7 @@ def dataset_severity(worst: str, share: float, settings: DriftSettings) -> str:
     return SEVERITIES[min(SEVERITIES.index(worst), SEVERITIES.index(ceiling))]
 
 
-def severity_together(together: TogetherResult, settings: DriftSettings) -> str:
+def severity_together(together: MultivariateResult, settings: DriftSettings) -> Severity:
     """Return how severe a drift is that shows only in all features together: by the classifier's area under the curve."""
     if not together.drift:
         return "none"
@@ -112,7 +38,7 @@ def conclude_dataset(
     rows: dict[str, int],
     *,
     settings: DriftSettings,
-    together: TogetherResult,
+    together: MultivariateResult,
     left_out: dict[str, str],
     importances: dict[str, float],
 ) -> DriftResult:
@@ -129,7 +55,7 @@ def conclude_dataset(
     ordered = sorted(features, key=_urgency)
     drifted = [feature for feature in ordered if feature.drift]
     compared = [feature for feature in ordered if feature.measured.p_value is not None or feature.drift]
-    common: dict[str, Any] = {"features": ordered, "rows": rows, "left_out": left_out, "together": together}
+    common: dict[str, Any] = {"features": ordered, "rows": rows, "left_out": left_out, "multivariate": together}
     if not compared:
         return DriftResult("insufficient", "none", _insufficient_sentence(features, rows, settings), **common)
     if not drifted and not together.drift:
@@ -143,10 +69,10 @@ def conclude_dataset(
     alone = dataset_severity(drifted[0].severity, share, settings) if drifted else "none"
     severity = max(alone, severity_together(together, settings), key=SEVERITIES.index)
     sentence = _drift_sentence(severity, drifted, len(compared), together, share if weighted else None)
-    return DriftResult("drift", severity, sentence, share_drifted=share, weighted=weighted, **common)
+    return DriftResult("drift", severity, sentence, share_drifted=share, weighted_by_importance=weighted, **common)
 
 
-def _drift_sentence(severity: str, drifted: list[FeatureDrift], compared: int, together: TogetherResult, weight: float | None) -> str:
+def _drift_sentence(severity: str, drifted: list[FeatureDrift], compared: int, together: MultivariateResult, weight: float | None) -> str:
     if not drifted:
         return f"{severity.capitalize()} drift that no single feature shows: {together.sentence}"
     named = ", ".join(f"{feature.measured.name} ({feature.severity})" for feature in drifted[:3])
@@ -167,6 +93,3 @@ def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], s
 def _urgency(feature: FeatureDrift) -> tuple[int, float, float, str]:
     sizes = [abs(size) for size in feature.measured.effects.values() if size is not None]
     return (-SEVERITIES.index(feature.severity), -max(sizes, default=0.0), min(feature.corrected.values(), default=1.0), feature.measured.name)
-
-
-PREDICTION = "prediction of the champion"

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from evergreen.results.baseline import Calibration
 
 if TYPE_CHECKING:
     from evergreen.metrics.predictions import Predictions
 
 BINS = 10
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How probabilities agree with what happened.
-
-    Attributes:
-        error: Expected calibration error: the mean gap, weighted with rows.
-        predicted: Mean probability in each bin.
-        observed: Share of rows in each bin for which it came true.
-        rows: Rows in each bin.
-    """
-
-    error: float
-    predicted: list[float]
-    observed: list[float]
-    rows: list[int]
 
 
 def measure_calibration(predictions: Predictions) -> Calibration | None:

@@ -10,8 +10,9 @@ from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
     from evergreen.data.artifacts import ModelDescription
-    from evergreen.evaluation.result import Evaluation, PredictionPair
+    from evergreen.evaluation.prediction_pair import PredictionPair
     from evergreen.metrics.predictions import Predictions
+    from evergreen.results.evaluation import Evaluation
 
 MOST_NAMED = 20
 LARGEST_SHIFTS = 5

@@ -12,8 +12,9 @@ from evergreen.reporting.page import Section, Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evergreen.evaluation.result import Evaluation, PredictionPair
+    from evergreen.evaluation.prediction_pair import PredictionPair
     from evergreen.metrics.predictions import Predictions
+    from evergreen.results.evaluation import Evaluation
 
 MOST_POINTS = 200
 MOST_MATRIX_CLASSES = 12
@@ -93,11 +94,11 @@ def calibration_section(evaluation: Evaluation) -> Section | None:
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
-        axes.plot(found["predicted"], found["observed"], "o-", color=FIRST)
+        axes.plot(found.predicted, found.observed, "o-", color=FIRST)
         axes.set_xlabel("predicted probability")
         axes.set_ylabel("share that came true")
 
-    words = f"Expected calibration error {found['error']:.4f}, in {len(found['rows'])} bins of equally many rows. On the dotted line 0.7 means seven in ten."
+    words = f"Expected calibration error {found.error:.4f}, in {len(found.rows)} bins of equally many rows. On the dotted line 0.7 means seven in ten."
     return Section("Calibration", paragraphs=[words], figure_svg=svg_figure(draw, height_in=3.2))
 
 

@@ -16,13 +16,14 @@ from evergreen.evaluation.gate import Gate, Ruling, missed_floors, rule_against_
 from evergreen.evaluation.gate_checks import apply_checks, run_checks
 from evergreen.evaluation.holdout_rows import ComparisonRows, comparison_rows, load_present, predictions_of
 from evergreen.evaluation.paired_tests import analytic_test
-from evergreen.evaluation.result import Evaluation, PredictionPair
+from evergreen.evaluation.prediction_pair import PredictionPair
 from evergreen.evaluation.servability import check_servability
 from evergreen.metrics.prediction_errors import summarise_errors
 from evergreen.metrics.predictions import Interval, Predictions, ScoringError
 from evergreen.metrics.scoring import Metric, bootstrap_interval, paired_bootstrap, resolve_metric
 from evergreen.models.recorded_predictions import as_requests
 from evergreen.models.trust import ModelError
+from evergreen.results.evaluation import Evaluation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +147,7 @@ def _fill(evaluation: Evaluation, rows: ComparisonRows, ours: FittedModel, their
         found = run_checks(ours, rows.frame, predictions, scored.champion, metric=metric, gate=gate)
         evaluation.checks = [asdict(check) for check in found.checks]
         evaluation.slices = [asdict(item) for item in found.slices]
-        evaluation.calibration = asdict(found.calibration) if found.calibration else None
+        evaluation.calibration = found.calibration
         ruling = apply_checks(ruling, found.checks, when_unclear=gate.settings.when_unclear)
     except ScoringError as error:
         ruling = Ruling("reject", "cannot tell", [str(error)])
@@ -217,8 +218,8 @@ def _difference(metric: Metric, ours: Predictions, theirs: Predictions, gate: Ga
     return paired_bootstrap(metric, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=gate.seed)
 
 
-def _other_scores(predictions: Predictions, task: str) -> dict[str, float]:
-    scores = {}
+def _other_scores(predictions: Predictions, task: str) -> dict[str, float | None]:
+    scores: dict[str, float | None] = {}
     for name in OTHER_METRICS[task]:
         # Not defined here, for instance a ROC curve with one class: absent, as every number that is not finite.
         with contextlib.suppress(ScoringError):

@@ -12,7 +12,8 @@ from evergreen.reporting.figures import FIRST, INK, SECOND, bar_chart, legend, r
 from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
-    from evergreen.evaluation.result import Evaluation, PredictionPair
+    from evergreen.evaluation.prediction_pair import PredictionPair
+    from evergreen.results.evaluation import Evaluation
 
 MOST_BARS = 15
 MOST_DOTS = 300
@@ -62,7 +63,7 @@ def _forest(items: list[dict[str, Any]], metric: str, *, against: bool) -> str:
 def _importances(evaluation: Evaluation) -> Section | None:
     if not evaluation.importances:
         return None
-    ordered = sorted(evaluation.importances.items(), key=lambda item: -item[1])[:MOST_BARS]
+    ordered = sorted(((name, value) for name, value in evaluation.importances.items() if value is not None), key=lambda item: -item[1])[:MOST_BARS]
     figure = bar_chart([name for name, _ in ordered], [value for _, value in ordered], axis_label="fall of the score when shuffled")
     return Section("What the challenger leans on", figure_svg=figure)
 

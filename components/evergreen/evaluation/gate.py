@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+from evergreen.data.artifacts import is_present, read_json
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.gate_settings import GateSettings
 from evergreen.metrics.predictions import ScoringError
 from evergreen.metrics.scoring import resolve_metric
+from evergreen.results.decision import Decision
 from evergreen.settings.policy_sections import read_policy_section
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Gate:
 class Ruling:
     """The gate's answer."""
 
-    verdict: str
+    verdict: Literal["promote", "reject"]
     conclusion: str
     reasons: list[str]
 
@@ -79,6 +81,20 @@ def parse_gate(
         raise EvaluationError(f'floors {floors[:200]!r}: expected a number for each scorer. Write an object such as {{"accuracy": 0.7}}.')
     given = {str(name): float(value) for name, value in parsed.items()}
     return Gate(margin, minimum_rows, confidence, resamples, seed, given, read_policy_section(policy_config, "gate", GateSettings), champion_stale)
+
+
+def is_champion_stale(decision: Any) -> bool:
+    """Return whether a decision, where one was made, found the champion stale.
+
+    Args:
+        decision: The artifact of decide_retraining; may be absent.
+
+    Raises:
+        EvaluationError: It holds something else.
+    """
+    if not is_present(decision):
+        return False
+    return Decision.from_json(read_json(decision.path), source=f"decision {decision.path}", error=EvaluationError).champion_stale
 
 
 def missed_floors(gate: Gate, challenger: Predictions, task: str) -> list[str]:

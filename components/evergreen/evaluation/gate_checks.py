@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evergreen.evaluation.calibration import Calibration, measure_calibration
+from evergreen.evaluation.calibration import measure_calibration
 from evergreen.evaluation.checks import Check, within
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.fairness import check_fairness
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from evergreen.metrics.predictions import Predictions
     from evergreen.metrics.scoring import Metric
     from evergreen.models.fitted import FittedModel
+    from evergreen.results.baseline import Calibration
 
 
 @dataclass

@@ -50,7 +50,7 @@ def run_record_step(
     name = f"runs/{checked_id(run_id)}"
     store.write(f"{name}.html", page.encode())
     # The summary comes last: whoever sees it finds the report.
-    store.write(f"{name}.json", to_json(mask_json(plain(vars(summary)))))
+    store.write(f"{name}.json", to_json(mask_json(plain(summary.to_json()))))
     return summary
 
 

@@ -5,13 +5,16 @@ KFP's own final status is recorded beside it and does not decide: some backends 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from evergreen.reporting.step_results import read_step_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evergreen.results.evaluation import Evaluation
     from evergreen.runs.records import StepRecord
 
 DEPLOYED = ("promoted", "already champion", "waiting for approval", "dry run")
@@ -25,8 +28,6 @@ OTHER_PIPELINES = {
 }
 """What other pipelines than the retraining loop come to, by the steps that such a run has when it is through."""
 
-OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected", *OTHER_PIPELINES.values())
-
 
 @dataclass
 class RunSummary:
@@ -39,7 +40,7 @@ class RunSummary:
         status: ``succeeded`` or ``failed``.
         decision: ``retrain``, ``keep``, or empty when none was made.
         reasons: Why it was decided so.
-        evaluation: What evaluate_model found; empty when it did not run.
+        evaluation: What evaluate_model found; None when it did not run.
         champion_before: Version of the champion when the run started, or ``none``.
         champion_after: Version of the champion when the run ended, or ``none``.
         steps: Name, state, outcome, start, duration and error of each step.
@@ -57,7 +58,7 @@ class RunSummary:
     status: str
     decision: str = ""
     reasons: list[str] = field(default_factory=list)
-    evaluation: dict[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
     champion_before: str = "none"
     champion_after: str = "none"
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -67,6 +68,10 @@ class RunSummary:
     duration_s: float | None = None
     problems: list[str] = field(default_factory=list)
     final_status: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain JSON values; an evaluation that was not made is an empty object."""
+        return {**asdict(self), "evaluation": self.evaluation.without_rows() if self.evaluation else {}}
 
 
 def summarise_run(
@@ -92,8 +97,9 @@ def summarise_run(
     """
     steps = {record.step_name: record for record in records}
     decision = steps.get("decide_retraining")
-    evaluation = steps.get("evaluate_challenger")
-    outcome, error = _outcome(steps, list(problems))
+    found = read_step_results(records)
+    unreadable = [*problems, *found.problems]
+    outcome, error = _outcome(steps, unreadable)
     status = final_status or {}
     if outcome == "failed" and status.get("error_message"):
         error = f"{error}\nKFP reports: {status['error_message']}"
@@ -105,8 +111,8 @@ def summarise_run(
         outcome=outcome,
         status="failed" if outcome == "failed" else "succeeded",
         decision=decision.outcome if decision else "",
-        reasons=_texts(decision.details.get("reasons")) if decision else [],
-        evaluation=dict(evaluation.details) if evaluation else {},
+        reasons=list(found.decision.reasons) if found.decision else [],
+        evaluation=found.evaluation,
         champion_before=before,
         champion_after=before if after == "none" else after,
         steps=[_step(record) for record in records],
@@ -114,7 +120,7 @@ def summarise_run(
         reports={f"{record.step_name}/{name}": str(uri) for record in records for name, uri in record.reports.items()},
         started_at=records[0].started_at if records else "",
         duration_s=_duration(records),
-        problems=list(problems),
+        problems=unreadable,
         final_status=status,
     )
 
@@ -160,10 +166,6 @@ def _promoted(steps: dict[str, StepRecord]) -> bool:
 def _version(record: StepRecord | None, name: str) -> str:
     value = record.details.get(name) if record else None
     return "none" if value in (None, "") else str(value)
-
-
-def _texts(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []
 
 
 def _step(record: StepRecord) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -69,6 +69,25 @@ class StepRecord:
 def now() -> str:
     """Return the present time in UTC as ISO text with milliseconds."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class StepPlace:
+    """Where a step reports what it did, and under which name.
+
+    Attributes:
+        ledger_uri: Folder or bucket of ledger and run records, or ``none``.
+        run_id: The pipeline run, or ``none``.
+        step_name: Name of the step, unique within the run.
+    """
+
+    ledger_uri: str
+    run_id: str
+    step_name: str
+
+    def reported(self) -> AbstractContextManager[StepRecord]:
+        """Return `reported_step` for this step."""
+        return reported_step(ledger_uri=self.ledger_uri, run_id=self.run_id, step_name=self.step_name)
 
 
 @contextmanager

@@ -23,6 +23,8 @@ from evergreen.training.training_rows import TrainingRows, feature_kinds, label_
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evergreen.training.request import TrainingRequest
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -45,45 +47,23 @@ class TrainingResult:
     warnings: list[str] = field(default_factory=list)
 
 
-def train_challenger(
-    *,
-    training_data: Any,
-    model: Any,
-    holdout_data: Any,
-    target_column: str,
-    timestamp_column: str,
-    model_name: str,
-    tracking_uri: str,
-    task: str,
-    estimator: str,
-    hyperparameters: str,
-    search: str,
-    seed: int,
-    holdout_share: float,
-    policy_config: str = "default",
-    champion: Any = None,
-) -> TrainingResult:
+def train_challenger(request: TrainingRequest, *, model: Any, holdout_data: Any, model_name: str, tracking_uri: str) -> TrainingResult:
     """Fit a challenger on all but the newest rows, put those aside, and log the model.
 
-    A challenger that an earlier attempt finished is fetched, not fitted again. Arguments are those of the component `train_model`.
+    A challenger that an earlier attempt finished is fetched, not fitted again.
+
+    Args:
+        request: What is asked for.
+        model: Output artifact of the challenger.
+        holdout_data: Output artifact of the rows that it has not seen.
+        model_name: Name of the registered model.
+        tracking_uri: The MLflow server.
 
     Raises:
         TrainingError: The data, the recipe or the tracking server does not allow it.
         PolicyError: The policy cannot be used.
     """
-    job = read_job(
-        training_data=training_data,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
-        task=task,
-        estimator=estimator,
-        hyperparameters=hyperparameters,
-        search=search,
-        seed=seed,
-        holdout_share=holdout_share,
-        policy_config=policy_config,
-        champion=champion,
-    )
+    job = read_job(request)
     rows, recipe, classes, start = job.rows, job.recipe, job.classes, job.holdout_start
     to_fit, held_out = rows.parted(start)
     identifier = job.challenger_id
@@ -94,9 +74,9 @@ def train_challenger(
         return _reuse(logged, model, rows)
     memory = SearchMemory(tracking, identifier) if recipe.search else None
     fit, description = fit_before(start, rows, recipe, classes=classes, identifier=identifier, memory=memory)
-    found = look_at_rows(to_fit, held_out, target_column=target_column, features=description.features, classes=classes)
-    described = replace(description, training_data_uri=str(training_data.uri))
-    return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=training_data)
+    found = look_at_rows(to_fit, held_out, target_column=rows.target_column, features=description.features, classes=classes)
+    described = replace(description, training_data_uri=str(request.training_data.uri))
+    return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=request.training_data)
 
 
 def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> TrainingResult:

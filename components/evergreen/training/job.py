@@ -1,4 +1,4 @@
-"""What a training step is asked for: the rows, the recipe, and where the holdout starts."""
+"""What a training step works on: the rows, the recipe, and where the holdout starts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from evergreen.training.training_rows import TrainingRows, label_classes, read_t
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from evergreen.training.request import TrainingRequest
 
 
 @dataclass(frozen=True)
@@ -42,39 +44,30 @@ class TrainingJob:
         return challenger_id(self.recipe, role="challenger", columns=columns, data_fingerprint=self.rows.fingerprint)
 
 
-def read_job(
-    *,
-    training_data: Any,
-    target_column: str,
-    timestamp_column: str,
-    task: str,
-    estimator: str,
-    hyperparameters: str,
-    search: str,
-    seed: int,
-    holdout_share: float,
-    policy_config: str,
-    champion: Any,
-) -> TrainingJob:
-    """Read what a step is asked for from its parameters. Arguments are those of the component `train_model`.
+def read_job(request: TrainingRequest) -> TrainingJob:
+    """Read the rows, and the recipe from the parameters.
+
+    Args:
+        request: What is asked for.
 
     Raises:
         TrainingError: The data or a parameter cannot be used.
         PolicyError: The policy cannot be used.
     """
-    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy_section(policy_config, "training", TrainingSettings)
+    given, searched = parse_hyperparameters(request.hyperparameters), parse_search(request.search)
+    used = read_policy_section(request.policy_config, "training", TrainingSettings)
     rows = read_training_rows(
-        training_data.path,
-        training_data.metadata,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
+        request.training_data.path,
+        request.training_data.metadata,
+        target_column=request.target_column,
+        timestamp_column=request.timestamp_column,
         sample_rows=used.sample_rows,
-        seed=seed,
+        seed=request.seed,
     )
-    resolved, classes = label_classes(rows.frame[target_column], task)
-    path = estimator_path(estimator, resolved)
-    recipe = Recipe(resolved, path, given, seed, searched, holdout_share, _warm_start(champion, path, searched), used.given())
-    return TrainingJob(rows, recipe, classes, holdout_start(rows.times, holdout_share))
+    task, classes = label_classes(rows.frame[request.target_column], request.task)
+    path = estimator_path(request.estimator, task)
+    recipe = Recipe(task, path, given, request.seed, searched, request.holdout_share, _warm_start(request.champion, path, searched), used.given())
+    return TrainingJob(rows, recipe, classes, holdout_start(rows.times, request.holdout_share))
 
 
 def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_column: str) -> TrainingJob:

@@ -20,6 +20,8 @@ from evergreen.training.training_rows import feature_kinds
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evergreen.training.request import TrainingRequest
+
 
 @dataclass(frozen=True)
 class SearchPlan:
@@ -58,20 +60,20 @@ def read_plan(path: str | Path) -> SearchPlan:
         raise TrainingError(f"plan {path}: is none of a search. Give the step the output plan of plan_search, made by the same version.") from error
 
 
-def run_plan_step(*, plan: Any, shards: int, **asked: Any) -> list[int]:
+def run_plan_step(request: TrainingRequest, *, plan: Any, shards: int) -> list[int]:
     """Draw the candidates, write them as a plan, and return the numbers of the shards; never more shards than candidates.
 
     Args:
+        request: What is asked for.
         plan: Output artifact.
         shards: Number of parallel steps that is wanted.
-        asked: Data and parameters, as for `evergreen.training.job.read_job`.
 
     Raises:
         TrainingError: The search cannot be divided, or the data or a parameter cannot be used.
     """
     if not 1 <= shards <= MOST_CANDIDATES:
         raise TrainingError(f"shards {shards}: expected 1 to {MOST_CANDIDATES} parts. Take about as many as there are free nodes.")
-    job = read_job(**asked)
+    job = read_job(request)
     candidates = _candidates(job)
     used = min(shards, len(candidates))
     rows = len(rows_to_fit(job).rows.labels)

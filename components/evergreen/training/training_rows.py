@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from evergreen.data.artifacts import feature_columns
-from evergreen.data.columns import BOOLEAN, CATEGORY, DATE, NUMBER, event_times, iso_time
+from evergreen.data.columns import BOOLEAN, CATEGORY, DATE, NUMBER, event_times
 from evergreen.training.errors import TrainingError
 from evergreen.training.memory import read_within_memory
 
@@ -193,8 +193,3 @@ def label_classes(labels: pd.Series[Any], task: str) -> tuple[str, list[Any]]:
             f"target {labels.name!r}: all {len(labels)} labelled rows are of class {classes[0]!r}; expected at least two. Widen training_window_days."
         )
     return resolved, classes
-
-
-def window_text(times: pd.Series[pd.Timestamp]) -> tuple[str, str]:
-    """Return the first and the last event time as ISO text."""
-    return iso_time(times.iloc[0]), iso_time(times.iloc[-1])
