@@ -87,8 +87,8 @@ def test_the_first_model_is_used_whatever_the_gate_says(history: pd.DataFrame) -
     learner = Learner(replace(SETTINGS.learner), **COLUMNS)
     champion = learner.first(Timeline(noise, **COLUMNS).at(pd.Timestamp("2020-03-31", tz="UTC")), 90)
     assert champion.version == 1
-    assert champion.baseline["fit_end"] == "2020-03-31T00:00:00Z"
-    assert 0.3 < champion.baseline["score"] < 0.7
+    assert champion.baseline.fit_end == "2020-03-31T00:00:00Z"
+    assert 0.3 < (champion.baseline.score or 0) < 0.7
 
 
 def made_of(scores: list[float | None]) -> Replay:

@@ -266,6 +266,28 @@ def test_an_absent_baseline_retrains(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("drift_result", {"verdict": "drift", "rows": {"current": "many"}}, "rows.current is 'many'; expected a whole number. .*detect_drift"),
+        ("performance_result", {"verdict": "holds", "score": "high"}, "score is 'high'; expected a number. .*monitor_performance"),
+        ("baseline", {"fit_end": 1981}, "fit_end is 1981; expected text. .*load_champion"),
+        ("feedback", {"sources": []}, "present is missing; expected true or false. .*read_feedback"),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_named_with_its_file(tmp_path: Path, name: str, content: dict[str, Any], message: str) -> None:
+    given = {"drift_result": {"verdict": "no drift"}, "performance_result": {"verdict": "holds"}, "baseline": BASELINE, name: content}
+    artifacts: dict[str, Any] = {}
+    for each, values in given.items():
+        (tmp_path / each).write_text(json.dumps(values))
+        artifacts[each] = dsl.Artifact(name=each, uri=str(tmp_path / each), metadata={"present": True})
+    artifacts["decision"] = dsl.Artifact(name="decision", uri=str(tmp_path / "decision"), metadata={})
+    report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
+    with pytest.raises(PolicyError, match=f"{name.replace('_', ' ')} {tmp_path / name}: {message} wrote"):
+        decide_retraining.python_func(**artifacts, decision_report=report)
+    assert not (tmp_path / "decision").exists(), "nothing was decided"
+
+
+@pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({}, ""),

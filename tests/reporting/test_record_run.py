@@ -12,6 +12,7 @@ from kfp import dsl
 from evergreen.errors import StateError
 from evergreen.reporting.component import record_run
 from evergreen.reporting.run_metrics import run_metrics
+from evergreen.reporting.run_page import run_page
 from evergreen.reporting.summary import DEPLOYED as DEPLOYMENTS
 from evergreen.reporting.summary import OTHER_PIPELINES, RunSummary, summarise_run
 from evergreen.runs.records import StepRecord, reported_step
@@ -139,6 +140,22 @@ def test_without_a_ledger_the_report_is_written_all_the_same(tmp_path: Path) -> 
     metrics = dsl.Metrics(name="metrics", uri=str(tmp_path / "metrics"), metadata={})
     record_run.python_func(run_report=report, run_metrics=metrics, status=None, model_name="rain")
     assert "No ledger was given" in Path(report.path).read_text()
+
+
+def test_a_result_that_cannot_be_read_is_named_and_hides_no_other() -> None:
+    damaged = step("detect_drift", details={"verdict": "drift", "features": "many"})
+    records = [LOADED, damaged, RETRAIN, PASSED, DEPLOYED]
+    summary = summarise_run(records, run_id="run-1", model_name="rain")
+    assert (summary.outcome, summary.status, summary.reasons) == ("promoted", "succeeded", ["Accuracy fell."])
+    assert summary.problems == ["record of detect_drift: features is 'many'; expected a list. Make sure that it is what detect_drift wrote."]
+    page = run_page(summary)
+    assert "features is &#39;many&#39;; expected a list" in page
+    assert "0.78" in page
+    assert summary.to_json()["evaluation"]["challenger_score"] == 0.78
+
+
+def test_a_run_without_an_evaluation_has_an_empty_one_in_its_summary() -> None:
+    assert summarise_run([LOADED, step("decide_retraining", "keep")]).to_json()["evaluation"] == {}
 
 
 DRIFTED = {"verdict": "drift", "features": [{"name": "a", "drift": True}, {"name": "b", "drift": False}]}
