@@ -10,7 +10,7 @@ from reference_commands import command_page
 from reference_files import file_page
 from reference_settings import as_markdown, settings_page
 
-from evergreen.drift.config import DriftConfig
+from evergreen.drift.settings import DriftSettings
 from evergreen.pipeline.platform import Platform
 from evergreen.policy.policy_file import Policy
 from evergreen.training.search.settings import SearchSettings
@@ -48,7 +48,9 @@ def _pages(root: Path) -> dict[str, str]:
             Contract,
         ),
         "drift": settings_page(
-            "Drift settings", "What `drift_config` and `evergreen drift --config` take. [Compare two datasets](../guides/drift.md) explains them.", DriftConfig
+            "Drift settings",
+            "What `drift_config` and `evergreen drift --config` take. [Compare two datasets](../guides/drift.md) explains them.",
+            DriftSettings,
         ),
         "search": settings_page(
             "Hyperparameter search", "What `training_search` takes. [Training](../guides/training.md) explains it and shows an example.", SearchSettings

@@ -50,6 +50,7 @@ def test_the_logic_of_every_room_is_free_of_kfp() -> None:
         ("evergreen.runs.records, evergreen.data.artifacts, evergreen.storage.opening, evergreen.storage.uris", HEAVY),
         ("evergreen.registry.ledger", HEAVY),
         ("evergreen.reporting.summary", HEAVY),
+        ("evergreen.policy.step", HEAVY),
     ],
 )
 def test_modules_of_light_steps_load_nothing_heavy(modules: str, needless: tuple[str, ...]) -> None:

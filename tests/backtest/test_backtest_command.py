@@ -13,7 +13,7 @@ from evergreen.backtest.errors import BacktestError
 from evergreen.backtest.learner import LearnerSettings
 from evergreen.backtest.parallel import HistorySource, replay_all
 from evergreen.backtest.policies import policies_to_compare
-from evergreen.backtest.replay import Setting
+from evergreen.backtest.replay import BacktestSettings
 from evergreen.backtest.report import backtest_page
 from evergreen.backtest.tuning import candidates, tune
 from evergreen.cli.main import app
@@ -85,7 +85,7 @@ def test_tuning_searches_the_first_part_and_proves_on_the_rest(data: str, monkey
     monkeypatch.setattr("evergreen.backtest.tuning.candidates", lambda days: candidates(days)[:3])
     learner = LearnerSettings(training_window_days=90, estimator="sklearn.linear_model.LogisticRegression")
     source = HistorySource(data, "rain", "time")
-    found = tune(source, Setting(25, 75, learner), retrain_cost=0.005)
+    found = tune(source, BacktestSettings(25, 75, learner), retrain_cost=0.005)
     assert len(found.searched) == 3
     assert found.searched[0][0] == found.policy
     assert all(window.end <= found.until for _, made, _ in found.searched for window in made.windows)
@@ -97,4 +97,4 @@ def test_tuning_searches_the_first_part_and_proves_on_the_rest(data: str, monkey
 def test_what_stops_a_policy_stops_the_backtest(data: str) -> None:
     learner = LearnerSettings(estimator="sklearn.linear_model.LinearRegression")
     with pytest.raises(ValueError, match="the task is classification, which requires a classifier"):
-        replay_all(HistorySource(data, "rain", "time"), {"never": "never"}, Setting(50, 100, learner))
+        replay_all(HistorySource(data, "rain", "time"), {"never": "never"}, BacktestSettings(50, 100, learner))

@@ -17,7 +17,7 @@ import pandas as pd
 from evergreen.backtest.learner import LearnerSettings
 from evergreen.backtest.parallel import HistorySource, replay_all
 from evergreen.backtest.policies import policies_to_compare
-from evergreen.backtest.replay import Setting, replay
+from evergreen.backtest.replay import BacktestSettings, replay
 from evergreen.backtest.report import slumps, time_figure
 from evergreen.backtest.timeline import Timeline
 from evergreen.backtest.tuning import tune
@@ -25,7 +25,7 @@ from evergreen.policy.policy_file import Policy
 
 WEATHER = Path(__file__).parents[2] / "demo" / "weather.parquet"
 COLUMNS = {"target_column": "label", "timestamp_column": "time"}
-MADE_UP = Setting(30, 90, LearnerSettings(training_window_days=150, estimator="sklearn.linear_model.LogisticRegression"))
+MADE_UP = BacktestSettings(30, 90, LearnerSettings(training_window_days=150, estimator="sklearn.linear_model.LogisticRegression"))
 WINDOWS, ROWS_A_DAY, SEEDS = 40, 12, 10
 
 
@@ -58,9 +58,9 @@ def made_up(kind: str, seed: int) -> pd.DataFrame:
 def weather(picture: Path | None) -> bool:
     """Compare never, always and the default policy on the weather, and prove a policy tuned on its first part."""
     source = HistorySource(str(WEATHER), "rain", "observed_at")
-    setting = Setting(365, 3 * 365)
+    settings = BacktestSettings(365, 3 * 365)
     started = time.perf_counter()
-    never, always, default = replay_all(source, policies_to_compare([]), setting)
+    never, always, default = replay_all(source, policies_to_compare([]), settings)
     seconds = time.perf_counter() - started
     for made in (never, always, default):
         print(f"weather, {made.name}: mean {made.metric} {made.mean_metric:.4f}, {made.retrains} retrainings, {made.promotions} promotions")
@@ -72,7 +72,7 @@ def weather(picture: Path | None) -> bool:
         show("weather: windows to recover after the change around 1981", ", ".join(map(str, changed)) or "none", "at most 2", max(changed, default=0) <= 2),
         show("weather: never, always and default", f"{seconds:.0f} s", "at most 90 s", seconds <= 90),
     ]
-    found = tune(source, setting, retrain_cost=0.005, until="1978-01-01")
+    found = tune(source, settings, retrain_cost=0.005, until="1978-01-01")
     tuned = found.replays[-1]
     lower, upper = (made.mean_metric for made in found.replays[:2])
     share = (tuned.mean_metric - lower) / (upper - lower)
@@ -94,7 +94,7 @@ def weather(picture: Path | None) -> bool:
 
 def generated() -> bool:
     """Show that the default policy stays quiet where nothing changes, and that it follows what does."""
-    standing = [replay(Timeline(made_up("stationary", seed), **COLUMNS), Policy(), name="default", setting=MADE_UP) for seed in range(SEEDS)]
+    standing = [replay(Timeline(made_up("stationary", seed), **COLUMNS), Policy(), name="default", settings=MADE_UP) for seed in range(SEEDS)]
     aged = [sum(window.rule == "model_age" for window in made.windows) for made in standing]
     needless = [made.retrains - by_age for made, by_age in zip(standing, aged, strict=True)]
     met = [
@@ -108,7 +108,7 @@ def generated() -> bool:
     print(f"stationary: retrainings by age {np.mean(aged):.1f} on average, {max(aged)} at most")
     for kind in ("abrupt", "gradual", "recurring"):
         timeline = Timeline(made_up(kind, 1), **COLUMNS)
-        default, never, always = (replay(timeline, policy, name="p", setting=MADE_UP) for policy in (Policy(), "never", "always"))
+        default, never, always = (replay(timeline, policy, name="p", settings=MADE_UP) for policy in (Policy(), "never", "always"))
         gain = default.mean_metric - never.mean_metric
         text = f"{100 * gain:+.1f} points, {default.retrains} retrainings"
         print(f"{kind} change: {100 * (default.mean_metric - always.mean_metric):+.1f} points against retraining every window")

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from drift_speed import show
 
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
 from evergreen.drift.profile.batches import Source
 from evergreen.drift.profile.scan import empty_like, fill, plan_profile
+from evergreen.drift.settings import DriftSettings
 
 NUMBERS, CATEGORIES, EMPTY = 20, 10, 15
 CHANGES = {
@@ -62,7 +62,7 @@ def compare_power(*, seeds: int) -> list[bool]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for detectors in ("profile", "profile,classifier"):
-            config = DriftConfig(detectors=detectors)
+            config = DriftSettings(detectors=detectors)
             print(f"detectors {detectors}, {seeds} seeds")
             for rows in (10_000, 100_000):
                 share = np.mean([_verdict(folder, config, rows, seed)[0] for seed in range(seeds)])
@@ -71,16 +71,16 @@ def compare_power(*, seeds: int) -> list[bool]:
                 found = [_verdict(folder, config, 10_000, seed, change) for seed in range(seeds)]
                 share = np.mean([drift and (not feature or feature in features) for drift, features in found])
                 met.append(show(f"{change}, found and named", f"{share:.0%}", f"at least {POWER_BAR:.0%}", share >= POWER_BAR))
-        alarms = sum(_verdict(folder, DriftConfig(detectors="profile"), 1_000_000, seed, "+0.02 sigma")[0] for seed in range(3))
+        alarms = sum(_verdict(folder, DriftSettings(detectors="profile"), 1_000_000, seed, "+0.02 sigma")[0] for seed in range(3))
         met.append(show("+0.02 sigma at 1,000,000 rows, 3 seeds", f"{alarms} alarms", "never", alarms == 0))
         met.append(show("profile of 8 shards merged", *_merged(folder)))
     return met
 
 
-def _verdict(folder: Path, config: DriftConfig, rows: int, seed: int, change: str = "") -> tuple[bool, list[str]]:
+def _verdict(folder: Path, config: DriftSettings, rows: int, seed: int, change: str = "") -> tuple[bool, list[str]]:
     reference = write_rows(folder / "reference", rows, 2 * seed)
     current = write_rows(folder / "current", rows, 2 * seed + 1, change)
-    result = detect(reference, current, config=config, seed=seed).result
+    result = detect(reference, current, settings=config, seed=seed).result
     return result.verdict == "drift", [feature.measured.name for feature in result.features if feature.drift]
 
 

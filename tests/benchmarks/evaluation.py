@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from evergreen.evaluation.constant_baseline import naive_predictions
-from evergreen.evaluation.gate import GateSettings, rule_against_champion
+from evergreen.evaluation.gate import Gate, rule_against_champion
 from evergreen.metrics.predictions import Predictions
 from evergreen.metrics.scoring import paired_bootstrap, resolve_metric
 
@@ -69,7 +69,7 @@ def _model(labels: np.ndarray, right: np.ndarray, random: np.random.Generator) -
 
 def promotions(metric_name: str, rows: int, *, gain: float, disagreement: float) -> int:
     """Count how many of the pairs the gate promotes at its default settings."""
-    metric, settings, count = resolve_metric(metric_name, "classification"), GateSettings(), 0
+    metric, settings, count = resolve_metric(metric_name, "classification"), Gate(), 0
     for seed in range(PAIRS):
         ours, theirs = pair(np.random.default_rng(seed), rows, gain=gain, disagreement=disagreement)
         difference = paired_bootstrap(metric, ours, theirs, confidence=settings.confidence, resamples=settings.resamples, seed=seed)

@@ -8,7 +8,6 @@ relation stays. detect_drift calls a move by 0.5 moderate and one by 1 severe, f
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,9 @@ from evergreen.performance.reliability import ReliabilityCurve, why_unavailable
 from evergreen.policy.evidence import Evidence
 from evergreen.policy.feedback import feedback
 from evergreen.policy.feedback_settings import FeedbackSettings
+from evergreen.results.drift import DriftResult
+from evergreen.results.feedback import Feedback
+from evergreen.results.performance import PerformanceResult
 
 RUNS = 100
 SHIFTS = (0.0, 0.5, 1.0, 2.0)
@@ -49,7 +51,7 @@ def coverage(make: Any, shift: float) -> dict[str, str]:
         random = np.random.default_rng(seed)
         model = make().fit(*rows(random, 3000, 0.0))
         held_out = measure_calibration(said(model, *rows(random, 400, 0.0)))
-        curve = ReliabilityCurve.read(asdict(held_out)) if held_out else None
+        curve = ReliabilityCurve.of(held_out)
         if curve is None or why_unavailable(task="classification", metric="accuracy", classes=2, probabilities=True, curve=curve, maximum_error=0.05):
             refused += 1
             continue
@@ -68,7 +70,10 @@ def fired(hostile: int, others: int, bad: float) -> str:
     entries = [{"source": "hostile", "rows": hostile, "negative": hostile}]
     entries += [{"source": f"user{number}", "rows": 5, "negative": 5 * bad} for number in range(others)]
     heard = {"present": True, "rows": hostile + 5 * others, "sources": entries}
-    found = feedback(Evidence({}, {}, {}, "auto", "latest", feedback=heard), FeedbackSettings())
+    found = feedback(
+        Evidence(DriftResult("no drift"), PerformanceResult("cannot tell"), None, "auto", "latest", feedback=Feedback.from_json(heard, source="benchmark")),
+        FeedbackSettings(),
+    )
     return f"{found.verdict} ({'no share' if found.value is None else f'{found.value:.0%} bad'})"
 
 

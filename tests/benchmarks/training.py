@@ -32,6 +32,7 @@ from evergreen.data.columns import prepare_features
 from evergreen.training.challenger import train_challenger
 from evergreen.training.preprocessing import build_pipeline
 from evergreen.training.recipe import Recipe, build_estimator, estimator_path
+from evergreen.training.request import TrainingRequest
 from evergreen.training.training_rows import feature_kinds
 
 ROWS, NUMBERS, TURNS, BAR = 200_000, 28, 5, 0.10
@@ -67,25 +68,14 @@ def fit_alone(frame: pd.DataFrame, path: str, hyperparameters: dict[str, Any]) -
 
 def train(folder: Path, source: Path, turn: str, path: str, hyperparameters: str) -> tuple[float, dict[str, float]]:
     """Return the seconds of the whole step, and of its phases."""
+    data = dsl.Dataset(name="d", uri=str(source), metadata={"fingerprint": f"sha256:{turn}"})
     artifacts = {
-        "training_data": dsl.Dataset(name="d", uri=str(source), metadata={"fingerprint": f"sha256:{turn}"}),
         "model": dsl.Model(name="m", uri=str(folder / f"model-{turn}"), metadata={}),
         "holdout_data": dsl.Dataset(name="h", uri=str(folder / f"holdout-{turn}"), metadata={}),
     }
     started = time.perf_counter()
-    trained = train_challenger(
-        **artifacts,
-        target_column="label",
-        timestamp_column="time",
-        model_name="benchmark",
-        tracking_uri=f"sqlite:///{folder}/mlflow.db",
-        task="auto",
-        estimator=path,
-        hyperparameters=hyperparameters,
-        search="none",
-        seed=7,
-        holdout_share=HOLDOUT_SHARE,
-    )
+    request = TrainingRequest(data, "label", "time", estimator=path, hyperparameters=hyperparameters, holdout_share=HOLDOUT_SHARE)
+    trained = train_challenger(request, **artifacts, model_name="benchmark", tracking_uri=f"sqlite:///{folder}/mlflow.db")
     return time.perf_counter() - started, trained.description.durations
 
 

@@ -20,7 +20,7 @@ def decided(cluster: Cluster, run: Run) -> dict[str, Any]:
     return {
         "verdicts": verdicts,
         "decision": (summary.decision, summary.reasons),
-        "evaluation": summary.evaluation.get("sentence", ""),
+        "evaluation": summary.evaluation.sentence if summary.evaluation else "",
         "champion": (summary.champion_before, summary.champion_after),
         "ledger": ledger,
     }

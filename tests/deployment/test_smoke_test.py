@@ -12,6 +12,7 @@ from evergreen.deployment.evidence import REFERENCE_ROWS, write_reference
 from evergreen.deployment.registered_copy_checks import smoke_test
 from evergreen.models.files import load_model
 from evergreen.models.fitted import FittedModel
+from evergreen.results.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,14 +31,14 @@ class Fixed:
 
 
 @pytest.fixture
-def judged(world: World) -> tuple[FittedModel, dict[str, Any]]:
+def judged(world: World) -> tuple[FittedModel, Evaluation]:
     inputs = world.challenger("a")
-    return load_model(inputs["model"].path), read_json(inputs["evaluation"].path)
+    return load_model(inputs["model"].path), Evaluation.from_json(read_json(inputs["evaluation"].path), source="evaluation")
 
 
-def test_the_agreement_is_recorded(judged: tuple[FittedModel, dict[str, Any]]) -> None:
+def test_the_agreement_is_recorded(judged: tuple[FittedModel, Evaluation]) -> None:
     model, evaluation = judged
-    evaluation["check_predictions"][0] = 1 - evaluation["check_predictions"][0]
+    evaluation.check_predictions[0] = 1 - evaluation.check_predictions[0]
     assert [(check.passed, check.detail) for check in smoke_test(model, model, evaluation)] == [
         (True, "30 predictions"),
         (True, "on 30 rows"),
@@ -45,14 +46,14 @@ def test_the_agreement_is_recorded(judged: tuple[FittedModel, dict[str, Any]]) -
     ]
 
 
-def test_classes_that_the_model_never_learned_are_refused(judged: tuple[FittedModel, dict[str, Any]]) -> None:
+def test_classes_that_the_model_never_learned_are_refused(judged: tuple[FittedModel, Evaluation]) -> None:
     model, evaluation = judged
     with pytest.raises(DeploymentError, match="predictions are known classes: unknown: 7"):
         smoke_test(FittedModel(Fixed([0, 7]), model.description), model, evaluation)
 
 
 @pytest.mark.parametrize("values", [[np.nan], [np.inf, 1.0]])
-def test_a_regression_must_predict_finite_numbers(judged: tuple[FittedModel, dict[str, Any]], values: list[float]) -> None:
+def test_a_regression_must_predict_finite_numbers(judged: tuple[FittedModel, Evaluation], values: list[float]) -> None:
     model, evaluation = judged
     strange = FittedModel(Fixed(values), replace(model.description, task="regression", classes=[]))
     with pytest.raises(DeploymentError, match=r"predictions are finite: (0|15) of 30. The champion is unchanged"):
@@ -60,16 +61,16 @@ def test_a_regression_must_predict_finite_numbers(judged: tuple[FittedModel, dic
 
 
 @pytest.mark.parametrize(("values", "told"), [([1.0, 2.0, 4.0], "correlation 1.000"), ([3.0], "one of them predicts a constant or non-finite numbers")])
-def test_a_regression_has_its_correlation_recorded(judged: tuple[FittedModel, dict[str, Any]], values: list[float], told: str) -> None:
+def test_a_regression_has_its_correlation_recorded(judged: tuple[FittedModel, Evaluation], values: list[float], told: str) -> None:
     model, evaluation = judged
     regression = FittedModel(Fixed(values), replace(model.description, task="regression", classes=[]))
-    evaluation["check_predictions"] = [2 * value for value in np.resize([1.0, 2.0, 4.0], 30)]
+    evaluation.check_predictions = [2 * value for value in np.resize([1.0, 2.0, 4.0], 30)]
     check = smoke_test(regression, regression, evaluation)[2]
     assert check.passed
     assert check.detail.startswith(told)
 
 
-def test_the_reference_is_a_bounded_sample_and_the_same_each_time(tmp_path: Path, judged: tuple[FittedModel, dict[str, Any]]) -> None:
+def test_the_reference_is_a_bounded_sample_and_the_same_each_time(tmp_path: Path, judged: tuple[FittedModel, Evaluation]) -> None:
     import pandas as pd
 
     rows = REFERENCE_ROWS + 500

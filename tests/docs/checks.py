@@ -119,11 +119,11 @@ def _read_contract(text: str, _: Path) -> None:
 
 
 def _read_drift(text: str, _: Path) -> None:
-    from evergreen.drift.config import DriftConfig
     from evergreen.drift.errors import DriftError
+    from evergreen.drift.settings import DriftSettings
     from evergreen.settings.reading import read_settings
 
-    assert read_settings(text, DriftConfig, parameter="drift_config", error=DriftError) != DriftConfig()
+    assert read_settings(text, DriftSettings, parameter="drift_config", error=DriftError) != DriftSettings()
 
 
 def _read_search(text: str, _: Path) -> None:

@@ -12,12 +12,12 @@ import pytest
 from kfp import dsl
 
 from evergreen.drift.component import detect_drift
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
 from evergreen.drift.errors import DriftError
+from evergreen.drift.settings import DriftSettings
 
 if TYPE_CHECKING:
-    from evergreen.drift.verdict import DriftResult
+    from evergreen.results.drift import DriftResult
 
 
 def normal_frame(rows: int, seed: int, features: int = 10) -> pd.DataFrame:
@@ -31,8 +31,8 @@ def normal_frame(rows: int, seed: int, features: int = 10) -> pd.DataFrame:
 def compare(folder: Path, reference: pd.DataFrame, current: pd.DataFrame, **settings: Any) -> DriftResult:
     reference.to_parquet(folder / "reference")
     current.to_parquet(folder / "current")
-    config = DriftConfig(**{"detectors": "profile", **settings})
-    return detect(folder / "reference", folder / "current", ignored_columns=["y"], timestamp_column="t", config=config).result
+    config = DriftSettings(**{"detectors": "profile", **settings})
+    return detect(folder / "reference", folder / "current", ignored_columns=["y"], timestamp_column="t", settings=config).result
 
 
 def drifted(result: DriftResult) -> list[str]:
@@ -96,7 +96,7 @@ def test_a_new_category_is_found_with_its_share(tmp_path: Path) -> None:
     current["colour"] = ["red", "blue"] * 470 + ["green"] * 60
     result = compare(tmp_path, reference, current)
     assert drifted(result) == ["colour"]
-    assert result.as_json()["new_categories"] == {"colour": {"green": 0.06}}
+    assert result.to_json()["new_categories"] == {"colour": {"green": 0.06}}
 
 
 def test_a_boolean_is_a_category(tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def test_a_changed_correlation_is_found_though_no_single_feature_changed(tmp_pat
     current["x1"] = 0.8 * current["x0"] + 0.6 * current["x1"]
     result = compare(tmp_path, normal_frame(4000, 1, features=4), current)
     assert (result.verdict, drifted(result)) == ("drift", [])
-    assert result.together.correlations[0].features == ("x0", "x1")
-    assert result.together.correlations[0].now == pytest.approx(0.8, abs=0.05)
+    assert result.multivariate.correlations[0].features == ("x0", "x1")
+    assert result.multivariate.correlations[0].now == pytest.approx(0.8, abs=0.05)
     assert "no single feature shows" in result.sentence
 
 
@@ -190,11 +190,11 @@ def test_an_interaction_is_found_by_a_classifier_that_names_the_features(tmp_pat
     # The signs of two features agree more often: no mean, spread or rank correlation of a single one of them moves with a third.
     current["x2"] = np.abs(current["x2"]) * np.sign(current["x0"] * current["x1"])
     result = compare(tmp_path, normal_frame(4000, 1, features=4), current, detectors=detectors)
-    assert (result.verdict, drifted(result), result.together.correlations) == ("drift", [], [])
-    assert result.together.library == library
-    assert result.together.auc is not None
-    assert result.together.auc > 0.7
-    assert set(list(result.together.features)[:3]) == {"x0", "x1", "x2"}
+    assert (result.verdict, drifted(result), result.multivariate.correlations) == ("drift", [], [])
+    assert result.multivariate.library == library
+    assert result.multivariate.auc is not None
+    assert result.multivariate.auc > 0.7
+    assert set(list(result.multivariate.features)[:3]) == {"x0", "x1", "x2"}
     quiet = compare(tmp_path, normal_frame(4000, 1, features=4), normal_frame(4000, 3, features=4), detectors=detectors)
     assert quiet.verdict == "no drift"
 
@@ -202,8 +202,8 @@ def test_an_interaction_is_found_by_a_classifier_that_names_the_features(tmp_pat
 def test_the_second_stage_is_passed_over_when_asked_and_the_first_alarms(tmp_path: Path) -> None:
     current = normal_frame(1000, 2)
     current["x3"] += 1
-    assert compare(tmp_path, normal_frame(1000, 1), current, second_stage="when-quiet").together.verdict == "not looked at"
-    assert compare(tmp_path, normal_frame(1000, 1), normal_frame(1000, 3), second_stage="when-quiet").together.verdict == "no drift"
+    assert compare(tmp_path, normal_frame(1000, 1), current, second_stage="when-quiet").multivariate.verdict == "not looked at"
+    assert compare(tmp_path, normal_frame(1000, 1), normal_frame(1000, 3), second_stage="when-quiet").multivariate.verdict == "no drift"
 
 
 def test_importances_weigh_the_verdict_and_it_says_so(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_importances_weigh_the_verdict_and_it_says_so(tmp_path: Path) -> None:
 
     def severity(importance: float) -> tuple[str, str]:
         importances = {"x3": importance, "x1": 1 - importance}
-        config = DriftConfig(detectors="profile")
+        config = DriftSettings(detectors="profile")
         result = detect(
             tmp_path / "reference", tmp_path / "current", ignored_columns=["y"], timestamp_column="t", config=config, importances=importances
         ).result

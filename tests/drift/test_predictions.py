@@ -9,17 +9,17 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from evergreen.data.artifacts import ModelDescription
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
-from evergreen.drift.verdict import PREDICTION
+from evergreen.drift.settings import DriftSettings
 from evergreen.models.fitted import FittedModel
+from evergreen.results.drift import PREDICTION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-    from evergreen.drift.detection import Compared
+    from evergreen.drift.detection import DriftComparison
 
 FEATURES = ["a", "b"]
 
@@ -55,10 +55,10 @@ def champion(task: str, classes: list[int], features: list[str] | None = None) -
     return FittedModel(pipeline=estimator, description=description)
 
 
-def compare(folder: Path, model: FittedModel, shift: float) -> Compared:
+def compare(folder: Path, model: FittedModel, shift: float) -> DriftComparison:
     frame(2).to_parquet(folder / "reference")
     frame(3, shift).to_parquet(folder / "current")
-    return detect(folder / "reference", folder / "current", config=DriftConfig(detectors="profile"), model=model)
+    return detect(folder / "reference", folder / "current", settings=DriftSettings(detectors="profile"), model=model)
 
 
 @pytest.mark.parametrize(("task", "classes"), [("regression", []), ("classification", [0, 1]), ("classification", [0, 1, 2])])

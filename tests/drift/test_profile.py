@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect, profile_dataset
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
@@ -24,8 +23,9 @@ from evergreen.drift.profile.correlation import rank_correlations
 from evergreen.drift.profile.file import is_profile, read_profile, write_profile
 from evergreen.drift.profile.scan import empty_like, fill, plan_profile
 from evergreen.drift.profile.table_profile import RowSample
+from evergreen.drift.settings import DriftSettings
 
-PROFILE_ONLY = DriftConfig(detectors="profile")
+PROFILE_ONLY = DriftSettings(detectors="profile")
 
 
 def table(rows: int, seed: int) -> pa.Table:
@@ -94,7 +94,7 @@ def test_a_sample_is_uniform_over_the_stream() -> None:
 
 def test_a_profile_reads_back_bit_for_bit_and_gives_the_same_result(tmp_path: Path) -> None:
     reference, current = written(tmp_path, "reference", table(5000, 1)), written(tmp_path, "current", table(3000, 2))
-    compared = detect(reference, current, config=PROFILE_ONLY)
+    compared = detect(reference, current, settings=PROFILE_ONLY)
     write_profile(compared.reference, tmp_path / "reference.profile")
     assert is_profile(tmp_path / "reference.profile")
     assert not is_profile(reference)
@@ -107,8 +107,8 @@ def test_a_profile_reads_back_bit_for_bit_and_gives_the_same_result(tmp_path: Pa
             assert (found.mean, found.squares) == (counts.mean, counts.squares)
         else:
             assert found == counts
-    again = detect(tmp_path / "reference.profile", current, config=PROFILE_ONLY)
-    assert again.result.as_json() == compared.result.as_json()
+    again = detect(tmp_path / "reference.profile", current, settings=PROFILE_ONLY)
+    assert again.result.to_json() == compared.result.to_json()
 
 
 def test_stored_correlations_are_read_back_bit_for_bit_and_not_measured_again(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_profiles_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     cut = tmp_path / "cut.profile"
     cut.write_bytes(good.read_bytes()[:-200])
     with pytest.raises(DriftError, match=r"cut\.profile: is damaged or truncated"):
-        detect(cut, current, config=PROFILE_ONLY)
+        detect(cut, current, settings=PROFILE_ONLY)
     for name, change, message in (
         ("newer", {"version": 99}, r"has version 99, but this Evergreen reads version 1\. Upgrade"),
         ("foreign", {"format": "other"}, "is not a drift profile"),
@@ -184,7 +184,7 @@ def test_the_layout_of_files_does_not_matter(tmp_path: Path) -> None:
     folder.mkdir()
     pq.write_table(whole.slice(0, 1000).select(["flag", "x", "city", "count"]), folder / "a.parquet", row_group_size=70)
     pq.write_table(whole.slice(1000), folder / "b.parquet")
-    one = detect(written(tmp_path, "whole", whole), folder, config=PROFILE_ONLY).result
+    one = detect(written(tmp_path, "whole", whole), folder, settings=PROFILE_ONLY).result
     assert one.verdict == "no drift"
     assert one.rows == {"reference": 3000, "current": 3000}
     assert all(feature.measured.effects["jensen_shannon_distance"] == 0 for feature in one.features)
@@ -220,7 +220,7 @@ def test_booleans_decimals_dates_and_nested_columns_have_a_defined_answer(tmp_pa
 def test_texts_of_any_arrow_type_are_counted_and_sampled(tmp_path: Path, kind: pa.DataType) -> None:
     city = pa.array(["Oslo", "Berlin", None] * 10_000)
     file = written(tmp_path, "texts", pa.table({"city": city.cast(kind)}))
-    assert detect(file, file, config=PROFILE_ONLY).result.verdict == "no drift"
+    assert detect(file, file, settings=PROFILE_ONLY).result.verdict == "no drift"
     counts = profile_dataset(file).columns["city"]
     assert counts == CategoryCounts({"Oslo": 10_000, "Berlin": 10_000}, rows=30_000, missing=10_000)
 
@@ -228,7 +228,7 @@ def test_texts_of_any_arrow_type_are_counted_and_sampled(tmp_path: Path, kind: p
 def test_a_hundred_thousand_distinct_texts_are_left_out_and_counted_honestly(tmp_path: Path) -> None:
     content = pa.table({"key": [f"k{number}" for number in range(100_000)], "x": np.arange(100_000.0)})
     file = written(tmp_path, "keys", content)
-    compared = detect(file, file, config=PROFILE_ONLY)
+    compared = detect(file, file, settings=PROFILE_ONLY)
     assert "distinct values in the reference, more than 100" in compared.result.left_out["key"]
     counts = profile_dataset(file).columns["key"]
     assert isinstance(counts, CategoryCounts)
@@ -247,8 +247,8 @@ def test_a_folder_whose_files_lack_a_column_is_named(tmp_path: Path) -> None:
 def test_a_csv_with_a_header_and_no_rows_is_insufficient(tmp_path: Path) -> None:
     (tmp_path / "header.csv").write_text("x,city\n")
     (tmp_path / "rows.csv").write_text("x,city\n" + "1.5,Oslo\n2.5,Berlin\n" * 50)
-    assert detect(tmp_path / "header.csv", tmp_path / "rows.csv", config=PROFILE_ONLY).result.verdict == "insufficient"
-    assert detect(tmp_path / "rows.csv", tmp_path / "rows.csv", config=PROFILE_ONLY).result.verdict == "no drift"
+    assert detect(tmp_path / "header.csv", tmp_path / "rows.csv", settings=PROFILE_ONLY).result.verdict == "insufficient"
+    assert detect(tmp_path / "rows.csv", tmp_path / "rows.csv", settings=PROFILE_ONLY).result.verdict == "no drift"
 
 
 def test_shards_with_more_categories_than_are_kept_merge_to_the_whole() -> None:
@@ -271,12 +271,12 @@ def test_shards_with_more_categories_than_are_kept_merge_to_the_whole() -> None:
 def test_empty_files_and_single_rows_are_insufficient_and_damaged_ones_are_named(tmp_path: Path) -> None:
     full = written(tmp_path, "full", table(300, 1))
     for name, rows in (("none", 0), ("one", 1)):
-        assert detect(full, written(tmp_path, name, table(300, 2).slice(0, rows)), config=PROFILE_ONLY).result.verdict == "insufficient"
+        assert detect(full, written(tmp_path, name, table(300, 2).slice(0, rows)), settings=PROFILE_ONLY).result.verdict == "insufficient"
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "cut").write_bytes(full.read_bytes()[:-50])
     for name, message in (("empty.csv", r"empty\.csv: is empty"), ("cut", "is neither Parquet nor CSV, or is damaged"), ("absent", "no such file")):
         with pytest.raises(DriftError, match=message):
-            detect(full, tmp_path / name, config=PROFILE_ONLY)
+            detect(full, tmp_path / name, settings=PROFILE_ONLY)
 
 
 @pytest.mark.parametrize(("columns", "more"), [(["x", "count", "city", "flag"], ()), (["x", "count", "city"], ("pyarrow.compute",))])

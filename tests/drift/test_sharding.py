@@ -13,13 +13,13 @@ import pytest
 from kfp import dsl
 
 from evergreen import merge_profiles, plan_shards, profile_shard
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect, profile_dataset
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile import batches
 from evergreen.drift.profile.accumulators import NumberCounts
 from evergreen.drift.profile.batches import Shard, Source
 from evergreen.drift.profile.file import read_profile, write_profile
+from evergreen.drift.settings import DriftSettings
 from evergreen.drift.sharding import merged, plan_for
 from evergreen.drift.sharding import profile_shard as profile_part
 
@@ -61,8 +61,8 @@ def in_shards(reference: Path, current: Path, shards: int, folder: Path) -> Path
 
 
 def judged(reference: Path, current: Path, **settings: Any) -> dict[str, Any]:
-    config = DriftConfig(**{"detectors": "profile,classifier", **settings})
-    return detect(reference, current, config=config, ignored_columns=["y"], timestamp_column="t").result.as_json()
+    config = DriftSettings(**{"detectors": "profile,classifier", **settings})
+    return detect(reference, current, settings=config, ignored_columns=["y"], timestamp_column="t").result.to_json()
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:

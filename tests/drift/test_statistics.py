@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evergreen.drift import config
-from evergreen.drift.config import DriftConfig
+from evergreen.drift import settings
 from evergreen.drift.effects import jensen_shannon_distance, spread_change, standardised_mean_difference, tail_shares
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile.accumulators import NumberCounts
 from evergreen.drift.profile.edges import choose_edges
+from evergreen.drift.settings import DriftSettings
 from evergreen.drift.statistics import chi_squared, corrected_p_values, equal_shares, kolmogorov_smirnov, upper_gamma
 from evergreen.drift.verdict import dataset_severity
 from evergreen.errors import MissingExtraError
 from evergreen.settings.reading import read_settings
 
 
-def read(value: str) -> DriftConfig:
-    return read_settings(value, DriftConfig, parameter="drift_config", error=DriftError)
+def read(value: str) -> DriftSettings:
+    return read_settings(value, DriftSettings, parameter="drift_config", error=DriftError)
 
 
 def test_corrected_p_values_are_those_of_scipy() -> None:
@@ -119,20 +119,20 @@ def test_moments_of_chunks_are_those_of_the_whole() -> None:
     ],
 )
 def test_the_severity_of_a_dataset_is_its_worst_held_down_by_the_share(worst: str, share: float, expected: str) -> None:
-    assert dataset_severity(worst, share, DriftConfig()) == expected
+    assert dataset_severity(worst, share, DriftSettings()) == expected
 
 
 def test_alibi_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert DriftConfig().second_detector() == "alibi"
-    monkeypatch.setattr(config, "find_spec", lambda _name: None)
-    assert DriftConfig().second_detector() == "classifier"
-    assert DriftConfig(detectors="profile").second_detector() == "none"
+    assert DriftSettings().second_detector() == "alibi"
+    monkeypatch.setattr(settings, "find_spec", lambda _name: None)
+    assert DriftSettings().second_detector() == "classifier"
+    assert DriftSettings(detectors="profile").second_detector() == "none"
     with pytest.raises(MissingExtraError, match=r"kfp-evergreen\[alibi\]"):
-        DriftConfig(detectors="profile,alibi").second_detector()
+        DriftSettings(detectors="profile,alibi").second_detector()
 
 
 def test_pytorch_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evergreen.drift.config.find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr("evergreen.drift.settings.find_spec", lambda name: None if name == "torch" else object())
     for detectors in ("profile,mmd", "profile,lsdd"):
         with pytest.raises(MissingExtraError, match=rf"drift detectors '{detectors}' needs an optional dependency.*kfp-evergreen\[torch\]"):
             read(f"detectors: '{detectors}'").second_detector()
@@ -140,7 +140,7 @@ def test_pytorch_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch)
 
 def test_settings_come_in_line_from_a_file_or_are_the_default(tmp_path: Path) -> None:
     (tmp_path / "drift.yaml").write_text("significance: 0.01\n")
-    assert read("default") == read("none") == DriftConfig()
+    assert read("default") == read("none") == DriftSettings()
     assert read('{"minimum_rows": 50}').minimum_rows == 50
     assert read(str(tmp_path / "drift.yaml")).significance == 0.01
 

@@ -8,7 +8,7 @@ import pytest
 
 from evergreen.evaluation.changes import describe_changes
 from evergreen.evaluation.comparison import compare_models
-from evergreen.evaluation.gate import GateSettings, parse_settings
+from evergreen.evaluation.gate import Gate, parse_gate
 from evergreen.evaluation.holdout_rows import comparison_rows
 from evergreen.evaluation.model_card import model_card
 from evergreen.evaluation.report import evaluation_page
@@ -21,14 +21,14 @@ CUT = "2020-06-01T00:00:00Z"
 POLICY = "gate: {slices: [{column: pressure}], slice_minimum_rows: 10, fairness: {groups: [city]}}"
 
 
-def settings(policy: str = "default") -> GateSettings:
-    return parse_settings(margin=0.0, minimum_rows=30, confidence=0.95, resamples=400, seed=7, floors="{}", policy_config=policy)
+def gate_of(policy: str = "default") -> Gate:
+    return parse_gate(margin=0.0, minimum_rows=30, confidence=0.95, resamples=400, seed=7, floors="{}", policy_config=policy)
 
 
 def compared(ours: Any, theirs: Any, rows: pd.DataFrame, policy: str = "default") -> tuple[Any, str, str]:
     """Compare two models; returns the evaluation, its page and the challenger's card."""
     loaded = [load_model(artifact.path) for artifact in (ours, theirs)]
-    evaluation, scored = compare_models(*loaded, comparison_rows(rows, loaded), metric="auto", settings=settings(policy), champion_version="3")
+    evaluation, scored = compare_models(*loaded, comparison_rows(rows, loaded), metric="auto", gate=gate_of(policy), champion_version="3")
     return evaluation, evaluation_page(evaluation, scored), model_card(evaluation, loaded[0].description)[0]
 
 
@@ -140,6 +140,6 @@ def test_an_estimator_without_predict_proba(make_model: Callable[..., Any], make
     assert limited.reasons[0] == "The challenger provides no probabilities, so its calibration is unknown."
     loaded = [load_model(artifact.path) for artifact in (ours, theirs)]
     rows = comparison_rows(holdout, loaded)
-    evaluation, _ = compare_models(*loaded, rows, metric="roc_auc", settings=settings(), champion_version="3")
+    evaluation, _ = compare_models(*loaded, rows, metric="roc_auc", gate=gate_of(), champion_version="3")
     assert (evaluation.verdict, evaluation.conclusion) == ("reject", "cannot tell")
     assert "metric 'roc_auc': not defined on these 400 rows for classification" in evaluation.reasons[0]

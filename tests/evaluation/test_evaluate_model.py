@@ -336,7 +336,7 @@ def test_wrong_inputs_are_named(evaluate: Callable[..., Any], new: Any, holdout:
         evaluate(absent, None, holdout)
 
 
-def test_the_gate_config_reaches_the_verdict_the_page_and_the_card(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
+def test_the_gate_settings_reach_the_verdict_the_page_and_the_card(evaluate: Callable[..., Any], new: Any, old: Any, holdout: pd.DataFrame) -> None:
     config = "{slices: [{column: city}], slice_minimum_rows: 20, calibration_error: 0.3, other_metrics: {roc_auc: 0.02}}"
     answer, found, artifacts = evaluate(new, old, holdout, policy_config=f"gate: {config}")
     assert answer == "promote"

@@ -11,9 +11,9 @@ import yaml
 
 from evergreen.evaluation.calibration import measure_calibration
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.evaluation.gate import GateSettings, Ruling
+from evergreen.evaluation.gate import Gate, Ruling
 from evergreen.evaluation.gate_checks import apply_checks, run_checks
-from evergreen.evaluation.gate_config import GateConfig
+from evergreen.evaluation.gate_settings import GateSettings
 from evergreen.evaluation.holdout_rows import predictions_of
 from evergreen.metrics.predictions import Predictions
 from evergreen.metrics.scoring import resolve_metric
@@ -45,8 +45,8 @@ def frame(make_events: Callable[..., pd.DataFrame]) -> pd.DataFrame:
 def check(model: FittedModel, frame: pd.DataFrame) -> Callable[..., Findings]:
     def run(config: str, *, theirs: Callable[[Predictions], Predictions] | None = None, ours: Predictions | None = None) -> Findings:
         said = ours or predictions_of(model, frame, target_column="rain")
-        settings = GateSettings(resamples=400, config=GateConfig.model_validate(yaml.safe_load(config)))
-        return run_checks(model, frame, said, theirs(said) if theirs else None, metric=resolve_metric("accuracy", "classification"), settings=settings)
+        gate = Gate(resamples=400, settings=GateSettings.model_validate(yaml.safe_load(config)))
+        return run_checks(model, frame, said, theirs(said) if theirs else None, metric=resolve_metric("accuracy", "classification"), gate=gate)
 
     return run
 
@@ -178,7 +178,7 @@ def test_stress_finds_the_feature_that_swings_and_the_model_that_breaks(model: F
         predictions_of(model, frame, target_column="rain"),
         None,
         metric=resolve_metric("accuracy", "classification"),
-        settings=GateSettings(),
+        gate=Gate(),
     )
     assert "the model fails: ValueError: Input contains NaN" in next(item.sentence for item in broken.checks if item.name == "stress: missing values")
     assert verdicts(broken)["stress: missing values"] == "failed"
@@ -220,7 +220,7 @@ def test_checks_change_the_ruling() -> None:
 
 
 def test_a_model_that_another_process_cannot_load_fails(make_model: Callable[..., Any], frame: pd.DataFrame) -> None:
-    from evergreen.evaluation.gate_config import Serving
+    from evergreen.evaluation.gate_settings import Serving
     from evergreen.evaluation.servability import check_servability
 
     artifact = make_model("other", frame, fit_end=CUT)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
+from evergreen.drift.settings import DriftSettings
 
 if TYPE_CHECKING:
-    from evergreen.drift.config import Detectors
+    from evergreen.drift.settings import Detectors
 
 
 def frame(rows: int, seed: int, *, correlated: bool = False, shift: float = 0.0) -> pd.DataFrame:
@@ -32,8 +32,8 @@ def frame(rows: int, seed: int, *, correlated: bool = False, shift: float = 0.0)
 def together(folder: Path, detectors: Detectors, current: pd.DataFrame) -> Any:
     frame(3000, 1).to_parquet(folder / "reference")
     current.to_parquet(folder / "current")
-    config = DriftConfig(detectors=detectors)
-    return detect(folder / "reference", folder / "current", config=config).result.together
+    config = DriftSettings(detectors=detectors)
+    return detect(folder / "reference", folder / "current", settings=config).result.multivariate
 
 
 @pytest.mark.parametrize(("detectors", "method"), [("profile,mmd", "MMDDrift"), ("profile,lsdd", "LSDDDrift")])

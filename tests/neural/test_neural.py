@@ -14,12 +14,13 @@ import pandas as pd
 import pytest
 from kfp import dsl
 
-from evergreen.evaluation.gate_config import Serving
+from evergreen.evaluation.gate_settings import Serving
 from evergreen.evaluation.servability import check_servability
 from evergreen.models.files import load_model
 from evergreen.models.trust import ModelError
 from evergreen.training.challenger import refit_challenger, train_challenger
 from evergreen.training.errors import TrainingError
+from evergreen.training.request import TrainingRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +54,10 @@ def train(tmp_path: Path) -> Callable[..., dict[str, Any]]:
             "model": dsl.Model(name="m", uri=str(tmp_path / "model"), metadata={}),
             "holdout_data": dsl.Dataset(name="h", uri=str(tmp_path / "holdout"), metadata={}),
         }
-        settings = {"target_column": "rain", "task": "auto", "hyperparameters": "{}", "search": "none", "seed": 7, "holdout_share": 0.2, **changes}
+        asked = {"target_column": "rain", "timestamp_column": "time", "estimator": f"{MODULE}:{trainer}", **changes}
+        request = TrainingRequest(artifacts["training_data"], **asked)
         place = {"model_name": "m", "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db"}
-        train_challenger(**artifacts, timestamp_column="time", estimator=f"{MODULE}:{trainer}", **place, **settings)
+        train_challenger(request, model=artifacts["model"], holdout_data=artifacts["holdout_data"], **place)
         return artifacts
 
     return run

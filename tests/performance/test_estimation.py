@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,8 +10,11 @@ import pytest
 from evergreen.evaluation.calibration import measure_calibration
 from evergreen.metrics.predictions import Interval, Predictions, ScoringError
 from evergreen.metrics.scoring import resolve_metric
-from evergreen.performance.estimation import Estimate, EstimateRequest, estimate_score, make_estimate
+from evergreen.performance.estimation import EstimateRequest, estimate_score, make_estimate
 from evergreen.performance.reliability import ReliabilityCurve, why_unavailable
+
+if TYPE_CHECKING:
+    from evergreen.results.performance import Estimate
 
 ASKED: dict[str, Any] = {"task": "classification", "metric": "accuracy", "classes": 2, "probabilities": True, "maximum_error": 0.05}
 
@@ -40,7 +42,7 @@ def test_a_model_that_is_a_little_too_modest_is_set_right() -> None:
 def curve_of(predictions: Predictions) -> ReliabilityCurve:
     found = measure_calibration(predictions)
     assert found is not None
-    curve = ReliabilityCurve.read(asdict(found))
+    curve = ReliabilityCurve.of(found)
     assert curve is not None
     return curve
 

@@ -43,7 +43,7 @@ class World:
             "lower": interval.lower,
             "upper": interval.upper,
             "calibration": asdict(calibration) if calibration else None,
-            "errors": summarise_errors(said),
+            "errors": asdict(summarise_errors(said)),
         }
 
     def watch(self, rows: pd.DataFrame | str, **settings: Any) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from evergreen.performance.unlabelled_rows import compare_unlabelled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from evergreen.results.performance import UnlabelledComparison
+
 PREDICTED = pd.Timestamp("2026-01-10T00:00:00Z")
 SETTINGS = JoinSettings(key_column="id", target_column="rain", timestamp_column="time", label_time_column="known_at", horizon_days=30)
 UNTIMED = JoinSettings(key_column="id", target_column="rain", timestamp_column="time")
@@ -133,19 +135,19 @@ def test_whether_the_unlabelled_rows_differ(make_events: Callable[..., pd.DataFr
     rows = make_events(days=200, per_day=4)
     frame = rows.assign(logged_prediction=rows["rain"], logged_probability_0=0.4, logged_probability_1=0.6).astype({"rain": "float64"})
 
-    def compare(given: pd.DataFrame) -> dict[str, Any]:
+    def compare(given: pd.DataFrame) -> UnlabelledComparison:
         return compare_unlabelled(given, given["rain"].notna(), left_out=("rain", "time"))
 
-    assert compare(frame)["verdict"] == "nothing to compare"
+    assert compare(frame).verdict == "nothing to compare"
     at_random = frame.assign(rain=frame["rain"].mask(np.arange(800) % 3 == 0))
-    assert compare(at_random)["verdict"] == "alike"
+    assert compare(at_random).verdict == "alike"
     warm = frame.assign(rain=frame["rain"].mask(frame["temperature"] > 0))
     found = compare(warm)
-    assert found["verdict"] == "different"
-    assert "temperature" in [item["name"] for item in found["features"]]
-    assert found["sentence"].startswith("The unlabelled rows differ from the labelled ones in temperature (severe)")
+    assert found.verdict == "different"
+    assert "temperature" in [item.name for item in found.features]
+    assert found.sentence.startswith("The unlabelled rows differ from the labelled ones in temperature (severe)")
     few = frame.assign(rain=frame["rain"].mask(np.arange(800) < 3))
-    assert compare(few)["verdict"] == "cannot tell"
+    assert compare(few).verdict == "cannot tell"
 
 
 @pytest.fixture

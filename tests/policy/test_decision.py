@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from kfp import dsl
@@ -13,9 +13,14 @@ from kfp import dsl
 from evergreen.errors import PolicyError
 from evergreen.policy.component import decide_retraining
 from evergreen.policy.decision import decide
-from evergreen.policy.evidence import Evidence
 from evergreen.policy.policy_file import Hysteresis, Policy, read_policy
 from evergreen.policy.report import decision_page
+from policy.given_evidence import evidence_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evergreen.policy.evidence import Evidence
 
 AT_ONCE = Hysteresis(needed=1, windows=1)
 BASELINE = {"present": True, "version": "3", "fit_end": "1981-01-01T00:00:00Z"}
@@ -50,7 +55,7 @@ def heard(bad: float) -> dict[str, Any]:
     return {"present": True, "rows": 400, "sources": [{"source": f"user{number}", "rows": 10, "negative": 10 * bad} for number in range(40)]}
 
 
-FEEDBACK = {"nothing": {}, "praise": heard(0.1), "complaints": heard(0.9), "too little": {**heard(0.9), "sources": heard(0.9)["sources"][:4]}}
+FEEDBACK = {"nothing": None, "praise": heard(0.1), "complaints": heard(0.9), "too little": {**heard(0.9), "sources": heard(0.9)["sources"][:4]}}
 ESTIMATES = {
     "none": None,
     "not available": {"available": False, "sentence": "An estimate is not available."},
@@ -70,9 +75,8 @@ def evidence(
     feedback: str = "nothing",
     estimate: str = "none",
 ) -> Evidence:
-    baseline = BASELINE if champion else {"present": False}
     result = {"verdict": performance, "estimate": ESTIMATES[estimate], **SCORES}
-    return Evidence({"verdict": drift, "severity": severity}, result, baseline, mode, end, feedback=FEEDBACK[feedback])
+    return evidence_of({"verdict": drift, "severity": severity}, result, BASELINE if champion else None, mode, end, feedback=FEEDBACK[feedback])
 
 
 @pytest.mark.parametrize("mode", ["auto", "force", "dry-run"])
@@ -155,10 +159,10 @@ FINE = {"errors": {"verdict": "unchanged", "worse": False}}
     ],
 )
 def test_what_moved_is_said(drift: str, performance: dict[str, Any], sentence: str) -> None:
-    made = decide(Evidence({"verdict": drift, "severity": "slight"}, performance, BASELINE, "auto", "latest"), Policy())
+    made = decide(evidence_of({"verdict": drift, "severity": "slight"}, performance, BASELINE, "auto", "latest"), Policy())
     assert sentence in made.change
     assert bool(made.change) is bool(sentence)
-    assert made.change.replace("'", "&#39;") in decision_page(made)
+    assert made.change.replace("'", "&#39;") in decision_page(made, Policy())
 
 
 def test_reasons_hold_numbers() -> None:
@@ -205,16 +209,29 @@ def test_a_policy_that_cannot_be_used_is_named(policy: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (evidence(mode="always"), "policy_mode 'always'. Valid modes: auto, force, dry-run"),
-        (evidence(performance="fine"), "unknown verdict 'fine'. Valid verdicts: 'holds'.*Check monitor_performance"),
-        (evidence("storm"), "unknown verdict 'storm'. Valid verdicts: 'drift'.*Check detect_drift"),
-        (evidence("drift", "huge"), "unknown severity 'huge'. Valid severities: none, slight"),
-        (evidence(end="soon"), "Invalid window_end 'soon'"),
+        (evidence(mode="always"), "policy_mode 'always': expected one of auto, force, dry-run"),
+        (evidence(end="soon"), "window_end 'soon' is no time"),
     ],
 )
 def test_evidence_that_cannot_be_used_is_named(given: Evidence, message: str) -> None:
     with pytest.raises(PolicyError, match=message):
         decide(given, Policy())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"performance": "fine"},
+            "performance result: verdict is 'fine'; expected one of 'holds', 'degraded', 'cannot tell', 'no champion'. .*monitor_performance",
+        ),
+        ({"drift": "storm"}, "drift result: verdict is 'storm'; expected one of 'drift', 'no drift', 'insufficient', 'no champion'. .*detect_drift"),
+        ({"drift": "drift", "severity": "huge"}, "drift result: severity is 'huge'; expected one of 'none', 'slight', 'moderate', 'severe'. .*detect_drift"),
+    ],
+)
+def test_verdicts_that_nobody_knows_are_named(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
+        evidence(**given)
 
 
 def test_the_component_writes_decision_report_and_record(tmp_path: Path) -> None:
@@ -247,6 +264,28 @@ def test_an_absent_baseline_retrains(tmp_path: Path) -> None:
     absent = dsl.Artifact(name="baseline", uri=str(tmp_path / "baseline"), metadata={"present": False})
     report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
     assert decide_retraining.python_func(**artifacts, baseline=absent, decision_report=report) == "retrain"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("drift_result", {"verdict": "drift", "rows": {"current": "many"}}, "rows.current is 'many'; expected a whole number. .*detect_drift"),
+        ("performance_result", {"verdict": "holds", "score": "high"}, "score is 'high'; expected a number. .*monitor_performance"),
+        ("baseline", {"fit_end": 1981}, "fit_end is 1981; expected text. .*load_champion"),
+        ("feedback", {"sources": []}, "present is missing; expected true or false. .*read_feedback"),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_named_with_its_file(tmp_path: Path, name: str, content: dict[str, Any], message: str) -> None:
+    given = {"drift_result": {"verdict": "no drift"}, "performance_result": {"verdict": "holds"}, "baseline": BASELINE, name: content}
+    artifacts: dict[str, Any] = {}
+    for each, values in given.items():
+        (tmp_path / each).write_text(json.dumps(values))
+        artifacts[each] = dsl.Artifact(name=each, uri=str(tmp_path / each), metadata={"present": True})
+    artifacts["decision"] = dsl.Artifact(name="decision", uri=str(tmp_path / "decision"), metadata={})
+    report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
+    with pytest.raises(PolicyError, match=f"{name.replace('_', ' ')} {tmp_path / name}: {message} wrote"):
+        decide_retraining.python_func(**artifacts, decision_report=report)
+    assert not (tmp_path / "decision").exists(), "nothing was decided"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -14,10 +14,15 @@ from kfp import dsl
 from evergreen.errors import PolicyError
 from evergreen.policy.component import decide_retraining
 from evergreen.policy.decision import decide
-from evergreen.policy.evidence import Evidence
 from evergreen.policy.feedback import capped_weights, feedback, wilson_lower
 from evergreen.policy.feedback_settings import FeedbackSettings
 from evergreen.policy.policy_file import Hysteresis, Policy, read_policy
+from policy.given_evidence import evidence_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evergreen.policy.evidence import Evidence
 
 BASELINE = {"present": True, "version": "3", "fit_end": "1981-01-01T00:00:00Z"}
 AT_ONCE = Hysteresis(needed=1, windows=1)
@@ -27,7 +32,7 @@ def heard(**sources: tuple[int, float]) -> Evidence:
     """Evidence in which each source said so many things, and so many of them were bad."""
     entries = [{"source": name, "rows": rows, "negative": negative} for name, (rows, negative) in sources.items()]
     content = {"present": True, "rows": sum(entry["rows"] for entry in entries), "sources": entries}
-    return Evidence({"verdict": "no drift"}, {"verdict": "holds"}, BASELINE, "auto", "1981-02-01T00:00:00Z", feedback=content)
+    return evidence_of({"verdict": "no drift"}, {"verdict": "holds"}, BASELINE, "auto", "1981-02-01T00:00:00Z", feedback=content)
 
 
 def people(count: int, rows: int, negative: float) -> dict[str, tuple[int, float]]:
@@ -69,8 +74,8 @@ def test_an_unreliable_source_counts_less() -> None:
 
 def test_little_feedback_cannot_tell_and_none_is_quiet() -> None:
     few = feedback(heard(**people(8, 5, 5)), FeedbackSettings())
-    assert (few.verdict, "total weight is 40, and 50 is required" in few.sentence) == ("cannot tell", True)
-    silent = Evidence({"verdict": "no drift"}, {"verdict": "holds"}, BASELINE, "auto", "latest")
+    assert (few.verdict, "they weigh as much as 40, and 50 are needed" in few.sentence) == ("cannot tell", True)
+    silent = evidence_of({"verdict": "no drift"}, {"verdict": "holds"}, BASELINE, "auto", "latest")
     assert feedback(silent, FeedbackSettings()).verdict == "quiet"
     assert decide(silent, Policy()).rule == "all_quiet"
 

@@ -13,7 +13,11 @@ from evergreen.policy.evidence import Evidence, PastDecision
 from evergreen.policy.history import read_history
 from evergreen.policy.policy_file import Policy, read_policy
 from evergreen.registry.ledger import Entry, Ledger
+from evergreen.results.baseline import Baseline
+from evergreen.results.drift import PREDICTION, DriftResult, FeatureDrift, FeatureMeasurement
+from evergreen.results.performance import PerformanceResult
 from evergreen.storage.opening import open_store
+from policy.given_evidence import evidence_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +27,7 @@ BASELINE = {"present": True, "version": "3", "fit_end": "2020-01-01T00:00:00Z"}
 
 def evidence(performance: str = "degraded", *past: PastDecision, end: str = "2020-05-01T00:00:00Z", **more: Any) -> Evidence:
     drift = {"verdict": "no drift", "severity": "none", "rows": {"current": 100}}
-    return Evidence(drift, {"verdict": performance, "metric": "accuracy", "score": 0.6}, BASELINE, "auto", end, history=past, **more)
+    return evidence_of(drift, {"verdict": performance, "metric": "accuracy", "score": 0.6}, BASELINE, "auto", end, history=past, **more)
 
 
 def past(month: int, *fired: str, decision: str = "keep", rule: str = "", rows: int = 50) -> PastDecision:
@@ -61,10 +65,10 @@ def test_the_newest_window_is_among_those_that_count() -> None:
 
 
 def test_a_certain_drop_needs_no_second_window() -> None:
-    steep = {"verdict": "degraded", "metric": "accuracy", "score": 0.5, "drop": 0.25, "drop_lower": 0.15, "drop_upper": 0.35}
+    steep = PerformanceResult("degraded", "accuracy", 0.5, drop=0.25, drop_lower=0.15, drop_upper=0.35)
     assert decide(replace(evidence(), performance=steep), Policy()).rule == "performance"
-    assert decide(replace(evidence(), performance={**steep, "drop": 0.15, "drop_lower": 0.05, "drop_upper": 0.25}), Policy()).rule == "hysteresis"
-    assert decide(replace(evidence(), performance={**steep, "drop_upper": None}), Policy()).rule == "hysteresis"
+    assert decide(replace(evidence(), performance=replace(steep, drop=0.15, drop_lower=0.05, drop_upper=0.25)), Policy()).rule == "hysteresis"
+    assert decide(replace(evidence(), performance=replace(steep, drop_upper=None)), Policy()).rule == "hysteresis"
 
 
 def test_rejected_challengers_make_the_policy_wait() -> None:
@@ -99,7 +103,7 @@ def test_a_retraining_that_failed_starts_no_cool_down_and_counts_as_no_rejected_
 
 
 def test_many_days_are_written_out() -> None:
-    old = replace(evidence("holds"), baseline={**evidence("holds").baseline, "fit_end": "1990-05-01T00:00:00Z"})
+    old = replace(evidence("holds"), baseline=Baseline(version="3", fit_end="1990-05-01T00:00:00Z"))
     assert "10,958 days before the end of the window" in next(
         trigger.sentence for trigger in decide(old, read_policy("default")).triggers if trigger.name == "model_age"
     )
@@ -114,7 +118,7 @@ def test_a_clock_that_jumped_back_counts_no_later_retraining() -> None:
 def test_a_request_is_never_held_back(policy: str) -> None:
     asked = replace(evidence("degraded", past(4, decision="retrain")), mode="force", rollout_under_way=True)
     assert decide(asked, read_policy(policy)).rule == "explicit_request"
-    assert decide(replace(asked, mode="auto", baseline={"present": False}), read_policy(policy)).rule == "no_champion"
+    assert decide(replace(asked, mode="auto", baseline=None), read_policy(policy)).rule == "no_champion"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +136,7 @@ def test_vetoes(veto: str, given: dict[str, Any]) -> None:
 
 
 def test_too_little_data_can_be_a_veto() -> None:
-    blind = replace(evidence("cannot tell"), drift={"verdict": "insufficient", "severity": "none"})
+    blind = replace(evidence("cannot tell"), drift=DriftResult("insufficient"))
     policy = "{maximum_model_age_days: 30, vetoes: [insufficient_data]}"
     assert decide(blind, read_policy(policy)).rule == "veto_insufficient_data"
     assert decide(blind, read_policy("maximum_model_age_days: 30")).rule == "model_age"
@@ -144,10 +148,10 @@ def test_other_triggers() -> None:
     assert (rows.rule, rows.rows) == ("new_data", 100)
     assert rows.reasons[0].startswith("200 rows have arrived since the champion was fitted")
     assert decide(evidence("holds", past(2)), read_policy("minimum_new_rows: 200")).rule == "all_quiet"
-    predictions = {"features": [{"name": "prediction of the champion", "drift": True, "severity": "severe"}]}
-    drifting = replace(evidence("cannot tell"), drift={"verdict": "drift", "severity": "slight", **predictions})
+    predictions = [FeatureDrift(FeatureMeasurement(PREDICTION), drift=True, severity="severe")]
+    drifting = replace(evidence("cannot tell"), drift=DriftResult("drift", "slight", features=predictions))
     assert decide(drifting, Policy()).rule == "prediction_drift"
-    assert decide(replace(drifting, performance={"verdict": "holds"}), Policy()).rule == "alert_only"
+    assert decide(replace(drifting, performance=PerformanceResult("holds")), Policy()).rule == "alert_only"
 
 
 def test_a_promotion_for_degraded_performance_is_followed_up() -> None:

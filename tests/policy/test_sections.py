@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from evergreen.errors import PolicyError
-from evergreen.evaluation.gate_config import GateConfig
+from evergreen.evaluation.gate_settings import GateSettings
 from evergreen.performance.settings import PerformanceSettings
 from evergreen.policy.policy_file import Policy, read_policy
 from evergreen.settings.policy_sections import POLICY_SETTINGS, read_policy_section
-from evergreen.training.options import TrainingOptions
+from evergreen.training.settings import TrainingSettings
 
-SECTIONS = {"performance": PerformanceSettings, "training": TrainingOptions, "gate": GateConfig}
+SECTIONS = {"performance": PerformanceSettings, "training": TrainingSettings, "gate": GateSettings}
 
 
 def test_the_names_are_those_of_the_policy() -> None:

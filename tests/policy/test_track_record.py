@@ -17,7 +17,10 @@ from evergreen.policy.report import decision_page
 from evergreen.policy.track_record import measured, with_track_record
 from evergreen.policy.triggers import model_age
 from evergreen.registry.ledger import Entry, Ledger
+from evergreen.results.decision import Measurement
+from evergreen.results.performance import PerformanceResult
 from evergreen.storage.opening import open_store
+from policy.given_evidence import evidence_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,13 +38,13 @@ def performance(score: float, *, promoted_with: float = 0.85, error: float = 0.0
 
 
 def past(month: int, score: float | None = None, *fired: str, **more: Any) -> PastDecision:
-    seen = {} if score is None else {"metric": "accuracy", **interval(score, 0.02)}
+    seen = None if score is None else Measurement("accuracy", **interval(score, 0.02))
     return PastDecision(f"2020-{month:02}-01T00:00:00Z", more.pop("decision", "keep"), fired, 50, measured=seen, **more)
 
 
 def evidence(result: dict[str, Any], *history: PastDecision, end: str = "2020-12-01T00:00:00Z", **baseline: Any) -> Evidence:
     drift = {"verdict": "no drift", "severity": "none", "rows": {"current": 100}}
-    return Evidence(drift, result, {**BASELINE, **baseline}, "auto", end, history=history)
+    return evidence_of(drift, result, {**BASELINE, **baseline}, "auto", end, history=history)
 
 
 def test_windows_since_the_promotion_correct_a_lucky_baseline() -> None:
@@ -57,16 +60,17 @@ def test_windows_since_the_promotion_correct_a_lucky_baseline() -> None:
 
 def test_the_record_is_the_random_effects_mean_and_the_new_window_meets_its_prediction_interval() -> None:
     scores, error = [0.85, 0.75, 0.8, 0.79], 0.02
-    found = with_track_record(evidence(performance(0.7), *[past(number, score) for number, score in enumerate(scores[1:], start=2)])).performance
+    compared = with_track_record(evidence(performance(0.7), *[past(number, score) for number, score in enumerate(scores[1:], start=2)]))
+    found = compared.performance
     # Equal errors: the mean is the plain one, and DerSimonian and Laird's variance between windows is the sample variance minus the error's.
     mean = sum(scores) / 4
     between = sum((score - mean) ** 2 for score in scores) / 3 - error**2
     assert between > 0
     mean_error = math.sqrt((error**2 + between) / 4)
-    assert found["baseline_score"] == pytest.approx(mean)
-    assert found["baseline_upper"] - found["baseline_lower"] == pytest.approx(2 * NORMAL_QUANTILE * mean_error)
-    assert found["drop_upper"] - found["drop"] == pytest.approx(NORMAL_QUANTILE * math.sqrt(mean_error**2 + between + error**2))
-    assert (found["drop"], found["baseline_windows"]) == (pytest.approx(mean - 0.7), 3)
+    assert found.baseline_score == pytest.approx(mean)
+    assert found.baseline_upper - found.baseline_lower == pytest.approx(2 * NORMAL_QUANTILE * mean_error)
+    assert found.drop_upper - found.drop == pytest.approx(NORMAL_QUANTILE * math.sqrt(mean_error**2 + between + error**2))
+    assert (found.drop, compared.windows_compared) == (pytest.approx(mean - 0.7), 3)
 
 
 def test_the_record_shows_a_fall_that_the_promotion_alone_hides() -> None:
@@ -81,8 +85,8 @@ def test_the_record_shows_a_fall_that_the_promotion_alone_hides() -> None:
     "left_out",
     [
         past(2, 0.5, "performance"),
-        replace(past(2, 0.5), measured={**past(2, 0.5).measured, "metric": "roc_auc"}),
-        replace(past(2, 0.5), measured={"metric": "accuracy", "score": 0.5}),
+        replace(past(2, 0.5), measured=Measurement(**{**interval(0.5, 0.02), "metric": "roc_auc"})),
+        replace(past(2, 0.5), measured=Measurement("accuracy", 0.5)),
         replace(past(2, 0.5), window_end="2019-06-01T00:00:00Z"),
         past(2),
     ],
@@ -107,8 +111,8 @@ def test_a_drop_below_the_margin_is_none() -> None:
 
 
 def test_a_decision_remembers_what_was_measured() -> None:
-    assert decide(evidence(performance(0.8, verdict="holds")), Policy()).measured == {"metric": "accuracy", **interval(0.8, 0.02)}
-    assert measured({"verdict": "cannot tell", "score": 0.5}) == {}
+    assert decide(evidence(performance(0.8, verdict="holds")), Policy()).measured == Measurement("accuracy", **interval(0.8, 0.02))
+    assert measured(PerformanceResult("cannot tell", score=0.5)) is None
 
 
 def recovered(month: int, *, promoted: bool = True) -> PastDecision:
@@ -135,7 +139,7 @@ def test_a_challenger_learns_from_all_rows_since_performance_changed(result: dic
     assert decide(forced, Policy()).training_since == since
     assert decide(forced, read_policy("training_window: fixed")).training_since == ""
     assert decide(replace(forced, window_end="latest", history=()), Policy()).training_since == ""
-    assert decide(replace(forced, baseline={"present": False}), Policy()).training_since == ""
+    assert decide(replace(forced, baseline=None), Policy()).training_since == ""
 
 
 def test_a_champion_is_too_old_after_three_times_the_time_that_it_learned_from() -> None:
@@ -165,7 +169,7 @@ def test_the_shorter_age_counts_and_an_unknown_one_does_not() -> None:
         (evidence(HOLDS, recovered(11)), True),
         (replace(evidence(HOLDS), mode="force"), False),
         (replace(evidence(performance(0.7)), mode="force"), True),
-        (replace(evidence(HOLDS), baseline={"present": False}), False),
+        (replace(evidence(HOLDS), baseline=None), False),
         (evidence(HOLDS), False),
     ],
     ids=["degraded", "too old", "after a change", "forced", "forced while degraded", "no champion", "kept"],
@@ -176,12 +180,12 @@ def test_what_is_known_against_the_champion_makes_it_stale(given: Evidence, stal
 
 def test_the_page_says_what_the_decision_means_for_the_challenger() -> None:
     aged = evidence(HOLDS, end="2023-06-01T00:00:00Z")
-    page = decision_page(decide(aged, Policy()))
+    page = decision_page(decide(aged, Policy()), Policy())
     assert "The challenger learns from all rows since 2019-01-01T00:00:00Z" in page
     assert "requires only a higher score on the same rows" in page
     assert "A champion older than 3 times the span of its training data is retrained." in page
     strict = read_policy("{training_window: fixed, maximum_model_age_spans: null, maximum_model_age_days: 30, gate: {stale_champion: proven_better}}")
-    page = decision_page(decide(aged, strict))
+    page = decision_page(decide(aged, strict), strict)
     assert "A challenger learns from the training window only." in page
     assert "A champion older than 30 days is retrained." in page
     assert "The challenger learns from all rows" not in page

@@ -12,7 +12,9 @@ from kfp import dsl
 from evergreen.errors import StateError
 from evergreen.reporting.component import record_run
 from evergreen.reporting.run_metrics import run_metrics
-from evergreen.reporting.summary import OUTCOMES, RunSummary, summarise_run
+from evergreen.reporting.run_page import run_page
+from evergreen.reporting.summary import DEPLOYED as DEPLOYMENTS
+from evergreen.reporting.summary import OTHER_PIPELINES, RunSummary, summarise_run
 from evergreen.runs.records import StepRecord, reported_step
 from evergreen.storage.opening import open_store
 
@@ -22,7 +24,7 @@ def step(name: str, outcome: str = "", state: str = "succeeded", second: int = 0
 
 
 LOADED = step("load_champion", details={"champion_version": "3"})
-RETRAIN = step("decide_retraining", "retrain", second=5, details={"reasons": ["Accuracy fell."]})
+RETRAIN = step("decide_retraining", "retrain", second=5, details={"decision": "retrain", "reasons": ["Accuracy fell."]})
 PASSED = step("evaluate_challenger", "promote", second=10, details={"verdict": "promote", "challenger_score": 0.78})
 DEPLOYED = step("deploy_model", "promoted", second=20, details={"outcome": "promoted", "champion_before": "3", "champion_after": "4"})
 
@@ -87,7 +89,7 @@ def test_whoever_ran_all_steps_knows_whether_they_ended_well(records: list[StepR
 
 def test_the_summary_holds_reasons_evaluation_and_duration() -> None:
     summary = summarise_run([LOADED, RETRAIN, PASSED, DEPLOYED])
-    assert (summary.decision, summary.reasons, summary.evaluation["challenger_score"]) == ("retrain", ["Accuracy fell."], 0.78)
+    assert (summary.decision, summary.reasons, summary.evaluation and summary.evaluation.challenger_score) == ("retrain", ["Accuracy fell."], 0.78)
     assert (summary.started_at, summary.duration_s) == ("2024-01-01T00:00:00.000Z", 22.0)
 
 
@@ -117,7 +119,7 @@ def write_steps(folder: Path) -> None:
     with reported_step(**place, step_name="load_champion") as record:
         record.details = {"champion_version": "3", "fit_end": "1981-01-01T00:00:00Z"}
     with reported_step(**place, step_name="decide_retraining") as record:
-        record.outcome, record.details = "keep", {"reasons": ["Accuracy holds & <b>more</b>."]}
+        record.outcome, record.details = "keep", {"decision": "keep", "reasons": ["Accuracy holds & <b>more</b>."]}
         record.reports = {"decision_report": "https://store/report.html"}
 
 
@@ -169,6 +171,22 @@ def test_without_a_ledger_the_report_is_written_all_the_same(tmp_path: Path) -> 
     assert "No ledger was configured" in Path(report.path).read_text()
 
 
+def test_a_result_that_cannot_be_read_is_named_and_hides_no_other() -> None:
+    damaged = step("detect_drift", details={"verdict": "drift", "features": "many"})
+    records = [LOADED, damaged, RETRAIN, PASSED, DEPLOYED]
+    summary = summarise_run(records, run_id="run-1", model_name="rain")
+    assert (summary.outcome, summary.status, summary.reasons) == ("promoted", "succeeded", ["Accuracy fell."])
+    assert summary.problems == ["record of detect_drift: features is 'many'; expected a list. Make sure that it is what detect_drift wrote."]
+    page = run_page(summary)
+    assert "features is &#39;many&#39;; expected a list" in page
+    assert "0.78" in page
+    assert summary.to_json()["evaluation"]["challenger_score"] == 0.78
+
+
+def test_a_run_without_an_evaluation_has_an_empty_one_in_its_summary() -> None:
+    assert summarise_run([LOADED, step("decide_retraining", "keep")]).to_json()["evaluation"] == {}
+
+
 DRIFTED = {"verdict": "drift", "features": [{"name": "a", "drift": True}, {"name": "b", "drift": False}]}
 
 
@@ -180,7 +198,7 @@ DRIFTED = {"verdict": "drift", "features": [{"name": "a", "drift": True}, {"name
             [
                 LOADED,
                 step("detect_drift", "drift", details=DRIFTED),
-                step("monitor_performance", "holds", details={"score": 0.75}),
+                step("monitor_performance", "holds", details={"verdict": "holds", "score": 0.75}),
                 step("decide_retraining", "keep"),
             ],
             {"Outcome: kept": 1.0, "champion score now": 0.75, "features that drifted": 1.0},
@@ -189,7 +207,11 @@ DRIFTED = {"verdict": "drift", "features": [{"name": "a", "drift": True}, {"name
             [
                 LOADED,
                 RETRAIN,
-                step("evaluate_challenger", "promote", details={"challenger_score": 0.78, "champion_score": 0.5, "difference": 0.28, "rows": 90}),
+                step(
+                    "evaluate_challenger",
+                    "promote",
+                    details={**PASSED.details, "champion_score": 0.5, "difference": 0.28, "rows": 90},
+                ),
                 DEPLOYED,
             ],
             {"Outcome: promoted": 1.0, "challenger score": 0.78, "champion score": 0.5, "difference": 0.28},
@@ -199,7 +221,10 @@ DRIFTED = {"verdict": "drift", "features": [{"name": "a", "drift": True}, {"name
             [LOADED, step("detect_drift", details={**DRIFTED, "verdict": "insufficient"}), RETRAIN, PASSED, step("deploy_model", "waiting for approval")],
             {"Outcome: waiting for approval": 1.0, "challenger score": 0.78},
         ),
-        ([LOADED, step("monitor_performance", details={"score": None}), step("validate_window", state="failed", error="X: y")], {"Outcome: failed": 1.0}),
+        (
+            [LOADED, step("monitor_performance", details={"verdict": "cannot tell", "score": None}), step("validate_window", state="failed", error="X: y")],
+            {"Outcome: failed": 1.0},
+        ),
         ([LOADED, step("detect_drift", details={"verdict": "drift", "features": "many"}), step("decide_retraining", "keep")], {"Outcome: kept": 1.0}),
     ],
 )
@@ -209,7 +234,7 @@ def test_the_ui_shows_the_outcome_and_the_decisive_numbers(records: list[StepRec
     assert sorted(shown)[0].startswith("Outcome: "), "the UI shows them in alphabetical order"
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("outcome", ["failed", *DEPLOYMENTS, "kept", "rejected", *OTHER_PIPELINES.values()])
 def test_mlflow_takes_the_names_too(outcome: str) -> None:
     # KFP logs the numbers of Metrics artifacts to MLflow, which refuses a whole batch for one bad name.
     from mlflow.utils.validation import _validate_metric_name

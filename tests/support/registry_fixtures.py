@@ -13,9 +13,11 @@ from kfp import dsl
 
 from evergreen.data.artifacts import DataManifest, ModelDescription, describe_dataset, read_json
 from evergreen.deployment.challenger import PassedChallenger, read_challenger
+from evergreen.deployment.errors import DeploymentError
 from evergreen.deployment.promotion import promote
 from evergreen.deployment.request import Deployment, PromotionRequest
 from evergreen.registry.ledger import Ledger
+from evergreen.results.evaluation import Evaluation
 from evergreen.storage.experiments import connect
 from evergreen.storage.local import LocalStore
 from evergreen.training.fit import fit_recipe
@@ -147,7 +149,8 @@ class World:
 
     def passed(self, inputs: dict[str, Any], **changes: Any) -> PassedChallenger:
         evaluation = {**read_json(inputs["evaluation"].path), **changes}
-        return read_challenger(model=inputs["model"], evaluation=evaluation, contract_path=inputs["contract"].path, training_data=inputs["training_data"])
+        read = Evaluation.from_json(evaluation, source="evaluation", error=DeploymentError)
+        return read_challenger(model=inputs["model"], evaluation=read, contract_path=inputs["contract"].path, training_data=inputs["training_data"])
 
     def promote(self, challenger: PassedChallenger, expected: str = "none", *, run: str = "run-1", ledger: bool = True, **settings: Any) -> Deployment:
         request = PromotionRequest(self.model_name, expected, run_id=run, **settings)

@@ -17,7 +17,7 @@ from evergreen.settings.renamed_options import renamed_options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from evergreen.backtest.replay import Replay, Setting
+    from evergreen.backtest.replay import BacktestSettings, Replay
 
 
 def register(app: typer.Typer) -> None:
@@ -53,19 +53,19 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
     from evergreen.backtest.learner import LearnerSettings
     from evergreen.backtest.parallel import HistorySource, replay_all
     from evergreen.backtest.policies import policies_to_compare
-    from evergreen.backtest.replay import Setting
+    from evergreen.backtest.replay import BacktestSettings
     from evergreen.backtest.report import backtest_page
     from evergreen.backtest.tuning import candidates
     from evergreen.backtest.tuning import tune as tune_policy
 
     source = HistorySource(data, target, timestamp_column, label_delay_days, tuple(exclude or ()))
     learner = LearnerSettings(training_window_days, estimator, {}, "auto", metric, margin, 0.2, seed)
-    setting = Setting(window_days, 3 * window_days if start_days is None else start_days, learner)
+    settings = BacktestSettings(window_days, 3 * window_days if start_days is None else start_days, learner)
     if tune:
         if policy:
             raise BacktestError("--tune cannot be combined with --policy, because tuning creates its own policies. Pass only one of them.")
-        with _progress(source.timeline(), setting, len(candidates(window_days)), as_json=as_json) as show:
-            found = tune_policy(source, setting, retrain_cost=retrain_cost, until=tune_until, progress=show)
+        with _progress(source.timeline(), settings, len(candidates(window_days)), as_json=as_json) as show:
+            found = tune_policy(source, settings, retrain_cost=retrain_cost, until=tune_until, progress=show)
         replays, chosen = found.replays, found.policy.model_dump(mode="json", exclude_defaults=True)
         notes = [
             f"Tuned on history up to {found.until[:10]} among {len(found.searched)} policies; the results cover the rest. Tuned policy: {json.dumps(chosen)}"
@@ -73,8 +73,8 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
         answer: dict[str, Any] = {"tuned_policy": chosen, "tuned_until": found.until}
     else:
         policies = policies_to_compare(policy or [])
-        with _progress(source.timeline(), setting, len(policies), as_json=as_json) as show:
-            replays = replay_all(source, policies, setting, progress=show)
+        with _progress(source.timeline(), settings, len(policies), as_json=as_json) as show:
+            replays = replay_all(source, policies, settings, progress=show)
         notes, answer = [], {}
     if html is not None:
         html.write_text(backtest_page(replays, notes=notes), encoding="utf-8")
@@ -85,12 +85,12 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
 
 
 @contextmanager
-def _progress(timeline: Any, setting: Setting, policies: int, *, as_json: bool) -> Iterator[Callable[[str], None]]:
+def _progress(timeline: Any, settings: BacktestSettings, policies: int, *, as_json: bool) -> Iterator[Callable[[str], None]]:
     """Show a progress bar with the remaining time on standard error if it is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    windows = len(timeline.windows(window_days=setting.window_days, start_days=setting.start_days))
+    windows = len(timeline.windows(window_days=settings.window_days, start_days=settings.start_days))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=sys.stderr), transient=True, disable=not sys.stderr.isatty() or as_json) as bar:
         task = bar.add_task("Replaying windows", total=windows * policies)

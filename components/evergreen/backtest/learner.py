@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.times import iso_time
 from evergreen.evaluation.comparison import compare_models
-from evergreen.evaluation.gate import GateSettings
+from evergreen.evaluation.gate import Gate
 from evergreen.evaluation.holdout_rows import comparison_rows, predictions_of
 from evergreen.metrics.predictions import ScoringError
 from evergreen.metrics.scoring import resolve_metric
 from evergreen.models.fitted import FittedModel
 from evergreen.policy.history import days_between
 from evergreen.policy.policy_file import Policy
+from evergreen.results.baseline import Baseline
 from evergreen.training.challenger import fit_all, fit_before
 from evergreen.training.holdout import holdout_start
 from evergreen.training.memory import sample_positions
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from evergreen.backtest.timeline import Knowledge
     from evergreen.data.artifacts import ModelDescription
-    from evergreen.evaluation.result import Evaluation
-    from evergreen.policy.decision import Decision
+    from evergreen.results.decision import Decision
+    from evergreen.results.evaluation import Evaluation
     from evergreen.training.training_rows import TrainingRows
 
 
@@ -68,7 +69,7 @@ class Champion:
 
     version: int
     model: FittedModel
-    baseline: dict[str, Any]
+    baseline: Baseline
     reference: pd.DataFrame
 
 
@@ -155,10 +156,10 @@ class Learner:
     def _judged(self, challenger: FittedModel, champion: Champion | None, rows: TrainingRows, *, stale: bool = False) -> Evaluation:
         models = [challenger] if champion is None else [challenger, champion.model]
         held = comparison_rows(rows.frame[rows.times >= holdout_start(rows.times, self.settings.holdout_share)], models)
-        gate = GateSettings(margin=self.settings.margin, seed=self.settings.seed, config=self._policy.gate, champion_stale=stale)
+        gate = Gate(margin=self.settings.margin, seed=self.settings.seed, settings=self._policy.gate, champion_stale=stale)
         version = "none" if champion is None else str(champion.version)
         theirs = None if champion is None else champion.model
-        return compare_models(challenger, theirs, held, metric=self.settings.metric, settings=gate, champion_version=version)[0]
+        return compare_models(challenger, theirs, held, metric=self.settings.metric, gate=gate, champion_version=version)[0]
 
     def _refitted(self, rows: TrainingRows, recipe: Recipe, classes: list[Any], *, version: int, evaluation: Evaluation | None) -> Champion:
         from evergreen.training.training_rows import feature_kinds
@@ -168,10 +169,10 @@ class Learner:
         return Champion(version, FittedModel(fit.pipeline, description), _baseline(description, evaluation, version), rows.frame)
 
 
-def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> dict[str, Any]:
-    baseline: dict[str, Any] = {"present": True, "version": str(version), "fit_start": description.fit_start, "fit_end": description.fit_end}
-    if evaluation is not None:
+def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> Baseline:
+    known = Baseline(version=str(version), fit_start=description.fit_start, fit_end=description.fit_end)
+    if evaluation is None:
         # Without a score of its own, only drift and age can be monitored.
-        scores = {"score": evaluation.challenger_score, "lower": evaluation.challenger_lower, "upper": evaluation.challenger_upper}
-        baseline |= {"metric": evaluation.metric, **scores}
-    return baseline
+        return known
+    lower, upper = evaluation.challenger_lower, evaluation.challenger_upper
+    return replace(known, metric=evaluation.metric, score=evaluation.challenger_score, lower=lower, upper=upper)

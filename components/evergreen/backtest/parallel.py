@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evergreen.backtest.replay import ALWAYS, NEVER, Replay, Setting, replay
+from evergreen.backtest.replay import ALWAYS, NEVER, BacktestSettings, Replay, replay
 from evergreen.backtest.timeline import Timeline
 from evergreen.models.threads import wait_passively
 
@@ -61,14 +61,14 @@ class HistorySource:
 
 
 def replay_all(
-    source: HistorySource, policies: Mapping[str, Policy | str], setting: Setting, *, progress: Callable[[str], None] = lambda _: None
+    source: HistorySource, policies: Mapping[str, Policy | str], settings: BacktestSettings, *, progress: Callable[[str], None] = lambda _: None
 ) -> list[Replay]:
     """Replay policies in parallel processes.
 
     Args:
         source: The history.
         policies: The policies by name.
-        setting: Their shared settings.
+        settings: Their shared settings.
         progress: Called with a policy's name after each of its windows.
 
     Returns:
@@ -82,7 +82,7 @@ def replay_all(
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(min(os.cpu_count() or 1, len(policies)), mp_context=context) as pool:
         ticks: Any = manager.Queue()
-        futures = {name: pool.submit(_replay_one, source, policy, name, setting, ticks) for name, policy in policies.items()}
+        futures = {name: pool.submit(_replay_one, source, policy, name, settings, ticks) for name, policy in policies.items()}
         waiting = set(futures.values())
         while waiting:
             waiting = wait(waiting, timeout=POLL_S).not_done
@@ -97,5 +97,5 @@ def _drain(ticks: Any, progress: Callable[[str], None]) -> None:
             progress(ticks.get_nowait())
 
 
-def _replay_one(source: HistorySource, policy: Policy | str, name: str, setting: Setting, ticks: Any) -> Replay:
-    return replay(source.timeline(), policy, name=name, setting=setting, progress=lambda: ticks.put(name))
+def _replay_one(source: HistorySource, policy: Policy | str, name: str, settings: BacktestSettings, ticks: Any) -> Replay:
+    return replay(source.timeline(), policy, name=name, settings=settings, progress=lambda: ticks.put(name))

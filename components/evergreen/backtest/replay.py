@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.backtest.learner import Champion, Learner, LearnerSettings
 from evergreen.data.times import iso_time
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import detect
+from evergreen.drift.settings import DriftSettings
 from evergreen.performance.monitoring import WatchedColumns, monitor_rows
-from evergreen.policy.decision import Decision, decide
+from evergreen.policy.decision import decide
 from evergreen.policy.evidence import Evidence, PastDecision
+from evergreen.results.drift import DriftResult
+from evergreen.results.performance import PerformanceResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +27,14 @@ if TYPE_CHECKING:
     from evergreen.backtest.timeline import HistoryWindow, Knowledge, Timeline
     from evergreen.performance.settings import PerformanceSettings
     from evergreen.policy.policy_file import Policy
+    from evergreen.results.decision import Decision
 
 NEVER, ALWAYS = "never", "always"
 REFERENCE_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class Setting:
+class BacktestSettings:
     """Settings shared by all policies of a backtest.
 
     Attributes:
@@ -44,7 +47,7 @@ class Setting:
     window_days: int
     start_days: int
     learner: LearnerSettings = field(default_factory=LearnerSettings)
-    drift: DriftConfig = field(default_factory=lambda: DriftConfig(detectors="profile"))
+    drift: DriftSettings = field(default_factory=lambda: DriftSettings(detectors="profile"))
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class Replay:
         return cls(content["name"], windows, content["seconds"], content["metric"])
 
 
-def replay(timeline: Timeline, policy: Policy | str, *, name: str, setting: Setting, progress: Callable[[], None] = lambda: None) -> Replay:
+def replay(timeline: Timeline, policy: Policy | str, *, name: str, settings: BacktestSettings, progress: Callable[[], None] = lambda: None) -> Replay:
     """Replay a policy.
 
     After each window, the model is scored on the labels known by then, the drift of its inputs is measured, and the
@@ -145,7 +148,7 @@ def replay(timeline: Timeline, policy: Policy | str, *, name: str, setting: Sett
         timeline: The history.
         policy: The policy; ``never`` never retrains, ``always`` refits on the training window after every window, without a gate.
         name: Name of the policy.
-        setting: Settings shared by all policies.
+        settings: Settings shared by all policies.
         progress: Called after each window.
 
     Raises:
@@ -153,15 +156,15 @@ def replay(timeline: Timeline, policy: Policy | str, *, name: str, setting: Sett
         TrainingError: A model cannot be trained on its window.
     """
     started = time.process_time()
-    windows = timeline.windows(window_days=setting.window_days, start_days=setting.start_days)
+    windows = timeline.windows(window_days=settings.window_days, start_days=settings.start_days)
     columns = {"target_column": timeline.target_column, "timestamp_column": timeline.timestamp_column}
-    learner = Learner(setting.learner, **columns, policy=None if isinstance(policy, str) else policy)
+    learner = Learner(settings.learner, **columns, policy=None if isinstance(policy, str) else policy)
     # Labels of the first days arrive late, too: the first model uses what is known when the first window begins.
-    champion = learner.first(timeline.at(windows[0].start), setting.start_days)
-    metric = str(champion.baseline["metric"])
+    champion = learner.first(timeline.at(windows[0].start), settings.start_days)
+    metric = champion.baseline.metric
     results: list[WindowResult] = []
     with tempfile.TemporaryDirectory(prefix="evergreen-backtest-") as folder:
-        watch = _Watch(Path(folder), setting, timeline)
+        watch = _Watch(Path(folder), settings, timeline)
         for window in windows:
             rows = timeline.outcome(window)
             score = learner.score(champion, rows)
@@ -187,48 +190,45 @@ def _result(window: HistoryWindow, rows: pd.DataFrame, score: float | None, *, r
 class _Watch:
     """Monitors a champion in the same way as the pipeline, and remembers past decisions."""
 
-    def __init__(self, folder: Path, setting: Setting, timeline: Timeline) -> None:
-        self._folder, self._setting, self._timeline = folder, setting, timeline
+    def __init__(self, folder: Path, settings: BacktestSettings, timeline: Timeline) -> None:
+        self._folder, self._settings, self._timeline = folder, settings, timeline
         self._history: list[PastDecision] = []
         self._reference: tuple[int, Path] | None = None
 
     def decide(self, policy: Policy, champion: Champion, knowledge: Knowledge) -> Decision:
-        window = knowledge.newest(self._setting.window_days)
+        window = knowledge.newest(self._settings.window_days)
         end = iso_time(knowledge.settled)
         performance = self._performance(champion, window, end, policy.performance)
         evidence = Evidence(self._drift(champion, window), performance, champion.baseline, "auto", end, history=tuple(self._history))
         return decide(evidence, policy)
 
     def remember(self, decision: Decision, *, promoted: bool) -> None:
-        fired = tuple(trigger.name for trigger in decision.triggers if trigger.verdict == "fired")
         self._history.append(
-            PastDecision(decision.window_end, decision.decision, fired, decision.rows, decision.rule, promoted=promoted, measured=decision.measured)
+            PastDecision(decision.window_end, decision.decision, decision.fired, decision.rows, decision.rule, promoted=promoted, measured=decision.measured)
         )
 
-    def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings) -> dict[str, Any]:
-        if champion.baseline.get("score") is None:
+    def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings) -> PerformanceResult:
+        if champion.baseline.score is None:
             # Too few labels had arrived when it was judged, so there is nothing to compare with yet.
-            return {"verdict": "cannot tell", "sentence": "The champion was judged on too few rows to have its own score."}
-        return asdict(
-            monitor_rows(
-                champion.model,
-                champion.baseline,
-                window,
-                window_end=end,
-                columns=WatchedColumns(self._timeline.target_column, self._timeline.timestamp_column),
-                # Slices do not affect the decision, and every row of a past window has its label.
-                settings=settings.model_copy(update={"slices": (), "estimate": "off"}),
-                seed=self._setting.learner.seed,
-            )
+            return PerformanceResult("cannot tell", sentence="The champion was judged on too few rows to have its own score.")
+        return monitor_rows(
+            champion.model,
+            champion.baseline,
+            window,
+            window_end=end,
+            columns=WatchedColumns(self._timeline.target_column, self._timeline.timestamp_column),
+            # Slices do not affect the decision, and every row of a past window has its label.
+            settings=settings.model_copy(update={"slices": (), "estimate": "off"}),
+            seed=self._settings.learner.seed,
         )
 
-    def _drift(self, champion: Champion, window: pd.DataFrame) -> dict[str, Any]:
+    def _drift(self, champion: Champion, window: pd.DataFrame) -> DriftResult:
         if window.empty:
-            return {"verdict": "insufficient", "severity": "none", "sentence": "The window contains no rows.", "rows": {"current": 0}}
+            return DriftResult("insufficient", sentence="The window contains no rows.", rows={"current": 0})
         if self._reference is None or self._reference[0] != champion.version:
             path = self._folder / f"reference-{champion.version}.parquet"
             rows = champion.reference
-            rows = rows if len(rows) <= REFERENCE_ROWS else rows.sample(REFERENCE_ROWS, random_state=self._setting.learner.seed)
+            rows = rows if len(rows) <= REFERENCE_ROWS else rows.sample(REFERENCE_ROWS, random_state=self._settings.learner.seed)
             rows.to_parquet(path, index=False)
             self._reference = champion.version, path
         current = self._folder / "current.parquet"
@@ -236,11 +236,11 @@ class _Watch:
         compared = detect(
             self._reference[1],
             current,
-            config=self._setting.drift,
+            settings=self._settings.drift,
             ignored_columns=[self._timeline.target_column],
             timestamp_column=self._timeline.timestamp_column,
             importances=champion.model.description.importances or None,
             model=champion.model,
-            seed=self._setting.learner.seed,
+            seed=self._settings.learner.seed,
         )
-        return compared.result.as_json()
+        return compared.result

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.backtest.errors import BacktestError
 from evergreen.backtest.learner import LearnerSettings
-from evergreen.backtest.replay import ALWAYS, NEVER, Replay, Setting
+from evergreen.backtest.replay import ALWAYS, NEVER, BacktestSettings, Replay
 from evergreen.backtest.replay import replay as replay_history
 from evergreen.backtest.report import backtest_page, verdict
 from evergreen.backtest.timeline import Timeline
@@ -47,7 +47,7 @@ def replay_step(
     chosen = policy if policy in (NEVER, ALWAYS) else read_policy(policy)
     timeline = Timeline.read(history.path, target_column=target_column, timestamp_column=timestamp_column, label_delay_days=label_delay_days)
     learner = LearnerSettings(training_window_days, estimator, {}, "auto", metric, margin, 0.2, seed)
-    made = replay_history(timeline, chosen, name=_name(policy), setting=Setting(window_days, start_days, learner))
+    made = replay_history(timeline, chosen, name=_name(policy), settings=BacktestSettings(window_days, start_days, learner))
     write_json(replay.path, made.as_json())
     replay.metadata.update({PRESENT: True, "policy": made.name})
     return made

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evergreen.backtest.parallel import HistorySource
-    from evergreen.backtest.replay import Replay, Setting
+    from evergreen.backtest.replay import BacktestSettings, Replay
 
 TUNED = "tuned"
 LEARNED_SHARE = 0.6
@@ -26,7 +26,7 @@ FEWEST_WINDOWS = 4
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TuningResult:
     """A tuned policy and its performance.
 
     Attributes:
@@ -52,14 +52,16 @@ def candidates(window_days: int) -> list[Policy]:
     ]
 
 
-def tune(source: HistorySource, setting: Setting, *, retrain_cost: float, until: str = "", progress: Callable[[str], None] = lambda _: None) -> Tuned:
+def tune(
+    source: HistorySource, settings: BacktestSettings, *, retrain_cost: float, until: str = "", progress: Callable[[str], None] = lambda _: None
+) -> TuningResult:
     """Find a policy on the first part of history and replay it on the rest.
 
     The best policy has the highest mean metric minus the cost of its retrainings per window.
 
     Args:
         source: The history.
-        setting: Settings shared by all policies.
+        settings: Settings shared by all policies.
         retrain_cost: Gain in the mean metric required to justify a retraining in every window.
         until: End of the first part (ISO); empty for 60 % of the windows.
         progress: Called with a policy's name after each of its windows.
@@ -69,7 +71,7 @@ def tune(source: HistorySource, setting: Setting, *, retrain_cost: float, until:
     """
     if retrain_cost < 0:
         raise BacktestError(f"Invalid --retrain-cost {retrain_cost}: expected 0 or more, in units of the metric.")
-    windows = source.timeline().windows(window_days=setting.window_days, start_days=setting.start_days)
+    windows = source.timeline().windows(window_days=settings.window_days, start_days=settings.start_days)
     end = _time(until) if until else windows[int(len(windows) * LEARNED_SHARE)].start
     learned = [window for window in windows if window.end <= end]
     proving = [window for window in windows if window.start >= end]
@@ -78,14 +80,14 @@ def tune(source: HistorySource, setting: Setting, *, retrain_cost: float, until:
             f"--tune until {iso_time(end)} leaves {len(learned)} windows for the search and {len(proving)} for validation; "
             f"expected at least {FEWEST_WINDOWS} each."
         )
-    tried = {f"candidate {number}": policy for number, policy in enumerate(candidates(setting.window_days), start=1)}
-    made = {found.name: found for found in replay_all(replace(source, until=iso_time(end)), tried, setting, progress=progress)}
+    tried = {f"candidate {number}": policy for number, policy in enumerate(candidates(settings.window_days), start=1)}
+    made = {found.name: found for found in replay_all(replace(source, until=iso_time(end)), tried, settings, progress=progress)}
     ranked = sorted(((policy, made[name], _worth(made[name], retrain_cost)) for name, policy in tried.items()), key=lambda item: -item[2])
     best = ranked[0][0]
     # The first model of the rest is fitted on the days before it, as in the first part.
-    rest = replace(source, since=iso_time(end - pd.Timedelta(days=setting.start_days)))
-    proved = replay_all(rest, with_bounds({DEFAULT: Policy(), TUNED: best}), setting, progress=progress)
-    return Tuned(best, iso_time(end), ranked, proved)
+    rest = replace(source, since=iso_time(end - pd.Timedelta(days=settings.start_days)))
+    proved = replay_all(rest, with_bounds({DEFAULT: Policy(), TUNED: best}), settings, progress=progress)
+    return TuningResult(best, iso_time(end), ranked, proved)
 
 
 def _worth(made: Replay, retrain_cost: float) -> float:

@@ -77,7 +77,7 @@ def print_summary(console: Console, summary: RunSummary, run: LocalRun) -> None:
     for reason in summary.reasons:
         table.add_row("", escape(reason))
     if summary.evaluation:
-        table.add_row("evaluation", escape(str(summary.evaluation.get("sentence") or summary.evaluation.get("verdict"))))
+        table.add_row("evaluation", escape(summary.evaluation.sentence or summary.evaluation.verdict))
     table.add_row("champion", f"{escape(summary.champion_before or 'unknown')} → {escape(summary.champion_after or 'unknown')}")
     if summary.error:
         table.add_row("[red]error[/]", escape(summary.error))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -112,7 +111,7 @@ def run(
 
 def run_as_json(summary: RunSummary, finished: LocalRun) -> dict[str, Any]:
     """Return the output of `evergreen run --json`."""
-    return {**asdict(summary), "duration_s": finished.duration_s, "log": str(finished.log_file)}
+    return {**summary.to_json(), "duration_s": finished.duration_s, "log": str(finished.log_file)}
 
 
 @app.command("compile")

@@ -11,6 +11,7 @@ from evergreen.models.files import load_model
 if TYPE_CHECKING:
     from evergreen.data.artifacts import ModelDescription
     from evergreen.models.fitted import FittedModel
+    from evergreen.results.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class PassedChallenger:
     model: FittedModel
     model_id: str
     mlflow_run_id: str
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
     contract_path: str
     training_data: Any
 
@@ -44,17 +45,15 @@ class PassedChallenger:
         return f"models:/{self.model_id}"
 
 
-def read_challenger(*, model: Any, evaluation: dict[str, Any], contract_path: str, training_data: Any) -> PassedChallenger:
+def read_challenger(*, model: Any, evaluation: Evaluation, contract_path: str, training_data: Any) -> PassedChallenger:
     """Read a challenger from its artifacts.
 
     Raises:
         DeploymentError: The challenger did not pass the gate, or is not in MLflow.
         ModelError: The model cannot be loaded.
     """
-    if evaluation.get("verdict") != "promote":
-        raise DeploymentError(
-            f"evaluation: the verdict is {evaluation.get('verdict')!r}; expected 'promote'. Only a challenger that passed the gate can be deployed."
-        )
+    if evaluation.verdict != "promote":
+        raise DeploymentError(f"evaluation: the verdict is {evaluation.verdict!r}; expected 'promote'. Only a challenger that passed the gate can be deployed.")
     model_uri = str(model.metadata.get("model_uri", ""))
     if not model_uri.startswith("models:/m-"):
         raise DeploymentError(f"model: model_uri in its metadata is {model_uri!r}; expected models:/m-..., as written by train_model and refit_model.")

@@ -55,10 +55,12 @@ def deploy_model(
 
         from evergreen.data.artifacts import read_json, write_json
         from evergreen.deployment.challenger import read_challenger
+        from evergreen.deployment.errors import DeploymentError
         from evergreen.deployment.promotion import promote
         from evergreen.deployment.request import PromotionRequest, compared_champion
+        from evergreen.results.evaluation import Evaluation
 
-        found = read_json(evaluation.path)
+        found = Evaluation.from_json(read_json(evaluation.path), source=f"evaluation {evaluation.path}", error=DeploymentError)
         challenger = read_challenger(model=model, evaluation=found, contract_path=contract.path, training_data=training_data)
         request = PromotionRequest(model_name, compared_champion(expected_champion, found), targets, approval, mode, run_id, step_name)
         result = promote(challenger, request, tracking_uri=tracking_uri, ledger_uri=ledger_uri)

@@ -11,11 +11,13 @@ from evergreen.data.artifacts import manifest_of, open_table, read_json, write_j
 from evergreen.data.json_values import plain, to_json
 from evergreen.deployment.errors import DeploymentError
 from evergreen.registry.champion import BASELINE_FILE, CARD_FILE, CARD_PAGE_FILE, CONTRACT_FILE, REFERENCE_FILE
+from evergreen.results.baseline import Baseline
 from evergreen.secrets.redaction import mask_json
 
 if TYPE_CHECKING:
     from evergreen.data.artifacts import ModelDescription
     from evergreen.deployment.challenger import PassedChallenger
+    from evergreen.results.evaluation import Evaluation
 
 REFERENCE_ROWS = 20_000
 REFERENCE_SEED = 20_000
@@ -25,8 +27,7 @@ def write_evidence(challenger: PassedChallenger, folder: Path) -> None:
     """Write a challenger's reference sample, contract, baseline and model card to a folder.
 
     Raises:
-        DeploymentError: The evaluation contains no score.
-        EvaluationError: The evaluation was not written by `evaluate_model`.
+        DeploymentError: The evaluation holds no score.
         ArtifactError: The training rows cannot be read.
     """
     write_reference(folder / REFERENCE_FILE, challenger.training_data.path, challenger.description)
@@ -74,35 +75,33 @@ def write_reference(target: Path, source: str, description: ModelDescription) ->
 
 def _card(challenger: PassedChallenger) -> dict[str, str]:
     from evergreen.evaluation.model_card import model_card
-    from evergreen.evaluation.result import Evaluation
 
-    markdown, page = model_card(Evaluation.from_json(challenger.evaluation), challenger.description)
+    markdown, page = model_card(challenger.evaluation, challenger.description)
     return {CARD_FILE: markdown, CARD_PAGE_FILE: page}
 
 
-def _baseline(description: ModelDescription, evaluation: dict[str, Any], training_data: Any) -> dict[str, Any]:
-    if evaluation.get("challenger_score") is None:
-        raise DeploymentError("evaluation: it contains no score for the challenger. Pass the output of evaluate_model to deploy_model.")
+def _baseline(description: ModelDescription, evaluation: Evaluation, training_data: Any) -> dict[str, Any]:
+    if evaluation.challenger_score is None:
+        raise DeploymentError("evaluation: holds no score of the challenger. Give deploy_model the output of evaluate_model.")
     manifest = manifest_of(training_data)
-    return {
-        "task": description.task,
-        "metric": evaluation["metric"],
-        "score": evaluation["challenger_score"],
-        "lower": evaluation.get("challenger_lower"),
-        "upper": evaluation.get("challenger_upper"),
-        "rows": evaluation.get("rows"),
-        "higher_is_better": True,
-        "naive_score": evaluation.get("naive_score"),
-        # Monitoring compares later errors and confidences with these.
-        "calibration": evaluation.get("calibration"),
-        "errors": evaluation.get("errors"),
-        "fit_start": description.fit_start,
-        "fit_end": description.fit_end,
-        "features": description.features,
-        "importances": description.importances,
-        "challenger_id": description.challenger_id,
-        "evaluated_challenger_id": evaluation.get("challenger_id", ""),
-        "target_column": description.target_column,
-        "timestamp_column": description.timestamp_column,
-        "training_manifest": asdict(manifest) if manifest else {},
-    }
+    return Baseline(
+        task=description.task,
+        metric=evaluation.metric,
+        score=evaluation.challenger_score,
+        lower=evaluation.challenger_lower,
+        upper=evaluation.challenger_upper,
+        rows=evaluation.rows,
+        naive_score=evaluation.naive_score,
+        # What monitoring compares later errors and confidences with.
+        calibration=evaluation.calibration,
+        errors=evaluation.errors,
+        fit_start=description.fit_start,
+        fit_end=description.fit_end,
+        features=description.features,
+        importances=dict(description.importances),
+        challenger_id=description.challenger_id,
+        evaluated_challenger_id=evaluation.challenger_id,
+        target_column=description.target_column,
+        timestamp_column=description.timestamp_column,
+        training_manifest=asdict(manifest) if manifest else {},
+    ).to_json()

@@ -117,7 +117,7 @@ class _Promotion:
         deployment.ledger_record = record.number if record else None
         self._serve(version)
         instead = f"instead of version {champion}" if champion != NO_CHAMPION else "as the first champion"
-        deployment.sentence = f"Version {version} was promoted {instead}. {self.challenger.evaluation.get('sentence', '')}".strip()
+        deployment.sentence = f"Version {version} was promoted {instead}. {self.challenger.evaluation.sentence}".strip()
         return deployment
 
     def abort(self) -> None:
@@ -177,8 +177,8 @@ class _Promotion:
             "evergreen.fit_start": description.fit_start,
             "evergreen.fit_end": description.fit_end,
             "evergreen.data_fingerprint": description.data_fingerprint,
-            "evergreen.metric": str(evaluation.get("metric")),
-            "evergreen.score": str(evaluation.get("challenger_score")),
+            "evergreen.metric": str(evaluation.metric),
+            "evergreen.score": str(evaluation.challenger_score),
         }
         made = self.registry.register(model_id=self.challenger.model_id, run_id=self.challenger.mlflow_run_id, challenger_id=self.challenger_id, tags=tags)
         return str(made.version)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from evergreen.models.fitted import FittedModel
+    from evergreen.results.evaluation import Evaluation
 
 LEAST_AGREEMENT = 0.5
 """A refit on a few more rows that agrees less often with the evaluated challenger than this is a different model."""
@@ -27,7 +28,7 @@ class Check:
     detail: str
 
 
-def smoke_test(registered: FittedModel, local: FittedModel, evaluation: dict[str, Any]) -> list[Check]:
+def smoke_test(registered: FittedModel, local: FittedModel, evaluation: Evaluation) -> list[Check]:
     """Predict the evaluation's check rows with the registered copy.
 
     Args:
@@ -45,7 +46,7 @@ def smoke_test(registered: FittedModel, local: FittedModel, evaluation: dict[str
     import numpy as np
     import pandas as pd
 
-    rows = pd.DataFrame(evaluation.get("check_rows") or [])
+    rows = pd.DataFrame(evaluation.check_rows)
     if rows.empty:
         raise DeploymentError("evaluation: it contains no rows to test the registered model with. Pass the output of evaluate_model to deploy_model.")
     rows = rows.reindex(columns=list(registered.description.features))
@@ -53,13 +54,13 @@ def smoke_test(registered: FittedModel, local: FittedModel, evaluation: dict[str
     checks = [
         _valid(predicted, registered),
         Check("same as before registration", bool(np.array_equal(predicted, local.predict(rows))), f"on {len(rows)} rows"),
-        _agreement(predicted, evaluation.get("check_predictions") or [], registered.description.task),
+        _agreement(predicted, evaluation.check_predictions, registered.description.task),
     ]
     _all_passed(checks)
     return checks
 
 
-def try_serving(files: Path, evaluation: dict[str, Any]) -> list[Check]:
+def try_serving(files: Path, evaluation: Evaluation) -> list[Check]:
     """Load the registered copy in a fresh process, and check it against its predictions at training and the policy's limits.
 
     Args:
@@ -72,10 +73,10 @@ def try_serving(files: Path, evaluation: dict[str, Any]) -> list[Check]:
     Raises:
         DeploymentError: A check failed.
     """
-    from evergreen.evaluation.gate_config import Serving
+    from evergreen.evaluation.gate_settings import Serving
     from evergreen.evaluation.servability import check_servability
 
-    found = check_servability(files, Serving.model_validate(evaluation.get("serving") or {}))
+    found = check_servability(files, Serving.model_validate(evaluation.serving))
     checks = [Check(check.name, check.verdict != "failed", check.sentence.rstrip(".")) for check in found]
     _all_passed(checks)
     return checks

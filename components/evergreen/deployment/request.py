@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evergreen.data.artifacts import manifest_of
 from evergreen.deployment.errors import DeploymentError
@@ -13,10 +13,9 @@ from evergreen.registry.run_decision import decision_of_run
 from evergreen.registry.semantic_version import described
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from evergreen.deployment.challenger import PassedChallenger
     from evergreen.deployment.registered_copy_checks import Check
+    from evergreen.results.evaluation import Evaluation
 
 APPROVALS = ("automatic", "required")
 MODES = ("auto", "force", "dry-run")
@@ -76,7 +75,7 @@ class PromotionRequest:
         target_names(self.targets)
 
 
-def compared_champion(expected_champion: str, evaluation: Mapping[str, Any]) -> str:
+def compared_champion(expected_champion: str, evaluation: Evaluation) -> str:
     """Return the version that the challenger was compared with.
 
     Args:
@@ -88,8 +87,8 @@ def compared_champion(expected_champion: str, evaluation: Mapping[str, Any]) -> 
     """
     if expected_champion.strip().lower() != EVALUATION:
         return expected_champion
-    version = evaluation.get("champion_version")
-    if not isinstance(version, str) or version == UNKNOWN:
+    version = evaluation.champion_version
+    if version == UNKNOWN:
         raise DeploymentError(
             f"expected_champion {EVALUATION!r}: the evaluation does not record which version the challenger was compared with; found {version!r}. "
             "Pass the champion from load_champion or assess_model to evaluate_model, or name the version."
@@ -139,7 +138,7 @@ def ledger_entry(deployment: Deployment, challenger: PassedChallenger, request: 
         step_name=request.step_name,
         challenger_id=description.challenger_id,
         evidence={
-            **{name: challenger.evaluation.get(name) for name in EVIDENCE_OF_THE_GATE},
+            **{name: getattr(challenger.evaluation, name) for name in EVIDENCE_OF_THE_GATE},
             "version": deployment.version,
             "targets": request.targets,
             "model_uri": deployment.model_uri,

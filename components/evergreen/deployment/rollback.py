@@ -106,11 +106,11 @@ def roll_back(request: RollbackRequest, *, tracking_uri: str, ledger_uri: str) -
     registry = ModelRegistry(tracking_uri, request.model_name)
     keep_head_noted(registry, ledger)
     names = targets_named(request.targets, ledger)
-    return _RollingBack(request, registry, ledger, names, open_targets(names, registry)).run()
+    return _RollbackWork(request, registry, ledger, names, open_targets(names, registry)).run()
 
 
 @dataclass(frozen=True)
-class _RollingBack:
+class _RollbackWork:
     request: RollbackRequest
     registry: ModelRegistry
     ledger: Ledger

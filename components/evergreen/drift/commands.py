@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evergreen.data.json_values import plain
-from evergreen.drift.config import Detectors  # noqa: TC001 - Typer reads it at run time
+from evergreen.drift.settings import Detectors  # noqa: TC001 - Typer reads it at run time
 from evergreen.settings.command_options import AsJson  # noqa: TC001 - Typer reads it at run time
 from evergreen.settings.renamed_options import renamed_options
 
 NO_VALUE = "-"
 
 if TYPE_CHECKING:
-    from evergreen.drift.verdict import DriftResult
+    from evergreen.results.drift import DriftResult
 
 
 def register(app: typer.Typer) -> None:
@@ -40,17 +40,17 @@ def drift(  # noqa: PLR0917 - Typer derives a command's arguments from the signa
 
     Exit status: 0 whether or not there is drift, 2 for invalid input.
     """
-    from evergreen.drift.config import DriftConfig
     from evergreen.drift.detection import detect
     from evergreen.drift.errors import DriftError
+    from evergreen.drift.settings import DriftSettings
     from evergreen.ingestion.local_copy import local_copy
     from evergreen.settings.reading import read_settings
 
-    settings = read_settings(config, DriftConfig, parameter="--config", error=DriftError)
+    settings = read_settings(config, DriftSettings, parameter="--config", error=DriftError)
     if detectors is not None:
         settings = replace(settings, detectors=detectors)
     with local_copy(reference) as reference_path, local_copy(current) as current_path:
-        compared = detect(reference_path, current_path, config=settings, timestamp_column=timestamp_column, ignored_columns=exclude or [])
+        compared = detect(reference_path, current_path, settings=settings, timestamp_column=timestamp_column, ignored_columns=exclude or [])
     if save_profile is not None:
         from evergreen.drift.profile.file import write_profile
 
@@ -60,7 +60,7 @@ def drift(  # noqa: PLR0917 - Typer derives a command's arguments from the signa
 
         html.write_text(drift_page(compared.result, settings, compared), encoding="utf-8")
     if as_json:
-        typer.echo(json.dumps(plain(compared.result.as_json()), ensure_ascii=False))
+        typer.echo(json.dumps(plain(compared.result.to_json()), ensure_ascii=False))
     else:
         _print_result(compared.result)
 
@@ -84,6 +84,6 @@ def _print_result(result: DriftResult) -> None:
             escape(feature.reason),
         )
     console.print(table)
-    console.print(escape(f"All features together: {result.together.sentence}"))
+    console.print(escape(f"All features together: {result.multivariate.sentence}"))
     for name, reason in result.left_out.items():
         console.print(escape(f"Not compared: {name}: {reason}"))

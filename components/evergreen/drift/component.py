@@ -46,21 +46,13 @@ def detect_drift(
         metrics: The number and share of features that drifted.
     """
     from evergreen.drift.recorded_step import detect_and_record
+    from evergreen.drift.request import DriftOutputs, DriftRequest
+    from evergreen.runs.records import StepPlace
 
     return detect_and_record(
-        reference_data=reference_data,
-        current_data=current_data,
-        drift_result=drift_result,
-        drift_report=drift_report,
-        metrics=metrics,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
-        model=model,
-        config=config,
-        seed=seed,
-        ledger_uri=ledger_uri,
-        run_id=run_id,
-        step_name=step_name,
+        DriftRequest(reference_data, current_data, target_column, timestamp_column, model, config, seed),
+        DriftOutputs(drift_result, drift_report, metrics),
+        StepPlace(ledger_uri, run_id, step_name),
     )
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evergreen.drift.errors import DriftError
-from evergreen.drift.features import TESTS, FeatureDrift, Measured, conclude, measure_feature
-from evergreen.drift.multivariate import TogetherResult, changed_correlations, feature_matrix
+from evergreen.drift.features import TESTS, conclude, measure_feature
+from evergreen.drift.multivariate import changed_correlations, feature_matrix
 from evergreen.drift.predictions import predicted_columns
 from evergreen.drift.profile.accumulators import CategoryCounts
 from evergreen.drift.profile.batches import Source
@@ -17,7 +17,8 @@ from evergreen.drift.profile.season import period_of, same_period
 from evergreen.drift.profile.table_profile import CURRENT_SAMPLE_ROWS, DatasetProfile
 from evergreen.drift.sharding import counted_alike
 from evergreen.drift.statistics import corrected_p_values
-from evergreen.drift.verdict import NOT_LOOKED_AT, PREDICTION, DriftResult, conclude_dataset
+from evergreen.drift.verdict import conclude_dataset
+from evergreen.results.drift import NOT_LOOKED_AT, PREDICTION, DriftResult, FeatureDrift, FeatureMeasurement, MultivariateResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evergreen.drift.alibi_detectors import KernelDetector
-    from evergreen.drift.config import DriftConfig, SecondDetector
+    from evergreen.drift.settings import DriftSettings, SecondDetector
     from evergreen.models.fitted import FittedModel
 
 KERNEL_DETECTORS: dict[SecondDetector, KernelDetector] = {"mmd": "MMDDrift", "lsdd": "LSDDDrift"}
@@ -36,7 +37,7 @@ NO_CHAMPION = DriftResult("no champion", "none", "There is no champion yet, so t
 
 
 @dataclass(frozen=True)
-class Compared:
+class DriftComparison:
     """A result and the two profiles it is based on, for figures."""
 
     result: DriftResult
@@ -64,19 +65,19 @@ def detect(
     reference_path: str | Path,
     current_path: str | Path,
     *,
-    config: DriftConfig,
+    settings: DriftSettings,
     ignored_columns: Collection[str] = (),
     timestamp_column: str = "",
     importances: dict[str, float] | None = None,
     model: FittedModel | None = None,
     seed: int = 7,
-) -> Compared:
+) -> DriftComparison:
     """Compare current data with a reference.
 
     Args:
         reference_path: The reference data: a dataset, or the file of its profile.
         current_path: The current data: a dataset, or the file of its profile, counted with the reference's bin edges.
-        config: The drift settings.
+        settings: The drift settings.
         ignored_columns: Columns not to compare, such as the label and keys.
         timestamp_column: Name of the event time column; it is not compared.
         importances: Importance of each feature to the champion; None to use those of the profile.
@@ -87,33 +88,33 @@ def detect(
         DriftError: A dataset or profile is invalid, or a column is missing from the current data or has another kind there.
         MissingExtraError: alibi-detect is required but not installed.
     """
-    second = config.second_detector()
+    second = settings.second_detector()
     ignored = {*ignored_columns, timestamp_column}
-    reference, current = _profiles(reference_path, current_path, config, ignored_columns=ignored, timestamp_column=timestamp_column, seed=seed)
-    left_out = _leave_out(reference, current, config)
+    reference, current = _profiles(reference_path, current_path, settings, ignored_columns=ignored, timestamp_column=timestamp_column, seed=seed)
+    left_out = _leave_out(reference, current, settings)
     rows = {"reference": reference.rows, "current": current.rows}
-    measured = [measure_feature(name, counts, current.columns[name], config=config) for name, counts in reference.columns.items()]
+    measured = [measure_feature(name, counts, current.columns[name], settings=settings) for name, counts in reference.columns.items()]
     if model is not None:
         predicted = predicted_columns(model, reference, current)
         if isinstance(predicted, str):
             left_out[PREDICTION] = predicted
         else:
-            measured.append(measure_feature(PREDICTION, *predicted, config=config))
-    features = _conclusions(measured, config)
+            measured.append(measure_feature(PREDICTION, *predicted, settings=settings))
+    features = _conclusions(measured, settings)
     quiet = not any(feature.drift for feature in features)
     together = NOT_LOOKED_AT
-    if quiet or config.second_stage == "always":
-        together = look_together(reference, current, config, second=second, seed=seed)
+    if quiet or settings.second_stage == "always":
+        together = look_together(reference, current, settings, second=second, seed=seed)
     if model is not None and not isinstance(predicted, str):
         # Added only now, because the samples that were tested jointly contain no predictions.
         reference.columns[PREDICTION], current.columns[PREDICTION] = predicted
     known = importances or reference.importances
-    result = conclude_dataset(features, rows, config=config, together=together, left_out=left_out, importances=known)
-    return Compared(result, reference, current)
+    result = conclude_dataset(features, rows, settings=settings, together=together, left_out=left_out, importances=known)
+    return DriftComparison(result, reference, current)
 
 
 def _profiles(
-    reference_path: str | Path, current_path: str | Path, config: DriftConfig, *, ignored_columns: Collection[str], timestamp_column: str, seed: int
+    reference_path: str | Path, current_path: str | Path, settings: DriftSettings, *, ignored_columns: Collection[str], timestamp_column: str, seed: int
 ) -> tuple[DatasetProfile, DatasetProfile]:
     current = read_profile(current_path) if is_profile(current_path) else Source(current_path)
     if is_profile(reference_path):
@@ -121,7 +122,7 @@ def _profiles(
         for name in ignored_columns:
             reference.columns.pop(name, None)
     else:
-        period = None if config.reference_season == "none" else _period(current, config, timestamp_column)
+        period = None if settings.reference_season == "none" else _period(current, settings, timestamp_column)
         reference = _reference(Source(reference_path), period, ignored_columns=ignored_columns, timestamp_column=timestamp_column, seed=seed)
     if isinstance(current, DatasetProfile):
         return reference, counted_alike(current, reference)
@@ -129,11 +130,11 @@ def _profiles(
     return reference, fill(profile, current.batches(list(reference.columns)))
 
 
-def _period(current: Source | DatasetProfile, config: DriftConfig, timestamp_column: str) -> tuple[int, int]:
+def _period(current: Source | DatasetProfile, settings: DriftSettings, timestamp_column: str) -> tuple[int, int]:
     period = current.period if isinstance(current, DatasetProfile) else period_of(current, timestamp_column)
     if period is None:
         raise DriftError(
-            f"reference_season {config.reference_season!r}: the current data has no time column named {timestamp_column!r} that contains a time. "
+            f"reference_season {settings.reference_season!r}: the current data has no time column named {timestamp_column!r} that contains a time. "
             "Specify the event time column, or set reference_season to 'none'."
         )
     return period
@@ -147,67 +148,69 @@ def _reference(source: Source, period: tuple[int, int] | None, *, ignored_column
     return fill(profile, same_period(source.batches([*columns, timestamp_column]), period, timestamp_column, columns=columns))
 
 
-def _leave_out(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig) -> dict[str, str]:
+def _leave_out(reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings) -> dict[str, str]:
     """Remove columns that cannot be compared from both profiles, and return the reasons."""
     left_out = {**reference.left_out, **current.left_out}
     for name, counts in list(reference.columns.items()):
-        if isinstance(counts, CategoryCounts) and (reason := _too_many_categories(counts, config)):
+        if isinstance(counts, CategoryCounts) and (reason := _too_many_categories(counts, settings)):
             left_out[name] = reason
             del reference.columns[name], current.columns[name]
     return left_out
 
 
-def _too_many_categories(counts: CategoryCounts, config: DriftConfig) -> str:
+def _too_many_categories(counts: CategoryCounts, settings: DriftSettings) -> str:
     distinct = len(counts.counts)
-    if distinct > config.maximum_categories:
+    if distinct > settings.maximum_categories:
         more = " at least" if counts.remainder else ""
-        return f"{more} {distinct:,} distinct values in the reference, more than {config.maximum_categories}".strip()
-    if counts.values >= config.minimum_rows and distinct > counts.values / 2:
+        return f"{more} {distinct:,} distinct values in the reference, more than {settings.maximum_categories}".strip()
+    if counts.values >= settings.minimum_rows and distinct > counts.values / 2:
         return f"{distinct:,} distinct values in {counts.values:,} reference values: looks like an identifier rather than a category"
     return ""
 
 
-def _conclusions(measured: list[Measured], config: DriftConfig) -> list[FeatureDrift]:
+def _conclusions(measured: list[FeatureMeasurement], settings: DriftSettings) -> list[FeatureDrift]:
     # One family of tests: values, missing values if there are any, and tails if there are any.
     tested = [(index, test) for index, feature in enumerate(measured) for test in TESTS if getattr(feature, test) is not None]
     corrected: list[dict[str, float]] = [{} for _ in measured]
     for (index, test), p_value in zip(tested, corrected_p_values([getattr(measured[index], test) for index, test in tested]), strict=True):
         corrected[index][test] = p_value
-    return [conclude(feature, p_values, config) for feature, p_values in zip(measured, corrected, strict=True)]
+    return [conclude(feature, p_values, settings) for feature, p_values in zip(measured, corrected, strict=True)]
 
 
-def look_together(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig, *, second: SecondDetector, seed: int) -> TogetherResult:
+def look_together(reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings, *, second: SecondDetector, seed: int) -> MultivariateResult:
     """Test all features jointly on the samples.
 
     Args:
         reference: Profile of the reference data.
         current: Profile of the current data.
-        config: Floors and significance.
+        settings: Floors and significance.
         second: ``none`` (rank correlations only), ``classifier``, ``alibi``, ``mmd`` or ``lsdd``.
         seed: The random seed.
     """
     rows = reference.sample.rows, current.sample.rows
-    if min(rows) < config.minimum_rows_together:
-        return TogetherResult(
+    if min(rows) < settings.minimum_rows_together:
+        return MultivariateResult(
             "insufficient",
-            sentence=f"{rows[0]:,} and {rows[1]:,} rows are too few to test all features together; {config.minimum_rows_together} are needed.",
+            sentence=f"{rows[0]:,} and {rows[1]:,} rows are too few to test all features together; {settings.minimum_rows_together} are needed.",
         )
-    result = TogetherResult("no drift", "rank correlations", "evergreen", rows=sum(rows))
-    result.correlations = changed_correlations(reference, current, config)
+    result = MultivariateResult("no drift", "rank correlations", "evergreen", rows=sum(rows))
+    result.correlations = changed_correlations(reference, current, settings)
     if second != "none" and reference.columns:
         tables = reference.sample.state()[0], current.sample.state()[0]
-        _classify(result, reference, (feature_matrix(tables[0], reference), feature_matrix(tables[1], reference)), config, second=second, seed=seed)
-    found = bool(result.correlations) or (result.p_value is not None and result.p_value < config.significance and (result.auc or 0) >= config.classifier_auc)
+        _classify(result, reference, (feature_matrix(tables[0], reference), feature_matrix(tables[1], reference)), settings, second=second, seed=seed)
+    found = bool(result.correlations) or (
+        result.p_value is not None and result.p_value < settings.significance and (result.auc or 0) >= settings.classifier_auc
+    )
     result.verdict = "drift" if found else "no drift"
     result.sentence = _together_sentence(result)
     return result
 
 
 def _classify(
-    result: TogetherResult,
+    result: MultivariateResult,
     reference: DatasetProfile,
     matrices: tuple[NDArray[np.float64], NDArray[np.float64]],
-    config: DriftConfig,
+    settings: DriftSettings,
     *,
     second: SecondDetector,
     seed: int,
@@ -218,7 +221,7 @@ def _classify(
     result.p_value, result.auc, importances = classifier_test(before, now, seed=seed)
     result.method, result.library, result.rows = "rank correlations and a classifier two-sample test", "scikit-learn", 2 * len(before)
     names = list(reference.columns)
-    if result.auc >= config.classifier_auc and importances.sum() > 0:
+    if result.auc >= settings.classifier_auc and importances.sum() > 0:
         shares = sorted(zip(names, (importances / importances.sum()).tolist(), strict=True), key=lambda entry: -entry[1])
         result.features = dict(shares[:TOP_FEATURES])
     categories = [isinstance(counts, CategoryCounts) for counts in reference.columns.values()]
@@ -228,17 +231,17 @@ def _classify(
         # The classifier above still provides the size of the change and the features involved.
         detector = KERNEL_DETECTORS[second]
         result.method, result.library = f"rank correlations and {detector}", "alibi-detect"
-        result.p_value, result.distance = kernel_drift(before, now, detector=detector, categories=categories, significance=config.significance, seed=seed)
+        result.p_value, result.distance = kernel_drift(before, now, detector=detector, categories=categories, significance=settings.significance, seed=seed)
     if second == "alibi":
         from evergreen.drift.alibi_detectors import classifier_drift, tabular_drift
 
         result.method, result.library = "rank correlations and ClassifierDrift", "alibi-detect"
-        result.p_value = classifier_drift(before, now, significance=config.significance, seed=seed)
+        result.p_value = classifier_drift(before, now, significance=settings.significance, seed=seed)
         p_values = tabular_drift(before, now, categories=categories)
         result.tabular_p_values = {name: p_value for name, p_value in zip(names, p_values, strict=True) if p_value is not None}
 
 
-def _together_sentence(result: TogetherResult) -> str:
+def _together_sentence(result: MultivariateResult) -> str:
     parts = []
     if result.auc is not None and result.p_value is not None:
         test = "" if result.distance is None else f" by {result.method.rpartition(' ')[2]}"

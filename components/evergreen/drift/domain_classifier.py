@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evergreen.drift.config import DriftConfig
 
 ROWS_A_SIDE = 2500
 FOLDS = 5
@@ -90,8 +89,3 @@ def _importances(model: Any, rows: NDArray[np.float64], labels: NDArray[np.bool_
         shuffled[:, column] = generator.permutation(shuffled[:, column])
         losses.append(max(0.0, area - area_under_curve(midranks(model.predict_proba(shuffled)[:, 1]), labels)))
     return losses
-
-
-def is_drift(p_value: float, area: float, config: DriftConfig) -> bool:
-    """Return whether a classifier's performance is significant and large enough to matter."""
-    return p_value < config.significance and area >= config.classifier_auc

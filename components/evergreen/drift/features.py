@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +9,13 @@ import numpy as np
 from evergreen.drift import effects
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.statistics import chi_squared, coarse_cells, equal_shares, kolmogorov_smirnov
+from evergreen.results.drift import FeatureDrift, FeatureMeasurement, Severity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from evergreen.drift.config import DriftConfig
+    from evergreen.drift.settings import DriftSettings
 
-SEVERITIES = ("none", "slight", "moderate", "severe")
 CELLS = 20
 """Maximum number of cells for the Jensen-Shannon distance and the chi-squared test of numbers."""
 
@@ -24,64 +23,12 @@ TEST_OF_EFFECT = {"missing_share_change": "p_value_missing", "tail_share_change"
 """The test for each effect; all other effects use the test of the values."""
 
 
-@dataclass
-class Measured:
-    """Measurements of one feature.
-
-    Attributes:
-        name: Name of the column.
-        kind: ``number``, ``category`` or ``empty``.
-        missing_share_reference: Share of reference rows without a value.
-        missing_share_current: Share of current rows without a value.
-        values_reference: Number of reference values.
-        values_current: Number of current values.
-        infinite_reference: Number of infinite reference values.
-        infinite_current: Number of infinite current values.
-        effects: Size of each effect; effects of the values are absent if there are too few values to compare.
-        p_value: p-value of the test of the values; None if they were not tested.
-        p_value_missing: p-value of the test of the missing shares; None if nothing is missing on either side.
-        p_value_tail: p-value of the test of the tail shares; None if there are no tails.
-        new_categories: Share of current values in each category that is not in the reference, for the largest twenty.
-    """
-
-    name: str
-    kind: str
-    missing_share_reference: float
-    missing_share_current: float
-    values_reference: int
-    values_current: int
-    infinite_reference: int = 0
-    infinite_current: int = 0
-    effects: dict[str, float | None] = field(default_factory=dict)
-    p_value: float | None = None
-    p_value_missing: float | None = None
-    p_value_tail: float | None = None
-    new_categories: dict[str, float] = field(default_factory=dict)
-
-
 TESTS = ("p_value", "p_value_missing", "p_value_tail")
 
 
-@dataclass
-class FeatureDrift:
-    """The conclusion about one feature.
-
-    Attributes:
-        measured: The measurements.
-        corrected: Corrected p-values by test name, for the tests that were performed.
-        drift: Whether the feature drifts.
-        severity: ``none``, ``slight``, ``moderate`` or ``severe``.
-        reason: The reason in one sentence.
-    """
-
-    measured: Measured
-    corrected: dict[str, float]
-    drift: bool
-    severity: str
-    reason: str
-
-
-def measure_feature(name: str, reference: NumberCounts | CategoryCounts, current: NumberCounts | CategoryCounts, *, config: DriftConfig) -> Measured:
+def measure_feature(
+    name: str, reference: NumberCounts | CategoryCounts, current: NumberCounts | CategoryCounts, *, settings: DriftSettings
+) -> FeatureMeasurement:
     """Measure one feature on both sides.
 
     Missing values are excluded first, because tests of values do not accept them; their share is measured separately.
@@ -90,15 +37,15 @@ def measure_feature(name: str, reference: NumberCounts | CategoryCounts, current
         name: Name of the column.
         reference: Its counts in the reference data.
         current: Its counts in the window, in the same bins.
-        config: Settings with the minimum number of values.
+        settings: How many values are needed.
     """
     shares = [counts.missing / counts.rows if counts.rows else 0.0 for counts in (reference, current)]
     kind = "empty" if not reference.values and not current.values else "number" if isinstance(current, NumberCounts) else "category"
-    measured = Measured(name, kind, shares[0], shares[1], reference.values, current.values)
+    measured = FeatureMeasurement(name, kind, shares[0], shares[1], reference.values, current.values)
     measured.effects["missing_share_change"] = shares[1] - shares[0]
-    if (reference.missing or current.missing) and kind != "empty" and min(reference.rows, current.rows) >= config.minimum_rows:
+    if (reference.missing or current.missing) and kind != "empty" and min(reference.rows, current.rows) >= settings.minimum_rows:
         measured.p_value_missing = equal_shares(reference.missing, reference.rows, current.missing, current.rows)
-    enough = min(reference.values, current.values) >= config.minimum_rows
+    enough = min(reference.values, current.values) >= settings.minimum_rows
     if isinstance(reference, NumberCounts) and isinstance(current, NumberCounts):
         measured.infinite_reference, measured.infinite_current = reference.infinite, current.infinite
         if enough:
@@ -108,7 +55,7 @@ def measure_feature(name: str, reference: NumberCounts | CategoryCounts, current
     return measured
 
 
-def _measure_numbers(measured: Measured, reference: NumberCounts, current: NumberCounts) -> None:
+def _measure_numbers(measured: FeatureMeasurement, reference: NumberCounts, current: NumberCounts) -> None:
     cells = coarse_cells(reference.counts, current.counts, CELLS)
     measured.effects["standardised_mean_difference"] = effects.standardised_mean_difference(reference, current)
     measured.effects["spread_change"] = effects.spread_change(reference, current)
@@ -121,7 +68,7 @@ def _measure_numbers(measured: Measured, reference: NumberCounts, current: Numbe
         measured.p_value_tail = equal_shares(outside[0], reference.values, outside[1], current.values)
 
 
-def _measure_categories(measured: Measured, reference: CategoryCounts, current: CategoryCounts) -> None:
+def _measure_categories(measured: FeatureMeasurement, reference: CategoryCounts, current: CategoryCounts) -> None:
     names = sorted(reference.counts.keys() | current.counts.keys())
     before = np.array([*(reference.counts.get(name, 0) for name in names), reference.remainder], dtype=np.int64)
     now = np.array([*(current.counts.get(name, 0) for name in names), current.remainder], dtype=np.int64)
@@ -149,29 +96,29 @@ def _merged_categories(before: NDArray[np.int64], now: NDArray[np.int64]) -> tup
     return next(merged), next(merged)
 
 
-def conclude(measured: Measured, corrected: dict[str, float], config: DriftConfig) -> FeatureDrift:
-    """Decide whether a feature drifts: this requires significance and an effect that reaches its floor.
+def conclude(measured: FeatureMeasurement, corrected: dict[str, float], settings: DriftSettings) -> FeatureDrift:
+    """Conclude from what was measured: drift needs significance and an effect that reaches its floor.
 
     The severity depends on the largest multiple of a floor: slight from one, moderate from ``moderate_multiple``, severe from
     ``severe_multiple``.
 
     Args:
-        measured: The measurements.
-        corrected: Corrected p-values of its tests.
-        config: Floors and significance.
+        measured: What was measured.
+        corrected: p-values of its tests after correction.
+        settings: Floors and significance.
     """
     multiples: dict[str, float] = {}
-    for effect, floor in config.floors().items():
+    for effect, floor in settings.floors().items():
         size = measured.effects.get(effect)
         p_value = corrected.get(TEST_OF_EFFECT.get(effect, "p_value"), 1.0)
-        if size is not None and p_value < config.significance and abs(size) >= floor:
+        if size is not None and p_value < settings.significance and abs(size) >= floor:
             multiples[effect] = abs(size) / floor
     if not multiples:
-        return FeatureDrift(measured, corrected, drift=False, severity="none", reason=_quiet_reason(measured, corrected, config))
+        return FeatureDrift(measured, corrected, drift=False, severity="none", reason=_quiet_reason(measured, corrected, settings))
     largest = max(multiples.values())
-    severity = "severe" if largest >= config.severe_multiple else "moderate" if largest >= config.moderate_multiple else "slight"
+    severity: Severity = "severe" if largest >= settings.severe_multiple else "moderate" if largest >= settings.moderate_multiple else "slight"
     found = ", ".join(
-        f"{effect_name(effect)} {measured.effects[effect]:.3g} (floor {config.floors()[effect]:g})"
+        f"{effect_name(effect)} {measured.effects[effect]:.3g} (floor {settings.floors()[effect]:g})"
         for effect in sorted(multiples, key=lambda name: multiples[name], reverse=True)
     )
     return FeatureDrift(measured, corrected, drift=True, severity=severity, reason=f"Changed: {found}.")
@@ -182,14 +129,14 @@ def effect_name(effect: str) -> str:
     return effect.replace("_", " ").replace("jensen shannon", "Jensen-Shannon")
 
 
-def _quiet_reason(measured: Measured, corrected: dict[str, float], config: DriftConfig) -> str:
+def _quiet_reason(measured: FeatureMeasurement, corrected: dict[str, float], settings: DriftSettings) -> str:
     if measured.kind == "empty":
         return "Neither side has a value."
     if measured.p_value is None:
         return (
-            f"Too few values to compare: {measured.values_reference:,} in the reference and {measured.values_current:,} in the current data; "
-            f"at least {config.minimum_rows} are needed on each side."
+            f"Too few values to compare: {measured.values_reference:,} in the reference and {measured.values_current:,} now, "
+            f"at least {settings.minimum_rows} are needed on both sides."
         )
-    if min(corrected.values(), default=1.0) < config.significance:
+    if min(corrected.values(), default=1.0) < settings.significance:
         return "Significant, but every effect is below its floor: too small to matter."
     return "No significant change."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,81 +10,25 @@ from evergreen.data.arrow_values import float_values_or_nan
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.profile.correlation import MOST_ROWS, changed_correlation, rank_correlations
 from evergreen.drift.statistics import corrected_p_values
+from evergreen.results.drift import CorrelationChange
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from evergreen.drift.config import DriftConfig
     from evergreen.drift.profile.table_profile import DatasetProfile
+    from evergreen.drift.settings import DriftSettings
 
 
-@dataclass
-class CorrelationChange:
-    """A pair of numeric columns whose rank correlation changed.
-
-    Attributes:
-        features: The two columns.
-        before: Their correlation in the reference.
-        now: Their correlation in the current data.
-        p_value: p-value, corrected for the number of pairs.
-    """
-
-    features: tuple[str, str]
-    before: float
-    now: float
-    p_value: float
-
-
-@dataclass
-class TogetherResult:
-    """Result of the joint test of all features.
-
-    Attributes:
-        verdict: ``drift``, ``no drift``, ``insufficient`` or ``not looked at``.
-        method: The test method.
-        library: The library that provides it.
-        p_value: p-value of the test; None if there was no test.
-        distance: Distance measured by a kernel test; None for other tests.
-        auc: Area under the ROC curve of a classifier that distinguishes reference from current rows; 0.5 is chance.
-        rows: Number of rows used, from both sides.
-        features: Share of the classifier's performance that each feature explains, for the largest ten.
-        correlations: At most ten pairs whose correlation changed, largest change first.
-        tabular_p_values: p-values of alibi-detect's TabularDrift on the sample, for information only.
-        sentence: The result in a sentence.
-    """
-
-    verdict: str
-    method: str = "none"
-    library: str = "none"
-    p_value: float | None = None
-    distance: float | None = None
-    auc: float | None = None
-    rows: int = 0
-    features: dict[str, float] = field(default_factory=dict)
-    correlations: list[CorrelationChange] = field(default_factory=list)
-    tabular_p_values: dict[str, float] = field(default_factory=dict)
-    sentence: str = ""
-
-    @property
-    def drift(self) -> bool:
-        """Whether there is drift."""
-        return self.verdict == "drift"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        return {**asdict(self), "drift": self.drift}
-
-
-def changed_correlations(reference: DatasetProfile, current: DatasetProfile, config: DriftConfig) -> list[CorrelationChange]:
-    """Return the numeric pairs whose rank correlation changed significantly and enough to matter, largest change first.
+def changed_correlations(reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings) -> list[CorrelationChange]:
+    """Return the pairs of numbers whose rank correlation changed significantly and by enough, the largest change first.
 
     Args:
-        reference: Profile of the reference data.
-        current: Profile of the current data with the same columns.
-        config: Significance and floor.
+        reference: Profile of the reference.
+        current: Profile of the current data, of the same columns.
+        settings: Significance and floor.
     """
-    if min(reference.sample.rows, current.sample.rows) < config.minimum_rows_together:
+    if min(reference.sample.rows, current.sample.rows) < settings.minimum_rows_together:
         return []
     names, before = rank_correlations(reference)
     if names != [name for name, counts in current.columns.items() if isinstance(counts, NumberCounts)]:
@@ -97,7 +40,7 @@ def changed_correlations(reference: DatasetProfile, current: DatasetProfile, con
     found = [
         CorrelationChange((names[pair[1]], names[pair[0]]), float(before[pair]), float(now[pair]), p_value)
         for pair, p_value in zip(pairs, corrected, strict=True)
-        if p_value < config.significance and abs(now[pair] - before[pair]) >= config.correlation_change
+        if p_value < settings.significance and abs(now[pair] - before[pair]) >= settings.correlation_change
     ]
     return sorted(found, key=lambda change: -abs(change.now - change.before))[:10]
 

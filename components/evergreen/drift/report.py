@@ -8,17 +8,16 @@ import numpy as np
 
 from evergreen.drift.features import effect_name
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
-from evergreen.drift.verdict import METHOD
 from evergreen.reporting import figures
 from evergreen.reporting.page import NO_VALUE, Section, Table, Tone, render_page
+from evergreen.results.drift import METHOD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from evergreen.drift.config import DriftConfig
-    from evergreen.drift.detection import Compared
-    from evergreen.drift.features import FeatureDrift
-    from evergreen.drift.verdict import DriftResult
+    from evergreen.drift.detection import DriftComparison
+    from evergreen.drift.settings import DriftSettings
+    from evergreen.results.drift import DriftResult, FeatureDrift
 
 FIGURES = 6
 """Maximum number of features to draw."""
@@ -28,12 +27,12 @@ _TONES: dict[str, Tone] = {"no drift": "good", "insufficient": "warning", "no ch
 _LABELS = ("reference", "current")
 
 
-def drift_page(result: DriftResult, config: DriftConfig, compared: Compared | None) -> str:
+def drift_page(result: DriftResult, settings: DriftSettings, compared: DriftComparison | None) -> str:
     """Return the report as HTML.
 
     Args:
         result: The drift result.
-        config: The drift settings.
+        settings: The drift settings.
         compared: The compared profiles, for figures; None without a champion.
     """
     tone: Tone = _TONES.get(result.verdict, "bad" if result.severity == "severe" else "warning")
@@ -55,7 +54,7 @@ def drift_page(result: DriftResult, config: DriftConfig, compared: Compared | No
         sections.append(Section("New categories", table=Table(["feature", "category", "share of current rows"], new[:20], note)))
     if result.left_out:
         sections.append(Section("Columns not compared", table=Table(["column", "reason"], sorted(result.left_out.items()))))
-    sections.append(_method_section(config))
+    sections.append(_method_section(settings))
     return render_page("Input drift", result.sentence, tone, sections)
 
 
@@ -72,14 +71,14 @@ def _features_section(result: DriftResult) -> Section:
     ]
     columns = ["feature", "drift", "mean shift (std. deviations)", "spread (log ratio)", "Jensen-Shannon distance", "tails (change of share)", "corrected p"]
     paragraphs = [f"Compared {result.rows['reference']:,} reference rows with {result.rows['current']:,} current rows."]
-    if result.weighted:
+    if result.weighted_by_importance and result.share_drifted is not None:
         paragraphs.append(f"Weighted by importance to the champion, {result.share_drifted:.0%} of the features drifted.")
     reasons = [f"{feature.measured.name}: {feature.reason}" for feature in result.features if feature.drift or feature.measured.p_value is None]
     return Section("Features", paragraphs, Table(columns, rows) if rows else None, bullets=reasons)
 
 
 def _together_section(result: DriftResult) -> Section:
-    together = result.together
+    together = result.multivariate
     paragraphs = [together.sentence]
     if together.library != "none":
         paragraphs.append(f"Method: {together.method} ({together.library}), on {together.rows:,} sampled rows.")
@@ -108,22 +107,23 @@ def _missing_section(result: DriftResult) -> Section:
     return Section("Missing values", table=Table(["feature", "reference share", "current share", "p", "corrected p"], rows))
 
 
-def _method_section(config: DriftConfig) -> Section:
-    floors = [(effect_name(name), floor) for name, floor in config.floors().items()]
-    floors += [("change of a rank correlation", config.correlation_change), ("classifier's area under the curve", config.classifier_auc)]
+def _method_section(settings: DriftSettings) -> Section:
+    floors = [(effect_name(name), floor) for name, floor in settings.floors().items()]
+    floors += [("change of a rank correlation", settings.correlation_change), ("classifier's area under the curve", settings.classifier_auc)]
     paragraphs = [
-        f"{METHOD}. A change is significant if its corrected p-value is below {config.significance:g}.",
+        f"{METHOD}. A change is significant if its corrected p-value is below {settings.significance:g}.",
         (
-            f"An effect is slight from its floor, moderate from {config.moderate_multiple:g} times the floor, severe from {config.severe_multiple:g} times. "
-            f"The dataset's drift is that of its worst feature, but at most moderate if fewer than {config.severe_share_drifted:.0%} of the features drifted, "
-            f"and at most slight if fewer than {config.moderate_share_drifted:.0%} did."
+            f"An effect is slight from its floor, moderate from {settings.moderate_multiple:g} times the floor, "
+            f"severe from {settings.severe_multiple:g} times. The dataset's drift is that of its worst feature, "
+            f"but at most moderate if fewer than {settings.severe_share_drifted:.0%} of the features drifted, "
+            f"and at most slight if fewer than {settings.moderate_share_drifted:.0%} did."
         ),
         "The Jensen-Shannon distance uses at most twenty bins of equal size, or the categories, and is corrected for sampling noise.",
     ]
     return Section("Method", paragraphs, Table(["effect", "floor"], floors))
 
 
-def _figure(feature: FeatureDrift, compared: Compared) -> str:
+def _figure(feature: FeatureDrift, compared: DriftComparison) -> str:
     measured = feature.measured
     title = f"{measured.name}: {feature.severity}"
     before, now = compared.reference.columns[measured.name], compared.current.columns[measured.name]

@@ -6,46 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import is_present, write_json, write_metrics
-from evergreen.drift.config import DriftConfig
 from evergreen.drift.detection import NO_CHAMPION, detect
 from evergreen.drift.errors import DriftError
 from evergreen.drift.report import drift_page
+from evergreen.drift.settings import DriftSettings
 from evergreen.settings.reading import read_settings
 
 if TYPE_CHECKING:
-    from evergreen.drift.verdict import DriftResult
+    from evergreen.drift.request import DriftOutputs, DriftRequest
     from evergreen.models.fitted import FittedModel
-
-COMPARED = ("drift", "no drift")
-"""Verdicts that include the number of drifted features."""
+    from evergreen.results.drift import DriftResult
 
 
-def run_drift_step(
-    *,
-    reference_data: Any,
-    current_data: Any,
-    drift_result: Any,
-    drift_report: Any,
-    metrics: Any,
-    target_column: str,
-    timestamp_column: str,
-    config: str,
-    seed: int,
-    model: Any = None,
-) -> DriftResult:
-    """Compare the datasets and write the result, the report and the metrics.
+def run_drift_step(request: DriftRequest, outputs: DriftOutputs) -> DriftResult:
+    """Compare the datasets and write result, report and metrics.
 
     Args:
-        reference_data: Dataset artifact; may be absent.
-        current_data: Dataset artifact.
-        drift_result: Output artifact of the JSON result.
-        drift_report: Output artifact of the report.
-        metrics: Output artifact of the metrics.
-        target_column: Name of the label column.
-        timestamp_column: Name of the event time column.
-        config: The ``config`` parameter.
-        seed: Seed of the samples.
-        model: The champion's model artifact, to also compare its predictions; may be absent.
+        request: What is compared, and how.
+        outputs: Where the results go.
 
     Returns:
         The result.
@@ -53,29 +31,30 @@ def run_drift_step(
     Raises:
         DriftError: The settings or the data are invalid.
     """
-    settings = read_settings(config, DriftConfig, parameter="drift_config", error=DriftError)
-    if is_present(reference_data):
-        champion = _champion(model)
+    settings = read_settings(request.config, DriftSettings, parameter="drift_config", error=DriftError)
+    if is_present(request.reference_data):
+        champion = _champion(request.model)
         compared = detect(
-            reference_data.path,
-            current_data.path,
-            config=settings,
-            ignored_columns=[target_column],
-            timestamp_column=timestamp_column,
+            request.reference_data.path,
+            request.current_data.path,
+            settings=settings,
+            ignored_columns=[request.target_column],
+            timestamp_column=request.timestamp_column,
             importances=champion.description.importances if champion else None,
             model=champion,
-            seed=seed,
+            seed=request.seed,
         )
         result = compared.result
         page = drift_page(result, settings, compared)
     else:
         result = NO_CHAMPION
         page = drift_page(result, settings, None)
-    write_json(drift_result.path, result.as_json())
-    drift_result.metadata.update({"verdict": result.verdict, "severity": result.severity})
-    Path(drift_report.path).parent.mkdir(parents=True, exist_ok=True)
-    Path(drift_report.path).write_text(page, encoding="utf-8")
-    write_metrics(metrics, _numbers(result))
+    write_json(outputs.drift_result.path, result.to_json())
+    outputs.drift_result.metadata.update({"verdict": result.verdict, "severity": result.severity})
+    report = Path(outputs.drift_report.path)
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(page, encoding="utf-8")
+    write_metrics(outputs.metrics, _numbers(result))
     return result
 
 
@@ -87,8 +66,7 @@ def _champion(model: Any) -> FittedModel | None:
     return load_model(model.path)
 
 
-def _numbers(result: DriftResult) -> dict[str, float]:
-    # "Insufficient" does not mean that no feature drifted.
-    if result.verdict not in COMPARED:
+def _numbers(result: DriftResult) -> dict[str, float | None]:
+    if not result.compared:
         return {}
     return {"features that drifted": sum(feature.drift for feature in result.features), "share of features that drifted": result.share_drifted}

@@ -2,136 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evergreen.drift.features import SEVERITIES, FeatureDrift
-from evergreen.drift.multivariate import TogetherResult
+from evergreen.results.drift import SEVERITIES, DriftResult, FeatureDrift, MultivariateResult, Severity
 
 if TYPE_CHECKING:
-    from evergreen.drift.config import DriftConfig
-
-METHOD = (
-    "Kolmogorov-Smirnov and chi-squared tests on bins for numbers, chi-squared test for categories, tests of equal shares for missing values and tails; "
-    "p-values corrected by Benjamini and Hochberg; a feature drifts if a change is significant and its effect reaches a floor"
-)
-LIBRARY = "evergreen"
-NOT_LOOKED_AT = TogetherResult("not looked at", sentence="The features were not tested together.")
+    from evergreen.drift.settings import DriftSettings
 
 
-@dataclass
-class DriftResult:
-    """The result of detect_drift.
-
-    Attributes:
-        verdict: ``drift``, ``no drift``, ``insufficient`` or ``no champion``.
-        severity: ``none``, ``slight``, ``moderate`` or ``severe``.
-        sentence: The verdict in one sentence, with numbers.
-        features: Conclusions, most severe first.
-        share_drifted: Share of the compared features that drifted, weighted by importance if known.
-        weighted: Whether importances were known.
-        rows: Number of rows of ``reference`` and ``current``.
-        together: Result of the joint test of all features.
-        left_out: Reason for each column that was not compared.
-    """
-
-    verdict: str
-    severity: str
-    sentence: str
-    features: list[FeatureDrift] = field(default_factory=list)
-    share_drifted: float = 0.0
-    weighted: bool = False
-    rows: dict[str, int] = field(default_factory=dict)
-    together: TogetherResult = field(default_factory=lambda: NOT_LOOKED_AT)
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        return {
-            "drift": self.verdict == "drift",
-            "verdict": self.verdict,
-            "severity": self.severity,
-            "sentence": self.sentence,
-            "share_drifted": self.share_drifted,
-            "weighted_by_importance": self.weighted,
-            "features": [_feature_json(feature) for feature in self.features],
-            "rows": self.rows,
-            "multivariate": self.together.as_json(),
-            "method": METHOD,
-            "library": self.together.library if self.together.library != "none" else LIBRARY,
-            "new_categories": {feature.measured.name: feature.measured.new_categories for feature in self.features if feature.measured.new_categories},
-            "left_out": self.left_out,
-        }
-
-
-def _feature_json(feature: FeatureDrift) -> dict[str, Any]:
-    measured = feature.measured
-    return {
-        "name": measured.name,
-        "kind": measured.kind,
-        "drift": feature.drift,
-        "severity": feature.severity,
-        "p_value": measured.p_value,
-        "p_value_corrected": feature.corrected.get("p_value"),
-        "p_value_missing": measured.p_value_missing,
-        "p_value_tail": measured.p_value_tail,
-        "effects": measured.effects,
-        "reason": feature.reason,
-        "missing_share_reference": measured.missing_share_reference,
-        "missing_share_current": measured.missing_share_current,
-        "infinite_reference": measured.infinite_reference,
-        "infinite_current": measured.infinite_current,
-    }
-
-
-def dataset_severity(worst: str, share: float, config: DriftConfig) -> str:
-    """Return the severity of a dataset's drift.
+def dataset_severity(worst: Severity, share: float, settings: DriftSettings) -> Severity:
+    """Return how severe the drift of a dataset is.
 
     It is the severity of the worst feature, limited by the share of features that drifted: at most moderate below
     ``severe_share_drifted``, and at most slight below ``moderate_share_drifted``.
 
     Args:
-        worst: Severity of the worst feature.
-        share: Share of features that drifted, weighted by importance if known.
-        config: Settings with the share thresholds.
+        worst: The severity of the worst feature.
+        share: Share of the features that drift, weighted by importance where that is known.
+        settings: The shares.
     """
-    ceiling = "severe" if share >= config.severe_share_drifted else "moderate" if share >= config.moderate_share_drifted else "slight"
+    ceiling = "severe" if share >= settings.severe_share_drifted else "moderate" if share >= settings.moderate_share_drifted else "slight"
     return SEVERITIES[min(SEVERITIES.index(worst), SEVERITIES.index(ceiling))]
 
 
-def severity_together(together: TogetherResult, config: DriftConfig) -> str:
-    """Return the severity of a drift that only the joint test shows, based on the classifier's area under the curve."""
+def severity_together(together: MultivariateResult, settings: DriftSettings) -> Severity:
+    """Return how severe a drift is that shows only in all features together: by the classifier's area under the curve."""
     if not together.drift:
         return "none"
-    multiple = (together.auc - 0.5) / (config.classifier_auc - 0.5) if together.auc is not None else 1.0
-    return "severe" if multiple >= 2 * config.severe_multiple else "moderate" if multiple >= config.moderate_multiple else "slight"
+    multiple = (together.auc - 0.5) / (settings.classifier_auc - 0.5) if together.auc is not None else 1.0
+    return "severe" if multiple >= 2 * settings.severe_multiple else "moderate" if multiple >= settings.moderate_multiple else "slight"
 
 
 def conclude_dataset(
     features: list[FeatureDrift],
     rows: dict[str, int],
     *,
-    config: DriftConfig,
-    together: TogetherResult,
+    settings: DriftSettings,
+    together: MultivariateResult,
     left_out: dict[str, str],
     importances: dict[str, float],
 ) -> DriftResult:
     """Return the verdict for a dataset from its compared features.
 
     Args:
-        features: The conclusions in any order.
-        rows: Row counts.
-        config: Settings with the severity thresholds.
-        together: Result of the joint test of all features.
-        left_out: Reasons for columns that were not compared.
+        features: The conclusions, in any order.
+        rows: Numbers of rows.
+        settings: What severity means.
+        together: What looking at all features together found.
+        left_out: Why columns were left out.
         importances: Importance of each feature to the champion; empty when unknown.
     """
     ordered = sorted(features, key=_urgency)
     drifted = [feature for feature in ordered if feature.drift]
     compared = [feature for feature in ordered if feature.measured.p_value is not None or feature.drift]
-    common: dict[str, Any] = {"features": ordered, "rows": rows, "left_out": left_out, "together": together}
+    common: dict[str, Any] = {"features": ordered, "rows": rows, "left_out": left_out, "multivariate": together}
     if not compared:
-        return DriftResult("insufficient", "none", _insufficient_sentence(features, rows, config), **common)
+        return DriftResult("insufficient", "none", _insufficient_sentence(features, rows, settings), **common)
     if not drifted and not together.drift:
         sentence = f"No drift: none of {len(compared)} features changed both significantly and enough to matter."
         return DriftResult("no drift", "none", sentence, **common)
@@ -140,13 +66,13 @@ def conclude_dataset(
     if not weighted:
         weights = dict.fromkeys(weights, 1.0)
     share = sum(weights[feature.measured.name] for feature in drifted) / sum(weights.values())
-    alone = dataset_severity(drifted[0].severity, share, config) if drifted else "none"
-    severity = max(alone, severity_together(together, config), key=SEVERITIES.index)
+    alone = dataset_severity(drifted[0].severity, share, settings) if drifted else "none"
+    severity = max(alone, severity_together(together, settings), key=SEVERITIES.index)
     sentence = _drift_sentence(severity, drifted, len(compared), together, share if weighted else None)
-    return DriftResult("drift", severity, sentence, share_drifted=share, weighted=weighted, **common)
+    return DriftResult("drift", severity, sentence, share_drifted=share, weighted_by_importance=weighted, **common)
 
 
-def _drift_sentence(severity: str, drifted: list[FeatureDrift], compared: int, together: TogetherResult, weight: float | None) -> str:
+def _drift_sentence(severity: str, drifted: list[FeatureDrift], compared: int, together: MultivariateResult, weight: float | None) -> str:
     if not drifted:
         return f"{severity.capitalize()} drift that no single feature shows: {together.sentence}"
     named = ", ".join(f"{feature.measured.name} ({feature.severity})" for feature in drifted[:3])
@@ -155,18 +81,15 @@ def _drift_sentence(severity: str, drifted: list[FeatureDrift], compared: int, t
     return f"{severity.capitalize()} drift: {len(drifted)} of {compared} features changed{importance}: {named}{more}."
 
 
-def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], config: DriftConfig) -> str:
+def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], settings: DriftSettings) -> str:
     if not features:
         return "Insufficient data: the two datasets have no comparable columns."
     return (
-        f"Insufficient data: {rows['reference']:,} reference rows and {rows['current']:,} current rows contain too few values; "
-        f"at least {config.minimum_rows} values per feature are needed on each side."
+        f"Cannot tell: {rows['reference']:,} reference rows and {rows['current']:,} current rows hold too few values; "
+        f"at least {settings.minimum_rows} of a feature are needed on both sides."
     )
 
 
 def _urgency(feature: FeatureDrift) -> tuple[int, float, float, str]:
     sizes = [abs(size) for size in feature.measured.effects.values() if size is not None]
     return (-SEVERITIES.index(feature.severity), -max(sizes, default=0.0), min(feature.corrected.values(), default=1.0), feature.measured.name)
-
-
-PREDICTION = "prediction of the champion"

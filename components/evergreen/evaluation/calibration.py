@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from evergreen.results.baseline import Calibration
 
 if TYPE_CHECKING:
     from evergreen.metrics.predictions import Predictions
 
 BINS = 10
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How well predicted probabilities match observed frequencies.
-
-    Attributes:
-        error: Expected calibration error: the mean gap, weighted by rows.
-        predicted: Mean predicted probability in each bin.
-        observed: Observed share of rows in each bin.
-        rows: Number of rows in each bin.
-    """
-
-    error: float
-    predicted: list[float]
-    observed: list[float]
-    rows: list[int]
 
 
 def measure_calibration(predictions: Predictions) -> Calibration | None:

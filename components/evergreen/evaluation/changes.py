@@ -10,8 +10,9 @@ from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
     from evergreen.data.artifacts import ModelDescription
-    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.evaluation.prediction_pair import PredictionPair
     from evergreen.metrics.predictions import Predictions
+    from evergreen.results.evaluation import Evaluation
 
 MOST_NAMED = 20
 LARGEST_SHIFTS = 5
@@ -66,7 +67,7 @@ def _named(values: list[Any]) -> str:
     return (", ".join(map(str, values[:MOST_NAMED])) + more) or NONE
 
 
-def changes_section(evaluation: Evaluation, scored: Scored | None) -> Section | None:
+def changes_section(evaluation: Evaluation, scored: PredictionPair | None) -> Section | None:
     """Return the report section about what changed; None without a champion.
 
     Args:

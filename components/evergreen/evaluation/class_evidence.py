@@ -12,14 +12,15 @@ from evergreen.reporting.page import Section, Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.evaluation.prediction_pair import PredictionPair
     from evergreen.metrics.predictions import Predictions
+    from evergreen.results.evaluation import Evaluation
 
 MOST_POINTS = 200
 MOST_MATRIX_CLASSES = 12
 
 
-def curves_section(scored: Scored) -> Section | None:
+def curves_section(scored: PredictionPair) -> Section | None:
     """Return both models' curves; for more than two classes, the micro-average, with each row and class as a separate case."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -66,7 +67,7 @@ def _thinned(across: Any, up: Any) -> tuple[Any, Any]:
     return across[kept], up[kept]
 
 
-def confusion_section(scored: Scored) -> Section | None:
+def confusion_section(scored: PredictionPair) -> Section | None:
     """Return the challenger's confusion matrix as a table; None for regression and above 12 classes, where it becomes unreadable."""
     from sklearn.metrics import confusion_matrix
 
@@ -93,11 +94,11 @@ def calibration_section(evaluation: Evaluation) -> Section | None:
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
-        axes.plot(found["predicted"], found["observed"], "o-", color=FIRST)
+        axes.plot(found.predicted, found.observed, "o-", color=FIRST)
         axes.set_xlabel("predicted probability")
         axes.set_ylabel("observed share")
 
-    words = f"Expected calibration error {found['error']:.4f}, in {len(found['rows'])} bins of equal size. On the dotted line, 0.7 means seven in ten."
+    words = f"Expected calibration error {found.error:.4f}, in {len(found.rows)} bins of equal size. On the dotted line, 0.7 means seven in ten."
     return Section("Calibration", paragraphs=[words], figure_svg=svg_figure(draw, height_in=3.2))
 
 

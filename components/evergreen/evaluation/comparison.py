@@ -12,17 +12,18 @@ from evergreen.errors import ArtifactError
 from evergreen.evaluation.changes import describe_changes
 from evergreen.evaluation.constant_baseline import naive_predictions
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.evaluation.gate import GateSettings, Ruling, missed_floors, rule_against_champion, rule_without_champion
+from evergreen.evaluation.gate import Gate, Ruling, missed_floors, rule_against_champion, rule_without_champion
 from evergreen.evaluation.gate_checks import apply_checks, run_checks
 from evergreen.evaluation.holdout_rows import ComparisonRows, comparison_rows, load_present, predictions_of
 from evergreen.evaluation.paired_tests import analytic_test
-from evergreen.evaluation.result import Evaluation, Scored
+from evergreen.evaluation.prediction_pair import PredictionPair
 from evergreen.evaluation.servability import check_servability
 from evergreen.metrics.prediction_errors import summarise_errors
 from evergreen.metrics.predictions import Interval, Predictions, ScoringError
 from evergreen.metrics.scoring import Metric, bootstrap_interval, paired_bootstrap, resolve_metric
 from evergreen.models.recorded_predictions import as_requests
 from evergreen.models.trust import ModelError
+from evergreen.results.evaluation import Evaluation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ OTHER_METRICS = {
 }
 
 
-def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, settings: GateSettings) -> tuple[Evaluation, Scored | None]:
+def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, gate: Gate) -> tuple[Evaluation, PredictionPair | None]:
     """Score both models on rows that neither has seen, and make the gate's ruling.
 
     Args:
@@ -47,7 +48,7 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
         champion: The champion's model artifact; may be absent.
         holdout_data: The holdout artifact.
         metric: ``auto`` or a scikit-learn scorer's name.
-        settings: The gate's settings.
+        gate: The gate.
 
     Returns:
         The evaluation, and the models' predictions when there were enough rows.
@@ -62,10 +63,10 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
     theirs = load_present(champion)
     rows = comparison_rows(read_frame(holdout_data.path), [ours] if theirs is None else [ours, theirs])
     version = str(champion.metadata.get("version", "unknown")) if theirs else "none"
-    evaluation, scored = compare_models(ours, theirs, rows, metric=metric, settings=settings, champion_version=version)
+    evaluation, scored = compare_models(ours, theirs, rows, metric=metric, gate=gate, champion_version=version)
     if scored is not None and evaluation.verdict == "promote":
         # This check starts a process, so only a challenger that passed everything else is tested for serving.
-        served = check_servability(challenger.path, settings.config.serving)
+        served = check_servability(challenger.path, gate.settings.serving)
         evaluation.checks.extend(asdict(check) for check in served)
         _rule(evaluation, apply_checks(Ruling(evaluation.verdict, evaluation.conclusion, evaluation.reasons), served, when_unclear="reject"))
         evaluation.sentence = _sentence(evaluation)
@@ -73,8 +74,8 @@ def compare(challenger: Any, champion: Any, holdout_data: Any, *, metric: str, s
 
 
 def compare_models(
-    ours: FittedModel, theirs: FittedModel | None, rows: ComparisonRows, *, metric: str, settings: GateSettings, champion_version: str
-) -> tuple[Evaluation, Scored | None]:
+    ours: FittedModel, theirs: FittedModel | None, rows: ComparisonRows, *, metric: str, gate: Gate, champion_version: str
+) -> tuple[Evaluation, PredictionPair | None]:
     """Score two models on rows that neither has seen, and make the gate's ruling, without testing whether the challenger can be served.
 
     Args:
@@ -82,7 +83,7 @@ def compare_models(
         theirs: The champion, or None.
         rows: The rows.
         metric: ``auto`` or a scikit-learn scorer's name.
-        settings: The gate's settings.
+        gate: The gate.
         champion_version: The champion's version, or ``none``.
 
     Raises:
@@ -98,7 +99,7 @@ def compare_models(
         conclusion="cannot tell",
         task=task,
         metric=measure.name,
-        margin=settings.margin,
+        margin=gate.margin,
         rows=len(rows.frame),
         rows_seen_by_champion=rows.seen,
         champion_version=champion_version,
@@ -107,51 +108,47 @@ def compare_models(
         holdout_window={"start": rows.start, "end": rows.end},
         importances=dict(ours.description.importances),
         changes=describe_changes(ours.description, theirs.description) if theirs else [],
-        serving=settings.config.serving.model_dump(),
+        serving=gate.settings.serving.model_dump(),
     )
-    scored = _fill(evaluation, rows, ours, theirs, metric=measure, settings=settings)
+    scored = _fill(evaluation, rows, ours, theirs, metric=measure, gate=gate)
     evaluation.sentence = _sentence(evaluation)
     return evaluation, scored
 
 
-def _fill(
-    evaluation: Evaluation, rows: ComparisonRows, ours: FittedModel, theirs: FittedModel | None, *, metric: Metric, settings: GateSettings
-) -> Scored | None:
-    few = len(rows.frame) < settings.minimum_rows
+def _fill(evaluation: Evaluation, rows: ComparisonRows, ours: FittedModel, theirs: FittedModel | None, *, metric: Metric, gate: Gate) -> PredictionPair | None:
+    few = len(rows.frame) < gate.minimum_rows
     if few:
         left_out = f"({rows.seen} older rows were left out)"
-        needed = f"at least {settings.minimum_rows} are required."
+        needed = f"at least {gate.minimum_rows} are required."
         evaluation.reasons = [f"Only {len(rows.frame)} labelled rows are newer than the training data of both models {left_out}; {needed}"]
-        if settings.config.when_unclear == "reject" or len(rows.frame) < FEWEST_ROWS:
+        if gate.settings.when_unclear == "reject" or len(rows.frame) < FEWEST_ROWS:
             return None
     target = ours.description.target_column
     predictions = predictions_of(ours, rows.frame, target_column=target)
     _keep_check_rows(evaluation, rows.frame, ours, predictions)
     evaluation.errors = summarise_errors(predictions)
-    scored = Scored(predictions)
+    scored = PredictionPair(predictions)
     try:
         naive = naive_predictions(predictions, metric_name=metric.name)
-        interval = bootstrap_interval(metric, predictions, confidence=settings.confidence, resamples=settings.resamples, seed=settings.seed)
+        interval = bootstrap_interval(metric, predictions, confidence=gate.confidence, resamples=gate.resamples, seed=gate.seed)
         evaluation.challenger_score, evaluation.challenger_lower, evaluation.challenger_upper = interval.score, interval.lower, interval.upper
         evaluation.naive_score = metric.score_rows(naive)
         evaluation.scores = _other_scores(predictions, evaluation.task)
-        missed = missed_floors(settings, predictions, evaluation.task)
-        alone = rule_without_champion(metric, _difference(metric, predictions, naive, settings), missed)
+        missed = missed_floors(gate, predictions, evaluation.task)
+        alone = rule_without_champion(metric, _difference(metric, predictions, naive, gate), missed)
         if theirs is None:
             ruling = alone
         else:
             champion, trouble = _champion_predictions(evaluation, rows.frame, predictions, theirs, target_column=target)
-            scored = Scored(predictions, champion)
+            scored = PredictionPair(predictions, champion)
             ruling = (
-                _unscorable(trouble, alone, settings)
-                if champion is None
-                else _against(evaluation, predictions, champion, metric=metric, settings=settings, missed=missed)
+                _unscorable(trouble, alone, gate) if champion is None else _against(evaluation, predictions, champion, metric=metric, gate=gate, missed=missed)
             )
-        found = run_checks(ours, rows.frame, predictions, scored.champion, metric=metric, settings=settings)
+        found = run_checks(ours, rows.frame, predictions, scored.champion, metric=metric, gate=gate)
         evaluation.checks = [asdict(check) for check in found.checks]
         evaluation.slices = [asdict(item) for item in found.slices]
-        evaluation.calibration = asdict(found.calibration) if found.calibration else None
-        ruling = apply_checks(ruling, found.checks, when_unclear=settings.config.when_unclear)
+        evaluation.calibration = found.calibration
+        ruling = apply_checks(ruling, found.checks, when_unclear=gate.settings.when_unclear)
     except ScoringError as error:
         ruling = Ruling("reject", "cannot tell", [str(error)])
     # Overrides only unreliable conclusions: a missed floor or a failed check stands, however few rows there are.
@@ -179,23 +176,23 @@ def _champion_predictions(
     return replace(said, labels=ours.labels), ""
 
 
-def _unscorable(trouble: str, alone: Ruling, settings: GateSettings) -> Ruling:
-    if not settings.config.allow_unscorable_champion:
+def _unscorable(trouble: str, alone: Ruling, gate: Gate) -> Ruling:
+    if not gate.settings.allow_unscorable_champion:
         return Ruling("reject", "cannot tell", [trouble])
     if alone.verdict == "promote":
         return Ruling("promote", "champion cannot be scored", [trouble, "The gate is configured to let a challenger that beats a constant replace it."])
     return Ruling("reject", alone.conclusion, [trouble, *alone.reasons])
 
 
-def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, metric: Metric, settings: GateSettings, missed: list[str]) -> Ruling:
-    interval = bootstrap_interval(metric, theirs, confidence=settings.confidence, resamples=settings.resamples, seed=settings.seed)
+def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, metric: Metric, gate: Gate, missed: list[str]) -> Ruling:
+    interval = bootstrap_interval(metric, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=gate.seed)
     evaluation.champion_score, evaluation.champion_lower, evaluation.champion_upper = interval.score, interval.lower, interval.upper
     evaluation.champion_scores = _other_scores(theirs, evaluation.task)
-    difference = _difference(metric, ours, theirs, settings)
-    test = analytic_test(metric, ours, theirs, confidence=settings.confidence)
+    difference = _difference(metric, ours, theirs, gate)
+    test = analytic_test(metric, ours, theirs, confidence=gate.confidence)
     if test is not None:
         evaluation.paired_test = asdict(test)
-    if settings.config.test == "analytic":
+    if gate.settings.test == "analytic":
         if test is None:
             raise EvaluationError(
                 f"policy_config: gate.test 'analytic' is not available for {metric.name}. Use accuracy, roc_auc with two classes, or gate.test bootstrap."
@@ -203,7 +200,7 @@ def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, 
         difference = test.interval
     evaluation.difference, evaluation.difference_lower, evaluation.difference_upper = difference.score, difference.lower, difference.upper
     return rule_against_champion(
-        metric, difference, settings, challenger_score=evaluation.challenger_score or 0.0, naive_score=evaluation.naive_score or 0.0, missed=missed
+        metric, difference, gate, challenger_score=evaluation.challenger_score or 0.0, naive_score=evaluation.naive_score or 0.0, missed=missed
     )
 
 
@@ -219,12 +216,12 @@ def _obstacle(ours: Predictions, evaluation: Evaluation, target_column: str, cha
     return ""
 
 
-def _difference(metric: Metric, ours: Predictions, theirs: Predictions, settings: GateSettings) -> Interval:
-    return paired_bootstrap(metric, ours, theirs, confidence=settings.confidence, resamples=settings.resamples, seed=settings.seed)
+def _difference(metric: Metric, ours: Predictions, theirs: Predictions, gate: Gate) -> Interval:
+    return paired_bootstrap(metric, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=gate.seed)
 
 
-def _other_scores(predictions: Predictions, task: str) -> dict[str, float]:
-    scores = {}
+def _other_scores(predictions: Predictions, task: str) -> dict[str, float | None]:
+    scores: dict[str, float | None] = {}
     for name in OTHER_METRICS[task]:
         # Undefined scores, for instance a ROC curve with one class, are left out, like every number that is not finite.
         with contextlib.suppress(ScoringError):

@@ -64,15 +64,14 @@ def evaluate_model(
     from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
-        from evergreen.data.artifacts import is_present, read_json
         from evergreen.evaluation.comparison import compare
-        from evergreen.evaluation.gate import parse_settings
+        from evergreen.evaluation.gate import is_champion_stale, parse_gate
         from evergreen.evaluation.model_card import write_model_card
         from evergreen.evaluation.report import write_outputs
         from evergreen.registry.keeping import REJECTED, record_kept_champion, version_of
         from evergreen.storage.uris import is_nothing
 
-        settings = parse_settings(
+        gate = parse_gate(
             margin=margin,
             minimum_rows=minimum_rows,
             confidence=confidence,
@@ -80,9 +79,9 @@ def evaluate_model(
             seed=seed,
             floors=floors,
             policy_config=policy_config,
-            champion_stale=is_present(decision) and bool(read_json(decision.path).get("champion_stale")),
+            champion_stale=is_champion_stale(decision),
         )
-        found, scored = compare(challenger, champion, holdout_data, metric=metric, settings=settings)
+        found, scored = compare(challenger, champion, holdout_data, metric=metric, gate=gate)
         write_model_card(found, challenger, card_artifact=model_card, page_artifact=model_card_page)
         verdict = write_outputs(
             found,

@@ -12,14 +12,15 @@ from evergreen.reporting.figures import FIRST, INK, SECOND, bar_chart, legend, r
 from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
-    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.evaluation.prediction_pair import PredictionPair
+    from evergreen.results.evaluation import Evaluation
 
 MOST_BARS = 15
 MOST_DOTS = 300
 BINS = 30
 
 
-def evidence_sections(evaluation: Evaluation, scored: Scored | None) -> list[Section]:
+def evidence_sections(evaluation: Evaluation, scored: PredictionPair | None) -> list[Section]:
     """Return the report sections that explain the verdict; empty sections are left out.
 
     Args:
@@ -62,12 +63,12 @@ def _forest(items: list[dict[str, Any]], metric: str, *, against: bool) -> str:
 def _importances(evaluation: Evaluation) -> Section | None:
     if not evaluation.importances:
         return None
-    ordered = sorted(evaluation.importances.items(), key=lambda item: -item[1])[:MOST_BARS]
+    ordered = sorted(((name, value) for name, value in evaluation.importances.items() if value is not None), key=lambda item: -item[1])[:MOST_BARS]
     figure = bar_chart([name for name, _ in ordered], [value for _, value in ordered], axis_label="score drop when shuffled")
     return Section("Most important features of the challenger", figure_svg=figure)
 
 
-def _residuals(scored: Scored) -> Section | None:
+def _residuals(scored: PredictionPair) -> Section | None:
     ours, theirs = scored.challenger, scored.champion
     if len(ours.classes):
         return None

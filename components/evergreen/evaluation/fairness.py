@@ -12,7 +12,7 @@ from evergreen.evaluation.errors import EvaluationError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evergreen.evaluation.gate_config import Fairness
+    from evergreen.evaluation.gate_settings import Fairness
     from evergreen.metrics.predictions import Predictions
 
 

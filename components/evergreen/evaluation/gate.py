@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+from evergreen.data.artifacts import is_present, read_json
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.evaluation.gate_config import GateConfig
+from evergreen.evaluation.gate_settings import GateSettings
 from evergreen.metrics.predictions import ScoringError
 from evergreen.metrics.scoring import resolve_metric
+from evergreen.results.decision import Decision
 from evergreen.settings.policy_sections import read_policy_section
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GateSettings:
+class Gate:
     """The requirements for a challenger.
 
     Attributes:
@@ -29,7 +31,7 @@ class GateSettings:
         resamples: Number of bootstrap resamples.
         seed: Random seed for the resamples.
         floors: Minimum score of the challenger by scorer name, in addition to those of the policy and taking precedence over them.
-        config: Further requirements from the policy.
+        settings: Further requirements from the policy.
         champion_stale: Whether the policy found the champion stale.
     """
 
@@ -39,7 +41,7 @@ class GateSettings:
     resamples: int = 2000
     seed: int = 7
     floors: dict[str, float] = field(default_factory=dict)
-    config: GateConfig = field(default_factory=GateConfig)
+    settings: GateSettings = field(default_factory=GateSettings)
     champion_stale: bool = False
 
 
@@ -47,14 +49,14 @@ class GateSettings:
 class Ruling:
     """The gate's ruling."""
 
-    verdict: str
+    verdict: Literal["promote", "reject"]
     conclusion: str
     reasons: list[str]
 
 
-def parse_settings(
+def parse_gate(
     *, margin: float, minimum_rows: int, confidence: float, resamples: int, seed: int, floors: str, policy_config: str = "default", champion_stale: bool = False
-) -> GateSettings:
+) -> Gate:
     """Validate the gate's settings.
 
     Raises:
@@ -78,21 +80,35 @@ def parse_settings(
     ):
         raise EvaluationError(f'Invalid floors {floors[:200]!r}: expected a number for each scorer. Use an object such as {{"accuracy": 0.7}}.')
     given = {str(name): float(value) for name, value in parsed.items()}
-    return GateSettings(margin, minimum_rows, confidence, resamples, seed, given, read_policy_section(policy_config, "gate", GateConfig), champion_stale)
+    return Gate(margin, minimum_rows, confidence, resamples, seed, given, read_policy_section(policy_config, "gate", GateSettings), champion_stale)
 
 
-def missed_floors(settings: GateSettings, challenger: Predictions, task: str) -> list[str]:
+def is_champion_stale(decision: Any) -> bool:
+    """Return whether a decision, where one was made, found the champion stale.
+
+    Args:
+        decision: The artifact of decide_retraining; may be absent.
+
+    Raises:
+        EvaluationError: It holds something else.
+    """
+    if not is_present(decision):
+        return False
+    return Decision.from_json(read_json(decision.path), source=f"decision {decision.path}", error=EvaluationError).champion_stale
+
+
+def missed_floors(gate: Gate, challenger: Predictions, task: str) -> list[str]:
     """Return one sentence for each floor that the challenger misses.
 
     Raises:
         EvaluationError: A floor names an unknown scorer for the task.
     """
     missed = []
-    for name, floor in {**settings.config.floors, **settings.floors}.items():
+    for name, floor in {**gate.settings.floors, **gate.floors}.items():
         try:
             metric = resolve_metric(name, task)
         except ScoringError as error:
-            raise EvaluationError(f"{'floors' if name in settings.floors else 'policy_config: gate.floors'}: {error}") from error
+            raise EvaluationError(f"{'floors' if name in gate.floors else 'policy_config: gate.floors'}: {error}") from error
         try:
             score = metric.score_rows(challenger)
         except ScoringError as error:
@@ -123,15 +139,13 @@ def rule_without_champion(metric: Metric, over_naive: Interval, missed: list[str
     )
 
 
-def rule_against_champion(
-    metric: Metric, difference: Interval, settings: GateSettings, *, challenger_score: float, naive_score: float, missed: list[str]
-) -> Ruling:
+def rule_against_champion(metric: Metric, difference: Interval, gate: Gate, *, challenger_score: float, naive_score: float, missed: list[str]) -> Ruling:
     """Rule on a challenger against the champion.
 
     Args:
         metric: The metric.
         difference: Challenger's score minus the champion's on the same rows, with its interval.
-        settings: The gate's settings.
+        gate: The gate.
         challenger_score: The challenger's score.
         naive_score: The score of the best constant.
         missed: Sentences about floors that were missed.
@@ -141,16 +155,16 @@ def rule_against_champion(
         missed = [*missed, f"{metric.name} is {challenger_score:.4g}, no better than a constant's {naive_score:.4g}."]
     if missed:
         return Ruling("reject", "below floor", missed)
-    if difference.lower > settings.margin:
-        how = "better than the champion" if settings.margin >= 0 else "no worse than the champion by more than the margin"
-        return Ruling("promote", "better", [f"The challenger is {how}: {span}, above the margin of {settings.margin:.4g}."])
-    if difference.upper < min(0.0, settings.margin):
+    if difference.lower > gate.margin:
+        how = "better than the champion" if gate.margin >= 0 else "no worse than the champion by more than the margin"
+        return Ruling("promote", "better", [f"The challenger is {how}: {span}, above the margin of {gate.margin:.4g}."])
+    if difference.upper < min(0.0, gate.margin):
         return Ruling("reject", "worse", [f"The challenger is worse than the champion: {span}."])
-    if settings.champion_stale and settings.config.stale_champion == "higher_score" and difference.score > max(0.0, settings.margin):
+    if gate.champion_stale and gate.settings.stale_champion == "higher_score" and difference.score > max(0.0, gate.margin):
         ahead = f"the challenger scores higher on the same rows by {difference.score:.4g}"
         return Ruling("promote", "better than a stale champion", [f"The policy found the champion stale, and {ahead}, which is then sufficient; {span}."])
     return Ruling(
         "reject",
         "not better",
-        [f"There is no reliable evidence that the challenger beats the champion: {span}; its lower bound must be above {settings.margin:.4g}."],
+        [f"There is no reliable evidence that the challenger beats the champion: {span}; its lower bound must be above {gate.margin:.4g}."],
     )

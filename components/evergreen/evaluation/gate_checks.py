@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evergreen.evaluation.calibration import Calibration, measure_calibration
+from evergreen.evaluation.calibration import measure_calibration
 from evergreen.evaluation.checks import Check, within
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.fairness import check_fairness
@@ -21,10 +21,11 @@ from evergreen.metrics.slices import Draws, SliceScore, find_slices, score_slice
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evergreen.evaluation.gate import GateSettings
+    from evergreen.evaluation.gate import Gate
     from evergreen.metrics.predictions import Predictions
     from evergreen.metrics.scoring import Metric
     from evergreen.models.fitted import FittedModel
+    from evergreen.results.baseline import Calibration
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Findings:
     calibration: Calibration | None = None
 
 
-def run_checks(model: FittedModel, frame: pd.DataFrame, ours: Predictions, theirs: Predictions | None, *, metric: Metric, settings: GateSettings) -> Findings:
+def run_checks(model: FittedModel, frame: pd.DataFrame, ours: Predictions, theirs: Predictions | None, *, metric: Metric, gate: Gate) -> Findings:
     """Run the checks that the gate is configured for, and those that cost nothing.
 
     Args:
@@ -45,24 +46,24 @@ def run_checks(model: FittedModel, frame: pd.DataFrame, ours: Predictions, their
         ours: The challenger's predictions.
         theirs: The champion's, when it can be scored.
         metric: The first metric.
-        settings: The gate's settings.
+        gate: The gate.
 
     Raises:
         EvaluationError: The configuration names an unknown column, class or metric.
     """
-    config = settings.config
+    settings = gate.settings
     found = Findings(calibration=measure_calibration(ours))
-    parts = find_slices(frame, config.slices, margin=config.slice_margin, setting="gate.slices", error_class=EvaluationError)
-    draws = Draws(settings.confidence, settings.resamples, settings.seed)
-    found.slices = score_slices(parts, ours, theirs, metric=metric, draws=draws, minimum_rows=config.slice_minimum_rows)
+    parts = find_slices(frame, settings.slices, margin=settings.slice_margin, setting="gate.slices", error_class=EvaluationError)
+    draws = Draws(gate.confidence, gate.resamples, gate.seed)
+    found.slices = score_slices(parts, ours, theirs, metric=metric, draws=draws, minimum_rows=settings.slice_minimum_rows)
     found.checks = [
         *_check_answers(ours),
-        *_check_other_metrics(ours, theirs, model.description.task, settings),
+        *_check_other_metrics(ours, theirs, model.description.task, gate),
         *(check_slices(found.slices) if theirs is not None else []),
-        *(check_fairness(frame, ours, config.fairness, minimum_rows=config.slice_minimum_rows) if config.fairness else []),
-        *_check_calibration(found.calibration, config.calibration_error),
-        *check_stress(model, frame, limit=config.stress_change, label_spread=_spread(ours)),
-        *check_golden(model, config.golden),
+        *(check_fairness(frame, ours, settings.fairness, minimum_rows=settings.slice_minimum_rows) if settings.fairness else []),
+        *_check_calibration(found.calibration, settings.calibration_error),
+        *check_stress(model, frame, limit=settings.stress_change, label_spread=_spread(ours)),
+        *check_golden(model, settings.golden),
     ]
     return found
 
@@ -89,9 +90,9 @@ def _check_answers(ours: Predictions) -> list[Check]:
     return checks
 
 
-def _check_other_metrics(ours: Predictions, theirs: Predictions | None, task: str, settings: GateSettings) -> list[Check]:
+def _check_other_metrics(ours: Predictions, theirs: Predictions | None, task: str, gate: Gate) -> list[Check]:
     checks = []
-    for name, margin in settings.config.other_metrics.items():
+    for name, margin in gate.settings.other_metrics.items():
         try:
             metric = resolve_metric(name, task)
         except ScoringError as error:
@@ -100,7 +101,7 @@ def _check_other_metrics(ours: Predictions, theirs: Predictions | None, task: st
             continue
         label = f"metric {metric.name}"
         try:
-            found = paired_bootstraps([metric], ours, theirs, confidence=settings.confidence, resamples=settings.resamples, seed=settings.seed)[metric.name]
+            found = paired_bootstraps([metric], ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=gate.seed)[metric.name]
         except ScoringError as error:
             checks.append(Check(label, "cannot tell", f"The models cannot be compared by {metric.name}: {error}"))
             continue

@@ -13,7 +13,7 @@ from evergreen.models.trust import ModelError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evergreen.evaluation.gate_config import Golden
+    from evergreen.evaluation.gate_settings import Golden
     from evergreen.models.fitted import FittedModel
 
 

@@ -14,7 +14,7 @@ from evergreen.version import installed_version
 
 if TYPE_CHECKING:
     from evergreen.data.artifacts import ModelDescription
-    from evergreen.evaluation.result import Evaluation
+    from evergreen.results.evaluation import Evaluation
 
 MOST_IMPORTANCES = 15
 

@@ -11,15 +11,14 @@ from evergreen.evaluation.evidence import evidence_sections
 from evergreen.reporting.page import Section, Table, render_page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from evergreen.evaluation.result import Evaluation, Scored
+    from evergreen.evaluation.prediction_pair import PredictionPair
+    from evergreen.results.evaluation import Evaluation
     from evergreen.runs.records import StepRecord
 
 
 def write_outputs(
     evaluation: Evaluation,
-    scored: Scored | None,
+    scored: PredictionPair | None,
     record: StepRecord,
     *,
     evaluation_artifact: Any,
@@ -40,7 +39,7 @@ def write_outputs(
     """
     from evergreen.evaluation.curves import log_curves
 
-    write_json(evaluation_artifact.path, evaluation)
+    write_json(evaluation_artifact.path, evaluation.to_json())
     evaluation_artifact.metadata.update(
         {PRESENT: True, "verdict": evaluation.verdict, "conclusion": evaluation.conclusion, "challenger_id": evaluation.challenger_id}
     )
@@ -52,15 +51,15 @@ def write_outputs(
         curves_artifact.path,
         {"confidenceMetrics": curves_artifact.metadata.get("confidenceMetrics", []), "confusionMatrix": curves_artifact.metadata.get("confusionMatrix")},
     )
-    write_metrics(metrics_artifact, decisive_numbers(vars(evaluation)))
+    write_metrics(metrics_artifact, decisive_numbers(evaluation))
     record.outcome = evaluation.verdict
     record.details = evaluation.without_rows()
     record.reports = {"evaluation_report": report_artifact.uri}
     return evaluation.verdict
 
 
-def evaluation_page(evaluation: Evaluation, scored: Scored | None = None) -> str:
-    """Return the comparison as an HTML page, with plots of the models' predictions if given."""
+def evaluation_page(evaluation: Evaluation, scored: PredictionPair | None = None) -> str:
+    """Return the comparison as an HTML page; the models' predictions, where given, are drawn."""
     tone: Any = "good" if evaluation.verdict == "promote" else "warning" if evaluation.conclusion == "cannot tell" else "neutral"
     sections = [Section("Why", bullets=evaluation.reasons), _scores_section(evaluation)]
     if evaluation.checks:
@@ -113,11 +112,11 @@ def _figure(evaluation: Evaluation) -> str | None:
     return interval_chart(["Challenger minus champion"], [score], [lower], [upper], axis_label=label, threshold=evaluation.margin)
 
 
-def decisive_numbers(evaluation: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return the numbers that decide a promotion, by display name, from the fields of an evaluation."""
+def decisive_numbers(evaluation: Evaluation) -> dict[str, float | None]:
+    """Return the numbers that a promotion hangs on, by the names that people read."""
     return {
-        "challenger score": evaluation.get("challenger_score"),
-        "champion score": evaluation.get("champion_score"),
-        "difference": evaluation.get("difference"),
-        "difference lower bound": evaluation.get("difference_lower"),
+        "challenger score": evaluation.challenger_score,
+        "champion score": evaluation.champion_score,
+        "difference": evaluation.difference,
+        "difference lower bound": evaluation.difference_lower,
     }

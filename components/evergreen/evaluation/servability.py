@@ -14,7 +14,7 @@ from evergreen.models.recorded_predictions import differences, read_record
 from evergreen.registry.versions import EVIDENCE_FOLDER
 
 if TYPE_CHECKING:
-    from evergreen.evaluation.gate_config import Serving
+    from evergreen.evaluation.gate_settings import Serving
 
 SECONDS_TO_START = 180
 REQUESTS = 100

@@ -50,20 +50,19 @@ def ingest_data(  # KFP reads output descriptions from Returns, not from Args
         dataset: The rows of the window as one Parquet file; the event time has microsecond precision in UTC.
     """
     from evergreen.ingestion.recorded_step import ingest_and_record
+    from evergreen.ingestion.request import IngestionRequest
+    from evergreen.runs.records import StepPlace
 
-    return ingest_and_record(
-        dataset=dataset,
-        source_uri=source_uri,
-        timestamp_column=timestamp_column,
-        window_end=window_end,
-        schedule_time=schedule_time,
-        window_days=window_days,
-        label_delay_days=label_delay_days,
-        excluded_columns=excluded_columns,
-        model_name=model_name,
-        catch_up=catch_up,
-        decision=decision,
-        ledger_uri=ledger_uri,
-        run_id=run_id,
-        step_name=step_name,
+    request = IngestionRequest(
+        source_uri,
+        timestamp_column,
+        window_end,
+        schedule_time,
+        window_days,
+        label_delay_days,
+        excluded_columns,
+        model_name,
+        catch_up,
+        decision,
     )
+    return ingest_and_record(request, dataset, StepPlace(ledger_uri, run_id, step_name))

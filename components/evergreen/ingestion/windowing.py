@@ -120,7 +120,7 @@ def ingest_window(
             seen = _look(source, replace(request, window_end=seen.end), shown, Path(folder))
         fetched, scan, end, window = seen.fetched, seen.scan, seen.end, seen.window
         whole = fetched.whole_range or Window(scan.times.oldest, scan.times.newest)
-        written = _write_window(target, window, scan, request, _Shown(shown, whole), when_complete=lambda: source.check_unchanged(fetched))
+        written = _write_window(target, window, scan, request, _SourceLabel(shown, whole), when_complete=lambda: source.check_unchanged(fetched))
     manifest = DataManifest(
         source_uri=shown,
         objects=[_as_object(file) for file in written.files],
@@ -142,7 +142,7 @@ def ingest_window(
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _ScannedSource:
     """A source that was fetched and scanned."""
 
     fetched: FetchedFiles
@@ -151,7 +151,7 @@ class _Seen:
     window: Window
 
 
-def _look(source: Source, request: SourceRequest, shown: str, folder: Path) -> _Seen:
+def _look(source: Source, request: SourceRequest, shown: str, folder: Path) -> _ScannedSource:
     fetched = source.fetch(request, folder)
     scan = scan_times(
         fetched.files,
@@ -163,7 +163,7 @@ def _look(source: Source, request: SourceRequest, shown: str, folder: Path) -> _
     )
     end = _end_of(request, scan.times, shown)
     window = window_before(end, window_days=request.window_days, label_delay_days=request.label_delay_days)
-    return _Seen(fetched, scan, end, continued(window, request.earlier_ends))
+    return _ScannedSource(fetched, scan, end, continued(window, request.earlier_ends))
 
 
 def _end_of(request: SourceRequest, times: EventTimes, source_uri: str) -> int:
@@ -182,7 +182,7 @@ def _as_object(file: SourceFile) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _SourceLabel:
     """A source for error messages: its URI, and its oldest and newest event."""
 
     uri: str
@@ -196,7 +196,9 @@ class _WrittenWindow:
     files: list[SourceFile]
 
 
-def _write_window(target: Path, window: Window, scan: TimeScan, request: SourceRequest, shown: _Shown, *, when_complete: Callable[[], None]) -> _WrittenWindow:
+def _write_window(
+    target: Path, window: Window, scan: TimeScan, request: SourceRequest, shown: _SourceLabel, *, when_complete: Callable[[], None]
+) -> _WrittenWindow:
     """Write the rows of a window; the file is created only if ``when_complete`` raises no error."""
     fingerprint, rows, read = Fingerprint(scan.schema), 0, dict[str, SourceFile]()
     portions = [portion for portion, times in scan.portions if times.may_lie_in(window)]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.results.baseline import ErrorSummary
+
 if TYPE_CHECKING:
     from evergreen.metrics.predictions import Predictions
 
@@ -35,10 +37,10 @@ def prediction_errors(predictions: Predictions) -> tuple[str, np.ndarray[Any, An
     return LOG_LOSS, -np.log(np.maximum(sure, SMALLEST_PROBABILITY))
 
 
-def summarise_errors(predictions: Predictions) -> dict[str, Any]:
-    """Return a summary of the errors: ``measure``, ``rows`` and sorted ``values``, which are evenly spaced quantiles above 1,000 rows."""
+def summarise_errors(predictions: Predictions) -> ErrorSummary:
+    """Return the errors in order; of more than 1,000 rows evenly spaced quantiles."""
     measure, errors = prediction_errors(predictions)
     ordered = np.sort(errors[np.isfinite(errors)])
     if len(ordered) > MOST_VALUES:
         ordered = ordered[np.linspace(0, len(ordered) - 1, MOST_VALUES).round().astype(np.int64)]
-    return {"measure": measure, "rows": len(errors), "values": [float(f"{value:.6g}") for value in ordered]}
+    return ErrorSummary(measure, len(errors), [float(f"{value:.6g}") for value in ordered])

@@ -51,25 +51,25 @@ def monitor_performance(
         metrics: The champion's current score, its score at promotion, and the drop.
     """
     from evergreen.performance.recorded_step import monitor_and_record
+    from evergreen.performance.request import MonitoringOutputs, MonitoringRequest
+    from evergreen.runs.records import StepPlace
 
     return monitor_and_record(
-        model=model,
-        baseline=baseline,
-        current_data=current_data,
-        performance_result=performance_result,
-        performance_report=performance_report,
-        metrics=metrics,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
-        label_delay_days=label_delay_days,
-        margin=margin,
-        minimum_rows=minimum_rows,
-        seed=seed,
-        policy_config=policy_config,
-        predictions=predictions,
-        ledger_uri=ledger_uri,
-        run_id=run_id,
-        step_name=step_name,
+        MonitoringRequest(
+            model,
+            baseline,
+            current_data,
+            target_column,
+            timestamp_column,
+            label_delay_days,
+            margin,
+            minimum_rows,
+            seed,
+            predictions,
+            policy_config,
+        ),
+        MonitoringOutputs(performance_result, performance_report, metrics),
+        StepPlace(ledger_uri, run_id, step_name),
     )
 
 

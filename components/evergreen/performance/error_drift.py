@@ -6,52 +6,23 @@ between inputs and label changed, which is concept drift (Gama et al., "A Survey
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.metrics.prediction_errors import RESIDUAL, WRONG, prediction_errors
+from evergreen.results.performance import ErrorDrift
 
 if TYPE_CHECKING:
-    from evergreen.drift.features import FeatureDrift, Measured
     from evergreen.metrics.predictions import Predictions
+    from evergreen.results.baseline import ErrorSummary
+    from evergreen.results.drift import FeatureDrift, FeatureMeasurement
 
-CHANGED, UNCHANGED, UNTOLD = "changed", "unchanged", "cannot tell"
 BINS = 30
 
 
-@dataclass
-class ErrorDrift:
-    """How errors changed; its fields are those of ``errors`` in the performance result.
-
-    Attributes:
-        verdict: ``changed``, ``unchanged`` or ``cannot tell``.
-        worse: Whether they are larger than at promotion.
-        sentence: The result in one sentence.
-        measure: ``log loss``, ``wrong`` or ``residual``.
-        severity: ``none``, ``slight``, ``moderate`` or ``severe``, as for the drift of a feature.
-        mean_before: Mean error at promotion; for residuals, the mean distance from zero.
-        mean_now: Current mean error.
-        edges: Edges of the bins of both histograms.
-        before: Number of rows in each bin at promotion.
-        now: Current number of rows in each bin.
-    """
-
-    verdict: str
-    sentence: str
-    worse: bool = False
-    measure: str = ""
-    severity: str = "none"
-    mean_before: float | None = None
-    mean_now: float | None = None
-    edges: list[float] = field(default_factory=list)
-    before: list[int] = field(default_factory=list)
-    now: list[int] = field(default_factory=list)
-
-
-def compare_errors(baseline: dict[str, Any] | None, predictions: Predictions) -> ErrorDrift:
-    """Compare the errors of labelled rows with those in the baseline, with the same tests as for the drift of a feature.
+def compare_errors(baseline: ErrorSummary | None, predictions: Predictions) -> ErrorDrift:
+    """Compare the errors of labelled rows with those that the baseline holds, as the drift of a feature is judged.
 
     A change must be significant and its effect must reach its floor (see `evergreen.drift.features.conclude`).
 
@@ -61,37 +32,47 @@ def compare_errors(baseline: dict[str, Any] | None, predictions: Predictions) ->
     """
     measure, errors = prediction_errors(predictions)
     errors = errors[np.isfinite(errors)]
-    if not baseline or not baseline.get("values"):
-        return ErrorDrift(UNTOLD, "Cannot tell whether the champion's errors changed: its baseline contains none. Newly promoted versions record them.")
-    if baseline.get("measure") != measure:
-        return ErrorDrift(UNTOLD, f"Cannot tell whether the champion's errors changed: measured as {baseline.get('measure')} before, as {measure} now.")
-    before = np.array(baseline["values"], dtype=np.float64)
+    if not baseline or not baseline.values:
+        return ErrorDrift("cannot tell", "Whether the champion's errors changed cannot be told: its baseline holds none; a version promoted from now on does.")
+    if baseline.measure != measure:
+        return ErrorDrift("cannot tell", f"Whether the champion's errors changed cannot be told: they were measured as {baseline.measure}, now as {measure}.")
+    before = np.array(baseline.values, dtype=np.float64)
     judged = _judge(before, errors, categories=measure == WRONG)
     sizes = [float(np.abs(values).mean()) for values in (before, errors)]
     if judged.measured.p_value is None:
-        return ErrorDrift(UNTOLD, f"Cannot tell whether the champion's errors changed: {len(errors)} rows are too few.", measure=measure)
+        return ErrorDrift("cannot tell", f"Whether the champion's errors changed cannot be told: {len(errors)} rows are too few.", measure=measure)
     edges = np.histogram_bin_edges(np.concatenate([before, errors]), bins=BINS)
-    result = ErrorDrift(CHANGED if judged.drift else UNCHANGED, "", sizes[1] > sizes[0], measure, judged.severity, sizes[0], sizes[1], edges.tolist())
-    result.before, result.now = (np.histogram(values, bins=edges)[0].tolist() for values in (before, errors))
+    worse = sizes[1] > sizes[0]
     what = {RESIDUAL: "mean distance from the label", WRONG: "share of wrong predictions"}.get(measure, "mean log loss")
-    numbers = f"{what} {sizes[0]:.4g} at promotion, {sizes[1]:.4g} now"
-    how = f"have become {'larger' if result.worse else 'smaller'} ({judged.severity}" if judged.drift else "look as they did at promotion ("
-    result.sentence = f"The champion's errors {how}{', ' if judged.drift else ''}{numbers})."
-    return result
+    numbers = f"{what} {sizes[0]:.4g} at promotion and {sizes[1]:.4g} now"
+    how = f"have become {'larger' if worse else 'smaller'} ({judged.severity}" if judged.drift else "look as they did at promotion ("
+    counts = [np.histogram(values, bins=edges)[0].tolist() for values in (before, errors)]
+    return ErrorDrift(
+        "changed" if judged.drift else "unchanged",
+        f"The champion's errors {how}{', ' if judged.drift else ''}{numbers}).",
+        worse,
+        measure,
+        judged.severity,
+        mean_before=sizes[0],
+        mean_now=sizes[1],
+        edges=edges.tolist(),
+        before=counts[0],
+        now=counts[1],
+    )
 
 
 def _judge(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categories: bool) -> FeatureDrift:
-    from evergreen.drift.config import DriftConfig
     from evergreen.drift.features import TESTS, conclude
+    from evergreen.drift.settings import DriftSettings
     from evergreen.drift.statistics import corrected_p_values
 
-    config = DriftConfig()
-    measured = _measure(before, now, categories=categories, config=config)
+    settings = DriftSettings()
+    measured = _measure(before, now, categories=categories, settings=settings)
     tested = {test: getattr(measured, test) for test in TESTS if getattr(measured, test) is not None}
-    return conclude(measured, dict(zip(tested, corrected_p_values(list(tested.values())), strict=True)), config)
+    return conclude(measured, dict(zip(tested, corrected_p_values(list(tested.values())), strict=True)), settings)
 
 
-def _measure(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categories: bool, config: Any) -> Measured:
+def _measure(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categories: bool, settings: Any) -> FeatureMeasurement:
     from evergreen.drift.features import measure_feature
     from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
     from evergreen.drift.profile.edges import choose_edges
@@ -101,9 +82,9 @@ def _measure(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], *, categor
         for counts, values in zip(counted, (before, now), strict=True):
             wrong = int(values.sum())
             counts.add(["right", "wrong"], np.array([len(values) - wrong, wrong], dtype=np.int64), nulls=0)
-        return measure_feature("errors", *counted, config=config)
+        return measure_feature("errors", *counted, settings=settings)
     edges = choose_edges(before)
     numbers = NumberCounts(edges), NumberCounts(edges)
     for column, values in zip(numbers, (before, now), strict=True):
         column.add(np.ascontiguousarray(values), nulls=0)
-    return measure_feature("errors", *numbers, config=config)
+    return measure_feature("errors", *numbers, settings=settings)

@@ -25,48 +25,17 @@ from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.metrics.predictions import Interval, Predictions, ScoringError
 from evergreen.metrics.sufficient_statistics import row_statistics, score_once
 from evergreen.performance.reliability import ReliabilityCurve, logit_of, recalibration, why_unavailable
+from evergreen.results.performance import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from evergreen.metrics.scoring import Metric
-    from evergreen.performance.watched_rows import Watched
+    from evergreen.performance.watched_rows import WatchedModel
+    from evergreen.results.baseline import Calibration
 
 DRAWS = 400
 MOST_ROWS = 5000
-
-
-@dataclass
-class Estimate:
-    """An estimate of the score on rows without labels; its fields are those of ``estimate`` in the performance result.
-
-    Attributes:
-        available: Whether there is an estimate.
-        sentence: The estimate in words, or why there is none.
-        metric: The metric.
-        score: The estimated score.
-        lower: Lower bound of its 95 % interval.
-        upper: Upper bound of its 95 % interval.
-        drop: The baseline's score minus the estimate.
-        drop_lower: Lower bound of the drop's 95 % interval.
-        drop_upper: Upper bound of the drop's 95 % interval.
-        verdict: ``degraded`` if the estimated drop is significant and larger than the margin, otherwise ``holds``; empty if there is no estimate.
-        rows: Number of rows covered by the estimate.
-        calibration_error: The baseline's expected calibration error.
-    """
-
-    available: bool
-    sentence: str
-    metric: str = ""
-    score: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    drop: float | None = None
-    drop_lower: float | None = None
-    drop_upper: float | None = None
-    verdict: str = ""
-    rows: int = 0
-    calibration_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,14 +55,14 @@ class EstimateRequest:
     metric: Metric
     of_rows: str
     baseline: Interval
-    calibration: dict[str, Any] | None = None
+    calibration: Calibration | None = None
     maximum_error: float = 0.05
     margin: float = 0.0
     seed: int = 7
 
 
-def estimate_rows(watched: Watched, rows: pd.DataFrame, request: EstimateRequest, *, target_column: str) -> Estimate:
-    """Return an estimate for rows without labels, or why it is not available.
+def estimate_rows(watched: WatchedModel, rows: pd.DataFrame, request: EstimateRequest, *, target_column: str) -> Estimate:
+    """Return an estimate for rows without labels, or why there can be none.
 
     Args:
         watched: The model.
@@ -106,7 +75,7 @@ def estimate_rows(watched: Watched, rows: pd.DataFrame, request: EstimateRequest
         said = watched.predictions(rows, target_column=target_column, labelled=False)
     except ScoringError as error:
         return Estimate(False, f"An estimate without labels is not available: {error}", name, rows=len(rows))
-    curve = ReliabilityCurve.read(request.calibration)
+    curve = ReliabilityCurve.of(request.calibration)
     why_not = why_unavailable(
         task=watched.description.task,
         metric=name,
@@ -173,17 +142,24 @@ def make_estimate(predictions: Predictions, curve: ReliabilityCurve, request: Es
     try:
         found = estimate_score(request.metric, predictions, curve, seed=request.seed)
     except ScoringError as error:
-        return Estimate(False, f"An estimate without labels is not available: {error}", name, rows=rows)
-    result = Estimate(True, "", name, found.score, found.lower, found.upper, rows=rows, calibration_error=curve.error)
-    result.sentence = (
+        return Estimate(False, f"An estimate without labels is not available, because of this: {error}", name, rows=rows)
+    sentence = (
         f"Estimated from the champion's confidences, without labels: {name} is {found.score:.4g} ({found.lower:.4g} to {found.upper:.4g}) on "
         f"{rows:,} {request.of_rows}, if the relation between inputs and label is unchanged and the inputs are close to the champion's training data."
     )
-    result.drop = request.baseline.score - found.score
+    drop = request.baseline.score - found.score
     spread = math.hypot(*((interval.upper - interval.lower) / (2 * NORMAL_QUANTILE) for interval in (request.baseline, found)))
-    result.drop_lower, result.drop_upper = result.drop - NORMAL_QUANTILE * spread, result.drop + NORMAL_QUANTILE * spread
-    result.verdict = "degraded" if result.drop_lower > 0 and result.drop > request.margin else "holds"
-    return result
+    lower, upper = drop - NORMAL_QUANTILE * spread, drop + NORMAL_QUANTILE * spread
+    return Estimate(
+        True,
+        sentence,
+        name,
+        *(found.score, found.lower, found.upper),
+        *(drop, lower, upper),
+        verdict="degraded" if lower > 0 and drop > request.margin else "holds",
+        rows=rows,
+        calibration_error=curve.error,
+    )
 
 
 def _quickest(metric: Metric, drawn: Predictions) -> Callable[[Predictions], float]:

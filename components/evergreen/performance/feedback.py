@@ -19,12 +19,13 @@ The policy decides how much weight a source carries (`evergreen.policy.feedback`
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import PRESENT, read_frame, write_absent, write_json
 from evergreen.performance.errors import PerformanceError
+from evergreen.results.feedback import Feedback, FeedbackSource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,31 +35,6 @@ NEGATIVE = {"thumbs_up": 0.0, "praise": 0.0, "thumbs_down": 1.0, "complaint": 1.
 
 UNKNOWN = "unknown"
 CORRECTION_COLUMNS = ("key", "label", "source")
-
-
-@dataclass
-class Feedback:
-    """The feedback in a window; its fields are those of the feedback artifact.
-
-    Attributes:
-        present: Whether there was any feedback.
-        sentence: Summary in one sentence.
-        window_start: Start of the window, ISO, UTC.
-        window_end: End of the window, ISO, UTC.
-        rows: Number of feedback items.
-        negative: Number of negative items; a score counts as a fraction.
-        corrections: Number of corrected labels.
-        sources: ``source``, ``rows`` and ``negative`` of each source, most active first.
-    """
-
-    present: bool
-    sentence: str
-    window_start: str = ""
-    window_end: str = ""
-    rows: int = 0
-    negative: float = 0.0
-    corrections: int = 0
-    sources: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_feedback_window(source_uri: str, *, timestamp_column: str, window_end: str, window_days: int) -> tuple[Feedback, pd.DataFrame | None]:
@@ -87,8 +63,8 @@ def read_feedback_window(source_uri: str, *, timestamp_column: str, window_end: 
         except NoRowsError:
             return Feedback(False, f"There was no feedback in the {window_days} days before {window_end}."), None
         frame = read_frame(target)
-    found = count_feedback(frame)
-    found.window_start, found.window_end = read.manifest.window["start"], read.manifest.window["end"]
+    window = read.manifest.window
+    found = replace(count_feedback(frame), window_start=window["start"], window_end=window["end"])
     return found, _corrections(frame, timestamp_column)
 
 
@@ -103,7 +79,7 @@ def count_feedback(frame: pd.DataFrame) -> Feedback:
     sources = frame["source"].astype(object).where(frame["source"].notna(), UNKNOWN).astype(str)
     negative = _negative(frame)
     counted = negative.groupby(sources).agg(["size", "sum"]).sort_values("size", ascending=False, kind="stable")
-    entries = [{"source": str(name), "rows": int(row["size"]), "negative": float(row["sum"])} for name, row in counted.iterrows()]
+    entries = [FeedbackSource(str(name), int(row["size"]), float(row["sum"])) for name, row in counted.iterrows()]
     corrections = int(frame["label"].notna().sum()) if "label" in frame.columns else 0
     sentence = f"{len(frame):,} feedback items from {len(entries):,} sources, {negative.sum():,.0f} of them negative."
     return Feedback(True, sentence, rows=len(frame), negative=float(negative.sum()), corrections=corrections, sources=entries)
@@ -149,7 +125,7 @@ def write_feedback(found: Feedback, corrected: pd.DataFrame | None, *, feedback:
         feedback: Output artifact for the JSON.
         corrections: Output artifact for the corrected labels.
     """
-    write_json(feedback.path, asdict(found))
+    write_json(feedback.path, found.to_json())
     feedback.metadata.update({PRESENT: True, "rows": found.rows})
     if corrected is None:
         write_absent(corrections)

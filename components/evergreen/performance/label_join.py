@@ -7,7 +7,7 @@ depend on when it is computed. Unused labels are counted: nothing is silently dr
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evergreen.performance.errors import PerformanceError
@@ -16,6 +16,8 @@ from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evergreen.results.performance import UnlabelledComparison
 
 LOGGED = "logged_"
 """Prefix of columns that come from the log, apart from features, label and event time."""
@@ -64,7 +66,7 @@ class LabelJoin:
         labels_replaced: Labels replaced by a newer one for the same key.
         predictions_repeated: Predictions repeated later by the same model version for the same key; the newest counts.
         clock_jumps: How many times the log's own clock jumped back.
-        unlike: Whether the unlabelled rows differ from the labelled ones: ``verdict``, ``sentence`` and ``features``.
+        unlike: Whether the unlabelled rows differ from the labelled ones; None when they were not compared.
         warnings: Warnings for the reader, in sentences.
     """
 
@@ -85,8 +87,12 @@ class LabelJoin:
     labels_replaced: int = 0
     predictions_repeated: int = 0
     clock_jumps: int = 0
-    unlike: dict[str, Any] = field(default_factory=dict)
+    unlike: UnlabelledComparison | None = None
     warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values; rows that were not compared are an empty object."""
+        return {**asdict(self), "unlike": asdict(self.unlike) if self.unlike else {}}
 
 
 def join_predictions(log: PredictionLog, labels: pd.DataFrame, settings: JoinSettings) -> tuple[pd.DataFrame, LabelJoin]:

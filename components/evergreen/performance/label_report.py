@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from evergreen.data.times import iso_time
 from evergreen.performance.label_join import LOGGED, JoinSettings, LabelJoin, join_predictions
 from evergreen.performance.prediction_log import PREDICTED_AT, read_prediction_log
 from evergreen.performance.report import unlike_section
-from evergreen.performance.unlabelled_rows import UNLIKE, compare_unlabelled
+from evergreen.performance.unlabelled_rows import compare_unlabelled
 from evergreen.reporting.page import Section, Table, Tone, render_page
 from evergreen.storage.uris import is_nothing
 
@@ -61,13 +60,13 @@ def run_label_join(
     else:
         result = NO_LOG
         write_absent(labelled_data)
-    write_json(join_result.path, asdict(result))
+    write_json(join_result.path, result.to_json())
     join_result.metadata.update({PRESENT: True, "verdict": result.verdict})
     Path(join_report.path).parent.mkdir(parents=True, exist_ok=True)
     Path(join_report.path).write_text(join_page(result), encoding="utf-8")
     record.outcome = result.verdict
     write_metrics(metrics, {"share of predictions with a label": result.labelled / result.rows if result.rows else None})
-    record.details = plain(asdict(result))
+    record.details = plain(result.to_json())
     record.reports = {"join_report": join_report.uri}
     return result
 
@@ -84,7 +83,8 @@ def _labels(labels: Any, settings: JoinSettings) -> pd.DataFrame:
 def join_page(result: LabelJoin) -> str:
     """Render the result of the join as an HTML page."""
     unlike = result.unlike
-    tone: Tone = "good" if result.verdict == "joined" and not result.warnings and unlike.get("verdict") != UNLIKE else "warning"
+    differ = unlike is not None and unlike.verdict == "different"
+    tone: Tone = "good" if result.verdict == "joined" and not result.warnings and not differ else "warning"
     sections = [Section("Warnings", bullets=result.warnings)] if result.warnings else []
     counts: list[list[str | float | None]] = [
         ["Predictions", result.rows],
@@ -99,6 +99,6 @@ def join_page(result: LabelJoin) -> str:
         ["older than the prediction", result.labels_before_prediction],
     ]
     sections.append(Section("Numbers", table=Table(["", "Number"], counts, note=f"Horizon: {result.horizon_days:g} days after the prediction.")))
-    if unlike:
+    if unlike is not None:
         sections.append(unlike_section(unlike))
     return render_page("Predictions and their labels", result.sentence, tone, sections)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import is_present, read_frame, read_json
@@ -15,7 +15,9 @@ from evergreen.performance.errors import PerformanceError
 from evergreen.performance.estimation import EstimateRequest, estimate_rows
 from evergreen.performance.slice_scores import score_parts, worst_part
 from evergreen.performance.unlabelled_rows import compare_unlabelled
-from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, Watched, as_logged, asked_now, new_rows
+from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, WatchedModel, as_logged, asked_now, new_rows
+from evergreen.results.baseline import Baseline
+from evergreen.results.performance import PerformanceResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,40 +45,6 @@ class WatchedColumns:
     label_delay_days: int = 0
 
 
-@dataclass
-class Performance:
-    """The champion's current performance compared with its baseline; its fields are those of the performance result.
-
-    Scores follow scikit-learn: higher is better. ``drop`` is the baseline's score minus the current one. Values that could not be measured are None.
-    ``estimate`` (see `Estimate`) is about rows without labels, ``slices`` and ``worst_slice`` about parts of the rows, ``errors`` (see
-    `ErrorDrift`) about the errors compared with those at promotion, and ``unlike`` about whether logged rows without a label differ from those with one.
-    """
-
-    verdict: str
-    metric: str = ""
-    score: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    baseline_score: float | None = None
-    baseline_lower: float | None = None
-    baseline_upper: float | None = None
-    drop: float | None = None
-    drop_lower: float | None = None
-    drop_upper: float | None = None
-    margin: float = 0.0
-    rows: int = 0
-    rows_unlabelled: int = 0
-    rows_seen_by_champion: int = 0
-    sentence: str = ""
-    predictions: str = CHAMPION
-    rows_other_versions: int = 0
-    estimate: dict[str, Any] | None = None
-    slices: list[dict[str, Any]] = field(default_factory=list)
-    worst_slice: dict[str, Any] | None = None
-    errors: dict[str, Any] | None = None
-    unlike: dict[str, Any] | None = None
-
-
 def monitor(
     model: Any,
     baseline: Any,
@@ -86,7 +54,7 @@ def monitor(
     settings: PerformanceSettings,
     predictions: str = CHAMPION,
     seed: int = 7,
-) -> Performance:
+) -> PerformanceResult:
     """Score the champion on new labelled rows and compare with its baseline.
 
     It is degraded if the drop from the baseline is larger than the margin and significant: the lower bound of the drop's 95 % interval is above 0.
@@ -112,28 +80,29 @@ def monitor(
     if predictions not in (CHAMPION, LOG):
         raise PerformanceError(f"Unknown predictions {predictions!r}. Valid values: {CHAMPION}, {LOG}.")
     if not is_present(model) or not is_present(baseline):
-        return Performance("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to monitor.")
+        return PerformanceResult("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to watch.")
     if not is_present(current_data):
-        return Performance("cannot tell", margin=settings.margin, sentence="Cannot tell: there are no rows.", predictions=predictions)
+        return PerformanceResult("cannot tell", margin=settings.margin, sentence="Cannot tell: there are no rows.", predictions=predictions)
     from evergreen.models.files import load_model, read_description
 
     logged = predictions == LOG
     watched = as_logged(read_description(model.path), str(model.metadata.get("version", ""))) if logged else asked_now(load_model(model.path))
-    question = _Question(watched, read_json(baseline.path), columns, settings, logged=logged, seed=seed)
+    known = Baseline.from_json(read_json(baseline.path), source=f"baseline {baseline.path}", error=PerformanceError)
+    question = _Question(watched, known, columns, settings, logged=logged, seed=seed)
     return _monitor(question, read_frame(current_data.path), current_data.metadata.get("window_end"))
 
 
 def monitor_rows(
     champion: FittedModel,
-    baseline: dict[str, Any],
+    baseline: Baseline,
     frame: pd.DataFrame,
     *,
     window_end: str | None,
     columns: WatchedColumns,
     settings: PerformanceSettings,
     seed: int,
-) -> Performance:
-    """Score a model on the labelled rows of a window that it has not seen, and compare it with its baseline.
+) -> PerformanceResult:
+    """Score a model on the rows of a window that it has not seen and that have a label, and compare with its baseline.
 
     Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves instead of artifacts.
     """
@@ -144,104 +113,110 @@ def monitor_rows(
 class _Question:
     """How to judge the rows of a window: with which model, compared with what, and with which settings."""
 
-    watched: Watched
-    baseline: dict[str, Any]
+    watched: WatchedModel
+    baseline: Baseline
     columns: WatchedColumns
     settings: PerformanceSettings
     logged: bool
     seed: int
 
 
-def _monitor(question: _Question, frame: pd.DataFrame, window_end: str | None) -> Performance:
+def _monitor(question: _Question, frame: pd.DataFrame, window_end: str | None) -> PerformanceResult:
     baseline, columns = question.baseline, question.columns
-    result = Performance("cannot tell", metric=str(baseline.get("metric") or ""), margin=question.settings.margin)
-    result.predictions = LOG if question.logged else CHAMPION
-    result.baseline_score, result.baseline_lower, result.baseline_upper = (_number(baseline.get(name)) for name in ("score", "lower", "upper"))
-    if not result.metric or result.baseline_score is None:
-        raise PerformanceError(
-            f"Invalid baseline: expected a metric and a score, found {baseline.get('metric')!r} and {baseline.get('score')!r}. Promote a model again."
-        )
+    if not baseline.metric or baseline.score is None:
+        raise PerformanceError(f"baseline: expected a metric and a score, found {baseline.metric or None!r} and {baseline.score!r}. Promote a model again.")
     rows = new_rows(frame, question.watched, logged=question.logged, window_end=window_end, **asdict(columns))
-    result.rows, result.rows_unlabelled = len(rows.labelled), len(rows.unlabelled)
-    result.rows_seen_by_champion, result.rows_other_versions = rows.seen, rows.other_versions
-    if question.logged:
-        left_out = (columns.target_column, columns.timestamp_column)
-        result.unlike = compare_unlabelled(rows.unseen, rows.settled, left_out=left_out, seed=question.seed)
+    left_out = (columns.target_column, columns.timestamp_column)
+    result = PerformanceResult(
+        "cannot tell",
+        metric=baseline.metric,
+        baseline_score=baseline.score,
+        baseline_lower=baseline.lower,
+        baseline_upper=baseline.upper,
+        margin=question.settings.margin,
+        rows=len(rows.labelled),
+        rows_unlabelled=len(rows.unlabelled),
+        rows_seen_by_champion=rows.seen,
+        predictions=LOG if question.logged else CHAMPION,
+        rows_other_versions=rows.other_versions,
+        unlike=compare_unlabelled(rows.unseen, rows.settled, left_out=left_out, seed=question.seed) if question.logged else None,
+    )
     try:
         metric = resolve_metric(result.metric, question.watched.description.task)
-        _fill_from_labels(result, question, rows, metric)
+        return _with_estimate(_with_labels(result, question, rows, metric), question, rows, metric)
     except ScoringError as error:
-        result.sentence = f"Cannot tell: {error}"
-    else:
-        _fill_estimate(result, question, rows, metric)
-    return result
+        return replace(result, sentence=f"Cannot tell: {error}")
 
 
-def _fill_from_labels(result: Performance, question: _Question, rows: NewRows, metric: Metric) -> None:
+def _with_labels(result: PerformanceResult, question: _Question, rows: NewRows, metric: Metric) -> PerformanceResult:
     settings, seed = question.settings, question.seed
     if len(rows.labelled) < settings.minimum_rows:
-        result.sentence = (
-            f"Cannot tell: {len(rows.labelled)} labelled rows are newer than the champion's training data ({rows.seen} seen, "
-            f"{len(rows.unlabelled)} without a settled label); at least {settings.minimum_rows} are required."
+        why = (
+            f"Cannot tell: {len(rows.labelled)} labelled rows are newer than what the champion has seen ({rows.seen} seen, "
+            f"{len(rows.unlabelled)} without a settled label); at least {settings.minimum_rows} are needed."
         )
-        return
+        return replace(result, sentence=why)
     try:
         said = question.watched.predictions(rows.labelled, target_column=question.columns.target_column)
-        _judge(result, metric, bootstrap_interval(metric, said, confidence=CONFIDENCE, resamples=RESAMPLES, seed=seed), rows=len(said))
+        judged = _judge(result, metric, bootstrap_interval(metric, said, confidence=CONFIDENCE, resamples=RESAMPLES, seed=seed), rows=len(said))
     except ScoringError as error:
-        # Handle this here rather than in the caller, because an estimate may still be possible.
-        result.sentence = f"Cannot tell: {error}"
-        return
-    result.errors = asdict(compare_errors(question.baseline.get("errors"), said))
-    result.slices = score_parts(rows.labelled, said, metric=metric, settings=settings, seed=seed)
-    result.worst_slice = worst_part(result.slices)
+        # Not the caller's handler: an estimate may still be had.
+        return replace(result, sentence=f"Cannot tell: {error}")
+    slices = score_parts(rows.labelled, said, metric=metric, settings=settings, seed=seed)
+    return replace(judged, errors=compare_errors(question.baseline.errors, said), slices=slices, worst_slice=worst_part(slices))
 
 
-def _fill_estimate(result: Performance, question: _Question, rows: NewRows, metric: Metric) -> None:
-    """Estimate the score on the rows without a label, or on all rows if too few have one; do nothing if there are too few rows to estimate."""
+def _with_estimate(result: PerformanceResult, question: _Question, rows: NewRows, metric: Metric) -> PerformanceResult:
+    """Estimate the rows without a label, or all where too few have one; nothing where there is nothing to estimate."""
     told, settings = result.score is not None, question.settings
     asked = rows.unlabelled if told else rows.unseen
     if settings.estimate == "off" or len(asked) < settings.minimum_rows:
-        return
+        return result
     request = EstimateRequest(
         metric=metric,
         of_rows="rows without a settled label" if told else "new rows",
         baseline=_baseline_interval(result),
-        calibration=question.baseline.get("calibration"),
+        calibration=question.baseline.calibration,
         maximum_error=settings.maximum_calibration_error,
         margin=settings.margin,
         seed=question.seed,
     )
-    result.estimate = asdict(estimate_rows(question.watched, asked, request, target_column=question.columns.target_column))
+    return replace(result, estimate=estimate_rows(question.watched, asked, request, target_column=question.columns.target_column))
 
 
-def _baseline_interval(result: Performance) -> Interval:
+def _baseline_interval(result: PerformanceResult) -> Interval:
     score = result.baseline_score or 0.0
     lower, upper = (score if bound is None else bound for bound in (result.baseline_lower, result.baseline_upper))
     return Interval(score, lower, upper)
 
 
-def _judge(result: Performance, metric: Metric, now: Interval, *, rows: int) -> None:
-    baseline = result.baseline_score or 0.0
+def _judge(result: PerformanceResult, metric: Metric, now: Interval, *, rows: int) -> PerformanceResult:
+    baseline, margin = result.baseline_score or 0.0, result.margin
     error = math.hypot(_standard_error(result.baseline_lower, result.baseline_upper), _standard_error(now.lower, now.upper))
     drop = baseline - now.score
-    result.score, result.lower, result.upper, result.drop = now.score, now.lower, now.upper, drop
-    result.drop_lower, result.drop_upper = drop - NORMAL_QUANTILE * error, drop + NORMAL_QUANTILE * error
-    significant = result.drop_lower > 0
-    result.verdict = "degraded" if significant and drop > result.margin else "holds"
-    span = f"95 % interval {result.drop_lower:.4g} to {result.drop_upper:.4g}"
+    lower, upper = drop - NORMAL_QUANTILE * error, drop + NORMAL_QUANTILE * error
+    significant = lower > 0
+    span = f"95 % interval {lower:.4g} to {upper:.4g}"
     what = f"{metric.name} is {now.score:.4g} on {rows} new rows and was {baseline:.4g} at promotion: a drop of {drop:.4g} ({span})"
-    if result.verdict == "degraded":
-        result.sentence = f"Degraded: {what}, significant and larger than the margin of {result.margin:.4g}."
+    degraded = significant and drop > margin
+    if degraded:
+        sentence = f"Degraded: {what}, significant and larger than the margin of {margin:.4g}."
     else:
-        why = f"significant, but not larger than the margin of {result.margin:.4g}" if significant else "not significant"
-        result.sentence = f"Holds: {what}, {why}."
+        why = f"significant, but not larger than the margin of {margin:.4g}" if significant else "not significant"
+        sentence = f"Holds: {what}, {why}."
+    return replace(
+        result,
+        verdict="degraded" if degraded else "holds",
+        score=now.score,
+        lower=now.lower,
+        upper=now.upper,
+        drop=drop,
+        drop_lower=lower,
+        drop_upper=upper,
+        sentence=sentence,
+    )
 
 
 def _standard_error(lower: float | None, upper: float | None) -> float:
     # A baseline without an interval counts as exact, which holds the champion accountable for every drop.
     return 0.0 if lower is None or upper is None else (upper - lower) / (2 * NORMAL_QUANTILE)
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) else None

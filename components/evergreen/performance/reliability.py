@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.settings.function_path import is_function_path
+
+if TYPE_CHECKING:
+    from evergreen.results.baseline import Calibration
 
 FEWEST_CALIBRATION_ROWS = 100
 SMALLEST = 1e-6
@@ -26,12 +29,12 @@ class ReliabilityCurve:
     rows: np.ndarray[Any, Any]
 
     @classmethod
-    def read(cls, content: dict[str, Any] | None) -> ReliabilityCurve | None:
+    def of(cls, calibration: Calibration | None) -> ReliabilityCurve | None:
         """Read the curve from a baseline; None if it contains none."""
-        if not content or not content.get("rows"):
+        if calibration is None or not calibration.rows:
             return None
-        arrays = (np.array(content[name], dtype=np.float64) for name in ("predicted", "observed", "rows"))
-        return cls(float(content["error"]), *arrays)
+        arrays = (np.array(values, dtype=np.float64) for values in (calibration.predicted, calibration.observed, calibration.rows))
+        return cls(calibration.error, *arrays)
 
 
 def why_unavailable(*, task: str, metric: str, classes: int, probabilities: bool, curve: ReliabilityCurve | None, maximum_error: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,45 +13,46 @@ from evergreen.reporting.figures import interval_chart, overlaid_histograms
 from evergreen.reporting.page import Section, Table, render_page
 
 if TYPE_CHECKING:
-    from evergreen.performance.monitoring import Performance
+    from evergreen.performance.request import MonitoringOutputs
+    from evergreen.results.performance import PerformanceResult, SliceResult, UnlabelledComparison
     from evergreen.runs.records import StepRecord
 
 TONES: dict[str, Any] = {"holds": "good", "degraded": "bad", "cannot tell": "warning", "no champion": "neutral"}
 
 
-def write_outputs(performance: Performance, record: StepRecord, *, result_artifact: Any, report_artifact: Any, metrics_artifact: Any) -> str:
-    """Write all outputs, fill in the step's record and return the verdict.
+def write_outputs(performance: PerformanceResult, record: StepRecord, outputs: MonitoringOutputs) -> str:
+    """Write every output and fill the step's record; return the verdict.
 
     Args:
         performance: The performance.
         record: The step's record.
-        result_artifact: Output artifact for the result as JSON.
-        report_artifact: Output artifact for the report.
-        metrics_artifact: Output artifact for the numbers.
+        outputs: Where the results go.
     """
-    write_json(result_artifact.path, performance)
-    result_artifact.metadata.update({PRESENT: True, "verdict": performance.verdict})
-    Path(report_artifact.path).parent.mkdir(parents=True, exist_ok=True)
-    Path(report_artifact.path).write_text(performance_page(performance), encoding="utf-8")
+    content = performance.to_json()
+    write_json(outputs.performance_result.path, content)
+    outputs.performance_result.metadata.update({PRESENT: True, "verdict": performance.verdict})
+    report = Path(outputs.performance_report.path)
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(performance_page(performance), encoding="utf-8")
     record.outcome = performance.verdict
-    record.details = plain(asdict(performance))
+    record.details = plain(content)
     write_metrics(
-        metrics_artifact,
+        outputs.metrics,
         {"champion score now": performance.score, "champion score at promotion": performance.baseline_score, "drop since promotion": performance.drop},
     )
-    record.reports = {"performance_report": report_artifact.uri}
+    record.reports = {"performance_report": outputs.performance_report.uri}
     return performance.verdict
 
 
-def performance_page(performance: Performance) -> str:
-    """Render the champion's performance as an HTML page."""
+def performance_page(performance: PerformanceResult) -> str:
+    """Return the champion's performance as an HTML page."""
     sections = [_scores(performance), _estimate(performance), _slices(performance), _errors(performance), _unlike(performance), _rows(performance)]
     return render_page(
         "Performance of the champion", performance.sentence, TONES[performance.verdict], [section for section in sections if section is not None]
     )
 
 
-def _scores(performance: Performance) -> Section | None:
+def _scores(performance: PerformanceResult) -> Section | None:
     if performance.baseline_score is None:
         return None
     rows: list[list[str | float | None]] = [
@@ -61,42 +61,39 @@ def _scores(performance: Performance) -> Section | None:
         ["Drop", performance.drop, performance.drop_lower, performance.drop_upper],
     ]
     drawn = [(name, score, lower, upper) for name, score, lower, upper in rows[:2] if None not in (score, lower, upper)]
-    estimate = performance.estimate or {}
-    if estimate.get("available"):
-        drawn.append(("Estimate, no labels", estimate["score"], estimate["lower"], estimate["upper"]))
+    estimate = performance.estimate
+    if estimate is not None and estimate.available:
+        drawn.append(("Estimate, no labels", estimate.score, estimate.lower, estimate.upper))
     figure = interval_chart(*map(list, zip(*drawn, strict=True)), axis_label=performance.metric) if drawn else None
     note = "95 % bootstrap intervals. The interval of the drop accounts for the uncertainty of both scores."
     return Section(f"Scores ({performance.metric})", table=Table(["", "Score", "Lower", "Upper"], rows, note=note), figure_svg=figure)
 
 
-def _estimate(performance: Performance) -> Section | None:
+def _estimate(performance: PerformanceResult) -> Section | None:
     estimate = performance.estimate
     if estimate is None:
         return None
-    if not estimate["available"]:
-        return Section("Estimate without labels", [estimate["sentence"]])
+    if not estimate.available:
+        return Section("Estimate without labels", [estimate.sentence])
     rows: list[list[str | float | None]] = [
-        ["Estimate", estimate["score"], estimate["lower"], estimate["upper"]],
-        ["Estimated drop", estimate["drop"], estimate["drop_lower"], estimate["drop_upper"]],
+        ["Estimate", estimate.score, estimate.lower, estimate.upper],
+        ["Estimated drop", estimate.drop, estimate.drop_lower, estimate.drop_upper],
     ]
-    note = f"An estimate, not a measurement. Expected calibration error at promotion: {estimate['calibration_error']:.3g}."
-    return Section("Estimate without labels", [estimate["sentence"]], table=Table(["", "Score", "Lower", "Upper"], rows, note=note))
+    note = f"An estimate, not a measurement. Expected calibration error at promotion: {estimate.calibration_error or 0.0:.3g}."
+    return Section("Estimate without labels", [estimate.sentence], table=Table(["", "Score", "Lower", "Upper"], rows, note=note))
 
 
-def _slices(performance: Performance) -> Section | None:
+def _slices(performance: PerformanceResult) -> Section | None:
     if not performance.slices:
         return None
-    rows = [
-        (part["name"], part["rows"], part["score"], part["lower"], part["upper"], "" if part["verdict"] == SCORED else part["verdict"])
-        for part in performance.slices
-    ]
-    note = "Worst slice first. Intervals are corrected for the number of slices (Bonferroni)."
+    rows = [(part.name, part.rows, part.score, part.lower, part.upper, "" if part.verdict == SCORED else part.verdict) for part in performance.slices]
+    note = "The worst first. Intervals are corrected for the number of slices (Bonferroni)."
     table = Table(["Slice", "Rows", "Score", "Lower", "Upper", ""], rows, note=note)
     return Section("Slices", [worst_sentence(performance.worst_slice, performance.metric, performance.score)], table=table)
 
 
-def worst_sentence(worst: dict[str, Any] | None, metric: str, score: float | None) -> str:
-    """Return one sentence on the worst slice.
+def worst_sentence(worst: SliceResult | None, metric: str, score: float | None) -> str:
+    """Return which slice is the worst, in a sentence.
 
     Args:
         worst: The slice; None if none had enough rows.
@@ -105,34 +102,34 @@ def worst_sentence(worst: dict[str, Any] | None, metric: str, score: float | Non
     """
     if worst is None:
         return "No slice has enough rows to be scored."
-    beside = "" if score is None else f", compared with {score:.4g} on all rows"
-    span = f"{worst['score']:.4g} ({worst['lower']:.4g} to {worst['upper']:.4g})"
-    return f"The worst slice is {worst['name']}: {metric} is {span} on its {worst['rows']:,} rows{beside}."
+    beside = "" if score is None else f", and {score:.4g} on all rows"
+    span = f"{worst.score:.4g} ({worst.lower:.4g} to {worst.upper:.4g})"
+    return f"The worst slice is {worst.name}: {metric} is {span} on its {worst.rows:,} rows{beside}."
 
 
-def _errors(performance: Performance) -> Section | None:
+def _errors(performance: PerformanceResult) -> Section | None:
     errors = performance.errors
     if errors is None:
         return None
     figure = None
-    if errors["edges"]:
+    if errors.edges:
         labels = ("at promotion", "now")
-        figure = overlaid_histograms(errors["edges"], errors["before"], errors["now"], labels=labels, title="", axis_label=f"{errors['measure']} of a row")
-    return Section("Errors of the champion", [errors["sentence"]], figure_svg=figure)
+        figure = overlaid_histograms(errors.edges, errors.before, errors.now, labels=labels, title="", axis_label=f"{errors.measure} of a row")
+    return Section("Errors of the champion", [errors.sentence], figure_svg=figure)
 
 
-def _unlike(performance: Performance) -> Section | None:
+def _unlike(performance: PerformanceResult) -> Section | None:
     return unlike_section(performance.unlike) if performance.unlike else None
 
 
-def unlike_section(unlike: dict[str, Any]) -> Section:
-    """Return a section on whether unlabelled rows differ, and in which columns."""
-    rows = [(item["name"], item["severity"], item["reason"]) for item in unlike["features"]]
-    table = Table(["Column", "Difference", "Reason"], rows) if rows else None
-    return Section("Labelled and unlabelled rows", [unlike["sentence"]], table=table)
+def unlike_section(unlike: UnlabelledComparison) -> Section:
+    """Return whether unlabelled rows differ, and in which columns, as a part of a page."""
+    rows = [(item.name, item.severity, item.reason) for item in unlike.features]
+    table = Table(["Column", "Difference", "Why"], rows) if rows else None
+    return Section("Labelled and unlabelled rows", [unlike.sentence], table=table)
 
 
-def _rows(performance: Performance) -> Section | None:
+def _rows(performance: PerformanceResult) -> Section | None:
     if performance.baseline_score is None:
         return None
     counts: list[list[str | float | None]] = [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evergreen.performance.errors import PerformanceError
+from evergreen.results.performance import SliceResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 SCORED = "scored"
 
 
-def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric, settings: PerformanceSettings, seed: int) -> list[dict[str, Any]]:
-    """Score the champion on each slice, worst first; intervals are Bonferroni-corrected for the number of scored slices.
+def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric, settings: PerformanceSettings, seed: int) -> list[SliceResult]:
+    """Score the champion on each slice, the worst first; intervals are Bonferroni-corrected for the number of slices that are scored.
 
     Args:
         frame: The labelled rows.
@@ -27,7 +28,7 @@ def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric
         seed: Random seed for the bootstrap.
 
     Returns:
-        For each slice: ``name``, ``rows``, ``verdict`` (``scored``, ``too few rows`` or ``metric not defined``), ``score``, ``lower`` and ``upper``.
+        What was found on each slice.
 
     Raises:
         PerformanceError: A slice names a column that does not exist, or its expression cannot be evaluated.
@@ -39,20 +40,10 @@ def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric
     # Monitoring only reports the worst slice; margins apply to the gate.
     slices = find_slices(frame, settings.slices, margin=0.0, setting="performance.slices", error_class=PerformanceError)
     scores = score_slices(slices, predictions, None, metric=metric, draws=Draws(seed=seed), minimum_rows=settings.slice_minimum_rows)
-    found = [
-        {
-            "name": item.name,
-            "rows": item.rows,
-            "verdict": item.verdict if item.score is None else SCORED,
-            "score": item.score,
-            "lower": item.lower,
-            "upper": item.upper,
-        }
-        for item in scores
-    ]
-    return sorted(found, key=lambda item: (item["score"] is None, item["score"] or 0.0))
+    found = [SliceResult(item.name, item.rows, item.verdict if item.score is None else SCORED, item.score, item.lower, item.upper) for item in scores]
+    return sorted(found, key=lambda item: (item.score is None, item.score or 0.0))
 
 
-def worst_part(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the slice with the lowest score, or None if no slice was scored."""
-    return next((part for part in parts if part["verdict"] == SCORED), None)
+def worst_part(parts: list[SliceResult]) -> SliceResult | None:
+    """Return the scored slice with the lowest score, or None when none was scored."""
+    return next((part for part in parts if part.verdict == SCORED), None)

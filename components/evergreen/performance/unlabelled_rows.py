@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evergreen.performance.label_join import LOGGED
 from evergreen.performance.prediction_log import PREDICTION, PROBABILITY
+from evergreen.results.performance import ColumnDifference, UnlabelledComparison
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     import pandas as pd
 
-    from evergreen.drift.verdict import DriftResult
+    from evergreen.results.drift import DriftResult
 
 CONFIDENCE = "confidence"
-ALIKE, UNLIKE, UNTOLD, NONE = "alike", "different", "cannot tell", "nothing to compare"
 
 
-def compare_unlabelled(frame: pd.DataFrame, labelled: pd.Series[bool], *, left_out: Collection[str], seed: int = 7) -> dict[str, Any]:
+def compare_unlabelled(frame: pd.DataFrame, labelled: pd.Series[bool], *, left_out: Collection[str], seed: int = 7) -> UnlabelledComparison:
     """Compare unlabelled with labelled rows in the way `detect_drift` compares two windows: features, prediction and confidence.
 
     Args:
@@ -30,12 +30,11 @@ def compare_unlabelled(frame: pd.DataFrame, labelled: pd.Series[bool], *, left_o
         seed: Random seed.
 
     Returns:
-        ``verdict`` (``alike``, ``different``, ``cannot tell`` or ``nothing to compare``), ``sentence``, and ``features``: name,
-        severity and reason of each column that differs.
+        The verdict, and the columns that differ.
     """
     if labelled.all() or not labelled.any():
         which = "There are no predictions" if not len(frame) else "Every prediction has a label" if labelled.all() else "No prediction has a label"
-        return {"verdict": NONE, "sentence": f"{which}, so there is nothing to compare.", "features": []}
+        return UnlabelledComparison("nothing to compare", f"{which}, so there is nothing to compare.")
     compared = _compared_columns(frame, left_out=left_out)
     return _in_words(_detect(compared[labelled], compared[~labelled], seed=seed))
 
@@ -52,23 +51,23 @@ def _compared_columns(frame: pd.DataFrame, *, left_out: Collection[str]) -> pd.D
 
 
 def _detect(labelled: pd.DataFrame, unlabelled: pd.DataFrame, *, seed: int) -> DriftResult:
-    from evergreen.drift.config import DriftConfig
     from evergreen.drift.detection import detect
+    from evergreen.drift.settings import DriftSettings
 
     with tempfile.TemporaryDirectory(prefix="evergreen-unlabelled-") as folder:
         paths = Path(folder) / "labelled.parquet", Path(folder) / "unlabelled.parquet"
         for rows, path in zip((labelled, unlabelled), paths, strict=True):
             rows.to_parquet(path, index=False)
-        return detect(*paths, config=DriftConfig(detectors="profile"), seed=seed).result
+        return detect(*paths, settings=DriftSettings(detectors="profile"), seed=seed).result
 
 
-def _in_words(found: DriftResult) -> dict[str, Any]:
-    unlike = [{"name": item.measured.name, "severity": item.severity, "reason": item.reason} for item in found.features if item.drift]
+def _in_words(found: DriftResult) -> UnlabelledComparison:
+    unlike = [ColumnDifference(item.measured.name, item.severity, item.reason) for item in found.features if item.drift]
     if found.verdict == "insufficient":
         sentence = "Cannot tell whether the unlabelled rows differ from the labelled ones: there are too few of one kind."
-        return {"verdict": UNTOLD, "sentence": sentence, "features": []}
+        return UnlabelledComparison("cannot tell", sentence)
     if found.verdict == "no drift":
-        return {"verdict": ALIKE, "sentence": "The unlabelled rows look like the labelled ones, so the score represents both.", "features": []}
-    named = ", ".join(f"{item['name']} ({item['severity']})" for item in unlike[:3]) + (f" and {len(unlike) - 3} more" if len(unlike) > 3 else "")
+        return UnlabelledComparison("alike", "The unlabelled rows look like the labelled ones, so the score represents both.")
+    named = ", ".join(f"{item.name} ({item.severity})" for item in unlike[:3]) + (f" and {len(unlike) - 3} more" if len(unlike) > 3 else "")
     where = f"in {named}" if unlike else "in how their columns are related"
-    return {"verdict": UNLIKE, "sentence": f"The unlabelled rows differ from the labelled ones {where}, so their score may differ, too.", "features": unlike}
+    return UnlabelledComparison("different", f"The unlabelled rows differ from the labelled ones {where}, so their score may differ, too.", unlike)

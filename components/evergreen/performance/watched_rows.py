@@ -25,7 +25,7 @@ Said = Callable[["pd.DataFrame"], "tuple[np.ndarray[Any, Any], np.ndarray[Any, A
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedModel:
     """A monitored model.
 
     Attributes:
@@ -89,12 +89,12 @@ class NewRows:
         return self.unseen[~self.settled]
 
 
-def asked_now(champion: FittedModel) -> Watched:
+def asked_now(champion: FittedModel) -> WatchedModel:
     """Return a loaded model for making predictions now."""
-    return Watched(champion.description, lambda rows: (champion.predict(rows), champion.predict_probability(rows)))
+    return WatchedModel(champion.description, lambda rows: (champion.predict(rows), champion.predict_probability(rows)))
 
 
-def as_logged(description: ModelDescription, version: str) -> Watched:
+def as_logged(description: ModelDescription, version: str) -> WatchedModel:
     """Return a model whose logged predictions count.
 
     Args:
@@ -110,11 +110,11 @@ def as_logged(description: ModelDescription, version: str) -> Watched:
         known = bool(names) and all(name in rows.columns for name in names) and bool(rows[names].notna().all(axis=None))
         return predicted, rows[names].to_numpy(dtype="float64") if known else None
 
-    return Watched(description, said, version)
+    return WatchedModel(description, said, version)
 
 
 def new_rows(
-    frame: pd.DataFrame, watched: Watched, *, logged: bool, window_end: str | None, target_column: str, timestamp_column: str, label_delay_days: int
+    frame: pd.DataFrame, watched: WatchedModel, *, logged: bool, window_end: str | None, target_column: str, timestamp_column: str, label_delay_days: int
 ) -> NewRows:
     """Classify the rows of a window.
 

@@ -51,14 +51,14 @@ LARGE = StepSize(cpu_request="1", memory_request="2Gi", timeout_s=5 * 3600)
 
 
 @dataclass
-class _Applied:
+class _PlatformInUse:
     """The platform that applies while a pipeline is being defined, and the steps defined so far."""
 
     platform: Platform
     steps: set[str] = field(default_factory=set)
 
 
-_applied: ContextVar[_Applied | None] = ContextVar("applied", default=None)
+_applied: ContextVar[_PlatformInUse | None] = ContextVar("applied", default=None)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def on_platform(platform: Platform) -> Iterator[set[str]]:
     Yields:
         The names of the steps that were defined, filled while the block runs.
     """
-    applied = _Applied(platform)
+    applied = _PlatformInUse(platform)
     token = _applied.set(applied)
     try:
         yield applied.steps

@@ -9,10 +9,16 @@ from typing import Any
 
 from evergreen.deployment.recorded_step import load_and_record
 from evergreen.drift.recorded_step import detect_and_record
+from evergreen.drift.request import DriftOutputs, DriftRequest
 from evergreen.ingestion.recorded_step import ingest_and_record
+from evergreen.ingestion.request import IngestionRequest
 from evergreen.performance.recorded_step import monitor_and_record
+from evergreen.performance.request import MonitoringOutputs, MonitoringRequest
 from evergreen.policy.recorded_step import decide_and_record
+from evergreen.policy.request import DecisionOutputs, DecisionRequest
+from evergreen.runs.records import StepPlace
 from evergreen.validation.recorded_step import validate_and_record
+from evergreen.validation.request import ValidationOutputs, ValidationRequest
 
 
 @dataclass
@@ -95,8 +101,7 @@ def assess(outputs: AssessmentOutputs, data: WatchedData, judgement: Judgement, 
     Raises:
         EvergreenError: A part failed.
     """
-    reported = {"ledger_uri": ledger_uri, "run_id": run_id}
-    columns = {"target_column": data.target_column, "timestamp_column": data.timestamp_column}
+    columns = (data.target_column, data.timestamp_column)
     with tempfile.TemporaryDirectory(prefix="evergreen-assessment-") as folder:
         reference_data, dataset, validated_data, contract_used = (
             PassingArtifact(str(Path(folder) / name)) for name in ("reference_data", "dataset", "validated_data", "contract_used")
@@ -108,79 +113,57 @@ def assess(outputs: AssessmentOutputs, data: WatchedData, judgement: Judgement, 
             baseline=outputs.baseline,
             model_name=model_name,
             tracking_uri=tracking_uri,
+            ledger_uri=ledger_uri,
+            run_id=run_id,
             step_name="load_champion",
-            **reported,
         )
-        window_end = ingest_and_record(
-            dataset=dataset,
-            source_uri=data.source_uri,
-            timestamp_column=data.timestamp_column,
-            window_end=data.window_end,
-            schedule_time=data.schedule_time,
-            window_days=data.window_days,
-            label_delay_days=0,
+        window = IngestionRequest(
+            data.source_uri,
+            data.timestamp_column,
+            data.window_end,
+            data.schedule_time,
+            data.window_days,
             excluded_columns=data.excluded_columns,
             model_name=model_name,
             catch_up=data.catch_up,
-            step_name="ingest_window",
-            **reported,
         )
+        window_end = ingest_and_record(window, dataset, StepPlace(ledger_uri, run_id, "ingest_window"))
         validation = validate_and_record(
-            dataset=dataset,
-            validated_data=validated_data,
-            quarantined_data=outputs.quarantined_data,
-            contract_used=contract_used,
-            validation_report=outputs.validation_report,
-            champion_contract=outputs.champion_contract,
-            contract=data.contract,
-            task=data.task,
-            check_target_classes=False,
-            step_name="validate_window",
-            **columns,
-            **reported,
+            ValidationRequest(dataset, *columns, outputs.champion_contract, data.contract, data.task),
+            ValidationOutputs(validated_data, outputs.quarantined_data, contract_used, outputs.validation_report),
+            StepPlace(ledger_uri, run_id, "validate_window"),
         )
         detect_and_record(
-            reference_data=reference_data,
-            current_data=validated_data,
-            drift_result=outputs.drift_result,
-            drift_report=outputs.drift_report,
-            metrics=outputs.metrics,
-            model=outputs.champion,
-            config=judgement.drift_config,
-            seed=judgement.seed,
-            step_name="detect_drift",
-            **columns,
-            **reported,
+            DriftRequest(reference_data, validated_data, *columns, outputs.champion, judgement.drift_config, judgement.seed),
+            DriftOutputs(outputs.drift_result, outputs.drift_report, outputs.metrics),
+            StepPlace(ledger_uri, run_id, "detect_drift"),
         )
-        monitor_and_record(
-            model=outputs.champion,
-            baseline=outputs.baseline,
-            current_data=validated_data,
-            performance_result=outputs.performance_result,
-            performance_report=outputs.performance_report,
-            metrics=outputs.metrics,
+        watched = MonitoringRequest(
+            outputs.champion,
+            outputs.baseline,
+            validated_data,
+            *columns,
             label_delay_days=data.label_delay_days,
             margin=judgement.margin,
             minimum_rows=judgement.minimum_rows,
             seed=judgement.seed,
             policy_config=judgement.policy_config,
-            step_name="monitor_performance",
-            **columns,
-            **reported,
         )
-    return decide_and_record(
-        drift_result=outputs.drift_result,
-        performance_result=outputs.performance_result,
-        baseline=outputs.baseline,
-        decision=outputs.decision,
-        decision_report=outputs.decision_report,
-        policy_config=judgement.policy_config,
-        mode=judgement.mode,
-        window_end=window_end,
-        model_name=model_name,
-        validation=validation,
-        event=judgement.event,
-        feedback=judgement.feedback,
-        step_name="decide_retraining",
-        **reported,
+        monitor_and_record(
+            watched,
+            MonitoringOutputs(outputs.performance_result, outputs.performance_report, outputs.metrics),
+            StepPlace(ledger_uri, run_id, "monitor_performance"),
+        )
+    asked = DecisionRequest(
+        outputs.drift_result,
+        outputs.performance_result,
+        outputs.baseline,
+        judgement.policy_config,
+        judgement.mode,
+        window_end,
+        model_name,
+        validation,
+        judgement.event,
+        judgement.feedback,
     )
+    return decide_and_record(asked, DecisionOutputs(outputs.decision, outputs.decision_report), StepPlace(ledger_uri, run_id, "decide_retraining"))

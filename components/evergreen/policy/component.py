@@ -48,23 +48,13 @@ def decide_retraining(
         decision_report: The decision as an HTML report.
     """
     from evergreen.policy.recorded_step import decide_and_record
+    from evergreen.policy.request import DecisionOutputs, DecisionRequest
+    from evergreen.runs.records import StepPlace
 
     return decide_and_record(
-        drift_result=drift_result,
-        performance_result=performance_result,
-        baseline=baseline,
-        decision=decision,
-        decision_report=decision_report,
-        policy_config=policy_config,
-        mode=mode,
-        window_end=window_end,
-        model_name=model_name,
-        validation=validation,
-        event=event,
-        feedback=feedback,
-        ledger_uri=ledger_uri,
-        run_id=run_id,
-        step_name=step_name,
+        DecisionRequest(drift_result, performance_result, baseline, policy_config, mode, window_end, model_name, validation, event, feedback),
+        DecisionOutputs(decision, decision_report),
+        StepPlace(ledger_uri, run_id, step_name),
     )
 
 
@@ -259,56 +249,36 @@ def watch_model(
         decision_report: Same as decision_report of decide_retraining.
     """
     from evergreen.drift.recorded_step import detect_and_record
+    from evergreen.drift.request import DriftOutputs, DriftRequest
     from evergreen.performance.recorded_step import monitor_and_record
+    from evergreen.performance.request import MonitoringOutputs, MonitoringRequest
     from evergreen.policy.recorded_step import decide_and_record
+    from evergreen.policy.request import DecisionOutputs, DecisionRequest
+    from evergreen.runs.records import StepPlace
 
     detect_and_record(
-        reference_data=reference_data,
-        current_data=current_data,
-        drift_result=drift_result,
-        drift_report=drift_report,
-        metrics=drift_metrics,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
-        config=drift_config,
-        seed=seed,
-        model=model,
-        ledger_uri=ledger_uri,
-        run_id=run_id,
-        step_name="detect_drift",
+        DriftRequest(reference_data, current_data, target_column, timestamp_column, model, drift_config, seed),
+        DriftOutputs(drift_result, drift_report, drift_metrics),
+        StepPlace(ledger_uri, run_id, "detect_drift"),
     )
     monitor_and_record(
-        model=model,
-        baseline=baseline,
-        current_data=current_data,
-        performance_result=performance_result,
-        performance_report=performance_report,
-        metrics=performance_metrics,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
-        label_delay_days=label_delay_days,
-        margin=margin,
-        minimum_rows=minimum_rows,
-        seed=seed,
-        policy_config=policy_config,
-        ledger_uri=ledger_uri,
-        run_id=run_id,
-        step_name="monitor_performance",
+        MonitoringRequest(
+            model,
+            baseline,
+            current_data,
+            target_column,
+            timestamp_column,
+            label_delay_days,
+            margin,
+            minimum_rows,
+            seed,
+            policy_config=policy_config,
+        ),
+        MonitoringOutputs(performance_result, performance_report, performance_metrics),
+        StepPlace(ledger_uri, run_id, "monitor_performance"),
     )
     return decide_and_record(
-        drift_result=drift_result,
-        performance_result=performance_result,
-        baseline=baseline,
-        decision=decision,
-        decision_report=decision_report,
-        policy_config=policy_config,
-        mode=mode,
-        window_end=window_end,
-        model_name=model_name,
-        validation=validation,
-        event=event,
-        feedback=feedback,
-        ledger_uri=ledger_uri,
-        run_id=run_id,
-        step_name="decide_retraining",
+        DecisionRequest(drift_result, performance_result, baseline, policy_config, mode, window_end, model_name, validation, event, feedback),
+        DecisionOutputs(decision, decision_report),
+        StepPlace(ledger_uri, run_id, "decide_retraining"),
     )

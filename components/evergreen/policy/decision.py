@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evergreen.errors import PolicyError
 from evergreen.policy import triggers
@@ -12,11 +11,12 @@ from evergreen.policy.feedback import feedback
 from evergreen.policy.restraint import held_back
 from evergreen.policy.track_record import measured, with_track_record
 from evergreen.policy.training_window import training_since
+from evergreen.results.decision import Decision
 
 if TYPE_CHECKING:
     from evergreen.policy.evidence import Evidence
     from evergreen.policy.policy_file import Policy
-    from evergreen.policy.triggers import Trigger
+    from evergreen.results.decision import Trigger
 
 
 # In order of precedence. DECIDING_WITHOUT_LABELS applies only while performance is unknown.
@@ -24,47 +24,6 @@ DECIDING = ("no_champion", "explicit_request", "external_event", "performance", 
 DECIDING_WITHOUT_LABELS = ("input_drift", "prediction_drift")
 AGAINST_CHAMPION = ("performance", "follow_up", "model_age")
 """Triggers that are evidence against the champion itself, before any challenger is trained."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether to retrain, and why.
-
-    Attributes:
-        decision: ``retrain`` or ``keep``.
-        reasons: Full sentences, the decisive one first.
-        alert: Whether a person should take a look, with or without a retraining.
-        rule: What decided: the name of a trigger; ``hysteresis``, ``back_off``, ``cooldown``, ``budget`` or ``veto_...`` when that held a trigger back;
-            ``alert_only`` or ``all_quiet``.
-        triggers: The result of each trigger.
-        mode: The mode the decision was made in.
-        policy: The policy the decision was made with.
-        window_end: End of the monitored window, ISO, UTC, or ``latest``.
-        rows: Number of rows in the monitored window.
-        change: One sentence on what changed, the inputs or their relation to the label; empty when neither is known.
-        measured: The champion's metric, score and interval in this window, for later decisions; empty when it was not measured.
-        training_since: Start of the period in which the relation between inputs and label has not changed, ISO, UTC. A challenger may learn from its
-            rows even if they are older than the training window; empty when it learns from the training window only.
-        champion_stale: Whether there is evidence against the champion apart from its challenger: degraded performance, or its age.
-    """
-
-    decision: str
-    reasons: list[str]
-    alert: bool
-    rule: str
-    triggers: list[Trigger] = field(default_factory=list)
-    mode: str = "auto"
-    policy: dict[str, Any] = field(default_factory=dict)
-    window_end: str = "latest"
-    rows: int = 0
-    change: str = ""
-    measured: dict[str, Any] = field(default_factory=dict)
-    training_since: str = ""
-    champion_stale: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the decision as plain JSON values."""
-        return asdict(self)
 
 
 def decide(evidence: Evidence, policy: Policy) -> Decision:
@@ -95,13 +54,13 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
             rule = name
             break
         against = against if against[0] else held
-    drifts = str(evidence.drift.get("verdict")) == "drift"
+    drifts = evidence.drift.verdict == "drift"
     alert = drifts or any(said[name].verdict == "fired" for name in ("performance", "feedback")) or (not rule and bool(against[0]))
     reasons = _reasons(said, rule=rule, drifts=drifts, policy=policy)
     if not rule and against[0]:
         reasons.append(against[1])
     name = rule or against[0] or ("alert_only" if alert else "all_quiet")
-    rows = int(evidence.drift.get("rows", {}).get("current") or 0)
+    rows = evidence.drift.current_rows or 0
     return Decision(
         "retrain" if rule else "keep",
         reasons,
@@ -135,9 +94,9 @@ def _all_triggers(evidence: Evidence, policy: Policy) -> tuple[Trigger, ...]:
 
 
 def _asking(said: dict[str, Trigger], evidence: Evidence, policy: Policy) -> list[str]:
-    """Return the triggers that call for a retraining, in order of precedence."""
-    # Use the measurement, not the trigger: an estimate that fires and is held back must not hide severe drift.
-    untold = str(evidence.performance.get("verdict")) in ("cannot tell", "no champion")
+    """Return the triggers that ask for a retraining, in the order in which they decide."""
+    # What was measured, not the trigger: an estimate that fires and is held back must not hide severe drift.
+    untold = not evidence.performance.measured
     counting = DECIDING + (DECIDING_WITHOUT_LABELS if untold else ())
     return [name for name in counting if name in policy.triggers and said[name].verdict == "fired"]
 

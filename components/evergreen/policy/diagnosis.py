@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evergreen.results.drift import DriftResult
+    from evergreen.results.performance import PerformanceResult
 
 
-def what_moved(drift: dict[str, Any], performance: dict[str, Any]) -> str:
+def what_moved(drift: DriftResult, performance: PerformanceResult) -> str:
     """Return one sentence on what input drift and the champion's errors indicate together.
 
     Args:
         drift: The result of detect_drift.
         performance: The result of monitor_performance.
     """
-    errors = performance.get("errors") or {}
-    larger = errors.get("verdict") == "changed" and bool(errors.get("worse"))
-    verdict, told = performance.get("verdict"), drift.get("verdict") in ("drift", "no drift")
-    moved = drift.get("verdict") == "drift"
-    if verdict not in ("holds", "degraded"):
+    errors = performance.errors
+    larger = errors is not None and errors.verdict == "changed" and errors.worse
+    verdict, told, moved = performance.verdict, drift.compared, drift.verdict == "drift"
+    if not performance.measured:
         if not told or verdict == "no champion":
             return ""
         inputs = "The inputs changed" if moved else "The inputs look the same"

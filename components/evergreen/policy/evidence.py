@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evergreen.results.baseline import Baseline
+    from evergreen.results.decision import Measurement
+    from evergreen.results.drift import DriftResult
+    from evergreen.results.feedback import Feedback
+    from evergreen.results.performance import PerformanceResult
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,7 @@ class PastDecision:
         rule: The rule that decided.
         completed: Whether the decision was carried out; False for a retraining that failed or was a dry run, so that no challenger was judged.
         promoted: Whether its challenger became champion and was not rolled back.
-        measured: The champion's metric, score and interval in the window; empty when it was not measured.
+        measured: The champion's metric, score and interval in the window; None when it was not measured.
     """
 
     window_end: str
@@ -28,7 +35,7 @@ class PastDecision:
     rule: str = ""
     completed: bool = True
     promoted: bool = False
-    measured: dict[str, Any] = field(default_factory=dict)
+    measured: Measurement | None = None
 
     @property
     def retrained(self) -> bool:
@@ -43,23 +50,30 @@ class Evidence:
     Attributes:
         drift: The result of detect_drift.
         performance: The result of monitor_performance.
-        baseline: The champion's baseline; ``{"present": False}`` when there is none.
+        baseline: The champion's baseline; None when there is no champion.
         mode: ``auto``, ``force`` or ``dry-run``.
         window_end: End of the monitored window, ISO, UTC; ``latest`` if unknown.
         history: Earlier decisions about this model, in any order.
         validation: Outcome of validate_data: ``passed`` or ``passed with warnings``.
         event: Short description of an external event that calls for a retraining; ``none`` if there was none.
         rollout_under_way: Whether a version of this model is waiting for approval or being rolled out.
-        feedback: User feedback as counted by read_feedback; empty when none was read.
+        feedback: User feedback as counted by read_feedback; None when none was read.
+        windows_compared: Windows since the champion's promotion that its performance is compared with, beside the promotion.
     """
 
-    drift: dict[str, Any]
-    performance: dict[str, Any]
-    baseline: dict[str, Any]
+    drift: DriftResult
+    performance: PerformanceResult
+    baseline: Baseline | None
     mode: str
     window_end: str
     history: tuple[PastDecision, ...] = ()
     validation: str = "passed"
     event: str = "none"
     rollout_under_way: bool = False
-    feedback: dict[str, Any] = field(default_factory=dict)
+    feedback: Feedback | None = None
+    windows_compared: int = 0
+
+    @property
+    def fit_end(self) -> str:
+        """Event time up to which the champion has seen rows; empty when there is none, or nobody knows."""
+        return self.baseline.fit_end if self.baseline else ""

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from evergreen.metrics.intervals import NORMAL_QUANTILE
-from evergreen.policy.triggers import Trigger
+from evergreen.results.decision import Trigger
 
 if TYPE_CHECKING:
     from evergreen.policy.evidence import Evidence
@@ -27,15 +27,13 @@ def feedback(evidence: Evidence, settings: FeedbackSettings) -> Trigger:
         settings: The policy's ``feedback`` section.
     """
     threshold = settings.negative_share
-    if not evidence.feedback.get("present"):
-        return Trigger(NAME, None, threshold, "quiet", str(evidence.feedback.get("sentence") or "No user feedback was read."))
-    bad, raw = {}, {}
-    for entry in evidence.feedback["sources"]:
-        name, rows = str(entry["source"]), int(entry["rows"])
-        raw[name] = rows * settings.reliability.get(name, settings.default_reliability)
-        bad[name] = float(entry["negative"]) / rows if rows else 0.0
+    heard = evidence.feedback
+    if heard is None or not heard.present:
+        return Trigger(NAME, None, threshold, "quiet", (heard and heard.sentence) or "No user feedback was read.")
+    raw = {entry.source: entry.rows * settings.reliability.get(entry.source, settings.default_reliability) for entry in heard.sources}
+    bad = {entry.source: entry.negative / entry.rows if entry.rows else 0.0 for entry in heard.sources}
     weights = capped_weights(raw, settings.maximum_source_share)
-    said = f"{int(evidence.feedback['rows']):,} feedback items from {len(raw):,} sources"
+    said = f"{heard.rows:,} feedback items from {len(raw):,} sources"
     if weights is None:
         needed = math.ceil(1 / settings.maximum_source_share)
         why = f"with at most {settings.maximum_source_share:.0%} of the weight per source, at least {needed} sources with nonzero weight are required"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from evergreen.settings.strict import StrictSettings
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Reliability = Annotated[float, Field(ge=0, le=1)]
 
 
-class FeedbackSettings(BaseModel):
+class FeedbackSettings(StrictSettings):
     """How user feedback is weighted.
 
     Attributes:
@@ -24,15 +26,13 @@ class FeedbackSettings(BaseModel):
         default_reliability: Reliability of all other sources.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
     source_uri: str = "none"
     timestamp_column: str = "time"
     days: Annotated[int, Field(ge=1)] = 30
     negative_share: Share = 0.5
     minimum_weight: Annotated[float, Field(gt=0)] = 50.0
     maximum_source_share: Share = 0.25
-    reliability: dict[str, Reliability] = {}
+    reliability: dict[str, Reliability] = Field(default_factory=dict)
     default_reliability: Reliability = 1.0
 
     @model_validator(mode="after")

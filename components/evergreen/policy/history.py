@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evergreen.data.times import parse_time
 from evergreen.errors import PolicyError
 from evergreen.policy.evidence import PastDecision
 from evergreen.registry.record import KEPT, PROMOTION, REJECTION, RETRAINING, ROLLBACK, WAITING
+from evergreen.results.decision import Decision
 
 if TYPE_CHECKING:
     from evergreen.policy.evidence import Evidence
@@ -30,6 +31,7 @@ def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, .
 
     Raises:
         LedgerError: A record cannot be read.
+        PolicyError: A record of a decision holds something else.
     """
     if ledger is None:
         return ()
@@ -38,16 +40,16 @@ def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, .
     records = list(itertools.islice(ledger.newest_first(), MOST_RECORDS))
     promoting = _promoting_runs(records)
     for record in records:
-        evidence = record.evidence
         if record.kind in COMPLETES_A_RETRAINING:
             completed.add(record.run_id)
-        if record.kind in DECISION_KINDS and (run_id == "none" or record.run_id != run_id) and "window_end" in evidence:
+        if record.kind in DECISION_KINDS and (run_id == "none" or record.run_id != run_id) and "window_end" in record.evidence:
             # The newest record of a window counts: if a window was decided again, there was a reason for it.
             # A component used on its own has no run, so nothing records how its retraining ended.
             known = record.run_id == "none" or record.run_id in completed
-            ended = known or evidence.get("decision") != "retrain"
+            decided = Decision.from_json(record.evidence, source=f"ledger record {record.number} of model {record.model_name!r}", error=PolicyError)
+            ended = known or decided.decision != "retrain"
             promoted = record.kind == RETRAINING and record.run_id in promoting
-            found.setdefault(str(evidence["window_end"]), _past(evidence, completed=ended, promoted=promoted))
+            found.setdefault(decided.window_end, _past(decided, completed=ended, promoted=promoted))
     return tuple(found.values())
 
 
@@ -73,16 +75,16 @@ def _promoting_runs(records: list[LedgerRecord]) -> set[str]:
     return runs - {"none"}
 
 
-def _past(evidence: dict[str, Any], *, completed: bool, promoted: bool) -> PastDecision:
+def _past(decided: Decision, *, completed: bool, promoted: bool) -> PastDecision:
     return PastDecision(
-        window_end=str(evidence["window_end"]),
-        decision=str(evidence.get("decision", "keep")),
-        fired=tuple(str(trigger.get("name")) for trigger in evidence.get("triggers", []) if trigger.get("verdict") == "fired"),
-        rows=int(evidence.get("rows", 0)),
-        rule=str(evidence.get("rule", "")),
+        window_end=decided.window_end,
+        decision=decided.decision,
+        fired=decided.fired,
+        rows=decided.rows,
+        rule=decided.rule,
         completed=completed,
         promoted=promoted,
-        measured=dict(evidence.get("measured") or {}),
+        measured=decided.measured,
     )
 
 
@@ -97,13 +99,13 @@ def before(evidence: Evidence) -> list[PastDecision]:
 
 def since_champion(evidence: Evidence) -> list[PastDecision]:
     """Return the decisions about earlier windows in which this champion was monitored, oldest first."""
-    fit_end = evidence.baseline.get("fit_end")
+    fit_end = evidence.fit_end
     if not fit_end:
         return []
     earlier = before(evidence)
     # Labels arrive late: a champion has not seen the last days of the window that led to its training, but it was not monitored in that window either.
-    first = max((number for number, past in enumerate(earlier, start=1) if _led_to_champion(past, str(fit_end))), default=0)
-    return [past for past in earlier[first:] if moment(past.window_end, "window_end") > moment(str(fit_end), "fit_end")]
+    first = max((number for number, past in enumerate(earlier, start=1) if _led_to_champion(past, fit_end)), default=0)
+    return [past for past in earlier[first:] if moment(past.window_end, "window_end") > moment(fit_end, "fit_end")]
 
 
 def windows_since_recovery(evidence: Evidence) -> int | None:
@@ -129,10 +131,10 @@ def last_change(evidence: Evidence) -> str | None:
 
 def _last_recovery(evidence: Evidence, earlier: list[PastDecision]) -> int | None:
     """Return the position of the newest decision that led to a promotion in response to degraded performance."""
-    fit_end = evidence.baseline.get("fit_end")
+    fit_end = evidence.fit_end
     if not fit_end:
         return None
-    return max((number for number, past in enumerate(earlier) if past.rule == "performance" and _led_to_champion(past, str(fit_end))), default=None)
+    return max((number for number, past in enumerate(earlier) if past.rule == "performance" and _led_to_champion(past, fit_end)), default=None)
 
 
 def _led_to_champion(past: PastDecision, fit_end: str) -> bool:

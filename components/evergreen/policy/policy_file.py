@@ -7,12 +7,12 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from evergreen.errors import PolicyError
-from evergreen.evaluation.gate_config import GateConfig
+from evergreen.evaluation.gate_settings import GateSettings
 from evergreen.performance.settings import PerformanceSettings
 from evergreen.policy.feedback_settings import FeedbackSettings
 from evergreen.settings.reading import read_settings
 from evergreen.settings.strict import StrictSettings
-from evergreen.training.options import TrainingOptions
+from evergreen.training.settings import TrainingSettings
 
 TriggerName = Literal[
     "no_champion",
@@ -114,8 +114,8 @@ class Policy(StrictSettings):
     retrain_on_estimate: bool = False
     performance: PerformanceSettings = PerformanceSettings()
     feedback: FeedbackSettings = FeedbackSettings()
-    training: TrainingOptions = TrainingOptions()
-    gate: GateConfig = GateConfig()
+    training: TrainingSettings = TrainingSettings()
+    gate: GateSettings = GateSettings()
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Policy:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from evergreen.runs.records import reported_step
+if TYPE_CHECKING:
+    from evergreen.policy.request import DecisionOutputs, DecisionRequest
+    from evergreen.runs.records import StepPlace
 
 
-def decide_and_record(*, decision_report: Any, ledger_uri: str, run_id: str, step_name: str, **options: Any) -> str:
-    """Return ``retrain`` or ``keep`` and record the decision in the model's ledger.
+def decide_and_record(request: DecisionRequest, outputs: DecisionOutputs, place: StepPlace) -> str:
+    """Decide and return ``retrain`` or ``keep``; the model's ledger gets either.
 
     Args:
-        decision_report: Output artifact for the report.
-        ledger_uri: Folder or bucket for the ledger and run records, or ``none``.
-        run_id: ID of the pipeline run.
-        step_name: Name of the step.
-        options: The other arguments of :func:`evergreen.policy.step.run_decision_step`.
+        request: What is decided from.
+        outputs: Where the results go.
+        place: Where the step reports.
 
     Raises:
-        PolicyError: The policy, the mode or a verdict is invalid.
+        PolicyError: The policy, the mode or a result cannot be used.
         LedgerError: The ledger cannot be read.
     """
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+    with place.reported() as record:
         from evergreen.policy.step import run_decision_step
 
-        made = run_decision_step(**options, decision_report=decision_report, ledger_uri=ledger_uri, run_id=run_id, step_name=step_name)
+        made = run_decision_step(request, outputs, place)
         record.outcome = made.decision
-        record.details = made.as_json()
-        record.reports = {"decision_report": decision_report.uri}
+        record.details = made.to_json()
+        record.reports = {"decision_report": outputs.decision_report.uri}
         return made.decision

@@ -2,72 +2,78 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evergreen.reporting.page import Section, Table, Tone, format_number, render_page
 
 if TYPE_CHECKING:
-    from evergreen.policy.decision import Decision
+    from evergreen.policy.policy_file import Policy
+    from evergreen.results.decision import Decision
 
 
-def decision_page(decision: Decision) -> str:
-    """Render the decision, its reasons and all triggers as HTML."""
+def decision_page(decision: Decision, policy: Policy) -> str:
+    """Render the decision, its reasons and all triggers as HTML.
+
+    Args:
+        decision: The decision.
+        policy: What it was decided by.
+    """
     verdict = "Retrain." if decision.decision == "retrain" else "Keep the champion, but review it." if decision.alert else "Keep the champion."
     tone: Tone = "warning" if decision.alert else "neutral" if decision.decision == "retrain" else "good"
     rows = [
         (trigger.name.replace("_", " "), trigger.verdict, _text(trigger.value), _text(trigger.threshold), trigger.sentence) for trigger in decision.triggers
     ]
     sections = [
-        Section("Why", [decision.change] if decision.change else [], bullets=[*decision.reasons, *_consequences(decision)]),
+        Section("Why", [decision.change] if decision.change else [], bullets=[*decision.reasons, *_consequences(decision, policy)]),
         Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "explanation"], rows)),
         Section(
             "Policy",
             [
-                f"Mode {decision.mode}. Enabled triggers: {', '.join(str(name).replace('_', ' ') for name in decision.policy.get('triggers', []))}.",
-                f"Drift retrains from severity {decision.policy.get('retrain_on_drift_severity')} upwards, and only while performance is unknown.",
-                _age(decision.policy),
-                _training_window(decision.policy),
-                *_restraints(decision.policy),
+                f"Mode {decision.mode}. Enabled triggers: {', '.join(name.replace('_', ' ') for name in policy.triggers)}.",
+                f"Drift retrains from severity {policy.retrain_on_drift_severity} upwards, and only while performance is unknown.",
+                _age(policy),
+                _training_window(policy),
+                *_restraints(policy),
             ],
         ),
     ]
     return render_page("Retraining decision", verdict, tone, sections)
 
 
-def _restraints(policy: dict[str, Any]) -> list[str]:
-    hysteresis, budget, cooldown = policy.get("hysteresis") or {}, policy.get("budget"), policy.get("cooldown_days")
+def _restraints(policy: Policy) -> list[str]:
+    hysteresis, budget, cooldown = policy.hysteresis, policy.budget, policy.cooldown_days
     said = []
-    if hysteresis.get("windows", 1) > 1:
-        said.append(f"Performance, drift and feedback retrain when they fire in {hysteresis['needed']} of the last {hysteresis['windows']} windows.")
+    if hysteresis.windows > 1:
+        said.append(f"Performance, drift and feedback retrain when they fire in {hysteresis.needed} of the last {hysteresis.windows} windows.")
     if cooldown is not None:
         said.append(f"After a retraining, there is no other for {cooldown:g} days.")
-    if budget:
-        said.append(f"At most {budget['retrains']} retrainings in {budget['days']:g} days.")
-    if policy.get("retrain_on_estimate"):
+    if budget is not None:
+        said.append(f"At most {budget.retrains} retrainings in {budget.days:g} days.")
+    if policy.retrain_on_estimate:
         said.append("When labels are missing, a score estimated from the model's confidences may retrain.")
-    if policy.get("vetoes"):
-        said.append(f"Vetoes: {', '.join(str(name).replace('_', ' ') for name in policy['vetoes'])}.")
+    if policy.vetoes:
+        said.append(f"Vetoes: {', '.join(name.replace('_', ' ') for name in policy.vetoes)}.")
     return said
 
 
-def _consequences(decision: Decision) -> list[str]:
+def _consequences(decision: Decision, policy: Policy) -> list[str]:
     """Return what the decision means for the challenger."""
     said = []
     if decision.training_since:
         said.append(f"The challenger learns from all rows since {decision.training_since}, if that is longer than the training window.")
-    if decision.champion_stale and decision.policy.get("gate", {}).get("stale_champion") == "higher_score":
+    if decision.champion_stale and policy.gate.stale_champion == "higher_score":
         said.append("This is evidence against the champion itself, so the gate requires only a higher score on the same rows, not proof by an interval.")
     return said
 
 
-def _training_window(policy: dict[str, Any]) -> str:
-    if policy.get("training_window") == "fixed":
+def _training_window(policy: Policy) -> str:
+    if policy.training_window == "fixed":
         return "A challenger learns from the training window only."
     return "While performance holds, a challenger learns from all rows since performance last changed, even if they are older than the training window."
 
 
-def _age(policy: dict[str, Any]) -> str:
-    days, spans = policy.get("maximum_model_age_days"), policy.get("maximum_model_age_spans")
+def _age(policy: Policy) -> str:
+    days, spans = policy.maximum_model_age_days, policy.maximum_model_age_spans
     limits = [f"{days:g} days"] if days is not None else []
     limits += [f"{spans:g} times the span of its training data"] if spans is not None else []
     return f"A champion older than {' or '.join(limits)} is retrained." if limits else "Age alone never triggers a retraining."

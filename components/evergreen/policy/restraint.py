@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from evergreen.policy.evidence import Evidence, PastDecision
     from evergreen.policy.policy_file import Policy
-    from evergreen.policy.triggers import Trigger
+    from evergreen.results.decision import Trigger
 
 NEVER_HELD_BACK = ("no_champion", "explicit_request")
 WITHOUT_HYSTERESIS = ("external_event", "follow_up", "model_age", "new_data")
@@ -62,10 +62,10 @@ def _unconfirmed(name: str, evidence: Evidence, policy: Policy) -> str:
 
 def _standard_errors(evidence: Evidence) -> float:
     """Return the performance drop in standard errors; 0 if unknown."""
-    drop, lower, upper = (evidence.performance.get(name) for name in ("drop", "drop_lower", "drop_upper"))
+    drop, lower, upper = evidence.performance.drop, evidence.performance.drop_lower, evidence.performance.drop_upper
     if drop is None or lower is None or upper is None or upper <= lower:
         return 0.0
-    return float(drop / ((upper - lower) / (2 * NORMAL_QUANTILE)))
+    return drop / ((upper - lower) / (2 * NORMAL_QUANTILE))
 
 
 def _just_rejected(evidence: Evidence) -> str:

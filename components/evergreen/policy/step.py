@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evergreen.data.artifacts import is_present, read_json, write_json
-from evergreen.policy.decision import Decision, decide
+from evergreen.errors import PolicyError
+from evergreen.policy.decision import decide
 from evergreen.policy.evidence import Evidence
 from evergreen.policy.history import read_history
 from evergreen.policy.policy_file import read_policy
@@ -15,108 +15,94 @@ from evergreen.policy.report import decision_page
 from evergreen.registry.champion import open_ledger
 from evergreen.registry.keeping import NO_REASON, record_kept_champion, version_of
 from evergreen.registry.record import PROMOTION, RETRAINING, ROLLBACK, WAITING, Entry
+from evergreen.results.baseline import Baseline
+from evergreen.results.drift import DriftResult
+from evergreen.results.feedback import Feedback
+from evergreen.results.performance import PerformanceResult
+from evergreen.results.reading import JsonResult
 from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     from evergreen.policy.feedback_settings import FeedbackSettings
+    from evergreen.policy.request import DecisionOutputs, DecisionRequest
     from evergreen.registry.ledger import Ledger
+    from evergreen.results.decision import Decision
+    from evergreen.runs.records import StepPlace
+
+Result = TypeVar("Result", bound=JsonResult)
 
 LEFT_OUT = ("policy",)
 ENDS_A_ROLLOUT = (PROMOTION, ROLLBACK)
 
 
-def run_decision_step(
-    *,
-    drift_result: Any,
-    performance_result: Any,
-    baseline: Any,
-    decision: Any,
-    decision_report: Any,
-    policy_config: str,
-    mode: str,
-    window_end: str,
-    model_name: str = "none",
-    validation: str = "passed",
-    event: str = "none",
-    feedback: Any = None,
-    ledger_uri: str = "none",
-    run_id: str = "none",
-    step_name: str = "decide_retraining",
-) -> Decision:
-    """Decide, write the decision and its report, and record the retraining or the kept champion in the model's ledger.
+def run_decision_step(request: DecisionRequest, outputs: DecisionOutputs, place: StepPlace) -> Decision:
+    """Decide, and write decision and report; the model's ledger gets the retraining, or that the champion stays.
 
     Args:
-        drift_result: Result artifact of detect_drift.
-        performance_result: Result artifact of monitor_performance.
-        baseline: The champion's baseline; may be absent.
-        decision: Output artifact for the JSON.
-        decision_report: Output artifact for the report.
-        policy_config: The policy parameter.
-        mode: ``auto``, ``force`` or ``dry-run``.
-        window_end: End of the monitored window, ISO, or ``latest``.
-        model_name: Name of the registered model, whose ledger holds earlier decisions; ``none`` decides without them.
-        validation: Outcome of validate_data.
-        event: An event that calls for a retraining; ``none`` uses the policy's event.
-        feedback: Artifact of read_feedback. If absent, feedback is read from the source in the policy, if set.
-        ledger_uri: Folder or bucket for the ledger, or ``none``.
-        run_id: ID of the pipeline run.
-        step_name: Name of the step.
+        request: What is decided from.
+        outputs: Where the results go.
+        place: The ledger, the run and the step.
 
     Returns:
         The decision.
 
     Raises:
         ArtifactError: A result cannot be read.
-        PolicyError: The policy, the mode or a verdict is invalid.
+        PolicyError: The policy, the mode or a result cannot be used.
         LedgerError: The ledger cannot be read.
         IngestionError: The feedback source in the policy cannot be read.
         PerformanceError: The feedback in it is invalid.
     """
-    policy = read_policy(policy_config)
-    champion = {**read_json(baseline.path), "present": True} if is_present(baseline) else {"present": False}
-    ledger = None if is_nothing(model_name) else open_ledger(ledger_uri, model_name)
+    policy = read_policy(request.policy_config)
+    champion = _read(Baseline, request.baseline, "baseline") if is_present(request.baseline) else None
+    ledger = None if is_nothing(request.model_name) else open_ledger(place.ledger_uri, request.model_name)
     evidence = Evidence(
-        read_json(drift_result.path),
-        read_json(performance_result.path),
+        _read(DriftResult, request.drift_result, "drift result"),
+        _read(PerformanceResult, request.performance_result, "performance result"),
         champion,
-        mode,
-        window_end,
-        history=read_history(ledger, run_id=run_id),
-        validation=validation,
-        event=policy.event if is_nothing(event) else event,
+        request.mode,
+        request.window_end,
+        history=read_history(ledger, run_id=place.run_id),
+        validation=request.validation,
+        event=policy.event if is_nothing(request.event) else request.event,
         rollout_under_way=_rollout_under_way(ledger),
-        feedback=_feedback(feedback, policy.feedback, window_end),
+        feedback=_feedback(request.feedback, policy.feedback, request.window_end),
     )
     made = decide(evidence, policy)
-    write_json(decision.path, made.as_json())
-    decision.metadata.update({"decision": made.decision, "rule": made.rule, "alert": made.alert})
-    Path(decision_report.path).parent.mkdir(parents=True, exist_ok=True)
-    Path(decision_report.path).write_text(decision_page(made), encoding="utf-8")
+    write_json(outputs.decision.path, made.to_json())
+    outputs.decision.metadata.update({"decision": made.decision, "rule": made.rule, "alert": made.alert})
+    report = Path(outputs.decision_report.path)
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(decision_page(made, policy), encoding="utf-8")
     if ledger is not None and made.decision == "keep":
         record_kept_champion(
             reason=NO_REASON,
-            model_name=model_name,
-            champion_version=version_of(baseline, champion),
-            evidence_path=decision.path,
-            ledger_uri=ledger_uri,
-            run_id=run_id,
-            step_name=step_name,
+            model_name=request.model_name,
+            champion_version=version_of(request.baseline, champion.version if champion else ""),
+            evidence_path=outputs.decision.path,
+            ledger_uri=place.ledger_uri,
+            run_id=place.run_id,
+            step_name=place.step_name,
         )
     if ledger is not None and made.decision == "retrain":
-        recorded = {name: value for name, value in made.as_json().items() if name not in LEFT_OUT}
-        ledger.append(Entry(RETRAINING, run_id=run_id, step_name=step_name, evidence={**recorded, "sentence": " ".join(made.reasons)}))
+        recorded = {name: value for name, value in made.to_json().items() if name not in LEFT_OUT}
+        ledger.append(Entry(RETRAINING, run_id=place.run_id, step_name=place.step_name, evidence={**recorded, "sentence": " ".join(made.reasons)}))
     return made
 
 
-def _feedback(artifact: Any, settings: FeedbackSettings, window_end: str) -> dict[str, Any]:
+def _read(kind: type[Result], artifact: Any, name: str) -> Result:
+    return kind.from_json(read_json(artifact.path), source=f"{name} {artifact.path}", error=PolicyError)
+
+
+def _feedback(artifact: Any, settings: FeedbackSettings, window_end: str) -> Feedback | None:
     if is_present(artifact):
-        return read_json(artifact.path)
+        return _read(Feedback, artifact, "feedback")
     if is_nothing(settings.source_uri):
-        return {}
+        return None
     from evergreen.performance.feedback import read_feedback_window
 
     read, _ = read_feedback_window(settings.source_uri, timestamp_column=settings.timestamp_column, window_end=window_end, window_days=settings.days)
-    return asdict(read)
+    return read
 
 
 def _rollout_under_way(ledger: Ledger | None) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.policy.history import since_champion
+from evergreen.results.decision import Measurement
 
 if TYPE_CHECKING:
     from evergreen.policy.evidence import Evidence
+    from evergreen.results.performance import PerformanceResult
 
 
 def with_track_record(evidence: Evidence) -> Evidence:
@@ -26,10 +28,12 @@ def with_track_record(evidence: Evidence) -> Evidence:
         evidence: The evidence. Returned unchanged if performance was not measured, or there is no score and interval to compare it with.
     """
     result = evidence.performance
-    now, promotion = _estimate(result, ""), _estimate(result, "baseline_")
-    if now is None or promotion is None or result.get("verdict") not in ("holds", "degraded"):
+    now = _estimate(result.score, result.lower, result.upper)
+    promotion = _estimate(result.baseline_score, result.baseline_lower, result.baseline_upper)
+    if now is None or promotion is None or not result.measured:
         return evidence
-    known = [_estimate(past.measured, "") for past in since_champion(evidence) if _comparable(past.measured, result) and "performance" not in past.fired]
+    measurements = [past.measured for past in since_champion(evidence) if past.measured and "performance" not in past.fired]
+    known = [_estimate(seen.score, seen.lower, seen.upper) for seen in measurements if seen.metric == result.metric]
     windows = [estimate for estimate in known if estimate is not None]
     if not windows:
         return evidence
@@ -38,28 +42,28 @@ def with_track_record(evidence: Evidence) -> Evidence:
     # Some windows are harder than others: a new one may be as far from the mean as earlier ones were.
     drop, drop_error = mean - now[0], math.sqrt(error**2 + record.between + now[1] ** 2)
     lower = drop - NORMAL_QUANTILE * drop_error
-    compared = {
-        "verdict": "degraded" if lower > 0 and drop > float(result.get("margin") or 0.0) else "holds",
-        "baseline_score": mean,
-        "baseline_lower": mean - NORMAL_QUANTILE * error,
-        "baseline_upper": mean + NORMAL_QUANTILE * error,
-        "baseline_windows": len(windows),
-        "drop": drop,
-        "drop_lower": lower,
-        "drop_upper": drop + NORMAL_QUANTILE * drop_error,
-    }
-    return replace(evidence, performance={**result, **compared})
+    compared = replace(
+        result,
+        verdict="degraded" if lower > 0 and drop > result.margin else "holds",
+        baseline_score=mean,
+        baseline_lower=mean - NORMAL_QUANTILE * error,
+        baseline_upper=mean + NORMAL_QUANTILE * error,
+        drop=drop,
+        drop_lower=lower,
+        drop_upper=drop + NORMAL_QUANTILE * drop_error,
+    )
+    return replace(evidence, performance=compared, windows_compared=len(windows))
 
 
-def measured(performance: dict[str, Any]) -> dict[str, Any]:
-    """Return the metric, score and interval of a monitor_performance result, for later decisions; empty when nothing was measured."""
-    if performance.get("verdict") not in ("holds", "degraded") or _estimate(performance, "") is None:
-        return {}
-    return {name: performance[name] for name in ("metric", "score", "lower", "upper") if name in performance}
+def measured(performance: PerformanceResult) -> Measurement | None:
+    """Return the metric, score and interval of a monitor_performance result, for later decisions; None when nothing was measured."""
+    if not performance.measured or _estimate(performance.score, performance.lower, performance.upper) is None:
+        return None
+    return Measurement(performance.metric, performance.score, performance.lower, performance.upper)
 
 
 @dataclass(frozen=True)
-class _Pooled:
+class _PooledEstimate:
     """The mean of several estimates, its standard error, and the variance between the estimated quantities."""
 
     mean: float
@@ -67,27 +71,22 @@ class _Pooled:
     between: float
 
 
-def _pooled(estimates: list[tuple[float, float]]) -> _Pooled:
+def _pooled(estimates: list[tuple[float, float]]) -> _PooledEstimate:
     alone = [error**-2 for _, error in estimates]
     mean = _mean(alone, estimates)
     spread = sum(weight * (score - mean) ** 2 for weight, (score, _) in zip(alone, estimates, strict=True))
     scale = sum(alone) - sum(weight**2 for weight in alone) / sum(alone)
     between = max(0.0, (spread - (len(estimates) - 1)) / scale)
     weights = [1 / (error**2 + between) for _, error in estimates]
-    return _Pooled(_mean(weights, estimates), sum(weights) ** -0.5, between)
+    return _PooledEstimate(_mean(weights, estimates), sum(weights) ** -0.5, between)
 
 
 def _mean(weights: list[float], estimates: list[tuple[float, float]]) -> float:
     return sum(weight * score for weight, (score, _) in zip(weights, estimates, strict=True)) / sum(weights)
 
 
-def _comparable(past: dict[str, Any], result: dict[str, Any]) -> bool:
-    return bool(past) and past.get("metric") == result.get("metric")
-
-
-def _estimate(values: dict[str, Any], prefix: str) -> tuple[float, float] | None:
+def _estimate(score: float | None, lower: float | None, upper: float | None) -> tuple[float, float] | None:
     """Return a score and its standard error; None if there is no interval, or one of zero width, which says nothing about the error."""
-    score, lower, upper = (values.get(f"{prefix}{name}") for name in ("score", "lower", "upper"))
     if score is None or lower is None or upper is None or not upper > lower:
         return None
-    return float(score), (float(upper) - float(lower)) / (2 * NORMAL_QUANTILE)
+    return score, (upper - lower) / (2 * NORMAL_QUANTILE)

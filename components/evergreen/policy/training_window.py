@@ -21,6 +21,6 @@ def training_since(evidence: Evidence, policy: Policy) -> str:
         evidence: The evidence.
         policy: The policy; with ``training_window: fixed``, only the training window is used.
     """
-    if policy.training_window == "fixed" or evidence.performance.get("verdict") != "holds" or evidence.window_end == "latest":
+    if policy.training_window == "fixed" or evidence.performance.verdict != "holds" or evidence.window_end == "latest":
         return ""
-    return last_change(evidence) or str(evidence.baseline.get("fit_start") or "")
+    return last_change(evidence) or (evidence.baseline.fit_start if evidence.baseline else "")

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evergreen.drift.verdict import PREDICTION
-from evergreen.errors import PolicyError
 from evergreen.policy.history import days_between, days_text, since_champion, windows_since_recovery
+from evergreen.results.decision import Trigger
+from evergreen.results.drift import SEVERITIES
 from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     from evergreen.policy.evidence import Evidence
+    from evergreen.results.baseline import Baseline
+    from evergreen.results.decision import TriggerVerdict
+    from evergreen.results.drift import Severity
+    from evergreen.results.performance import PerformanceResult
 
-SEVERITIES = ("none", "slight", "moderate", "severe")
 MODES = ("auto", "force", "dry-run")
-
-
-@dataclass(frozen=True)
-class Trigger:
-    """The result of one trigger.
-
-    Attributes:
-        name: Name of the trigger.
-        value: The measured value.
-        threshold: The threshold at which it fires; None when it has none.
-        verdict: ``fired``, ``quiet`` or ``cannot tell``.
-        sentence: The result in one sentence, with numbers.
-    """
-
-    name: str
-    value: float | str | None
-    threshold: float | str | None
-    verdict: str
-    sentence: str
 
 
 def no_champion(evidence: Evidence) -> Trigger:
     """Fire when there is no champion."""
-    if not evidence.baseline.get("present", False):
-        return Trigger("no_champion", "none", None, "fired", "There is no champion yet, so the first model is trained.")
-    version = str(evidence.baseline.get("version", "unknown"))
+    if evidence.baseline is None:
+        return Trigger("no_champion", "none", None, "fired", "There is no champion yet, so a first model is trained.")
+    version = evidence.baseline.version or "unknown"
     return Trigger("no_champion", version, None, "quiet", f"Version {version} is the champion.")
 
 
@@ -66,81 +49,65 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
         on_estimate: Whether an estimate without labels may fire when there is no measurement and the inputs do not drift severely.
     """
     result = evidence.performance
-    score, margin = result.get("score"), result.get("margin")
-    verdict = str(result.get("verdict", ""))
-    if verdict == "degraded":
-        return Trigger("performance", score, margin, "fired", _degraded_sentence(result))
-    if verdict == "holds":
-        metric = metric_name(result.get("metric"))
-        words = f"{metric} holds: {_scored(result, '')}, against {_scored(result, 'baseline_')} {_since(result)}."
-        return Trigger("performance", score, margin, "quiet", words)
-    if verdict in ("cannot tell", "no champion"):
-        why = str(result.get("sentence") or ("There is no champion." if verdict == "no champion" else "There are too few labelled rows."))
-        far = str(evidence.drift.get("severity")) == "severe"
-        return _untold(f"Cannot tell whether performance holds: {why.removeprefix('Cannot tell: ')}", result, far=far, on_estimate=on_estimate)
-    raise PolicyError(
-        f"performance result: unknown verdict {verdict!r}. Valid verdicts: 'holds', 'degraded', 'cannot tell', 'no champion'. Check monitor_performance."
-    )
+    if result.verdict == "degraded":
+        return Trigger("performance", result.score, result.margin, "fired", _degraded_sentence(evidence))
+    if result.verdict == "holds":
+        words = f"{metric_name(result.metric)} holds: {_now(result)}, against {_before(result)} {_since(evidence)}."
+        return Trigger("performance", result.score, result.margin, "quiet", words)
+    why = result.sentence or ("There is no champion." if result.verdict == "no champion" else "There are too few labelled rows.")
+    return _untold(f"Whether performance holds cannot be told: {why}", result, far=evidence.drift.severity == "severe", on_estimate=on_estimate)
 
 
-def _untold(words: str, result: dict[str, Any], *, far: bool, on_estimate: bool) -> Trigger:
-    estimate, margin = result.get("estimate") or {}, result.get("margin")
-    if not estimate.get("available"):
-        return Trigger("performance", result.get("score"), margin, "cannot tell", words)
-    known = f"{words} {estimate['sentence']}"
+def _untold(words: str, result: PerformanceResult, *, far: bool, on_estimate: bool) -> Trigger:
+    estimate, margin = result.estimate, result.margin
+    if estimate is None or not estimate.available:
+        return Trigger("performance", result.score, margin, "cannot tell", words)
+    known = f"{words} {estimate.sentence}"
     if far:
-        # A model's confidences have only been verified close to its training data; far from it, severe drift is the better evidence.
-        known += " The inputs drift severely, so the champion's confidences are untested on such data and the estimate may be far off."
-        return Trigger("performance", estimate["score"], margin, "cannot tell", known)
-    if estimate.get("verdict") != "degraded":
-        return Trigger("performance", estimate["score"], margin, "cannot tell", known)
-    fell = f"That is {estimate['drop']:.3g} below the score at the champion's promotion, more than chance can explain"
+        # A model's confidences were only ever seen to be right near what it learned from; far from it, severe drift speaks for itself.
+        known += " The inputs drift severely, so the champion's confidences were never tested there and the estimate may be far off."
+        return Trigger("performance", estimate.score, margin, "cannot tell", known)
+    if estimate.verdict != "degraded":
+        return Trigger("performance", estimate.score, margin, "cannot tell", known)
+    fell = f"That is {estimate.drop or 0.0:.3g} below the score at the champion's promotion, more than chance explains"
     if on_estimate:
-        return Trigger("performance", estimate["score"], margin, "fired", f"{known} {fell}, and the policy retrains on an estimate.")
-    return Trigger("performance", estimate["score"], margin, "cannot tell", f"{known} {fell}; the policy does not retrain on an estimate.")
+        return Trigger("performance", estimate.score, margin, "fired", f"{known} {fell}, and the policy retrains on an estimate.")
+    return Trigger("performance", estimate.score, margin, "cannot tell", f"{known} {fell}; the policy does not retrain on an estimate.")
 
 
-def input_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:
-    """Fire when the inputs drift at least as severely as the policy's threshold.
-
-    Args:
-        evidence: The evidence.
-        retrain_on: The lowest severity that fires.
-    """
-    verdict, severity = str(evidence.drift.get("verdict", "")), str(evidence.drift.get("severity", "none"))
-    sentence = str(evidence.drift.get("sentence") or "")
-    if severity not in SEVERITIES:
-        raise PolicyError(f"drift result: unknown severity {severity!r}. Valid severities: {', '.join(SEVERITIES)}. Check detect_drift.")
-    if verdict == "drift":
-        fired = SEVERITIES.index(severity) >= SEVERITIES.index(retrain_on)
-        share = evidence.drift.get("share_drifted")
-        words = sentence or f"The inputs drift ({severity}{f', {share:.0%} of the features' if isinstance(share, (int, float)) else ''})."
-        return Trigger("input_drift", severity, retrain_on, "fired" if fired else "quiet", words)
-    if verdict == "no drift":
-        return Trigger("input_drift", "none", retrain_on, "quiet", sentence or "The inputs do not drift.")
-    if verdict in ("insufficient", "no champion"):
-        why = sentence or ("There is no champion." if verdict == "no champion" else "There are too few rows.")
-        return Trigger("input_drift", verdict, retrain_on, "cannot tell", f"Cannot tell whether the inputs drift: {why}")
-    raise PolicyError(f"drift result: unknown verdict {verdict!r}. Valid verdicts: 'drift', 'no drift', 'insufficient', 'no champion'. Check detect_drift.")
-
-
-def prediction_drift(evidence: Evidence, *, retrain_on: str) -> Trigger:
-    """Fire when the champion's predictions drift at least as severely as the policy's threshold.
+def input_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
+    """Fire when the inputs drift at least as severely as the policy says.
 
     Args:
         evidence: The evidence.
         retrain_on: The lowest severity that fires.
     """
-    found = next((feature for feature in evidence.drift.get("features", []) if feature.get("name") == PREDICTION), None)
+    found = evidence.drift
+    if found.verdict == "drift":
+        fired = SEVERITIES.index(found.severity) >= SEVERITIES.index(retrain_on)
+        share = "" if found.share_drifted is None else f", {found.share_drifted:.0%} of the features'"
+        words = found.sentence or f"The inputs drift ({found.severity}{share})."
+        return Trigger("input_drift", found.severity, retrain_on, "fired" if fired else "quiet", words)
+    if found.verdict == "no drift":
+        return Trigger("input_drift", "none", retrain_on, "quiet", found.sentence or "The inputs do not drift.")
+    why = found.sentence or ("There is no champion." if found.verdict == "no champion" else "There are too few rows.")
+    return Trigger("input_drift", found.verdict, retrain_on, "cannot tell", f"Whether the inputs drift cannot be told: {why}")
+
+
+def prediction_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
+    """Fire when the champion's predictions drift at least as severely as the policy says.
+
+    Args:
+        evidence: The evidence.
+        retrain_on: The lowest severity that fires.
+    """
+    found = evidence.drift.prediction
     if found is None:
         return Trigger("prediction_drift", None, retrain_on, "cannot tell", "The champion's predictions were not compared.")
-    severity = str(found.get("severity", "none"))
-    if severity not in SEVERITIES:
-        raise PolicyError(f"drift result: unknown severity {severity!r} of {PREDICTION!r}. Valid severities: {', '.join(SEVERITIES)}. Check detect_drift.")
-    if not found.get("drift"):
+    if not found.drift:
         return Trigger("prediction_drift", "none", retrain_on, "quiet", "The champion's predictions do not drift.")
-    fired = SEVERITIES.index(severity) >= SEVERITIES.index(retrain_on)
-    return Trigger("prediction_drift", severity, retrain_on, "fired" if fired else "quiet", f"The champion's predictions drift ({severity}).")
+    fired = SEVERITIES.index(found.severity) >= SEVERITIES.index(retrain_on)
+    return Trigger("prediction_drift", found.severity, retrain_on, "fired" if fired else "quiet", f"The champion's predictions drift ({found.severity}).")
 
 
 def follow_up(evidence: Evidence, *, windows: int) -> Trigger:
@@ -169,12 +136,12 @@ def new_data(evidence: Evidence, *, minimum_rows: int | None) -> Trigger:
         evidence: The evidence; rows of earlier windows are counted as recorded in their decisions.
         minimum_rows: Number of rows at which it fires; None means never.
     """
-    now = evidence.drift.get("rows", {}).get("current")
+    now = evidence.drift.current_rows
     if now is None:
-        verdict = "quiet" if minimum_rows is None else "cannot tell"
-        return Trigger("new_data", None, minimum_rows, verdict, "The number of new rows is unknown.")
-    rows = int(now) + sum(past.rows for past in since_champion(evidence))
-    words = f"{rows:,} rows have arrived since the champion was fitted"
+        verdict: TriggerVerdict = "quiet" if minimum_rows is None else "cannot tell"
+        return Trigger("new_data", None, minimum_rows, verdict, "How many rows came in is not known.")
+    rows = now + sum(past.rows for past in since_champion(evidence))
+    words = f"{rows:,} rows came in since the champion was fitted"
     if minimum_rows is None:
         return Trigger("new_data", rows, None, "quiet", f"{words}; the policy sets no threshold.")
     if rows >= minimum_rows:
@@ -192,11 +159,11 @@ def model_age(evidence: Evidence, *, maximum_days: float | None, maximum_spans: 
         maximum_spans: Maximum age in multiples of the time span of the champion's training data. It doubles with each challenger that did
             not pass, because by then there is twice as much data to learn from. If both are set, the shorter age applies.
     """
-    fit_end = evidence.baseline.get("fit_end")
+    fit_end = evidence.fit_end
     if not fit_end or evidence.window_end == "latest":
-        verdict = "quiet" if maximum_days is None else "cannot tell"
-        return Trigger("model_age", None, maximum_days, verdict, "The age of the champion is unknown.")
-    age = days_between(str(fit_end), evidence.window_end)
+        verdict: TriggerVerdict = "quiet" if maximum_days is None else "cannot tell"
+        return Trigger("model_age", None, maximum_days, verdict, "The age of the champion is not known.")
+    age = days_between(fit_end, evidence.window_end)
     words = f"The champion has seen rows up to {fit_end}, {days_text(age)} days before the end of the window"
     tried = [past.window_end for past in since_champion(evidence) if past.retrained]
     if tried:
@@ -213,38 +180,42 @@ def model_age(evidence: Evidence, *, maximum_days: float | None, maximum_spans: 
     return Trigger("model_age", age, maximum_days, "quiet", f"{words}, within the maximum of {maximum_days:g} days.")
 
 
-def _days_by_span(baseline: dict[str, Any], spans: float | None, *, rejected: int) -> float | None:
-    """Return the maximum age based on the days between the champion's first and last row; None if they are unknown or equal."""
-    start, end = baseline.get("fit_start"), baseline.get("fit_end")
-    if spans is None or not start or not end:
+def _days_by_span(baseline: Baseline | None, spans: float | None, *, rejected: int) -> float | None:
+    """Return the largest age by the days between the champion's first and last row; None when they are not known, or the same."""
+    if spans is None or baseline is None or not baseline.fit_start or not baseline.fit_end:
         return None
-    return spans * days_between(str(start), str(end)) * 2**rejected or None
+    return spans * days_between(baseline.fit_start, baseline.fit_end) * 2**rejected or None
 
 
-def metric_name(metric: Any) -> str:
-    """Format a scorer's name for the start of a sentence: ``neg_mean_absolute_error`` becomes ``Mean absolute error (negated)``."""
-    name = str(metric or "the score")
+def metric_name(metric: str) -> str:
+    """Return a scorer's name as the start of a sentence: ``neg_mean_absolute_error`` becomes ``Mean absolute error (negated)``."""
+    name = metric or "the score"
     words = name.removeprefix("neg_").replace("_", " ").capitalize()
     return f"{words} (negated)" if name.startswith("neg_") else words
 
 
-def _degraded_sentence(result: dict[str, Any]) -> str:
-    margin = result.get("margin") or 0.0
-    beyond = f", more than the margin of {margin:.3g}" if margin else ", more than chance can explain"
-    return f"{metric_name(result.get('metric'))} fell from {_scored(result, 'baseline_')} {_since(result)} to {_scored(result, '')}{beyond}."
+def _degraded_sentence(evidence: Evidence) -> str:
+    result = evidence.performance
+    beyond = f", more than the margin of {result.margin:.3g}" if result.margin else ", more than chance explains"
+    return f"{metric_name(result.metric)} fell from {_before(result)} {_since(evidence)} to {_now(result)}{beyond}."
 
 
-def _since(result: dict[str, Any]) -> str:
-    windows = int(result.get("baseline_windows") or 0)
+def _since(evidence: Evidence) -> str:
+    windows = evidence.windows_compared
     if not windows:
         return "at the champion's promotion"
     return f"at the champion's promotion and in {'the window' if windows == 1 else f'{windows} windows'} since"
 
 
-def _scored(result: dict[str, Any], prefix: str) -> str:
-    score = result.get(f"{prefix}score")
-    # The bounds of the score are named "lower" and "upper"; those of the baseline have a prefix.
-    lower, upper = result.get(f"{prefix}lower"), result.get(f"{prefix}upper")
+def _now(result: PerformanceResult) -> str:
+    return _scored(result.score, result.lower, result.upper)
+
+
+def _before(result: PerformanceResult) -> str:
+    return _scored(result.baseline_score, result.baseline_lower, result.baseline_upper)
+
+
+def _scored(score: float | None, lower: float | None, upper: float | None) -> str:
     if score is None:
         return "an unknown score"
     return f"{score:.3g}" if lower is None or upper is None else f"{score:.3g} ({lower:.3g} to {upper:.3g})"

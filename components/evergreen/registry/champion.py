@@ -12,6 +12,7 @@ from evergreen.registry.errors import RegistryError
 from evergreen.registry.head import keep_head_noted
 from evergreen.registry.ledger import NO_CHAMPION, Ledger
 from evergreen.registry.versions import EVIDENCE_FOLDER, ModelRegistry, copy_model_directory
+from evergreen.results.baseline import Baseline
 from evergreen.storage.opening import open_store
 from evergreen.storage.uris import check_ledger_uri, is_nothing, runs_in_a_pod
 
@@ -111,10 +112,12 @@ def write_champion(*, tracking_uri: str, ledger_uri: str, model_name: str, model
             "model_uri": f"models:/{model_name}/{version}",
             "promoted_at": promoted_at,
         }
+    fit_end = Baseline.from_json(known, source=f"{BASELINE_FILE} of version {version} of model {model_name!r}", error=RegistryError).fit_end
+    # As it was registered, with whatever another version of Evergreen added.
     write_json(baseline.path, known)
     for output in outputs:
         output.metadata.update({PRESENT: True, "model_name": model_name, "version": version})
-    return LoadedChampion(version, str(known["fit_end"]), repaired)
+    return LoadedChampion(version, fit_end, repaired)
 
 
 def _check_registered_by_evergreen(evidence: Path, registry: ModelRegistry, version: str) -> None:

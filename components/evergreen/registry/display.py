@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from evergreen.registry.ledger import LedgerRecord
-    from evergreen.registry.lineage import Learned
+    from evergreen.registry.lineage import VersionLineage
 
 
 def print_history(console: Console, model_name: str, records: list[LedgerRecord]) -> None:
@@ -29,7 +29,7 @@ def print_history(console: Console, model_name: str, records: list[LedgerRecord]
     console.print(table)
 
 
-def print_lineage(console: Console, found: Sequence[Learned]) -> None:
+def print_lineage(console: Console, found: Sequence[VersionLineage]) -> None:
     """Print the origin of versions: one table each, from the data to the promotion."""
     for learned in found:
         table = Table(title=escape(f"{learned.model_name}, version {learned.version}: {learned.status}"), show_header=False, title_justify="left")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evergreen.data.artifacts import is_present, read_json
 from evergreen.registry.champion import open_ledger, reconcile_alias
@@ -11,27 +11,26 @@ from evergreen.registry.ledger import Entry, Ledger, LedgerRecord
 from evergreen.registry.record import KEPT, NO_CHAMPION, REJECTION
 from evergreen.registry.run_decision import decision_of_run
 from evergreen.registry.versions import ModelRegistry
+from evergreen.results.decision import Decision
+from evergreen.results.evaluation import Evaluation
 from evergreen.storage.uris import NOTHING, is_nothing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LEFT_OUT = ("check_rows", "check_predictions")
 NO_REASON = "no reason to retrain"
 REJECTED = "challenger rejected"
 
 
-def version_of(champion: Any, known: Mapping[str, Any] | None = None) -> str:
+def version_of(champion: Any, known: str = "") -> str:
     """Return the champion's version.
 
     Args:
-        champion: An artifact of `load_champion`, with the version in its metadata.
-        known: Further known facts about the champion, for an artifact imported without its metadata.
+        champion: An artifact of `load_champion`, which wrote the version into its metadata.
+        known: The version that its baseline names, for an artifact that was imported without its metadata.
 
     Returns:
         The version; ``none`` if there is no champion, ``unknown`` if neither contains it.
     """
-    return str(champion.metadata.get("version") or (known or {}).get("version", "unknown")) if is_present(champion) else NO_CHAMPION
+    return str(champion.metadata.get("version") or known or "unknown") if is_present(champion) else NO_CHAMPION
 
 
 def record_kept_champion(
@@ -63,25 +62,26 @@ def record_kept_champion(
         ``kept`` or ``rejection``, and the record; None without a ledger.
 
     Raises:
-        RegistryError: The evidence is neither a decision nor an evaluation.
+        RegistryError: The evidence is neither a decision nor an evaluation, or a value in it is of the wrong type.
         StateError: The ledger or the server cannot be used.
     """
     evidence = read_json(evidence_path)
     if "decision" not in evidence and "verdict" not in evidence:
         raise RegistryError(f"evidence {evidence_path}: expected the JSON of decide_retraining or evaluate_model, with a decision or a verdict.")
-    kind = KEPT if "decision" in evidence else REJECTION
+    kind, told = (KEPT, Decision) if "decision" in evidence else (REJECTION, Evaluation)
+    found: Decision | Evaluation = told.from_json(evidence, source=f"evidence {evidence_path}", error=RegistryError)
     ledger = open_ledger(ledger_uri, model_name)
     record = None
     if ledger is not None:
         recorded: dict[str, Any] = {name: value for name, value in evidence.items() if name not in LEFT_OUT}
         if kind == REJECTION:
             recorded["decision_of_run"] = decision_of_run(ledger_uri, run_id)
-        recorded.setdefault("sentence", " ".join(map(str, evidence.get("reasons", []))))
+        recorded.setdefault("sentence", " ".join(found.reasons))
         entry = Entry(
             kind=kind,
             run_id=run_id,
             step_name=step_name,
-            challenger_id=str(evidence.get("challenger_id", "")),
+            challenger_id=found.challenger_id if isinstance(found, Evaluation) else "",
             evidence={**recorded, "reason": reason, "champion_found": champion_version},
         )
         record = (_recorded_before(ledger, entry) if found_before else None) or ledger.append(entry)

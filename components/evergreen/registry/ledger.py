@@ -82,10 +82,6 @@ class Ledger:
         rollbacks = (record for record in self.newest_first() if record.kind == ROLLBACK)
         return next((record for record in rollbacks if record.version_before == version or (challenger_id and record.challenger_id == challenger_id)), None)
 
-    def step_record(self, *, run_id: str, step_name: str, kind: str) -> LedgerRecord | None:
-        """Return the recent record of a step of a run, or None."""
-        return self._same_step(Entry(kind=kind, run_id=run_id, step_name=step_name))
-
     def of_run(self, run_id: str, kind: str) -> list[LedgerRecord]:
         """Return the recent records of one kind by the steps of a run, newest first."""
         return [record for record in self.newest_first(RECORDS_OF_A_RETRY) if (record.run_id, record.kind) == (run_id, kind)]

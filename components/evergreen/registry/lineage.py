@@ -22,7 +22,7 @@ CHAMPION = "champion"
 
 
 @dataclass(frozen=True)
-class Learned:
+class VersionLineage:
     """A version and its origin.
 
     Attributes:
@@ -68,7 +68,7 @@ class Learned:
         return dataset in (self.data_fingerprint, self.data_source_uri) or any(dataset == found.get("uri") for found in self.data_objects)
 
 
-def learned_versions(registry: ModelRegistry, ledger: Ledger) -> list[Learned]:
+def learned_versions(registry: ModelRegistry, ledger: Ledger) -> list[VersionLineage]:
     """Return every version of a model with its origin, oldest first.
 
     Raises:
@@ -81,7 +81,7 @@ def learned_versions(registry: ModelRegistry, ledger: Ledger) -> list[Learned]:
     return [_learned(version, records, champion if champion != NO_CHAMPION else registry.alias_version()) for version in found]
 
 
-def lineage_of_version(registry: ModelRegistry, ledger: Ledger, version: str | None) -> Learned:
+def lineage_of_version(registry: ModelRegistry, ledger: Ledger, version: str | None) -> VersionLineage:
     """Return the origin of a version, by default of the champion.
 
     Raises:
@@ -98,7 +98,7 @@ def lineage_of_version(registry: ModelRegistry, ledger: Ledger, version: str | N
     raise RegistryError(f"Model {registry.model_name!r} has no {wanted} at {registry.tracking_uri}. Existing versions: {known}. Choose one with --version.")
 
 
-def lineage_of_dataset(models: Iterable[tuple[ModelRegistry, Ledger]], dataset: str) -> list[Learned]:
+def lineage_of_dataset(models: Iterable[tuple[ModelRegistry, Ledger]], dataset: str) -> list[VersionLineage]:
     """Return all versions of all models that were trained on a dataset.
 
     Args:
@@ -112,13 +112,13 @@ def lineage_of_dataset(models: Iterable[tuple[ModelRegistry, Ledger]], dataset: 
     return [learned for registry, ledger in models for learned in learned_versions(registry, ledger) if learned.learned_from(dataset)]
 
 
-def _learned(version: ModelVersion, records: list[LedgerRecord], champion: str | None) -> Learned:
+def _learned(version: ModelVersion, records: list[LedgerRecord], champion: str | None) -> VersionLineage:
     number, tags = str(version.version), version.tags
     promotion = next((record for record in records if record.version_after == number and record.changed_champion() and record.kind != ROLLBACK), None)
     told = promotion or next((record for record in records if record.evidence.get("version") == number and "fit_end" in record.evidence), None)
     evidence = told.evidence if told else {}
     manifest = evidence.get("training_manifest") or {}
-    return Learned(
+    return VersionLineage(
         model_name=version.name,
         version=number,
         semantic_version=str(promotion.evidence.get(SEMANTIC_VERSION, "")) if promotion else "",

@@ -10,7 +10,7 @@ from evergreen.registry.lineage import CHAMPION
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evergreen.registry.lineage import Learned
+    from evergreen.registry.lineage import VersionLineage
 
 BOX_WIDTH, BOX_HEIGHT, GAP, ROW = 280, 56, 70, 76
 TEXT_LIMIT = 34
@@ -22,7 +22,7 @@ STYLE = (
 )
 
 
-def lineage_svg(found: Sequence[Learned]) -> str:
+def lineage_svg(found: Sequence[VersionLineage]) -> str:
     """Draw versions with their runs and datasets, each dataset and run only once; lines go from left to right.
 
     Returns:

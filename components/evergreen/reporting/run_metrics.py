@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from evergreen.reporting.step_results import read_step_results
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from evergreen.reporting.summary import RunSummary
+    from evergreen.results.drift import DriftResult
     from evergreen.runs.records import StepRecord
 
 
@@ -20,25 +23,18 @@ def run_metrics(summary: RunSummary, records: Sequence[StepRecord]) -> dict[str,
         summary: Summary of the run.
         records: Records of its steps.
     """
-    details = {record.step_name: record.details for record in records}
-    drift, performance = details.get("detect_drift", {}), details.get("monitor_performance", {})
+    found = read_step_results(records)
+    evaluation, performance = summary.evaluation, found.performance
     return {
         f"Outcome: {summary.outcome}": 1.0,
-        "challenger score": _number(summary.evaluation.get("challenger_score")),
-        "champion score": _number(summary.evaluation.get("champion_score")),
-        "champion score now": _number(performance.get("score")),
-        "difference": _number(summary.evaluation.get("difference")),
-        "features that drifted": _drifted(drift),
+        "challenger score": evaluation.challenger_score if evaluation else None,
+        "champion score": evaluation.champion_score if evaluation else None,
+        "champion score now": performance.score if performance else None,
+        "difference": evaluation.difference if evaluation else None,
+        "features that drifted": _drifted(found.drift),
     }
 
 
-def _drifted(drift: Mapping[str, Any]) -> float | None:
-    features = drift.get("features")
+def _drifted(drift: DriftResult | None) -> float | None:
     # An inconclusive verdict does not mean that no feature drifted.
-    if not isinstance(features, list) or drift.get("verdict") not in ("drift", "no drift"):
-        return None
-    return float(sum(isinstance(feature, dict) and bool(feature.get("drift")) for feature in features))
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return float(sum(feature.drift for feature in drift.features)) if drift and drift.compared else None

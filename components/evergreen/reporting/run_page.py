@@ -10,14 +10,9 @@ from evergreen.storage.uris import without_password
 
 if TYPE_CHECKING:
     from evergreen.reporting.summary import RunSummary
+    from evergreen.results.evaluation import Evaluation
 
 _TONES: dict[str, Tone] = {"failed": "bad", "promoted": "good", "waiting for approval": "warning", "kept": "good"}
-_NUMBERS = (
-    ("challenger_score", "challenger_lower", "challenger_upper", "challenger"),
-    ("champion_score", "champion_lower", "champion_upper", "champion"),
-    ("difference", "difference_lower", "difference_upper", "difference"),
-    ("naive_score", "", "", "constant baseline"),
-)
 
 
 def run_page(summary: RunSummary, *, tracking_uri: str = "none") -> str:
@@ -34,7 +29,7 @@ def run_page(summary: RunSummary, *, tracking_uri: str = "none") -> str:
         sections.append(Section("Unreadable records", bullets=summary.problems))
     if summary.decision or summary.reasons:
         sections.append(Section("Decision", [f"The decision was to {_decision_words(summary.decision)}."], bullets=summary.reasons))
-    if summary.evaluation:
+    if summary.evaluation is not None:
         sections.append(_evaluation_section(summary.evaluation))
     sections.append(Section("Champion", table=Table(["", "version"], [("before the run", summary.champion_before), ("after the run", summary.champion_after)])))
     if summary.steps:
@@ -72,21 +67,20 @@ def _decision_words(decision: str) -> str:
     return {"retrain": "retrain", "keep": "keep the champion"}.get(decision, decision or "do nothing")
 
 
-def _evaluation_section(evaluation: dict[str, Any]) -> Section:
+def _evaluation_section(evaluation: Evaluation) -> Section:
     rows = [
-        (label, _number(evaluation.get(name)), _number(evaluation.get(lower)), _number(evaluation.get(upper)))
-        for name, lower, upper, label in _NUMBERS
-        if _number(evaluation.get(name)) is not None
+        ("challenger", evaluation.challenger_score, evaluation.challenger_lower, evaluation.challenger_upper),
+        ("champion", evaluation.champion_score, evaluation.champion_lower, evaluation.champion_upper),
+        ("difference", evaluation.difference, evaluation.difference_lower, evaluation.difference_upper),
+        ("naive forecast", evaluation.naive_score, None, None),
     ]
-    facts = [f"Verdict: {evaluation.get('verdict', 'unknown')} ({evaluation.get('conclusion', 'no conclusion')})."]
-    if evaluation.get("sentence"):
-        facts.insert(0, str(evaluation["sentence"]))
-    if _number(evaluation.get("rows")) is not None:
-        facts.append(f"Measured on {format_number(_number(evaluation.get('rows')))} holdout rows, by {evaluation.get('metric', 'an unknown metric')}.")
-    reasons = evaluation.get("reasons")
-    bullets = [str(reason) for reason in reasons] if isinstance(reasons, list) else []
-    table = Table(["", "score", "lower", "upper"], rows) if rows else None
-    return Section("Evaluation", facts, table, bullets=[bullet for bullet in bullets if bullet not in facts])
+    shown = [row for row in rows if row[1] is not None]
+    facts = [f"Verdict: {evaluation.verdict} ({evaluation.conclusion})."]
+    if evaluation.sentence:
+        facts.insert(0, evaluation.sentence)
+    facts.append(f"Measured on {format_number(evaluation.rows)} holdout rows, by {evaluation.metric or 'an unknown metric'}.")
+    table = Table(["", "score", "lower", "upper"], shown) if shown else None
+    return Section("Evaluation", facts, table, bullets=[reason for reason in evaluation.reasons if reason not in facts])
 
 
 def _number(value: Any) -> float | int | None:

@@ -52,7 +52,7 @@ def run_record_step(
     name = f"runs/{checked_id(run_id)}"
     store.write(f"{name}.html", page.encode())
     # Write the summary last, so that the report exists once the summary is visible.
-    store.write(f"{name}.json", to_json(mask_json(plain(vars(summary)))))
+    store.write(f"{name}.json", to_json(mask_json(plain(summary.to_json()))))
     return summary
 
 

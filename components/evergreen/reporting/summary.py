@@ -5,15 +5,17 @@ KFP's own final status is recorded with it but does not determine the outcome, b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.times import parse_time
+from evergreen.reporting.step_results import read_step_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evergreen.results.evaluation import Evaluation
     from evergreen.runs.records import StepRecord
 
 DEPLOYED = ("promoted", "already champion", "waiting for approval", "dry run")
@@ -30,8 +32,6 @@ OTHER_PIPELINES = {
 COMPLETED = "completed"
 """Outcome of a pipeline of one's own whose steps all ended well, when whoever ran it says so."""
 
-OUTCOMES = ("failed", *DEPLOYED, "kept", "rejected", *OTHER_PIPELINES.values(), COMPLETED)
-
 
 @dataclass
 class RunSummary:
@@ -43,9 +43,9 @@ class RunSummary:
         outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept``, ``rejected``, ``rolled back``, ``compared``,
             ``searched``, ``drift measured`` or ``completed``.
         status: ``succeeded`` or ``failed``.
-        decision: ``retrain``, ``keep``, or empty if no decision was made.
-        reasons: The reasons for the decision.
-        evaluation: The result of evaluate_model; empty if it did not run.
+        decision: ``retrain``, ``keep``, or empty when none was made.
+        reasons: Why it was decided so.
+        evaluation: What evaluate_model found; None when it did not run.
         champion_before: Version of the champion when the run started, or ``none``.
         champion_after: Version of the champion when the run ended, or ``none``.
         steps: Name, state, outcome, start, duration and error of each step.
@@ -63,7 +63,7 @@ class RunSummary:
     status: str
     decision: str = ""
     reasons: list[str] = field(default_factory=list)
-    evaluation: dict[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
     champion_before: str = "none"
     champion_after: str = "none"
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -73,6 +73,10 @@ class RunSummary:
     duration_s: float | None = None
     problems: list[str] = field(default_factory=list)
     final_status: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain JSON values; an evaluation that was not made is an empty object."""
+        return {**asdict(self), "evaluation": self.evaluation.without_rows() if self.evaluation else {}}
 
 
 def summarise_run(
@@ -100,8 +104,9 @@ def summarise_run(
     """
     steps = {record.step_name: record for record in records}
     decision = steps.get("decide_retraining")
-    evaluation = _evaluation(steps)
-    outcome, error = _outcome(steps, list(problems), failure)
+    found = read_step_results(records)
+    unreadable = [*problems, *found.problems]
+    outcome, error = _outcome(steps, unreadable, failure)
     status = final_status or {}
     if outcome == "failed" and status.get("error_message"):
         error = f"{error}\nKFP reports: {status['error_message']}"
@@ -113,8 +118,8 @@ def summarise_run(
         outcome=outcome,
         status="failed" if outcome == "failed" else "succeeded",
         decision=decision.outcome if decision else "",
-        reasons=_texts(decision.details.get("reasons")) if decision else [],
-        evaluation=dict(evaluation.details) if evaluation else {},
+        reasons=list(found.decision.reasons) if found.decision else [],
+        evaluation=found.evaluation,
         champion_before=before,
         champion_after=before if after == "none" else after,
         steps=[_step(record) for record in records],
@@ -122,7 +127,7 @@ def summarise_run(
         reports={f"{record.step_name}/{name}": str(uri) for record in records for name, uri in record.reports.items()},
         started_at=records[0].started_at if records else "",
         duration_s=_duration(records),
-        problems=list(problems),
+        problems=unreadable,
         final_status=status,
     )
 
@@ -173,10 +178,6 @@ def _promoted(steps: dict[str, StepRecord]) -> bool:
 def _version(record: StepRecord | None, name: str) -> str:
     value = record.details.get(name) if record else None
     return "none" if value in (None, "") else str(value)
-
-
-def _texts(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []
 
 
 def _step(record: StepRecord) -> dict[str, Any]:

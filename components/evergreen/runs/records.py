@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -68,6 +68,25 @@ class StepRecord:
 def now() -> str:
     """Return the current time in UTC as ISO text with milliseconds."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class StepPlace:
+    """Where a step reports what it did, and under which name.
+
+    Attributes:
+        ledger_uri: Folder or bucket of ledger and run records, or ``none``.
+        run_id: The pipeline run, or ``none``.
+        step_name: Name of the step, unique within the run.
+    """
+
+    ledger_uri: str
+    run_id: str
+    step_name: str
+
+    def reported(self) -> AbstractContextManager[StepRecord]:
+        """Return `reported_step` for this step."""
+        return reported_step(ledger_uri=self.ledger_uri, run_id=self.run_id, step_name=self.step_name)
 
 
 @contextmanager

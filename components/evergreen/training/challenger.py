@@ -14,19 +14,21 @@ from evergreen.training.errors import TrainingError
 from evergreen.training.fit import Fit, fit_recipe, measure_importances
 from evergreen.training.job import read_job, row_weights
 from evergreen.training.mlflow_logging import LoggedChallenger, find_logged, log_challenger
-from evergreen.training.options import TrainingOptions
 from evergreen.training.provenance import peak_memory_megabytes, surroundings
 from evergreen.training.recipe import Recipe, challenger_id
 from evergreen.training.search.memory import SearchMemory
+from evergreen.training.settings import TrainingSettings
 from evergreen.training.training_rows import TrainingRows, feature_kinds, label_classes, read_training_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evergreen.training.request import TrainingRequest
+
 
 @dataclass(frozen=True)
-class Trained:
-    """The result of a training step.
+class TrainingResult:
+    """What a training step made.
 
     Attributes:
         description: Description of the model.
@@ -45,45 +47,23 @@ class Trained:
     warnings: list[str] = field(default_factory=list)
 
 
-def train_challenger(
-    *,
-    training_data: Any,
-    model: Any,
-    holdout_data: Any,
-    target_column: str,
-    timestamp_column: str,
-    model_name: str,
-    tracking_uri: str,
-    task: str,
-    estimator: str,
-    hyperparameters: str,
-    search: str,
-    seed: int,
-    holdout_share: float,
-    policy_config: str = "default",
-    champion: Any = None,
-) -> Trained:
-    """Fit a challenger on all but the newest rows, hold those out, and log the model.
+def train_challenger(request: TrainingRequest, *, model: Any, holdout_data: Any, model_name: str, tracking_uri: str) -> TrainingResult:
+    """Fit a challenger on all but the newest rows, put those aside, and log the model.
 
-    A challenger completed by an earlier attempt is fetched rather than fitted again. The arguments are those of the component `train_model`.
+    A challenger that an earlier attempt finished is fetched, not fitted again.
+
+    Args:
+        request: What is asked for.
+        model: Output artifact of the challenger.
+        holdout_data: Output artifact of the rows that it has not seen.
+        model_name: Name of the registered model.
+        tracking_uri: The MLflow server.
 
     Raises:
         TrainingError: The data, the recipe or the tracking server does not allow training.
         PolicyError: The policy is invalid.
     """
-    job = read_job(
-        training_data=training_data,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
-        task=task,
-        estimator=estimator,
-        hyperparameters=hyperparameters,
-        search=search,
-        seed=seed,
-        holdout_share=holdout_share,
-        policy_config=policy_config,
-        champion=champion,
-    )
+    job = read_job(request)
     rows, recipe, classes, start = job.rows, job.recipe, job.classes, job.holdout_start
     to_fit, held_out = rows.parted(start)
     identifier = job.challenger_id
@@ -94,13 +74,13 @@ def train_challenger(
         return _reuse(logged, model, rows)
     memory = SearchMemory(tracking, identifier) if recipe.search else None
     fit, description = fit_before(start, rows, recipe, classes=classes, identifier=identifier, memory=memory)
-    found = look_at_rows(to_fit, held_out, target_column=target_column, features=description.features, classes=classes)
-    described = replace(description, training_data_uri=str(training_data.uri))
-    return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=training_data)
+    found = look_at_rows(to_fit, held_out, target_column=rows.target_column, features=description.features, classes=classes)
+    described = replace(description, training_data_uri=str(request.training_data.uri))
+    return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=request.training_data)
 
 
-def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> Trained:
-    """Fit an evaluated challenger's recipe on all rows, including its holdout, and log the model.
+def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> TrainingResult:
+    """Fit a judged challenger's recipe on all rows, its holdout included, and log the model.
 
     The hyperparameters are those found by the challenger's search. The arguments are those of the component `refit_model`.
 
@@ -110,7 +90,7 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
     if not is_present(challenger):
         raise TrainingError("challenger: the artifact contains no model. Pass the output of train_model to refit_model.")
     judged = read_description(challenger.path)
-    used = TrainingOptions(**judged.training_options)
+    used = TrainingSettings(**judged.training_options)
     rows = read_training_rows(
         training_data.path,
         training_data.metadata,
@@ -227,18 +207,18 @@ def _log(
     role: str,
     warnings: list[str],
     data: Any,
-) -> Trained:
+) -> TrainingResult:
     numbers = _numbers(description, rows)
     facts = surroundings(manifest_of(data), data_uri=description.training_data_uri, warnings=warnings)
     logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, rows=fitted_on, facts=facts)
     _mark(model, description, logged)
-    return Trained(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)
+    return TrainingResult(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)
 
 
-def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows) -> Trained:
+def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows) -> TrainingResult:
     description = read_description(model.path)
     _mark(model, description, logged)
-    return Trained(description=description, logged=logged, numbers=_numbers(description, rows), reused=True, unlabelled=rows.unlabelled)
+    return TrainingResult(description=description, logged=logged, numbers=_numbers(description, rows), reused=True, unlabelled=rows.unlabelled)
 
 
 def _numbers(description: ModelDescription, rows: TrainingRows) -> dict[str, float]:

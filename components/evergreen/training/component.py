@@ -60,25 +60,23 @@ def train_model(
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
         from evergreen.training.challenger import train_challenger
+        from evergreen.training.request import TrainingRequest
         from evergreen.training.step import report
 
-        trained = train_challenger(
-            training_data=training_data,
-            model=model,
-            holdout_data=holdout_data,
-            target_column=target_column,
-            timestamp_column=timestamp_column,
-            model_name=model_name,
-            tracking_uri=tracking_uri,
-            task=task,
-            estimator=estimator,
-            hyperparameters=hyperparameters,
-            search=search,
-            seed=seed,
-            holdout_share=holdout_share,
-            policy_config=policy_config,
-            champion=champion,
+        request = TrainingRequest(
+            training_data,
+            target_column,
+            timestamp_column,
+            task,
+            estimator,
+            hyperparameters,
+            search,
+            seed,
+            holdout_share,
+            policy_config,
+            champion,
         )
+        trained = train_challenger(request, model=model, holdout_data=holdout_data, model_name=model_name, tracking_uri=tracking_uri)
         return report(trained, record, metrics)
 
 
@@ -165,23 +163,23 @@ def plan_search(
     from evergreen.runs.records import reported_step
 
     with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+        from evergreen.training.request import TrainingRequest
         from evergreen.training.search_plan import run_plan_step
 
-        numbers = run_plan_step(
-            training_data=training_data,
-            plan=plan,
-            search=search,
-            shards=shards,
-            target_column=target_column,
-            timestamp_column=timestamp_column,
-            task=task,
-            estimator=estimator,
-            hyperparameters=hyperparameters,
-            seed=seed,
-            holdout_share=holdout_share,
-            policy_config=policy_config,
-            champion=champion,
+        request = TrainingRequest(
+            training_data,
+            target_column,
+            timestamp_column,
+            task,
+            estimator,
+            hyperparameters,
+            search,
+            seed,
+            holdout_share,
+            policy_config,
+            champion,
         )
+        numbers = run_plan_step(request, plan=plan, shards=shards)
         record.outcome = f"{plan.metadata['candidates']} candidates in {len(numbers)} shards"
         return numbers
 

@@ -1,4 +1,4 @@
-"""The inputs of a training step: the rows, the recipe, and the start of the holdout."""
+"""What a training step works on: the rows, the recipe, and where the holdout starts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from evergreen.data.artifacts import is_present
 from evergreen.models.files import read_description
 from evergreen.settings.policy_sections import read_policy_section
 from evergreen.training.holdout import holdout_start
-from evergreen.training.options import TrainingOptions, recency_weights
 from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
 from evergreen.training.search.settings import parse_search
+from evergreen.training.settings import TrainingSettings, recency_weights
 from evergreen.training.training_rows import TrainingRows, label_classes, read_training_rows
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from evergreen.training.request import TrainingRequest
 
 
 @dataclass(frozen=True)
@@ -42,39 +44,30 @@ class TrainingJob:
         return challenger_id(self.recipe, role="challenger", columns=columns, data_fingerprint=self.rows.fingerprint)
 
 
-def read_job(
-    *,
-    training_data: Any,
-    target_column: str,
-    timestamp_column: str,
-    task: str,
-    estimator: str,
-    hyperparameters: str,
-    search: str,
-    seed: int,
-    holdout_share: float,
-    policy_config: str,
-    champion: Any,
-) -> TrainingJob:
-    """Read a step's inputs from its parameters. The arguments are those of the component `train_model`.
+def read_job(request: TrainingRequest) -> TrainingJob:
+    """Read the rows, and the recipe from the parameters.
+
+    Args:
+        request: What is asked for.
 
     Raises:
         TrainingError: The data or a parameter is invalid.
         PolicyError: The policy is invalid.
     """
-    given, searched, used = parse_hyperparameters(hyperparameters), parse_search(search), read_policy_section(policy_config, "training", TrainingOptions)
+    given, searched = parse_hyperparameters(request.hyperparameters), parse_search(request.search)
+    used = read_policy_section(request.policy_config, "training", TrainingSettings)
     rows = read_training_rows(
-        training_data.path,
-        training_data.metadata,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
+        request.training_data.path,
+        request.training_data.metadata,
+        target_column=request.target_column,
+        timestamp_column=request.timestamp_column,
         sample_rows=used.sample_rows,
-        seed=seed,
+        seed=request.seed,
     )
-    resolved, classes = label_classes(rows.frame[target_column], task)
-    path = estimator_path(estimator, resolved)
-    recipe = Recipe(resolved, path, given, seed, searched, holdout_share, _warm_start(champion, path, searched), used.given())
-    return TrainingJob(rows, recipe, classes, holdout_start(rows.times, holdout_share))
+    task, classes = label_classes(rows.frame[request.target_column], request.task)
+    path = estimator_path(request.estimator, task)
+    recipe = Recipe(task, path, given, request.seed, searched, request.holdout_share, _warm_start(request.champion, path, searched), used.given())
+    return TrainingJob(rows, recipe, classes, holdout_start(rows.times, request.holdout_share))
 
 
 def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_column: str) -> TrainingJob:
@@ -94,7 +87,7 @@ def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_
         training_data.metadata,
         target_column=target_column,
         timestamp_column=timestamp_column,
-        sample_rows=TrainingOptions(**recipe.options).sample_rows,
+        sample_rows=TrainingSettings(**recipe.options).sample_rows,
         seed=recipe.seed,
     )
     _, classes = label_classes(rows.frame[target_column], recipe.task)
@@ -102,8 +95,8 @@ def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_
 
 
 def row_weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
-    """Return the weight of each row by its age, or None if all rows count the same."""
-    return recency_weights(times, TrainingOptions(**recipe.options).recency_half_life_days)
+    """Return the weight of each row by its age, or None when all count the same."""
+    return recency_weights(times, TrainingSettings(**recipe.options).recency_half_life_days)
 
 
 def _warm_start(champion: Any, estimator: str, search: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Recipe:
         search: The requested hyperparameter search; empty for none.
         holdout_share: Share of the rows to hold out; 0 for a refit.
         first_candidate: Hyperparameters that the search tries first; empty for none.
-        options: Options for using the rows that differ from the defaults; see `evergreen.training.options`.
+        options: Options for using the rows that differ from the defaults; see `evergreen.training.settings`.
     """
 
     task: str

@@ -14,8 +14,8 @@ from evergreen.models.fitted import FittedModel
 from evergreen.storage.local_paths import check_local_uri
 from evergreen.training.errors import TrainingError
 from evergreen.training.fit import fit_recipe
-from evergreen.training.options import TrainingOptions, recency_weights
 from evergreen.training.recipe import Recipe
+from evergreen.training.settings import TrainingSettings, recency_weights
 from evergreen.training.training_rows import read_training_rows
 
 if TYPE_CHECKING:
@@ -75,13 +75,13 @@ def reproduce(*, model_name: str, version: str, tracking_uri: str, data: str = "
 
 
 def _rows_to_fit(location: str, description: ModelDescription) -> tuple[pd.DataFrame, pd.Series[pd.Timestamp]]:
-    options = TrainingOptions(**description.training_options)
+    settings = TrainingSettings(**description.training_options)
     rows = read_training_rows(
         location,
         {"fingerprint": description.data_fingerprint},
         target_column=description.target_column,
         timestamp_column=description.timestamp_column,
-        sample_rows=options.sample_rows,
+        sample_rows=settings.sample_rows,
         seed=description.seed,
     )
     member = (rows.times >= pd.Timestamp(description.fit_start)) & (rows.times < pd.Timestamp(description.fit_end))
@@ -96,14 +96,14 @@ def _rows_to_fit(location: str, description: ModelDescription) -> tuple[pd.DataF
 def _compare(registered: FittedModel, rows: tuple[pd.DataFrame, pd.Series[pd.Timestamp]], location: str) -> Reproduction:
     frame, times = rows
     description = registered.description
-    options = TrainingOptions(**description.training_options)
+    settings = TrainingSettings(**description.training_options)
     fit = fit_recipe(
         Recipe(description.task, description.estimator, description.hyperparameters, description.seed, options=description.training_options),
         frame,
         target_column=description.target_column,
         features=description.features,
         classes=description.classes,
-        weights=recency_weights(times, options.recency_half_life_days),
+        weights=recency_weights(times, settings.recency_half_life_days),
     )
     again = FittedModel(fit.pipeline, description)
     compared = frame.tail(MOST_COMPARED)

@@ -20,6 +20,8 @@ from evergreen.training.training_rows import feature_kinds
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evergreen.training.request import TrainingRequest
+
 
 @dataclass(frozen=True)
 class SearchPlan:
@@ -58,20 +60,20 @@ def read_plan(path: str | Path) -> SearchPlan:
         raise TrainingError(f"{path} is not the plan of a search. Pass the output plan of plan_search from the same version of Evergreen.") from error
 
 
-def run_plan_step(*, plan: Any, shards: int, **asked: Any) -> list[int]:
+def run_plan_step(request: TrainingRequest, *, plan: Any, shards: int) -> list[int]:
     """Draw the candidates, write them as a plan, and return the shard numbers; there are never more shards than candidates.
 
     Args:
+        request: What is asked for.
         plan: Output artifact for the plan.
         shards: Requested number of parallel steps.
-        asked: Data and parameters, as for `evergreen.training.job.read_job`.
 
     Raises:
         TrainingError: The search cannot be divided, or the data or a parameter is invalid.
     """
     if not 1 <= shards <= MOST_CANDIDATES:
         raise TrainingError(f"Invalid shards {shards}: expected 1 to {MOST_CANDIDATES}. Use about as many as there are free nodes.")
-    job = read_job(**asked)
+    job = read_job(request)
     candidates = _candidates(job)
     used = min(shards, len(candidates))
     rows = len(rows_to_fit(job).rows.labels)

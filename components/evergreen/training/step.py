@@ -8,10 +8,10 @@ from evergreen.data.artifacts import write_metrics
 
 if TYPE_CHECKING:
     from evergreen.runs.records import StepRecord
-    from evergreen.training.challenger import Trained
+    from evergreen.training.challenger import TrainingResult
 
 
-def report(trained: Trained, record: StepRecord, metrics: Any = None) -> str:
+def report(trained: TrainingResult, record: StepRecord, metrics: Any = None) -> str:
     """Fill in a step's record and metrics from its result; return the model's ID.
 
     Args:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from evergreen.data.artifacts import feature_columns
 from evergreen.data.columns import BOOLEAN, CATEGORY, DATE, NUMBER, event_times
-from evergreen.data.times import iso_time
 from evergreen.training.errors import TrainingError
 from evergreen.training.memory import read_within_memory
 
@@ -192,8 +191,3 @@ def label_classes(labels: pd.Series[Any], task: str) -> tuple[str, list[Any]]:
             f"target {labels.name!r}: all {len(labels)} labelled rows belong to class {classes[0]!r}; expected at least two. Increase training_window_days."
         )
     return resolved, classes
-
-
-def window_text(times: pd.Series[pd.Timestamp]) -> tuple[str, str]:
-    """Return the first and the last event time as ISO text."""
-    return iso_time(times.iloc[0]), iso_time(times.iloc[-1])

@@ -22,7 +22,7 @@ HOUR_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Launched:
+class LaunchResult:
     """The result of an event.
 
     Attributes:
@@ -48,11 +48,11 @@ class Launcher:
         self._settings = settings
         self._clock = clock
         self._connection: Connection | None = None
-        self._seen: OrderedDict[str, Launched] = OrderedDict()
+        self._seen: OrderedDict[str, LaunchResult] = OrderedDict()
         self._starts: deque[float] = deque()
         self._lock = threading.Lock()
 
-    def launch(self, event: Event) -> Launched:
+    def launch(self, event: Event) -> LaunchResult:
         """Start the event's run unless it already has one.
 
         Raises:
@@ -70,12 +70,12 @@ class Launcher:
                 self._seen.move_to_end(mark)
                 return self._seen[mark]
             launched = self._launch(mark, event)
-            self._seen[mark] = Launched("duplicate", launched.run_id, launched.run_url)
+            self._seen[mark] = LaunchResult("duplicate", launched.run_id, launched.run_url)
             if len(self._seen) > REMEMBERED_EVENTS:
                 self._seen.popitem(last=False)
             return launched
 
-    def _launch(self, mark: str, event: Event) -> Launched:
+    def _launch(self, mark: str, event: Event) -> LaunchResult:
         from evergreen.pipeline.loading import PipelineFileError
         from evergreen.submission.errors import SubmissionError
         from evergreen.submission.parameter_values import ParameterValueError, check_parameter_values
@@ -85,7 +85,7 @@ class Launcher:
             connection = self._connected()
             earlier = _find_run(connection, mark)
             if earlier is not None:
-                return Launched("duplicate", earlier, connection.run_url(earlier))
+                return LaunchResult("duplicate", earlier, connection.run_url(earlier))
             self._check_rate()
             run_id = self._start(connection, mark, event)
         except ParameterValueError as error:
@@ -97,7 +97,7 @@ class Launcher:
         except PipelineFileError as error:
             raise EventRefusedError(422, str(error)) from error
         self._starts.append(self._clock())
-        return Launched("started", run_id, connection.run_url(run_id))
+        return LaunchResult("started", run_id, connection.run_url(run_id))
 
     def _connected(self) -> Connection:
         from evergreen.submission.connection import connect

@@ -16,7 +16,7 @@ from evergreen.secrets.redaction import mask
 from evergreen.trigger.authentication import check_bearer, check_mlflow, check_pubsub, check_webhook
 from evergreen.trigger.errors import EventRefusedError
 from evergreen.trigger.events import AlertmanagerBody, Event, MlflowBody, PubSubBody, WebhookBody
-from evergreen.trigger.launching import Launched, Launcher
+from evergreen.trigger.launching import Launcher, LaunchResult
 from evergreen.trigger.settings import TriggerSettings, read_settings
 from evergreen.version import __version__
 
@@ -171,10 +171,10 @@ class _EventRoutes:
             response.status_code = 202
         return Answer(outcome=launched.outcome, run_id=launched.run_id, run_url=launched.run_url)
 
-    def _launch(self, body: bytes, authenticate: Callable[[bytes], None], read: Callable[[bytes], Event | None]) -> Launched:
+    def _launch(self, body: bytes, authenticate: Callable[[bytes], None], read: Callable[[bytes], Event | None]) -> LaunchResult:
         authenticate(body)
         event = read(body)
-        return Launched("ignored") if event is None else self._launcher.launch(event)
+        return LaunchResult("ignored") if event is None else self._launcher.launch(event)
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
+from evergreen.settings.strict import StrictSettings
 from evergreen.settings.suggestions import did_you_mean
 from evergreen.submission.parameter_values import ParameterValueError, check_parameter_values
 from evergreen.trigger.errors import TriggerError
@@ -24,8 +25,8 @@ MINIMUM_SECRET_LENGTH = 16
 GOOGLE_CERTIFICATES = "https://www.googleapis.com/oauth2/v1/certs"
 
 
-class PubSub(BaseModel):
-    """The accepted sender of Pub/Sub pushes.
+class PubSub(StrictSettings):
+    """Whose pushes are believed.
 
     Attributes:
         audience: The audience of the push subscription.
@@ -33,15 +34,13 @@ class PubSub(BaseModel):
         certificates: URL of the public keys for token signatures.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     audience: str
     service_account: str
     certificates: str = GOOGLE_CERTIFICATES
 
 
-class TriggerSettings(BaseModel):
-    """The trigger's configuration.
+class TriggerSettings(StrictSettings):
+    """Everything that the trigger needs to know.
 
     Attributes:
         version: Version of the file format.
@@ -62,11 +61,9 @@ class TriggerSettings(BaseModel):
         alertmanager_token: Bearer token of Alertmanager; from ``EVERGREEN_TRIGGER_ALERTMANAGER_TOKEN``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     version: Literal[1]
     pipeline: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     parameters_from_events: tuple[str, ...] = ()
     experiment: str | None = None
     namespace: str | None = None

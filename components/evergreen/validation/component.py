@@ -47,21 +47,12 @@ def validate_data(  # KFP reads output descriptions from Returns, not from Args
         contract_used: The contract as YAML.
         validation_report: The findings as an HTML report.
     """
+    from evergreen.runs.records import StepPlace
     from evergreen.validation.recorded_step import validate_and_record
+    from evergreen.validation.request import ValidationOutputs, ValidationRequest
 
     return validate_and_record(
-        dataset=dataset,
-        validated_data=validated_data,
-        quarantined_data=quarantined_data,
-        contract_used=contract_used,
-        validation_report=validation_report,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
-        champion_contract=champion_contract,
-        contract=contract,
-        task=task,
-        check_target_classes=check_target_classes,
-        ledger_uri=ledger_uri,
-        run_id=run_id,
-        step_name=step_name,
+        ValidationRequest(dataset, target_column, timestamp_column, champion_contract, contract, task, check_target_classes),
+        ValidationOutputs(validated_data, quarantined_data, contract_used, validation_report),
+        StepPlace(ledger_uri, run_id, step_name),
     )

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from evergreen.runs.records import reported_step
+if TYPE_CHECKING:
+    from evergreen.runs.records import StepPlace
+    from evergreen.validation.request import ValidationOutputs, ValidationRequest
 
 
-def validate_and_record(*, validation_report: Any, ledger_uri: str, run_id: str, step_name: str, **options: Any) -> str:
-    """Check a dataset and return ``passed`` or ``passed with warnings``; the report and the contract are written before the step fails.
+def validate_and_record(request: ValidationRequest, outputs: ValidationOutputs, place: StepPlace) -> str:
+    """Check a dataset and return ``passed`` or ``passed with warnings``; report and contract are written before data that breaks it fails.
 
     Args:
-        validation_report: Output artifact of the report.
-        ledger_uri: Folder or bucket of the run records, or ``none``.
-        run_id: ID of the pipeline run.
-        step_name: Name of the step.
-        options: The other arguments of :func:`evergreen.validation.step.run_validation_step`.
+        request: What is checked, against which contract.
+        outputs: Where the results go.
+        place: Where the step reports.
 
     Raises:
         ContractError: The data violates its contract, or the contract is invalid.
     """
-    with reported_step(ledger_uri=ledger_uri, run_id=run_id, step_name=step_name) as record:
+    with place.reported() as record:
         from evergreen.validation.step import run_validation_step
 
-        validation = run_validation_step(**options, validation_report=validation_report)
+        validation = run_validation_step(request, outputs)
         record.outcome = validation.outcome
         record.details = validation.details()
-        record.reports = {"validation_report": validation_report.uri}
+        record.reports = {"validation_report": outputs.validation_report.uri}
         validation.raise_if_broken()
         return validation.outcome

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from evergreen.validation.contract_choice import ChosenContract
     from evergreen.validation.findings import Finding
     from evergreen.validation.frame import LoadedData
+    from evergreen.validation.request import ValidationOutputs, ValidationRequest
 
 
 @dataclass(frozen=True)
@@ -64,34 +65,12 @@ class Validation:
         raise_if_broken(self.findings, origin=self.chosen.origin)
 
 
-def run_validation_step(
-    *,
-    dataset: Any,
-    validated_data: Any,
-    quarantined_data: Any,
-    contract_used: Any,
-    validation_report: Any,
-    target_column: str,
-    timestamp_column: str,
-    champion_contract: Any,
-    contract: str,
-    task: str,
-    check_target_classes: bool,
-) -> Validation:
-    """Check a dataset and write all outputs; ``validated_data`` is absent if the data violates its contract.
+def run_validation_step(request: ValidationRequest, outputs: ValidationOutputs) -> Validation:
+    """Check a dataset and write every output; data that breaks its contract leaves ``validated_data`` absent.
 
     Args:
-        dataset: Dataset artifact.
-        validated_data: Output artifact of the rows, without columns that are not in the contract.
-        quarantined_data: Output artifact of the quarantined rows, with the reasons.
-        contract_used: Output artifact of the contract.
-        validation_report: Output artifact of the report.
-        target_column: Name of the label column.
-        timestamp_column: Name of the event time column.
-        champion_contract: Artifact with the champion's contract, or None.
-        contract: The ``contract`` parameter.
-        task: ``auto``, ``classification`` or ``regression``.
-        check_target_classes: Whether the label must have values of at least two classes.
+        request: What is checked, against which contract.
+        outputs: Where the results go.
 
     Returns:
         The findings; violated rules do not raise an error yet.
@@ -100,35 +79,35 @@ def run_validation_step(
         ContractError: The task is unknown, or the contract cannot be read.
         ArtifactError: The dataset cannot be read.
     """
-    if task not in TASKS:
-        raise ContractError(f"Unknown task {task!r}. Valid tasks: {', '.join(TASKS)}. Correct the parameter.")
-    data = load_data(dataset.path)
-    chosen = choose_contract(contract, champion_contract, data, timestamp_column=timestamp_column)
+    if request.task not in TASKS:
+        raise ContractError(f"task {request.task!r}: expected one of {', '.join(TASKS)}. Correct the parameter.")
+    data, columns = load_data(request.dataset.path), (request.target_column, request.timestamp_column)
+    chosen = choose_contract(request.contract, request.champion_contract, data, timestamp_column=request.timestamp_column)
     findings = check_data(
         data,
         chosen.contract,
-        target_column=target_column,
-        timestamp_column=timestamp_column,
-        task=task,
-        check_target_classes=check_target_classes,
-        earlier_rows=json.loads(dataset.metadata.get(EARLIER_ROWS, "[]")),
+        target_column=request.target_column,
+        timestamp_column=request.timestamp_column,
+        task=request.task,
+        check_target_classes=request.check_target_classes,
+        earlier_rows=json.loads(request.dataset.metadata.get(EARLIER_ROWS, "[]")),
     )
-    _write_text(contract_used.path, chosen.text)
-    contract_used.metadata.update({PRESENT: True, "status": chosen.contract.status, "origin": chosen.origin})
+    _write_text(outputs.contract_used.path, chosen.text)
+    outputs.contract_used.metadata.update({PRESENT: True, "status": chosen.contract.status, "origin": chosen.origin})
     page = validation_page(findings, chosen.contract, chosen.text, origin=chosen.origin, frame=data.frame)
-    _write_text(validation_report.path, page)
+    _write_text(outputs.validation_report.path, page)
     if broken(findings):
-        write_absent(validated_data)
-        write_absent(quarantined_data)
+        write_absent(outputs.validated_data)
+        write_absent(outputs.quarantined_data)
         return Validation(findings, chosen)
     going_on, aside = split_rows(data.table, findings)
-    kept = [name for name in data.table.column_names if name in chosen.contract.columns or name in (target_column, timestamp_column)]
-    _write_data(dataset, validated_data, going_on, kept, changed=bool(aside.num_rows))
+    kept = [name for name in data.table.column_names if name in chosen.contract.columns or name in columns]
+    _write_data(request.dataset, outputs.validated_data, going_on, kept, changed=bool(aside.num_rows))
     if aside.num_rows:
-        write_table(quarantined_data.path, aside)
-        quarantined_data.metadata.update({PRESENT: True, "rows": aside.num_rows})
+        write_table(outputs.quarantined_data.path, aside)
+        outputs.quarantined_data.metadata.update({PRESENT: True, "rows": aside.num_rows})
     else:
-        write_absent(quarantined_data)
+        write_absent(outputs.quarantined_data)
     return Validation(findings, chosen, aside.num_rows)
 
 

@@ -92,12 +92,12 @@ def _draw(count: int, space: Space, seed: int) -> list[dict[str, Any]]:
 
     lists = [values for values in space.values() if isinstance(values, list)]
     most = math.prod(map(len, lists)) if len(lists) == len(space) else count
-    drawn = {name: values if isinstance(values, list) else _Drawn(values) for name, values in space.items()}
+    drawn = {name: values if isinstance(values, list) else _Distribution(values) for name, values in space.items()}
     return list(ParameterSampler(drawn, min(count, most), random_state=seed))
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _Distribution:
     """A range in the form that scikit-learn draws from."""
 
     values: ValueRange

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from evergreen.settings.reading import read_settings
+from evergreen.settings.strict import StrictSettings
 from evergreen.storage.local_paths import check_values
 from evergreen.storage.uris import is_nothing
 from evergreen.training.class_weights import with_text_keys
@@ -15,7 +16,7 @@ from evergreen.training.errors import TrainingError
 MOST_CANDIDATES = 500
 
 
-class ValueRange(BaseModel):
+class ValueRange(StrictSettings):
     """A range of numbers from low to high, both included.
 
     Attributes:
@@ -24,8 +25,6 @@ class ValueRange(BaseModel):
         log: Whether to sample on a logarithmic scale.
         whole: Whether to try only integers.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     low: float
     high: float
@@ -41,7 +40,7 @@ class ValueRange(BaseModel):
         return self
 
 
-class SearchSettings(BaseModel):
+class SearchSettings(StrictSettings):
     """A hyperparameter search.
 
     Attributes:
@@ -57,8 +56,6 @@ class SearchSettings(BaseModel):
         patience: Number of candidates without improvement after which the search ends.
         warm_start: Whether the champion's hyperparameters are the first candidate, if it uses the same estimator.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n_iter: Annotated[int, Field(ge=1, le=MOST_CANDIDATES)]
     space: Annotated[dict[str, Annotated[list[Any], Field(min_length=1)] | ValueRange], Field(min_length=1)]

@@ -20,7 +20,7 @@ SecondDetector = Literal["none", "classifier", "alibi", "mmd", "lsdd"]
 # A dataclass that pydantic validates only if settings are given. With default settings pydantic is not imported, which would
 # take as long as counting half a million rows.
 @dataclass(frozen=True)
-class DriftConfig:
+class DriftSettings:
     """Settings of drift detection. A feature drifts if a change is significant and its effect reaches its floor.
 
     Attributes:

@@ -21,8 +21,8 @@ from evergreen.policy.policy_file import read_policy
 from evergreen.training.data_warnings import look_at_rows
 from evergreen.training.errors import TrainingError
 from evergreen.training.memory import memory_available, read_within_memory
-from evergreen.training.options import recency_weights
 from evergreen.training.reproduction import reproduce
+from evergreen.training.settings import recency_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -46,7 +46,7 @@ class Serving(StrictSettings):
     memory_megabytes: Positive | None = None
 
 
-class GateConfig(StrictSettings):
+class GateSettings(StrictSettings):
     """The gate's requirements in addition to the comparison on the first metric.
 
     Attributes:

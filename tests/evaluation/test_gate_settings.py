@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from evergreen.errors import PolicyError
-from evergreen.evaluation.gate_config import GateConfig
+from evergreen.evaluation.gate_settings import GateSettings
 from evergreen.policy.policy_file import read_policy
 
 
 def test_default_asks_for_nothing_more() -> None:
     config = read_policy("default").gate
-    assert config == GateConfig()
+    assert config == GateSettings()
     assert (config.when_unclear, config.slices, config.fairness, config.serving.check) == ("reject", [], None, True)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from evergreen.settings.strict import StrictSettings
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
 
-class TrainingOptions(BaseModel):
+class TrainingSettings(StrictSettings):
     """How the rows are used.
 
     Attributes:
@@ -19,8 +21,6 @@ class TrainingOptions(BaseModel):
         sample_rows: Maximum number of rows to read; a random sample is drawn from larger data.
         encoding: Encoding of categories: ``automatic`` (one column per category up to 50, otherwise the mean of the target), ``one-hot`` or ``target``.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     recency_half_life_days: Annotated[float, Field(gt=0)] | None = None
     sample_rows: Annotated[int, Field(ge=100)] | None = None

@@ -1,0 +1,17 @@
+"""What two models say about the same rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evergreen.metrics.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class PredictionPair:
+    """Predictions of both models on the rows compared; the champion's are None when it is absent or cannot be scored."""
+
+    challenger: Predictions
+    champion: Predictions | None = None

@@ -1,0 +1,244 @@
+"""What detect_drift found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from evergreen.errors import ArtifactError
+from evergreen.results.reading import INLINE, JsonResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evergreen.errors import EvergreenError
+
+Severity = Literal["none", "slight", "moderate", "severe"]
+DriftVerdict = Literal["drift", "no drift", "insufficient", "no champion"]
+MultivariateVerdict = Literal["drift", "no drift", "insufficient", "not looked at"]
+
+SEVERITIES: tuple[Severity, ...] = ("none", "slight", "moderate", "severe")
+PREDICTION = "prediction of the champion"
+"""The name under which the champion's predictions stand among the features."""
+
+METHOD = (
+    "Kolmogorov-Smirnov and chi-squared tests on bins for numbers, chi-squared test for categories, tests of equal shares for missing values and tails; "
+    "p-values corrected by Benjamini and Hochberg; a feature drifts when a change is significant and its effect reaches a floor"
+)
+LIBRARY = "evergreen"
+
+
+@dataclass
+class FeatureMeasurement:
+    """What was measured of one feature.
+
+    Attributes:
+        name: The column.
+        kind: ``number``, ``category`` or ``empty``.
+        missing_share_reference: Share of rows without a value.
+        missing_share_current: Share of rows without a value.
+        values_reference: Number of values.
+        values_current: Number of values.
+        infinite_reference: Number of infinite values.
+        infinite_current: Number of infinite values.
+        effects: Size of each effect; those of the values are absent when too few values were compared.
+        p_value: p-value of the test of the values; None when they were not tested.
+        p_value_missing: p-value of the test of the shares of missing values; None when nothing is missing on either side.
+        p_value_tail: p-value of the test of the shares in the tails; None when there are no tails.
+        new_categories: Share of current values in each category that the reference does not know, the largest twenty.
+    """
+
+    name: str
+    kind: str = "number"
+    missing_share_reference: float = 0.0
+    missing_share_current: float = 0.0
+    values_reference: int = 0
+    values_current: int = 0
+    infinite_reference: int = 0
+    infinite_current: int = 0
+    effects: dict[str, float | None] = field(default_factory=dict)
+    p_value: float | None = None
+    p_value_missing: float | None = None
+    p_value_tail: float | None = None
+    new_categories: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """What is concluded of one feature.
+
+    Attributes:
+        measured: What was measured.
+        corrected: Its p-values after correction, by the name of the test; only those that were made.
+        drift: Whether it drifts.
+        severity: ``none``, ``slight``, ``moderate`` or ``severe``.
+        reason: Why, in one sentence.
+    """
+
+    measured: FeatureMeasurement = field(metadata=INLINE)
+    corrected: dict[str, float] = field(default_factory=dict)
+    drift: bool = False
+    severity: Severity = "none"
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the conclusion as plain JSON values."""
+        measured = self.measured
+        return {
+            "name": measured.name,
+            "kind": measured.kind,
+            "drift": self.drift,
+            "severity": self.severity,
+            "p_value": measured.p_value,
+            "p_value_corrected": self.corrected.get("p_value"),
+            "p_value_missing": measured.p_value_missing,
+            "p_value_tail": measured.p_value_tail,
+            "effects": measured.effects,
+            "reason": self.reason,
+            "missing_share_reference": measured.missing_share_reference,
+            "missing_share_current": measured.missing_share_current,
+            "infinite_reference": measured.infinite_reference,
+            "infinite_current": measured.infinite_current,
+        }
+
+
+@dataclass
+class CorrelationChange:
+    """A pair of numbers whose rank correlation changed.
+
+    Attributes:
+        features: The two columns.
+        before: Their correlation in the reference.
+        now: Their correlation in the current data.
+        p_value: Corrected for the number of pairs.
+    """
+
+    features: tuple[str, ...]
+    before: float
+    now: float
+    p_value: float
+
+
+@dataclass
+class MultivariateResult:
+    """What looking at all features together found.
+
+    Attributes:
+        verdict: ``drift``, ``no drift``, ``insufficient`` or ``not looked at``.
+        method: What looked.
+        library: Where it comes from.
+        p_value: p-value of the test; None when there was none.
+        distance: Distance that a kernel test measured; None for other tests.
+        auc: Area under the ROC curve of a classifier that tells reference from current rows; 0.5 is blind.
+        rows: Rows that it saw, of both sides.
+        features: Share of the classifier's success that each feature explains, the largest ten.
+        correlations: Pairs whose correlation changed, the largest change first, at most ten.
+        tabular_p_values: p-values of alibi-detect's TabularDrift on the sample, for comparison; they decide nothing.
+        sentence: The result in a sentence.
+    """
+
+    verdict: MultivariateVerdict
+    method: str = "none"
+    library: str = "none"
+    p_value: float | None = None
+    distance: float | None = None
+    auc: float | None = None
+    rows: int = 0
+    features: dict[str, float] = field(default_factory=dict)
+    correlations: list[CorrelationChange] = field(default_factory=list)
+    tabular_p_values: dict[str, float] = field(default_factory=dict)
+    sentence: str = ""
+
+    @property
+    def drift(self) -> bool:
+        """Whether something drifts."""
+        return self.verdict == "drift"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {**asdict(self), "drift": self.drift}
+
+
+NOT_LOOKED_AT = MultivariateResult("not looked at", sentence="The features were not looked at together.")
+
+
+@dataclass(frozen=True)
+class DriftResult(JsonResult):
+    """What detect_drift found.
+
+    Attributes:
+        verdict: ``drift``, ``no drift``, ``insufficient`` or ``no champion``.
+        severity: ``none``, ``slight``, ``moderate`` or ``severe``.
+        sentence: The verdict in one sentence, with numbers.
+        features: Conclusions, the most severe first.
+        share_drifted: Share of the compared features that drift; weighted by their importance where that is known.
+        weighted_by_importance: Whether importances were known.
+        rows: Rows of ``reference`` and ``current``.
+        multivariate: What looking at all features together found.
+        left_out: Why each column that was not compared was left out.
+    """
+
+    written_by: ClassVar[str] = "detect_drift"
+
+    verdict: DriftVerdict
+    severity: Severity = "none"
+    sentence: str = ""
+    features: list[FeatureDrift] = field(default_factory=list)
+    share_drifted: float | None = 0.0
+    weighted_by_importance: bool = False
+    rows: dict[str, int] = field(default_factory=dict)
+    multivariate: MultivariateResult = field(default_factory=lambda: NOT_LOOKED_AT)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], *, source: str, error: type[EvergreenError] = ArtifactError) -> DriftResult:
+        """Return what JSON holds; see `JsonResult.from_json`."""
+        # Absent is not 0: an old result may not say it.
+        content = {**content, "share_drifted": content.get("share_drifted")}
+        features, new = content.get("features"), content.get("new_categories")
+        if isinstance(features, list):
+            known = new if isinstance(new, dict) else {}
+            content = {**content, "features": [_nested(feature, known) for feature in features]}
+        return super().from_json(content, source=source, error=error)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        library = self.multivariate.library
+        return {
+            "drift": self.verdict == "drift",
+            "verdict": self.verdict,
+            "severity": self.severity,
+            "sentence": self.sentence,
+            "share_drifted": self.share_drifted,
+            "weighted_by_importance": self.weighted_by_importance,
+            "features": [feature.to_json() for feature in self.features],
+            "rows": self.rows,
+            "multivariate": self.multivariate.to_json(),
+            "method": METHOD,
+            "library": library if library != "none" else LIBRARY,
+            "new_categories": {feature.measured.name: feature.measured.new_categories for feature in self.features if feature.measured.new_categories},
+            "left_out": self.left_out,
+        }
+
+    @property
+    def compared(self) -> bool:
+        """Whether it can be told how many features drifted: "cannot tell" is not "none drifted"."""
+        return self.verdict in ("drift", "no drift")
+
+    @property
+    def current_rows(self) -> int | None:
+        """Rows of the watched window; None when they were not counted."""
+        return self.rows.get("current")
+
+    @property
+    def prediction(self) -> FeatureDrift | None:
+        """What is concluded of the champion's predictions; None when they were not compared."""
+        return next((feature for feature in self.features if feature.measured.name == PREDICTION), None)
+
+
+def _nested(feature: Any, new_categories: dict[str, Any]) -> Any:
+    """Return a feature's JSON with what stands elsewhere, or under another name, where the types have it."""
+    if not isinstance(feature, dict):
+        return feature
+    corrected = {} if feature.get("p_value_corrected") is None else {"p_value": feature["p_value_corrected"]}
+    return {**feature, "corrected": corrected, "new_categories": new_categories.get(str(feature.get("name")))}
