@@ -28,7 +28,7 @@ class StepResults:
         drift: Of detect_drift.
         performance: Of monitor_performance.
         decision: Of decide_retraining.
-        evaluation: Of evaluate_challenger.
+        evaluation: Of evaluate_challenger, or evaluate_model.
         problems: A sentence for each result that cannot be read.
     """
 
@@ -51,7 +51,8 @@ def read_step_results(records: Sequence[StepRecord]) -> StepResults:
         _read(DriftResult, by_name.get("detect_drift"), problems),
         _read(PerformanceResult, by_name.get("monitor_performance"), problems),
         _read(Decision, by_name.get("decide_retraining"), problems),
-        _read(Evaluation, by_name.get("evaluate_challenger"), problems),
+        # A pipeline of one's own may leave the step the component's name.
+        _read(Evaluation, by_name.get("evaluate_challenger") or by_name.get("evaluate_model"), problems),
         problems,
     )
 
