@@ -48,7 +48,7 @@ START_TIMES = {
     "validate_data": ("base", "import pandas, pyarrow.parquet", "import evergreen.validation.step, pandas, pyarrow.parquet"),
     "detect_drift": ("drift", "import numpy, pyarrow.parquet", "import evergreen.drift.step, pyarrow.parquet"),
     "train_model": ("base", "import mlflow, pandas, sklearn.ensemble, skops.io", "import evergreen.training.step, mlflow, pandas, sklearn.ensemble, skops.io"),
-    "evaluate_model": ("base", "import pandas, sklearn.ensemble, skops.io", "import evergreen.evaluation.result, pandas, sklearn.ensemble, skops.io"),
+    "evaluate_model": ("base", "import pandas, sklearn.ensemble, skops.io", "import evergreen.evaluation.comparison, pandas, sklearn.ensemble, skops.io"),
 }
 
 
