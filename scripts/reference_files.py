@@ -23,8 +23,8 @@ TYPE_WORDS = {"str": "text", "int": "whole number", "float": "number", "bool": "
 
 INTRODUCTION = """# File formats
 
-The ledger, run records, window records, published models and the prediction log are public formats: fields are added, and what is there keeps its name
-and meaning. All JSON is UTF-8. The ledger's folder or bucket holds:
+The ledger and the prediction log are public formats, like the policy and the data contract: within a version fields are added, and what is there keeps its
+name and meaning. All JSON is UTF-8. The ledger's folder or bucket holds:
 """
 
 OBJECTS = [
