@@ -16,12 +16,10 @@ from evergreen.storage.opening import open_store
 
 @pytest.fixture(autouse=True)
 def on_a_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KUBERNETES_SERVICE_HOST", "EVERGREEN_LAUNCHER"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 
 
-def test_a_step_is_running_and_then_succeeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EVERGREEN_LAUNCHER", "token-1")
+def test_a_step_is_running_and_then_succeeded(tmp_path: Path) -> None:
     file = tmp_path / "runs" / "run-1" / "detect_drift.json"
     with reported_step(ledger_uri=str(tmp_path), run_id="run-1", step_name="detect_drift") as record:
         begun = json.loads(file.read_text())
@@ -30,7 +28,7 @@ def test_a_step_is_running_and_then_succeeded(tmp_path: Path, monkeypatch: pytes
         record.reports = {"drift_report": "/tmp/report.html"}
     ended = json.loads(file.read_text())
     assert (begun["state"], begun["duration_s"], begun["outcome"]) == ("running", None, "")
-    assert (ended["state"], ended["outcome"], ended["error"], ended["launcher"]) == ("succeeded", "no drift", "", "token-1")
+    assert (ended["state"], ended["outcome"], ended["error"]) == ("succeeded", "no drift", "")
     assert ended["details"] == {"share": 0.25, "worst": None}
     assert ended["reports"] == {"drift_report": "/tmp/report.html"}
     assert ended["duration_s"] >= 0

@@ -47,7 +47,7 @@ def test_known_keys_are_loaded_and_others_are_not(tmp_path: Path) -> None:
         "evergreen_key": "x",
         "EVERGREEN-KEY": "x",
     }
-    ours = {"EVERGREEN_SECRET_FOLDER": "/evil", "EVERGREEN_LAUNCHER": "evil", "EVERGREEN_IMAGE": "evil"}
+    ours = {"EVERGREEN_SECRET_FOLDER": "/evil", "EVERGREEN_IMAGE": "evil"}
     before = dict(os.environ)
     names = load_secrets(mounted(tmp_path, **own, **foreign, **ours, EVERGREEN_SLACK_TOKEN="t"))
     assert {*SECRET_KEYS, "EVERGREEN_SLACK_TOKEN"} <= set(names)

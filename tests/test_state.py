@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from evergreen.errors import StateError
-from evergreen.storage.uris import check_ledger_uri, check_tracking_uri, is_nothing, runs_in_a_pod, without_password
+from evergreen.secrets.addresses import without_password
+from evergreen.storage.uris import check_ledger_uri, check_tracking_uri, is_nothing, runs_in_a_pod
 
 
 @pytest.fixture(autouse=True)

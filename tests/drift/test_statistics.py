@@ -154,7 +154,7 @@ def test_settings_come_in_line_from_a_file_or_are_the_default(tmp_path: Path) ->
         ("[1, 2]", "is a list: expected a mapping"),
         ("{a: [}", "neither YAML nor JSON"),
         ("/no/such/file.yaml", "file 'file.yaml' does not exist"),
-        ("http://host/file.yaml", "expected inline settings, a path, or gs://"),
+        ("http://host/file.yaml", "inline settings, a path, or gs://"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(value: str, message: str) -> None:

@@ -121,7 +121,7 @@ FAILURES = {
     "unreachable": (
         "postgresql+psycopg://user:hunter2@127.0.0.1:1/db#events",
         {},
-        r"user:\*\*\*@127.*the database cannot be reached: gave up after \d+ attempts in .* s; .*connection.* failed",
+        r"postgresql\+psycopg://127.*the database cannot be reached: gave up after \d+ attempts in .* s; .*connection.* failed",
     ),
 }
 

@@ -30,7 +30,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any], str]] = {
 }
 WRITTEN_NS = 1_700_000_000_000_000_000
 PASSING = re.compile(
-    r"seconds|megabytes|milliseconds|duration|started_at|created|_uri$|mlflow_run_id|peak_memory|^time$|run_id|hash$|^reports$|final_status|launcher|promoted_at"
+    r"seconds|megabytes|milliseconds|duration|started_at|created|_uri$|mlflow_run_id|peak_memory|^time$|run_id|hash$|^reports$|final_status|promoted_at"
 )
 """Names of what differs between two runs of one pipeline, too: times, durations, memory, places and ids of runs."""
 

@@ -201,7 +201,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"search": '{"n_iter": 1, "space": {"C": 1}}'}, "space.C.* is 1: Input should be a valid list"),
     ({"search": '{"n_iter": 1, "space": {"depth": [1]}}'}, "hyperparameter 'depth'"),
     ({"search": '{"n_iter": 1, "space": {"C": ["x"]}}'}, "no candidate could be fitted"),
-    ({"search": "/no/such/search.yaml"}, "'/no/such/search.yaml': file 'search.yaml' does not exist"),
+    ({"search": "/no/such/search.yaml"}, "'/no/such/search.yaml' cannot be read: file 'search.yaml' does not exist"),
 ]
 
 

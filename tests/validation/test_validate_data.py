@@ -173,7 +173,7 @@ def test_the_given_contract_goes_before_the_champions_and_an_absent_champion_cou
 def test_a_contract_that_cannot_be_read_is_named(validate: Callable[..., Any]) -> None:
     with pytest.raises(ContractError, match=r"'/nowhere/contract.yaml': cannot be read"):
         validate(good_frame(), contract="/nowhere/contract.yaml")
-    with pytest.raises(ContractError, match=r"'file:///nowhere/c.yaml': cannot be read: no such object"):
+    with pytest.raises(ContractError, match=r"'file:///nowhere/c.yaml': cannot be read: file 'c.yaml' does not exist"):
         validate(good_frame(), contract="file:///nowhere/c.yaml")
 
 

@@ -21,7 +21,8 @@ from evergreen.registry.ledger import Entry, Ledger
 from evergreen.registry.record import PROMOTION, LedgerRecord
 from evergreen.registry.semantic_version import SEMANTIC_VERSION, next_semantic_version
 from evergreen.registry.versions import CHALLENGER_TAG, ModelRegistry
-from evergreen.storage.uris import is_nothing, without_password
+from evergreen.secrets.addresses import without_password
+from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
     from pathlib import Path

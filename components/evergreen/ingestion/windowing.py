@@ -17,7 +17,7 @@ from evergreen.ingestion.event_time import iso_event_time
 from evergreen.ingestion.fingerprint import Fingerprint
 from evergreen.ingestion.progress import reported_progress
 from evergreen.ingestion.source_file import SourceFile
-from evergreen.ingestion.sources.base import FetchedFiles, Source, SourceRequest, without_password
+from evergreen.ingestion.sources.base import FetchedFiles, Source, SourceRequest
 from evergreen.ingestion.sources.opening import open_source
 from evergreen.ingestion.time_scan import EventTimes, TimeScan, scan_times
 from evergreen.ingestion.whole_file import appearing_whole
@@ -25,6 +25,7 @@ from evergreen.ingestion.window import ALIGNMENTS, MICROSECONDS_PER_DAY, Window,
 from evergreen.ingestion.window_end import parse_window_end
 from evergreen.ingestion.window_rows import rows_in_window
 from evergreen.runs.records import now
+from evergreen.secrets.addresses import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.data.json_values import plain
 from evergreen.reporting.page import Link, Section, Table, Tone, format_number, render_page
-from evergreen.storage.uris import without_password
+from evergreen.secrets.addresses import without_password
 
 if TYPE_CHECKING:
     from evergreen.reporting.summary import RunSummary

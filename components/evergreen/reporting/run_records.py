@@ -10,7 +10,7 @@ from evergreen.runs.records import StepRecord, checked_id
 if TYPE_CHECKING:
     from evergreen.storage.base import ObjectStore
 
-_FIELDS = {"step_name": str, "state": str, "started_at": str, "outcome": str, "error": str, "launcher": str, "details": dict, "reports": dict}
+_FIELDS = {"step_name": str, "state": str, "started_at": str, "outcome": str, "error": str, "details": dict, "reports": dict}
 
 
 def read_records(store: ObjectStore, run_id: str, *, without_step: str) -> tuple[list[StepRecord], list[str]]:
@@ -48,4 +48,4 @@ def _record(content: Any) -> StepRecord:
     for name, kind in _FIELDS.items():
         if name in content and not isinstance(content[name], kind):
             raise TypeError(f"{name} is {content[name]!r}, expected {kind.__name__}")
-    return StepRecord(**content)
+    return StepRecord.from_json(content)

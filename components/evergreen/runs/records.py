@@ -8,12 +8,11 @@ and again when it ends, so a step that was killed leaves the state ``running``.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +25,6 @@ from evergreen.storage.uris import check_ledger_uri, is_nothing
 
 if TYPE_CHECKING:
     from evergreen.storage.base import ObjectStore
-
-LAUNCHER_VARIABLE = "EVERGREEN_LAUNCHER"
-"""Set by `evergreen run` to recognize its own run among others in the same ledger."""
-
 
 PARTS_OF_STEP = {
     "assess_model": ("load_champion", "ingest_window", "validate_window", "detect_drift", "monitor_performance", "decide_retraining"),
@@ -51,7 +46,6 @@ class StepRecord:
         details: Evidence as plain JSON values.
         reports: HTML reports of the step by name: the URI of the artifact, or of the copy kept next to the record.
         error: The error message, if the step failed.
-        launcher: What started the run, if known.
     """
 
     step_name: str
@@ -62,7 +56,15 @@ class StepRecord:
     details: dict[str, Any] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
     error: str = ""
-    launcher: str = ""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> StepRecord:
+        """Return the record that a JSON object holds. Fields that other versions write are ignored.
+
+        Raises:
+            TypeError: The object has no step_name, or is not an object.
+        """
+        return cls(**{item.name: content[item.name] for item in fields(cls) if item.name in content})
 
 
 def now() -> str:
@@ -104,7 +106,7 @@ def reported_step(*, ledger_uri: str, run_id: str, step_name: str) -> Iterator[S
     Raises:
         StateError: The ledger URI cannot work in a pod, or the run ID is not a valid name.
     """
-    record = StepRecord(step_name=step_name, started_at=now(), launcher=os.environ.get(LAUNCHER_VARIABLE, ""))
+    record = StepRecord(step_name=step_name, started_at=now())
     store = None if is_nothing(ledger_uri) else open_store(check_ledger_uri(ledger_uri))
     started = time.monotonic()
     _save(store, run_id, record)
@@ -171,6 +173,6 @@ def read_run(store: ObjectStore, run_id: str) -> list[StepRecord]:
 
 def _parsed(content: bytes, place: str) -> StepRecord:
     try:
-        return StepRecord(**json.loads(content))
+        return StepRecord.from_json(json.loads(content))
     except (ValueError, TypeError) as error:
         raise StateError(f"run record {place}: is damaged: {error}. Remove it; this only affects how that run is displayed.") from error

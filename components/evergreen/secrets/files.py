@@ -40,7 +40,7 @@ SECRET_KEYS = (
 All other keys are ignored: a secret provides credentials and must not change how a process runs (``PATH``, ``LD_PRELOAD``, ``PYTHONPATH``).
 """
 
-_NEVER_FROM_FILES = (FOLDER_VARIABLE, "EVERGREEN_LAUNCHER", "EVERGREEN_IMAGE")
+_NEVER_FROM_FILES = (FOLDER_VARIABLE, "EVERGREEN_IMAGE")
 """Variables that Evergreen sets itself: the secrets folder, the command that started a run, and the image that a record names."""
 
 _loaded: set[str] = set()

@@ -57,7 +57,9 @@ def read_mapping(value: str, *, parameter: str, error: type[EvergreenError]) -> 
     try:
         content = yaml.safe_load(value)
         if isinstance(content, str):
-            content = yaml.safe_load(_file_content(content.strip(), parameter=parameter, error=error))
+            location = content.strip()
+            thing = f"{parameter} {_shortened(location)!r}"
+            content = yaml.safe_load(read_text(location, thing=thing, expected="'default', inline settings, a path, or gs://bucket/object", error=error))
     except yaml.YAMLError as problem:
         raise error(
             f"{parameter} {_shortened(value)!r} is neither YAML nor JSON: {problem}. Pass a mapping such as {{name: value}}, or the location of a file."
@@ -88,24 +90,31 @@ def check_settings(content: Any, model: type[Settings], *, parameter: str, error
         raise error(f"{parameter}: " + " ".join(_sentence(detail, model, section) for detail in problem.errors())) from problem
 
 
-def _file_content(location: str, *, parameter: str, error: type[EvergreenError]) -> str:
+def read_text(location: str, *, thing: str, expected: str, error: type[EvergreenError]) -> str:
+    """Read a text file from a path or a ``gs://`` or ``s3://`` URI.
+
+    Args:
+        location: The path or URI.
+        thing: What it is, for the error's message; ends with its value.
+        expected: What could be passed instead, for the error's message.
+        error: The room's error.
+
+    Raises:
+        EvergreenError: Of the type ``error``: there is no such file, or it cannot be read as text.
+    """
     from evergreen.storage.opening import open_store
 
     folder, _, name = location.rpartition("/")
     try:
         content = open_store(folder or ("/" if location.startswith("/") else ".")).read(name) if name else None
-    except StateError as problem:
-        raise error(f"{parameter} {_shortened(location)!r}: expected inline settings, a path, or gs://bucket/object. {problem}") from problem
-    except (OSError, UnicodeError) as problem:
-        raise error(f"{parameter} {_shortened(location)!r} cannot be read: {problem}. Check the path.") from problem
-    if content is None:
-        raise error(
-            f"{parameter} {_shortened(location)!r}: file {PurePosixPath(name).name!r} does not exist. Pass 'default', inline settings, or the correct location."
-        )
-    try:
-        return content.decode()
+        text = None if content is None else content.decode()
     except UnicodeDecodeError as problem:
-        raise error(f"{parameter} {_shortened(location)!r} is not UTF-8 text: {problem}. Save the file as UTF-8.") from problem
+        raise error(f"{thing} is not UTF-8 text: {problem}. Save the file as UTF-8.") from problem
+    except (OSError, StateError, UnicodeError) as problem:
+        raise error(f"{thing} cannot be read: {problem} Expected {expected}.") from problem
+    if text is None:
+        raise error(f"{thing} cannot be read: file {PurePosixPath(name).name!r} does not exist. Expected {expected}.")
+    return text
 
 
 def _sentence(detail: ErrorDetails, model: type[Any], section: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from evergreen.secrets.addresses import without_password
 from evergreen.storage.retries.service import Service
-from evergreen.storage.uris import without_password
 
 
 def mlflow_service(tracking_uri: str) -> Service:

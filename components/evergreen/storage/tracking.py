@@ -11,9 +11,10 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from evergreen.errors import StateError
+from evergreen.secrets.addresses import without_password
 from evergreen.storage.mlflow_service import mlflow_service
 from evergreen.storage.retries.service import reason
-from evergreen.storage.uris import check_tracking_uri, without_password
+from evergreen.storage.uris import check_tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

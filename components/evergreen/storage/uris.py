@@ -26,12 +26,6 @@ def runs_in_a_pod() -> bool:
     return "KUBERNETES_SERVICE_HOST" in os.environ
 
 
-def without_password(uri: str) -> str:
-    """Return a server's address without any user name and password."""
-    # The host starts after the last @ before a slash, because a password may contain an @. Text that is not a URI is returned unchanged.
-    return re.sub(r"://[^/?#]*@", "://", uri)
-
-
 def check_ledger_uri(ledger_uri: str) -> str:
     """Return the ledger URI if steps in different pods would all find the same ledger there.
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evergreen.data.artifacts import is_present
-from evergreen.errors import StateError
-from evergreen.storage.local_paths import check_local_path
-from evergreen.storage.opening import open_store
+from evergreen.settings.reading import read_text
 from evergreen.storage.uris import is_nothing
 from evergreen.validation.contract import Contract
 from evergreen.validation.errors import ContractError
@@ -62,18 +59,5 @@ def read_contract_text(location: str) -> str:
     Raises:
         ContractError: The contract cannot be read.
     """
-    content: bytes | None
-    try:
-        if "://" in location:
-            folder, _, name = location.rpartition("/")
-            content = open_store(folder).read(name)
-        else:
-            check_local_path(location, thing=f"path {location!r}", error_class=StateError)
-            content = Path(location).read_bytes()
-        return (content or b"").decode("utf-8") if content is not None else _refuse(location, "no such object")
-    except (OSError, StateError, UnicodeDecodeError) as error:
-        return _refuse(location, str(error))
-
-
-def _refuse(location: str, reason: str) -> str:
-    raise ContractError(f"contract {location!r}: cannot be read: {reason}. Expected 'inferred', inline YAML, or the path or gs:// or s3:// URI of a YAML file.")
+    expected = "'inferred', inline YAML, or the path or gs:// or s3:// URI of a YAML file"
+    return read_text(location, thing=f"contract {location!r}:", expected=expected, error=ContractError)

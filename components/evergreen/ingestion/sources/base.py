@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -87,8 +86,3 @@ def missing_extra(source_uri: str, module: str, extra: str) -> IngestionError:
     return IngestionError(
         f"source {source_uri!r}: needs the Python package {module}, which is not installed. Install it with: pip install 'kfp-evergreen[{extra}]'"
     )
-
-
-def without_password(source_uri: str) -> str:
-    """Return a URI that is safe to show in a manifest, a log or a message."""
-    return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", source_uri)

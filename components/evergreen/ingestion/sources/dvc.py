@@ -11,8 +11,9 @@ from urllib.parse import unquote
 
 from evergreen.ingestion.errors import IngestionError
 from evergreen.ingestion.hive_partitions import with_hive_partitions
-from evergreen.ingestion.sources.base import FetchedFiles, SourceRequest, missing_extra, without_password
+from evergreen.ingestion.sources.base import FetchedFiles, SourceRequest, missing_extra
 from evergreen.ingestion.sources.files import DATA_SUFFIXES, counts_as_data, describe_file
+from evergreen.secrets.addresses import without_password
 from evergreen.storage.local_paths import check_local_path
 from evergreen.storage.retries.service import Service, reason
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from evergreen.ingestion.errors import NO_ROWS_REMEDY, IngestionError, NoRowsError
 from evergreen.ingestion.event_time import iso_event_time
-from evergreen.ingestion.sources.base import FetchedFiles, SourceRequest, missing_extra, without_password
+from evergreen.ingestion.sources.base import FetchedFiles, SourceRequest, missing_extra
 from evergreen.ingestion.sources.files import describe_file
 from evergreen.ingestion.sources.window_query import WindowQuery
+from evergreen.secrets.addresses import without_password
 from evergreen.settings.suggestions import did_you_mean
 from evergreen.storage.local_paths import check_local_uri
 from evergreen.storage.retries.service import Service, reason

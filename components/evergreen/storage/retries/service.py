@@ -18,7 +18,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from evergreen.errors import EvergreenError, StateError
-from evergreen.storage.uris import runs_in_a_pod, without_password
+from evergreen.secrets.addresses import without_credentials, without_password
+from evergreen.storage.uris import runs_in_a_pod
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -30,8 +31,6 @@ SECONDS_ON_A_CLUSTER, SECONDS_AT_A_TERMINAL = 600.0, 20.0
 HALF_OF_FIRST_PAUSE, HALF_OF_LONGEST_PAUSE = 0.25, 7.5
 LONGEST_REASON = 300
 
-_SECRET = re.compile(r"(?i)((?:signature|token|secret|password|passwd|pwd|credential|access_?key(?:_?id)?|api_?key|sig|auth)[\w-]*=)[^\s&'\",;)]+")
-_AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _STATEMENT = re.compile(r"\s*(?:\[SQL:|\(Background on this error).*", re.DOTALL)
 
 
@@ -173,9 +172,7 @@ def retry_seconds() -> float:
 
 def reason(error: BaseException) -> str:
     """Return an error as one log line of limited length, without passwords, tokens and the values of SQL statements."""
-    text = _STATEMENT.sub("", str(error)) or "no details"
-    text = " ".join(re.sub(r"://[^/?#\s]*@", "://", text).split())
-    text = _AUTHORIZATION.sub(r"\1 ***", _SECRET.sub(r"\1***", text))
+    text = " ".join(without_credentials(_STATEMENT.sub("", str(error)) or "no details").split())
     line = f"{type(error).__name__}: {text}".rstrip(" .")
     # Keep the end, where libraries put the cause.
     return line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON // 3]} … {line[-2 * LONGEST_REASON // 3 :]}"
