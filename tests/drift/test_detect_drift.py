@@ -216,7 +216,7 @@ def test_importances_weigh_the_verdict_and_it_says_so(tmp_path: Path) -> None:
         importances = {"x3": importance, "x1": 1 - importance}
         config = DriftSettings(detectors="profile")
         result = detect(
-            tmp_path / "reference", tmp_path / "current", ignored_columns=["y"], timestamp_column="t", config=config, importances=importances
+            tmp_path / "reference", tmp_path / "current", ignored_columns=["y"], timestamp_column="t", settings=config, importances=importances
         ).result
         return result.severity, result.sentence
 

@@ -153,11 +153,11 @@ def test_an_equal_challenger_is_rejected_unless_the_margin_allows_it(evaluate: C
     ("decided", "settings", "promoted"),
     [
         (None, {}, False),
-        ({"champion_stale": False}, {}, False),
-        ({"champion_stale": True}, {}, True),
-        ({"champion_stale": True}, {"policy_config": "gate: {stale_champion: proven_better}"}, False),
-        ({"champion_stale": True}, {"margin": 0.2}, False),
-        ({"champion_stale": True}, {"floors": '{"accuracy": 0.99}'}, False),
+        ({"decision": "retrain", "champion_stale": False}, {}, False),
+        ({"decision": "retrain", "champion_stale": True}, {}, True),
+        ({"decision": "retrain", "champion_stale": True}, {"policy_config": "gate: {stale_champion: proven_better}"}, False),
+        ({"decision": "retrain", "champion_stale": True}, {"margin": 0.2}, False),
+        ({"decision": "retrain", "champion_stale": True}, {"floors": '{"accuracy": 0.99}'}, False),
     ],
     ids=["no decision", "not stale", "stale", "stale, proof asked for", "stale, below the margin", "stale, below a floor"],
 )
