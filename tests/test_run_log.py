@@ -121,12 +121,18 @@ def test_a_run_is_read_in_the_order_of_its_steps_and_apart_from_others(tmp_path:
     assert read_run(store, "run-3") == []
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"step_name": "a", "unknown": 1}', b"\xff"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"launcher": "a"}', b"\xff"])
 def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
     store = LocalStore(str(tmp_path))
     store.write("runs/run/a.json", content)
     with pytest.raises(StateError, match=rf"run record {tmp_path}/runs/run/a\.json: is damaged: .*Remove it"):
         read_run(store, "run")
+
+
+def test_what_another_version_wrote_into_a_record_is_ignored(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+    store.write("runs/run/a.json", b'{"step_name": "a", "state": "succeeded", "launcher": "token-1", "later": {}}')
+    assert [(record.step_name, record.state) for record in read_run(store, "run")] == [("a", "succeeded")]
 
 
 def test_numpy_and_numbers_that_are_not_finite_become_plain() -> None:
