@@ -1,6 +1,6 @@
 """Watch a deployed model; retrain, compare and promote when there is reason to.
 
-README.md holds the table of parameters for people.
+docs/reference/pipelines.md holds the table of parameters for people.
 """
 
 from kfp import dsl
