@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from drift_speed import show
 
 from evergreen.drift.detection import detect
-from evergreen.drift.profile.batches import Source
+from evergreen.drift.profile.batches import TableFiles
 from evergreen.drift.profile.scan import empty_like, fill, plan_profile
 from evergreen.drift.settings import DriftSettings
 
@@ -85,13 +85,13 @@ def _verdict(folder: Path, config: DriftSettings, rows: int, seed: int, change: 
 
 
 def _merged(folder: Path) -> tuple[str, str, bool]:
-    whole = Source(write_rows(folder / "whole", 80_000, 1))
+    whole = TableFiles(write_rows(folder / "whole", 80_000, 1))
     table = pq.read_table(whole.path)
     one = fill(plan_profile(whole), whole.batches(table.column_names))
     plan = plan_profile(whole)
     for shard in range(8):
         pq.write_table(table.slice(shard * 10_000, 10_000), folder / "shard")
-        source = Source(folder / "shard")
+        source = TableFiles(folder / "shard")
         plan.merge(fill(empty_like(plan, source.schema, seed=shard), source.batches(table.column_names)))
     different = sum(not np.array_equal(_counts(one.columns[name]), _counts(plan.columns[name])) for name in table.column_names)
     return f"{different} counts differ", "bit for bit", different == 0

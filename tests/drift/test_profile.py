@@ -18,7 +18,7 @@ import pytest
 from evergreen.drift.detection import detect, profile_dataset
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
-from evergreen.drift.profile.batches import Source
+from evergreen.drift.profile.batches import TableFiles
 from evergreen.drift.profile.correlation import rank_correlations
 from evergreen.drift.profile.file import is_profile, read_profile, write_profile
 from evergreen.drift.profile.scan import empty_like, fill, plan_profile
@@ -48,11 +48,11 @@ def written(folder: Path, name: str, content: pa.Table, **options: object) -> Pa
 
 def test_the_profile_of_eight_shards_merged_is_the_profile_of_the_whole(tmp_path: Path) -> None:
     whole = table(80_000, 1)
-    source = Source(written(tmp_path, "whole", whole))
+    source = TableFiles(written(tmp_path, "whole", whole))
     plan = plan_profile(source)
     profiled = fill(plan_profile(source), source.batches(list(plan.columns)))
     for shard in range(8):
-        part = Source(written(tmp_path, f"shard-{shard}", whole.slice(shard * 10_000, 10_000)))
+        part = TableFiles(written(tmp_path, f"shard-{shard}", whole.slice(shard * 10_000, 10_000)))
         plan.merge(fill(empty_like(plan, part.schema, seed=shard), part.batches(list(plan.columns))))
     assert plan.rows == profiled.rows == 80_000
     for name, counts in profiled.columns.items():

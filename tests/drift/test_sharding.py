@@ -17,7 +17,7 @@ from evergreen.drift.detection import detect, profile_dataset
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile import batches
 from evergreen.drift.profile.accumulators import NumberCounts
-from evergreen.drift.profile.batches import Shard, Source
+from evergreen.drift.profile.batches import Shard, TableFiles
 from evergreen.drift.profile.file import read_profile, write_profile
 from evergreen.drift.settings import DriftSettings
 from evergreen.drift.sharding import merged, plan_for
@@ -104,7 +104,7 @@ def test_shards_hold_every_row_once_whatever_their_number(tmp_path: Path) -> Non
     (tmp_path / "data").mkdir()
     pq.write_table(pa.table({"row": np.arange(2500)}), tmp_path / "data" / "a", row_group_size=70)
     pq.write_table(pa.table({"row": np.arange(2500, 2600)}), tmp_path / "data" / "b")
-    source = Source(tmp_path / "data")
+    source = TableFiles(tmp_path / "data")
     for shards in (1, 2, 7, 50):
         rows = [row for number in range(shards) for _, batch in source.batches(["row"], Shard(number, shards)) for row in batch.column(0).to_pylist()]
         assert sorted(rows) == list(range(2600))

@@ -28,7 +28,7 @@ from evergreen.registry.versions import APPROVAL_TAG, EVIDENCE_FOLDER, ModelRegi
 
 if TYPE_CHECKING:
     from evergreen.deployment.challenger import PassedChallenger
-    from evergreen.deployment.registered_copy_checks import Check
+    from evergreen.deployment.registered_copy_checks import CopyCheck
     from evergreen.deployment.request import PromotionRequest
     from evergreen.deployment.targets import ServingTarget
     from evergreen.registry.ledger import Ledger, LedgerRecord
@@ -188,7 +188,7 @@ class _Promotion:
             write_evidence(self.challenger, Path(folder))
             self.registry.add_evidence(model_id, Path(folder))
 
-    def _try_out(self, version: str) -> list[Check]:
+    def _try_out(self, version: str) -> list[CopyCheck]:
         with self.registry.fetched(version) as files:
             checks = smoke_test(load_model(files), self.challenger.model, self.challenger.evaluation)
             checks += try_serving(files, self.challenger.evaluation)

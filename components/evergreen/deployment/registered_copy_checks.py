@@ -20,7 +20,7 @@ LEAST_AGREEMENT = 0.5
 
 
 @dataclass(frozen=True)
-class Check:
+class CopyCheck:
     """A check made before a promotion."""
 
     name: str
@@ -28,7 +28,7 @@ class Check:
     detail: str
 
 
-def smoke_test(registered: FittedModel, local: FittedModel, evaluation: Evaluation) -> list[Check]:
+def smoke_test(registered: FittedModel, local: FittedModel, evaluation: Evaluation) -> list[CopyCheck]:
     """Predict the evaluation's check rows with the registered copy.
 
     Args:
@@ -53,14 +53,14 @@ def smoke_test(registered: FittedModel, local: FittedModel, evaluation: Evaluati
     predicted = registered.predict(rows)
     checks = [
         _valid(predicted, registered),
-        Check("same as before registration", bool(np.array_equal(predicted, local.predict(rows))), f"on {len(rows)} rows"),
+        CopyCheck("same as before registration", bool(np.array_equal(predicted, local.predict(rows))), f"on {len(rows)} rows"),
         _agreement(predicted, evaluation.check_predictions, registered.description.task),
     ]
     _all_passed(checks)
     return checks
 
 
-def try_serving(files: Path, evaluation: Evaluation) -> list[Check]:
+def try_serving(files: Path, evaluation: Evaluation) -> list[CopyCheck]:
     """Load the registered copy in a fresh process, and check it against its predictions at training and the policy's limits.
 
     Args:
@@ -77,12 +77,12 @@ def try_serving(files: Path, evaluation: Evaluation) -> list[Check]:
     from evergreen.evaluation.servability import check_servability
 
     found = check_servability(files, Serving.model_validate(evaluation.serving))
-    checks = [Check(check.name, check.verdict != "failed", check.sentence.rstrip(".")) for check in found]
+    checks = [CopyCheck(check.name, check.verdict != "failed", check.sentence.rstrip(".")) for check in found]
     _all_passed(checks)
     return checks
 
 
-def _all_passed(checks: list[Check]) -> None:
+def _all_passed(checks: list[CopyCheck]) -> None:
     failed = [check for check in checks if not check.passed]
     if not failed:
         return
@@ -92,27 +92,27 @@ def _all_passed(checks: list[Check]) -> None:
     raise DeploymentError(f"smoke test of the registered model: {failed[0].name}: {failed[0].detail}. The champion is unchanged; {advice}.")
 
 
-def _valid(predicted: np.ndarray[Any, Any], model: FittedModel) -> Check:
+def _valid(predicted: np.ndarray[Any, Any], model: FittedModel) -> CopyCheck:
     import numpy as np
 
     if model.description.task == "classification":
         strange = sorted({str(value) for value in predicted.tolist()} - {str(value) for value in model.description.classes})
-        return Check("predictions are known classes", not strange, f"unknown: {', '.join(strange[:3])}" if strange else f"{len(predicted)} predictions")
+        return CopyCheck("predictions are known classes", not strange, f"unknown: {', '.join(strange[:3])}" if strange else f"{len(predicted)} predictions")
     finite = int(np.isfinite(predicted.astype(float)).sum())
-    return Check("predictions are finite", finite == len(predicted), f"{finite} of {len(predicted)}")
+    return CopyCheck("predictions are finite", finite == len(predicted), f"{finite} of {len(predicted)}")
 
 
-def _agreement(predicted: np.ndarray[Any, Any], expected: list[Any], task: str) -> Check:
+def _agreement(predicted: np.ndarray[Any, Any], expected: list[Any], task: str) -> CopyCheck:
     import numpy as np
 
     name = "refit agrees with the evaluated challenger"
     if len(expected) != len(predicted):
-        return Check(name, passed=False, detail=f"{len(expected)} predictions of the challenger for {len(predicted)} rows")
+        return CopyCheck(name, passed=False, detail=f"{len(expected)} predictions of the challenger for {len(predicted)} rows")
     if task == "classification":
         share = float(np.mean([str(one) == str(other) for one, other in zip(predicted.tolist(), expected, strict=True)]))
-        return Check(name, share >= LEAST_AGREEMENT, f"on {share:.1%} of the rows, at least {LEAST_AGREEMENT:.0%} required")
+        return CopyCheck(name, share >= LEAST_AGREEMENT, f"on {share:.1%} of the rows, at least {LEAST_AGREEMENT:.0%} required")
     # A refit of a weak regression model may differ considerably in every row without being worse: its correlation is recorded, not judged.
     ours, theirs = predicted.astype(float), np.asarray(expected, dtype=float)
     if ours.std() == 0.0 or theirs.std() == 0.0 or not np.isfinite(ours).all():
-        return Check(name, passed=True, detail="no correlation, because one of them predicts a constant or non-finite numbers")
-    return Check(name, passed=True, detail=f"correlation {float(np.corrcoef(ours, theirs)[0, 1]):.3f}")
+        return CopyCheck(name, passed=True, detail="no correlation, because one of them predicts a constant or non-finite numbers")
+    return CopyCheck(name, passed=True, detail=f"correlation {float(np.corrcoef(ours, theirs)[0, 1]):.3f}")

@@ -14,7 +14,7 @@ from evergreen.registry.semantic_version import described
 
 if TYPE_CHECKING:
     from evergreen.deployment.challenger import PassedChallenger
-    from evergreen.deployment.registered_copy_checks import Check
+    from evergreen.deployment.registered_copy_checks import CopyCheck
     from evergreen.results.evaluation import Evaluation
 
 APPROVALS = ("automatic", "required")
@@ -119,7 +119,7 @@ class Deployment:
     champion_after: str
     model_uri: str
     sentence: str
-    checks: list[Check] = field(default_factory=list)
+    checks: list[CopyCheck] = field(default_factory=list)
     ledger_record: int | None = None
 
 

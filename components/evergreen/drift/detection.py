@@ -10,7 +10,7 @@ from evergreen.drift.features import TESTS, conclude, measure_feature
 from evergreen.drift.multivariate import changed_correlations, feature_matrix
 from evergreen.drift.predictions import predicted_columns
 from evergreen.drift.profile.accumulators import CategoryCounts
-from evergreen.drift.profile.batches import Source
+from evergreen.drift.profile.batches import TableFiles
 from evergreen.drift.profile.file import is_profile, read_profile
 from evergreen.drift.profile.scan import empty_like, fill, plan_profile
 from evergreen.drift.profile.season import period_of, same_period
@@ -56,7 +56,7 @@ def profile_dataset(path: str | Path, *, ignored_columns: Collection[str] = (), 
     Raises:
         DriftError: The dataset cannot be read.
     """
-    source = Source(path)
+    source = TableFiles(path)
     profile = plan_profile(source, ignored_columns=ignored_columns, seed=seed)
     return fill(profile, source.batches(list(profile.columns)))
 
@@ -116,21 +116,21 @@ def detect(
 def _profiles(
     reference_path: str | Path, current_path: str | Path, settings: DriftSettings, *, ignored_columns: Collection[str], timestamp_column: str, seed: int
 ) -> tuple[DatasetProfile, DatasetProfile]:
-    current = read_profile(current_path) if is_profile(current_path) else Source(current_path)
+    current = read_profile(current_path) if is_profile(current_path) else TableFiles(current_path)
     if is_profile(reference_path):
         reference = read_profile(reference_path)
         for name in ignored_columns:
             reference.columns.pop(name, None)
     else:
         period = None if settings.reference_season == "none" else _period(current, settings, timestamp_column)
-        reference = _reference(Source(reference_path), period, ignored_columns=ignored_columns, timestamp_column=timestamp_column, seed=seed)
+        reference = _reference(TableFiles(reference_path), period, ignored_columns=ignored_columns, timestamp_column=timestamp_column, seed=seed)
     if isinstance(current, DatasetProfile):
         return reference, counted_alike(current, reference)
     profile = empty_like(reference, current.schema, seed=seed + 1, sample_rows=CURRENT_SAMPLE_ROWS, ignored_columns=ignored_columns)
     return reference, fill(profile, current.batches(list(reference.columns)))
 
 
-def _period(current: Source | DatasetProfile, settings: DriftSettings, timestamp_column: str) -> tuple[int, int]:
+def _period(current: TableFiles | DatasetProfile, settings: DriftSettings, timestamp_column: str) -> tuple[int, int]:
     period = current.period if isinstance(current, DatasetProfile) else period_of(current, timestamp_column)
     if period is None:
         raise DriftError(
@@ -140,7 +140,7 @@ def _period(current: Source | DatasetProfile, settings: DriftSettings, timestamp
     return period
 
 
-def _reference(source: Source, period: tuple[int, int] | None, *, ignored_columns: Collection[str], timestamp_column: str, seed: int) -> DatasetProfile:
+def _reference(source: TableFiles, period: tuple[int, int] | None, *, ignored_columns: Collection[str], timestamp_column: str, seed: int) -> DatasetProfile:
     profile = plan_profile(source, ignored_columns=ignored_columns, seed=seed)
     columns = list(profile.columns)
     if period is None:

@@ -9,7 +9,7 @@ import numpy as np
 from evergreen.data.artifacts import PRESENT, is_present, write_absent
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile.accumulators import NumberCounts
-from evergreen.drift.profile.batches import Shard, Source
+from evergreen.drift.profile.batches import Shard, TableFiles
 from evergreen.drift.profile.file import is_profile, read_profile, write_profile
 from evergreen.drift.profile.scan import empty_like, fill, kind_of_counts, plan_profile
 from evergreen.drift.profile.season import period_of
@@ -50,7 +50,7 @@ def plan_for(reference_path: str | Path, *, ignored_columns: Collection[str], se
         for name in ignored_columns:
             plan.columns.pop(name, None)
         return plan
-    return plan_profile(Source(reference_path), ignored_columns=ignored_columns, seed=seed)
+    return plan_profile(TableFiles(reference_path), ignored_columns=ignored_columns, seed=seed)
 
 
 def profile_shard(
@@ -69,7 +69,7 @@ def profile_shard(
     Raises:
         DriftError: The dataset cannot be read, or its columns do not match the plan.
     """
-    source = Source(path)
+    source = TableFiles(path)
     # The comparison uses this seed for current data.
     profile = empty_like(plan, source.schema, seed=seed + 1, sample_rows=CURRENT_SAMPLE_ROWS, ignored_columns=ignored_columns)
     profile.period = period_of(source, timestamp_column, shard)

@@ -43,7 +43,7 @@ class Shard(NamedTuple):
 WHOLE = Shard(0, 1)
 
 
-class Source:
+class TableFiles:
     """A Parquet or CSV file, or a folder of them, that can be read in batches repeatedly."""
 
     def __init__(self, path: str | Path) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from evergreen.drift.profile.batches import PlacedBatch, Source
+    from evergreen.drift.profile.batches import PlacedBatch, TableFiles
     from evergreen.drift.profile.columns import Kind
 
 THREADS = 2
@@ -32,7 +32,7 @@ BATCHES_AHEAD = 2
 """Maximum number of batches waiting to be counted; with one, the reader and a fast thread would wait for the slow one at every batch."""
 
 
-def plan_profile(source: Source, *, ignored_columns: Collection[str] = (), seed: int = 0) -> DatasetProfile:
+def plan_profile(source: TableFiles, *, ignored_columns: Collection[str] = (), seed: int = 0) -> DatasetProfile:
     """Return an empty profile with edges that fit a reference.
 
     Args:

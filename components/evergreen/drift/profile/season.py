@@ -9,7 +9,7 @@ from evergreen.drift.profile.batches import WHOLE, PlacedBatch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from evergreen.drift.profile.batches import Shard, Source
+    from evergreen.drift.profile.batches import Shard, TableFiles
 
 LONGEST_DAYS = 330
 """A longer window covers most of a year and has no distinct season."""
@@ -42,7 +42,7 @@ def same_period(batches: Iterable[PlacedBatch], period: tuple[int, int], timesta
         yield PlacedBatch(place, batch.select(columns))
 
 
-def period_of(source: Source, timestamp_column: str, shard: Shard = WHOLE) -> tuple[int, int] | None:
+def period_of(source: TableFiles, timestamp_column: str, shard: Shard = WHOLE) -> tuple[int, int] | None:
     """Return the first and last event time of a dataset in seconds since 1970; None if it has none.
 
     Args:
