@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def ingest_and_record(request: IngestionRequest, dataset: Any, place: StepPlace) -> str:
-    """Ingest a window and return its end, before the label delay is taken off; ISO, UTC.
+    """Ingest a window and return its end before the label delay is subtracted; ISO, UTC.
 
     Args:
         request: Which window of which source.

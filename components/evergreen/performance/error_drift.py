@@ -22,7 +22,7 @@ BINS = 30
 
 
 def compare_errors(baseline: ErrorSummary | None, predictions: Predictions) -> ErrorDrift:
-    """Compare the errors of labelled rows with those that the baseline holds, as the drift of a feature is judged.
+    """Compare the errors of labelled rows with those in the baseline, with the same tests as for the drift of a feature.
 
     A change must be significant and its effect must reach its floor (see `evergreen.drift.features.conclude`).
 
@@ -44,7 +44,7 @@ def compare_errors(baseline: ErrorSummary | None, predictions: Predictions) -> E
     edges = np.histogram_bin_edges(np.concatenate([before, errors]), bins=BINS)
     worse = sizes[1] > sizes[0]
     what = {RESIDUAL: "mean distance from the label", WRONG: "share of wrong predictions"}.get(measure, "mean log loss")
-    numbers = f"{what} {sizes[0]:.4g} at promotion and {sizes[1]:.4g} now"
+    numbers = f"{what} {sizes[0]:.4g} at promotion, {sizes[1]:.4g} now"
     how = f"have become {'larger' if worse else 'smaller'} ({judged.severity}" if judged.drift else "look as they did at promotion ("
     counts = [np.histogram(values, bins=edges)[0].tolist() for values in (before, errors)]
     return ErrorDrift(

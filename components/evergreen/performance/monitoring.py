@@ -102,7 +102,7 @@ def monitor_rows(
     settings: PerformanceSettings,
     seed: int,
 ) -> PerformanceResult:
-    """Score a model on the rows of a window that it has not seen and that have a label, and compare with its baseline.
+    """Score a model on the labelled rows of a window that it has not seen, and compare it with its baseline.
 
     Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves instead of artifacts.
     """
@@ -152,22 +152,22 @@ def _with_labels(result: PerformanceResult, question: _Question, rows: NewRows, 
     settings, seed = question.settings, question.seed
     if len(rows.labelled) < settings.minimum_rows:
         why = (
-            f"Cannot tell: {len(rows.labelled)} labelled rows are newer than what the champion has seen ({rows.seen} seen, "
-            f"{len(rows.unlabelled)} without a settled label); at least {settings.minimum_rows} are needed."
+            f"Cannot tell: {len(rows.labelled)} labelled rows are newer than the champion's training data ({rows.seen} seen, "
+            f"{len(rows.unlabelled)} without a settled label); at least {settings.minimum_rows} are required."
         )
         return replace(result, sentence=why)
     try:
         said = question.watched.predictions(rows.labelled, target_column=question.columns.target_column)
         judged = _judge(result, metric, bootstrap_interval(metric, said, confidence=CONFIDENCE, resamples=RESAMPLES, seed=seed), rows=len(said))
     except ScoringError as error:
-        # Not the caller's handler: an estimate may still be had.
+        # Handle this here rather than in the caller, because an estimate may still be possible.
         return replace(result, sentence=f"Cannot tell: {error}")
     slices = score_parts(rows.labelled, said, metric=metric, settings=settings, seed=seed)
     return replace(judged, errors=compare_errors(question.baseline.errors, said), slices=slices, worst_slice=worst_part(slices))
 
 
 def _with_estimate(result: PerformanceResult, question: _Question, rows: NewRows, metric: Metric) -> PerformanceResult:
-    """Estimate the rows without a label, or all where too few have one; nothing where there is nothing to estimate."""
+    """Estimate the score on the rows without a label, or on all rows if too few have one; do nothing if there are too few rows to estimate."""
     told, settings = result.score is not None, question.settings
     asked = rows.unlabelled if told else rows.unseen
     if settings.estimate == "off" or len(asked) < settings.minimum_rows:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def decide_and_record(request: DecisionRequest, outputs: DecisionOutputs, place: StepPlace) -> str:
-    """Decide and return ``retrain`` or ``keep``; the model's ledger gets either.
+    """Return ``retrain`` or ``keep`` and record the decision in the model's ledger.
 
     Args:
         request: What is decided from.

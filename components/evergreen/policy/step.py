@@ -36,7 +36,7 @@ ENDS_A_ROLLOUT = (PROMOTION, ROLLBACK)
 
 
 def run_decision_step(request: DecisionRequest, outputs: DecisionOutputs, place: StepPlace) -> Decision:
-    """Decide, and write decision and report; the model's ledger gets the retraining, or that the champion stays.
+    """Decide, write the decision and its report, and record the retraining or the kept champion in the model's ledger.
 
     Args:
         request: What is decided from.

@@ -24,7 +24,7 @@ def version_of(champion: Any, known: str = "") -> str:
     """Return the champion's version.
 
     Args:
-        champion: An artifact of `load_champion`, which wrote the version into its metadata.
+        champion: An artifact of `load_champion`, with the version in its metadata.
         known: The version that its baseline names, for an artifact that was imported without its metadata.
 
     Returns:

@@ -43,8 +43,8 @@ class RunSummary:
         outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept``, ``rejected``, ``rolled back``, ``compared``,
             ``searched``, ``drift measured`` or ``completed``.
         status: ``succeeded`` or ``failed``.
-        decision: ``retrain``, ``keep``, or empty when none was made.
-        reasons: Why it was decided so.
+        decision: ``retrain``, ``keep``, or empty if no decision was made.
+        reasons: The reasons for the decision.
         evaluation: What evaluate_model found; None when it did not run.
         champion_before: Version of the champion when the run started, or ``none``.
         champion_after: Version of the champion when the run ended, or ``none``.

@@ -95,7 +95,7 @@ def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_
 
 
 def row_weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
-    """Return the weight of each row by its age, or None when all count the same."""
+    """Return the weight of each row by its age, or None if all rows count the same."""
     return recency_weights(times, TrainingSettings(**recipe.options).recency_half_life_days)
 
 

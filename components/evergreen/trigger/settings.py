@@ -26,7 +26,7 @@ GOOGLE_CERTIFICATES = "https://www.googleapis.com/oauth2/v1/certs"
 
 
 class PubSub(StrictSettings):
-    """Whose pushes are believed.
+    """The accepted sender of Pub/Sub pushes.
 
     Attributes:
         audience: The audience of the push subscription.
@@ -40,7 +40,7 @@ class PubSub(StrictSettings):
 
 
 class TriggerSettings(StrictSettings):
-    """Everything that the trigger needs to know.
+    """The trigger's configuration.
 
     Attributes:
         version: Version of the file format.

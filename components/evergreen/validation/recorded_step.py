@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def validate_and_record(request: ValidationRequest, outputs: ValidationOutputs, place: StepPlace) -> str:
-    """Check a dataset and return ``passed`` or ``passed with warnings``; report and contract are written before data that breaks it fails.
+    """Check a dataset and return ``passed`` or ``passed with warnings``; the report and the contract are written before the step fails.
 
     Args:
         request: What is checked, against which contract.
