@@ -37,7 +37,7 @@ def measure_feature(
         name: Name of the column.
         reference: Its counts in the reference data.
         current: Its counts in the window, in the same bins.
-        settings: How many values are needed.
+        settings: Settings with the minimum number of values.
     """
     shares = [counts.missing / counts.rows if counts.rows else 0.0 for counts in (reference, current)]
     kind = "empty" if not reference.values and not current.values else "number" if isinstance(current, NumberCounts) else "category"
@@ -135,7 +135,7 @@ def _quiet_reason(measured: FeatureMeasurement, corrected: dict[str, float], set
     if measured.p_value is None:
         return (
             f"Too few values to compare: {measured.values_reference:,} in the reference and {measured.values_current:,} in the current data; "
-            f"at least {settings.minimum_rows} are needed on both sides."
+            f"at least {settings.minimum_rows} are needed on each side."
         )
     if min(corrected.values(), default=1.0) < settings.significance:
         return "Significant, but every effect is below its floor: too small to matter."

@@ -19,7 +19,7 @@ def dataset_severity(worst: Severity, share: float, settings: DriftSettings) -> 
     Args:
         worst: Severity of the worst feature.
         share: Share of features that drifted, weighted by importance if known.
-        settings: The shares.
+        settings: Settings with the share thresholds.
     """
     ceiling = "severe" if share >= settings.severe_share_drifted else "moderate" if share >= settings.moderate_share_drifted else "slight"
     return SEVERITIES[min(SEVERITIES.index(worst), SEVERITIES.index(ceiling))]
@@ -47,7 +47,7 @@ def conclude_dataset(
     Args:
         features: The conclusions in any order.
         rows: Row counts.
-        settings: What severity means.
+        settings: Settings with the severity thresholds.
         together: Result of the joint test of all features.
         left_out: Reasons for columns that were not compared.
         importances: Importance of each feature to the champion; empty when unknown.
@@ -86,7 +86,7 @@ def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], s
         return "Insufficient data: the two datasets have no comparable columns."
     return (
         f"Insufficient data: {rows['reference']:,} reference rows and {rows['current']:,} current rows contain too few values; "
-        f"at least {settings.minimum_rows} of a feature are needed on both sides."
+        f"at least {settings.minimum_rows} values per feature are needed on each side."
     )
 
 

@@ -113,7 +113,7 @@ def _figure(evaluation: Evaluation) -> str | None:
 
 
 def decisive_numbers(evaluation: Evaluation) -> dict[str, float | None]:
-    """Return the numbers that a promotion hangs on, by the names that people read."""
+    """Return the numbers that decide a promotion, by display name."""
     return {
         "challenger score": evaluation.challenger_score,
         "champion score": evaluation.champion_score,

@@ -13,9 +13,9 @@ def ingest_and_record(request: IngestionRequest, dataset: Any, place: StepPlace)
     """Ingest a window and return its end before the label delay is subtracted; ISO, UTC.
 
     Args:
-        request: Which window of which source.
+        request: The source and the window to read.
         dataset: Output artifact.
-        place: Where the step reports.
+        place: Location of the step's record, the run and the step.
 
     Raises:
         IngestionError: A parameter, the source or its event times are invalid, or the window contains no rows.

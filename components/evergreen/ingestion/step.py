@@ -29,9 +29,9 @@ def run_ingestion_step(request: IngestionRequest, dataset: Any, place: StepPlace
     """Ingest a window, compare it with those that the model has seen, and record it.
 
     Args:
-        request: Which window of which source.
+        request: The source and the window to read.
         dataset: Output artifact.
-        place: Where windows are remembered, the run, and the step.
+        place: Location of the window records, the run and the step.
 
     Returns:
         The ingested window, and the evidence for the step's record.
@@ -42,8 +42,8 @@ def run_ingestion_step(request: IngestionRequest, dataset: Any, place: StepPlace
     history = _history(request.model_name, place)
     if history is None and request.catch_up:
         raise IngestionError(
-            f"catch_up: needs to know which windows were read before, but model_name is {request.model_name!r} and ledger_uri {place.ledger_uri!r}. "
-            "Give both, or leave it off."
+            f"catch_up needs a record of earlier windows, but model_name is {request.model_name!r} and ledger_uri is {place.ledger_uri!r}. "
+            "Set both, or disable catch_up."
         )
     end = resolve_window_end(request.window_end, schedule_time=request.schedule_time, decision=request.decision)
     options: dict[str, Any] = {

@@ -33,14 +33,14 @@ def compare_errors(baseline: ErrorSummary | None, predictions: Predictions) -> E
     measure, errors = prediction_errors(predictions)
     errors = errors[np.isfinite(errors)]
     if not baseline or not baseline.values:
-        return ErrorDrift("cannot tell", "Whether the champion's errors changed cannot be told: its baseline holds none; a version promoted from now on does.")
+        return ErrorDrift("cannot tell", "Cannot tell whether the champion's errors changed: its baseline contains none. Newly promoted versions record them.")
     if baseline.measure != measure:
-        return ErrorDrift("cannot tell", f"Whether the champion's errors changed cannot be told: they were measured as {baseline.measure}, now as {measure}.")
+        return ErrorDrift("cannot tell", f"Cannot tell whether the champion's errors changed: measured as {baseline.measure} before, as {measure} now.")
     before = np.array(baseline.values, dtype=np.float64)
     judged = _judge(before, errors, categories=measure == WRONG)
     sizes = [float(np.abs(values).mean()) for values in (before, errors)]
     if judged.measured.p_value is None:
-        return ErrorDrift("cannot tell", f"Whether the champion's errors changed cannot be told: {len(errors)} rows are too few.", measure=measure)
+        return ErrorDrift("cannot tell", f"Cannot tell whether the champion's errors changed: {len(errors)} rows are too few.", measure=measure)
     edges = np.histogram_bin_edges(np.concatenate([before, errors]), bins=BINS)
     worse = sizes[1] > sizes[0]
     what = {RESIDUAL: "mean distance from the label", WRONG: "share of wrong predictions"}.get(measure, "mean log loss")

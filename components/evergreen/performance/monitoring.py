@@ -80,7 +80,7 @@ def monitor(
     if predictions not in (CHAMPION, LOG):
         raise PerformanceError(f"Unknown predictions {predictions!r}. Valid values: {CHAMPION}, {LOG}.")
     if not is_present(model) or not is_present(baseline):
-        return PerformanceResult("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to watch.")
+        return PerformanceResult("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to monitor.")
     if not is_present(current_data):
         return PerformanceResult("cannot tell", margin=settings.margin, sentence="Cannot tell: there are no rows.", predictions=predictions)
     from evergreen.models.files import load_model, read_description
@@ -124,7 +124,8 @@ class _Question:
 def _monitor(question: _Question, frame: pd.DataFrame, window_end: str | None) -> PerformanceResult:
     baseline, columns = question.baseline, question.columns
     if not baseline.metric or baseline.score is None:
-        raise PerformanceError(f"baseline: expected a metric and a score, found {baseline.metric or None!r} and {baseline.score!r}. Promote a model again.")
+        found = f"{baseline.metric or None!r} and {baseline.score!r}"
+        raise PerformanceError(f"Invalid baseline: expected a metric and a score, found {found}. Promote a model again.")
     rows = new_rows(frame, question.watched, logged=question.logged, window_end=window_end, **asdict(columns))
     left_out = (columns.target_column, columns.timestamp_column)
     result = PerformanceResult(

@@ -26,7 +26,7 @@ def write_outputs(performance: PerformanceResult, record: StepRecord, outputs: M
     Args:
         performance: The performance.
         record: The step's record.
-        outputs: Where the results go.
+        outputs: Output artifacts.
     """
     content = performance.to_json()
     write_json(outputs.performance_result.path, content)

@@ -28,7 +28,7 @@ def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric
         seed: Random seed for the bootstrap.
 
     Returns:
-        What was found on each slice.
+        The result for each slice.
 
     Raises:
         PerformanceError: A slice names a column that does not exist, or its expression cannot be evaluated.

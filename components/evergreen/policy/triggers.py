@@ -55,7 +55,7 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
         words = f"{metric_name(result.metric)} holds: {_now(result)}, against {_before(result)} {_since(evidence)}."
         return Trigger("performance", result.score, result.margin, "quiet", words)
     why = result.sentence or ("There is no champion." if result.verdict == "no champion" else "There are too few labelled rows.")
-    return _untold(f"Whether performance holds cannot be told: {why}", result, far=evidence.drift.severity == "severe", on_estimate=on_estimate)
+    return _untold(f"Cannot tell whether performance holds: {why.removeprefix('Cannot tell: ')}", result, far=evidence.drift.severity == "severe", on_estimate=on_estimate)
 
 
 def _untold(words: str, result: PerformanceResult, *, far: bool, on_estimate: bool) -> Trigger:
@@ -91,7 +91,7 @@ def input_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
     if found.verdict == "no drift":
         return Trigger("input_drift", "none", retrain_on, "quiet", found.sentence or "The inputs do not drift.")
     why = found.sentence or ("There is no champion." if found.verdict == "no champion" else "There are too few rows.")
-    return Trigger("input_drift", found.verdict, retrain_on, "cannot tell", f"Whether the inputs drift cannot be told: {why}")
+    return Trigger("input_drift", found.verdict, retrain_on, "cannot tell", f"Cannot tell whether the inputs drift: {why}")
 
 
 def prediction_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
