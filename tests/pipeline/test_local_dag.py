@@ -82,7 +82,7 @@ def test_a_loop_collects_artifacts_and_an_empty_one_leaves_none(tmp_path: Path) 
     assert run(loop, tmp_path / "a", words=["x", "y", "z"])["read-all"] == ["x+y+z"]
     empty = run(loop, tmp_path / "b", words=[])
     assert "read-all" not in empty
-    assert "Step read-all needs 'pipelinechannel--write-note' of for-loop-1, which made none." in empty["failure"]
+    assert "Step read-all needs 'pipelinechannel--write-note' of for-loop-1, which did not produce it." in empty["failure"]
 
 
 def test_of_exclusive_branches_the_output_of_the_one_that_ran_goes_on(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_value_of_the_wrong_type_is_one_clear_error(result: JsonResult, change
 
 @pytest.mark.parametrize(("kind", "missing"), [(DriftResult, "verdict"), (PerformanceResult, "verdict"), (Decision, "decision"), (Evaluation, "verdict")])
 def test_what_nothing_can_stand_for_must_be_there(kind: type[JsonResult], missing: str) -> None:
-    with pytest.raises(ArtifactError, match=f"^result: {missing} is missing; expected one of .*{kind.written_by} wrote"):
+    with pytest.raises(ArtifactError, match=f"^result: {missing} is missing; expected one of .*written by {kind.written_by}"):
         kind.from_json({}, source="result")
 
 

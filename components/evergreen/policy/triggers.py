@@ -55,7 +55,8 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
         words = f"{metric_name(result.metric)} holds: {_now(result)}, against {_before(result)} {_since(evidence)}."
         return Trigger("performance", result.score, result.margin, "quiet", words)
     why = result.sentence or ("There is no champion." if result.verdict == "no champion" else "There are too few labelled rows.")
-    return _untold(f"Cannot tell whether performance holds: {why.removeprefix('Cannot tell: ')}", result, far=evidence.drift.severity == "severe", on_estimate=on_estimate)
+    words = f"Cannot tell whether performance holds: {why.removeprefix('Cannot tell: ')}"
+    return _untold(words, result, far=evidence.drift.severity == "severe", on_estimate=on_estimate)
 
 
 def _untold(words: str, result: PerformanceResult, *, far: bool, on_estimate: bool) -> Trigger:

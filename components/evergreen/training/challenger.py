@@ -50,14 +50,14 @@ class TrainingResult:
 def train_challenger(request: TrainingRequest, *, model: Any, holdout_data: Any, model_name: str, tracking_uri: str) -> TrainingResult:
     """Fit a challenger on all but the newest rows, hold those out, and log the model.
 
-    A challenger that an earlier attempt finished is fetched, not fitted again.
+    A challenger completed by an earlier attempt is fetched rather than fitted again.
 
     Args:
-        request: What is asked for.
-        model: Output artifact of the challenger.
-        holdout_data: Output artifact of the rows that it has not seen.
+        request: Data and parameters of the challenger.
+        model: Output artifact for the challenger.
+        holdout_data: Output artifact for the rows that it has not seen.
         model_name: Name of the registered model.
-        tracking_uri: The MLflow server.
+        tracking_uri: Address of the MLflow server.
 
     Raises:
         TrainingError: The data, the recipe or the tracking server does not allow training.

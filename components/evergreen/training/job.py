@@ -1,4 +1,4 @@
-"""What a training step works on: the rows, the recipe, and where the holdout starts."""
+"""The inputs of a training step: the rows, the recipe, and the start of the holdout."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_job(request: TrainingRequest) -> TrainingJob:
     """Read the rows, and the recipe from the parameters.
 
     Args:
-        request: What is asked for.
+        request: Data and parameters of the challenger.
 
     Raises:
         TrainingError: The data or a parameter is invalid.

@@ -69,8 +69,8 @@ def run_validation_step(request: ValidationRequest, outputs: ValidationOutputs) 
     """Check a dataset and write all outputs; ``validated_data`` is absent if the data violates its contract.
 
     Args:
-        request: What is checked, against which contract.
-        outputs: Where the results go.
+        request: The dataset to check, and the contract.
+        outputs: Output artifacts.
 
     Returns:
         The findings; violated rules do not raise an error yet.
@@ -80,7 +80,7 @@ def run_validation_step(request: ValidationRequest, outputs: ValidationOutputs) 
         ArtifactError: The dataset cannot be read.
     """
     if request.task not in TASKS:
-        raise ContractError(f"task {request.task!r}: expected one of {', '.join(TASKS)}. Correct the parameter.")
+        raise ContractError(f"Unknown task {request.task!r}. Valid tasks: {', '.join(TASKS)}. Correct the parameter.")
     data, columns = load_data(request.dataset.path), (request.target_column, request.timestamp_column)
     chosen = choose_contract(request.contract, request.champion_contract, data, timestamp_column=request.timestamp_column)
     findings = check_data(
