@@ -74,7 +74,7 @@ def test_the_evaluation_is_found_under_the_steps_name_and_the_components(name: s
         ([LOADED, RETRAIN, PASSED, DEPLOYED], "Step mail failed with exit status 1.", "failed", "Step mail failed with exit status 1."),
         # What a step says of itself is more than its exit status.
         ([step("train_challenger", state="failed", error="no rows")], "Step train failed with exit status 1.", "failed", "train_challenger: no rows"),
-        ([step("detect_drift", state="running")], "", "failed", "detect_drift: started at 2024-01-01T00:00:00.000Z and never finished"),
+        ([step("detect_drift", state="running")], "", "failed", "detect_drift: started at 2024-01-01T00:00:00.000Z and never ended"),
     ],
 )
 def test_whoever_ran_all_steps_knows_whether_they_ended_well(records: list[StepRecord], failure: str, outcome: str, error: str) -> None:

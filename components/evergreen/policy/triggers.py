@@ -70,7 +70,7 @@ def _untold(words: str, result: PerformanceResult, *, far: bool, on_estimate: bo
         return Trigger("performance", estimate.score, margin, "cannot tell", known)
     if estimate.verdict != "degraded":
         return Trigger("performance", estimate.score, margin, "cannot tell", known)
-    fell = f"That is {estimate.drop or 0.0:.3g} below the score at the champion's promotion, more than chance explains"
+    fell = f"That is {estimate.drop or 0.0:.3g} below the score at the champion's promotion, more than chance can explain"
     if on_estimate:
         return Trigger("performance", estimate.score, margin, "fired", f"{known} {fell}, and the policy retrains on an estimate.")
     return Trigger("performance", estimate.score, margin, "cannot tell", f"{known} {fell}; the policy does not retrain on an estimate.")
@@ -197,7 +197,7 @@ def metric_name(metric: str) -> str:
 
 def _degraded_sentence(evidence: Evidence) -> str:
     result = evidence.performance
-    beyond = f", more than the margin of {result.margin:.3g}" if result.margin else ", more than chance explains"
+    beyond = f", more than the margin of {result.margin:.3g}" if result.margin else ", more than chance can explain"
     return f"{metric_name(result.metric)} fell from {_before(result)} {_since(evidence)} to {_now(result)}{beyond}."
 
 

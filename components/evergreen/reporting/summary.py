@@ -136,7 +136,7 @@ def _outcome(steps: dict[str, StepRecord], problems: list[str], failure: str | N
     """Return the outcome, and the error if it is ``failed``."""
     errors = [f"{record.step_name}: {record.error or 'failed without a message.'}" for record in steps.values() if record.state == "failed"]
     errors += [
-        f"{record.step_name}: started at {record.started_at} and never finished; it was killed, or ran out of memory or time."
+        f"{record.step_name}: started at {record.started_at} and never ended; it was killed, or ran out of memory or time."
         for record in steps.values()
         if record.state not in ("failed", "succeeded")
     ]
