@@ -1,6 +1,6 @@
 """Monitor a deployed model; retrain it, compare the models and promote the better one when there is a reason.
 
-The reference documentation lists the parameters.
+docs/reference/pipelines.md lists the parameters.
 """
 
 from kfp import dsl

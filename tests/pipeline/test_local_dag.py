@@ -144,8 +144,8 @@ def test_a_parameter_that_no_command_line_holds_is_refused(tmp_path: Path) -> No
         say(text=text)
 
     failure = run(long, tmp_path, text="x" * 200_000)["failure"]
-    assert failure.startswith("step 'say' gets 200,")
-    assert "Put a long text into a file" in failure
+    assert failure.startswith("step 'say': its parameters have 200,")
+    assert "Put long text into a file" in failure
 
 
 def test_a_step_that_is_killed_is_said_to_be(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class Evidence:
         event: Short description of an external event that calls for a retraining; ``none`` if there was none.
         rollout_under_way: Whether a version of this model is waiting for approval or being rolled out.
         feedback: User feedback as counted by read_feedback; None when none was read.
-        windows_compared: Windows since the champion's promotion that its performance is compared with, in addition to the promotion.
+        windows_compared: Number of windows since the champion's promotion that its performance is compared with, in addition to the promotion.
     """
 
     drift: DriftResult
