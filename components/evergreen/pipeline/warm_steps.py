@@ -266,7 +266,7 @@ def _surroundings(environment: Mapping[str, str]) -> object:
     try:
         return _relevant(environment), Path.cwd()
     except OSError as error:
-        raise NotForkedError(f"this process's working folder is gone: {error.strerror}") from error
+        raise NotForkedError(f"the working folder of this process no longer exists: {error.strerror}") from error
 
 
 def _relevant(environment: Mapping[str, str]) -> dict[str, str]:

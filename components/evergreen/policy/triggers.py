@@ -86,7 +86,7 @@ def input_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
     found = evidence.drift
     if found.verdict == "drift":
         fired = SEVERITIES.index(found.severity) >= SEVERITIES.index(retrain_on)
-        share = "" if found.share_drifted is None else f", {found.share_drifted:.0%} of the features'"
+        share = "" if found.share_drifted is None else f", {found.share_drifted:.0%} of the features"
         words = found.sentence or f"The inputs drift ({found.severity}{share})."
         return Trigger("input_drift", found.severity, retrain_on, "fired" if fired else "quiet", words)
     if found.verdict == "no drift":
