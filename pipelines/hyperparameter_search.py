@@ -1,4 +1,4 @@
-"""A search for hyperparameters whose candidates are scored in parallel steps, and the model that is fitted with the best of them."""
+"""A hyperparameter search that scores candidates in parallel steps and fits a model with the best one."""
 
 from kfp import dsl
 
@@ -9,7 +9,7 @@ from evergreen.pipeline.steps import LARGE
 
 @dsl.pipeline(
     name="hyperparameter-search",
-    description="Searches hyperparameters in parallel shards, chooses the best candidate as one step would, and fits a challenger with it.",
+    description="Searches hyperparameters in parallel shards, chooses the same candidate as a single step would, and fits a challenger with it.",
 )
 def hyperparameter_search(
     data_source_uri: str,
@@ -31,27 +31,27 @@ def hyperparameter_search(
     state_ledger_uri: str = "none",
     secret_name: str = "none",
 ):
-    """Search hyperparameters in parallel and fit a challenger with the best.
+    """Search hyperparameters in parallel and fit a challenger with the best candidate.
 
     Args:
         data_source_uri: File, folder, glob or URI of the data.
         data_timestamp_column: Column with the event time.
         data_target_column: Column with the label.
         model_name: Name of the registered model in MLflow.
-        training_search: Hyperparameter search with method random as JSON or YAML, in line or its URI; its ``seconds`` limit each shard.
-        data_window_end: ``scheduled`` (the schedule's slot; without a schedule the newest data), ``latest``, or an ISO time.
-        data_excluded_columns: Columns to leave out, separated by commas: keys, leaks. ``none`` for none.
+        training_search: Hyperparameter search with method random as inline JSON or YAML or its URI; its ``seconds`` apply to each shard.
+        data_window_end: ``scheduled`` (the schedule's slot, or the newest data without a schedule), ``latest``, or an ISO time.
+        data_excluded_columns: Columns to omit, such as keys or leaks, separated by commas; ``none`` for none.
         model_task: ``auto``, ``classification`` or ``regression``.
-        training_window_days: Length of the window that is learned from, in days.
+        training_window_days: Length of the training window in days.
         training_estimator: Import path of a scikit-learn estimator; ``auto`` is histogram gradient boosting.
         training_hyperparameters: Hyperparameters that are not searched, as a JSON object.
-        training_seed: Seed of everything random.
-        evaluation_holdout_share: Newest share of the training window, which neither search nor fit sees.
-        policy_config: The policy as YAML or JSON, in line or its URI, of which the section ``training`` is used; ``default`` for the built-in one.
+        training_seed: Random seed.
+        evaluation_holdout_share: Share of the newest training rows to hold out from both search and fit.
+        policy_config: Policy as inline JSON or YAML or its URI, of which only the ``training`` section is used; ``default`` for the default policy.
         shards: Number of parallel steps.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.
-        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
+        secret_name: Kubernetes secret that is mounted as files into every step; ``none`` for none.
     """
     step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
     with dsl.ExitHandler(step("Record run", record_run, model_name=model_name), name="Search hyperparameters"):

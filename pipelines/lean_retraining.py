@@ -1,7 +1,7 @@
-"""continuous_retraining with fewer pods: one step looks and decides.
+"""continuous_retraining with fewer pods: a single step monitors and decides.
 
-For schedules of every hour, and clusters where every pod costs. All other steps and all parameters are those of continuous_retraining; a test
-holds the two together.
+For hourly schedules, and for clusters where every pod is costly. All other steps and all parameters are those of continuous_retraining; a test
+keeps the two in step.
 """
 
 from kfp import dsl
@@ -13,7 +13,7 @@ from evergreen.retraining.branch import retrain
 
 @dsl.pipeline(
     name="lean-retraining",
-    description="Keeps a deployed model fresh as continuous-retraining does, with fewer pods: one step looks at the newest data and decides.",
+    description="Keeps a deployed model fresh as continuous-retraining does, with fewer pods: a single step examines the newest data and decides.",
 )
 def lean_retraining(
     data_source_uri: str,
@@ -46,32 +46,32 @@ def lean_retraining(
     """Keep a deployed model fresh.
 
     Args:
-        data_source_uri: File, folder, glob or URI of the events.
+        data_source_uri: File, folder, glob or URI of the data.
         data_timestamp_column: Column with the event time.
         data_target_column: Column with the label.
         model_name: Name of the registered model in MLflow.
-        data_window_end: ``scheduled`` (the schedule's slot; without a schedule the newest data), ``latest``, or an ISO time.
-        data_window_days: Length of the window that is watched, in days.
-        data_label_delay_days: Days after which labels are complete.
-        data_excluded_columns: Columns to leave out, separated by commas: keys, leaks. ``none`` for none.
-        data_contract: Data contract as YAML in line or its URI; ``inferred`` takes the champion's, or infers one.
+        data_window_end: ``scheduled`` (the schedule's slot, or the newest data without a schedule), ``latest``, or an ISO time.
+        data_window_days: Length of the monitored window in days.
+        data_label_delay_days: Days until labels are complete.
+        data_excluded_columns: Columns to omit, such as keys or leaks, separated by commas; ``none`` for none.
+        data_contract: Data contract as inline YAML or its URI; ``inferred`` uses the champion's contract, or infers one.
         model_task: ``auto``, ``classification`` or ``regression``.
-        drift_config: Drift settings as JSON or YAML in line or their URI; ``default`` for the built-in ones.
-        policy_config: Policy (when to retrain, how, and the gate) as JSON or YAML in line or its URI; ``default`` for the built-in one.
-        policy_mode: ``auto``, ``force`` (retrain now) or ``dry-run`` (everything but the promotion).
-        training_window_days: Days that a challenger learns from; more while performance holds, if the policy lets it (training_window).
+        drift_config: Drift settings as inline JSON or YAML or their URI; ``default`` for the default settings.
+        policy_config: Policy (when and how to retrain, and the gate) as inline JSON or YAML or its URI; ``default`` for the default policy.
+        policy_mode: ``auto``, ``force`` (retrain now) or ``dry-run`` (everything except the promotion).
+        training_window_days: Length of the training window in days; longer while performance holds, if the policy allows it (training_window).
         training_estimator: Import path of a scikit-learn estimator; ``auto`` is histogram gradient boosting.
         training_hyperparameters: The estimator's hyperparameters as a JSON object.
-        training_search: Hyperparameter search as JSON or YAML, in line or its URI; ``none`` for none.
-        training_seed: Seed of everything random.
+        training_search: Hyperparameter search as inline JSON or YAML or its URI; ``none`` for none.
+        training_seed: Random seed.
         evaluation_metric: Name of a scikit-learn scorer, or ``module:function``; ``auto`` is accuracy, or mean absolute error for regression.
-        evaluation_margin: How much better the challenger must be, in the metric's unit; negative allows non-inferiority.
-        evaluation_holdout_share: Newest share of the training window, kept from fitting and used for the comparison.
-        deployment_targets: Where a promoted model goes, separated by commas: ``registry``, ``gs://bucket/prefix``.
-        deployment_approval: ``automatic``, or ``required`` to wait for a person.
+        evaluation_margin: How much better the challenger must be, in units of the metric; a negative margin allows non-inferiority.
+        evaluation_holdout_share: Share of the newest training rows to hold out for the comparison.
+        deployment_targets: Targets of a promoted model, separated by commas: ``registry``, ``gs://bucket/prefix``.
+        deployment_approval: ``automatic``, or ``required`` to wait for a person's approval.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.
-        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
+        secret_name: Kubernetes secret that is mounted as files into every step; ``none`` for none.
     """
     step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
     with dsl.ExitHandler(step("Record run", record_run, model_name=model_name), name="Keep the model fresh"):

@@ -1,4 +1,4 @@
-"""Which retraining policy would have been best: history, replayed for each policy at the same time."""
+"""Which retraining policy would have worked best: replays history for each policy in parallel."""
 
 from kfp import dsl
 
@@ -9,7 +9,7 @@ from evergreen.pipeline.steps import LARGE
 
 @dsl.pipeline(
     name="policy-backtest",
-    description="Replays retraining policies over history, each in a step of its own, beside never retraining and retraining every window.",
+    description="Replays retraining policies on history, each in its own step, and compares them with never retraining and retraining in every window.",
 )
 def policy_backtest(
     data_source_uri: str,
@@ -20,7 +20,7 @@ def policy_backtest(
     data_window_days: int = 30,
     data_label_delay_days: int = 0,
     data_excluded_columns: str = "none",
-    policy_configs: list[str] = ["never", "always", "default"],  # noqa: B006 - KFP takes a list's default as it is
+    policy_configs: list[str] = ["never", "always", "default"],  # noqa: B006 - KFP copies the default of a list
     training_start_days: int = 90,
     training_window_days: int = 1825,
     training_estimator: str = "auto",
@@ -36,20 +36,20 @@ def policy_backtest(
         data_source_uri: File, folder, glob or URI of the data.
         data_timestamp_column: Column with the event time.
         data_target_column: Column with the label.
-        data_window_end: End of history: ``scheduled`` (the schedule's slot; without a schedule the newest rows), ``latest``, or an ISO time.
-        data_history_days: Length of history.
-        data_window_days: Length of the windows.
-        data_label_delay_days: Labels are known after so many days.
-        data_excluded_columns: Columns that are no features, separated by commas; ``none`` for none.
-        policy_configs: Policies to replay: ``never``, ``always``, ``default``, or policies in line or their URIs. Two of them are ``never`` and ``always``.
-        training_start_days: The first days, which the first model is fitted on.
-        training_window_days: Length of the window that is learned from.
-        training_estimator: Import path of the estimator; ``auto`` is histogram gradient boosting.
-        training_seed: Seed of everything random.
-        evaluation_metric: Scorer of scikit-learn.
-        evaluation_margin: The gate's margin, in the metric's unit.
-        state_ledger_uri: Folder or bucket where steps report; ``none`` for nowhere.
-        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
+        data_window_end: End of the history: ``scheduled`` (the schedule's slot, or the newest data without a schedule), ``latest``, or an ISO time.
+        data_history_days: Length of the history in days.
+        data_window_days: Length of each window in days.
+        data_label_delay_days: Days until labels are complete.
+        data_excluded_columns: Columns to omit, such as keys or leaks, separated by commas; ``none`` for none.
+        policy_configs: Policies to replay: ``never``, ``always``, ``default``, or inline policies or their URIs. Must include ``never`` and ``always``.
+        training_start_days: Number of days at the start of the history that the first model is fitted on.
+        training_window_days: Length of the training window in days.
+        training_estimator: Import path of a scikit-learn estimator; ``auto`` is histogram gradient boosting.
+        training_seed: Random seed.
+        evaluation_metric: Name of a scikit-learn scorer.
+        evaluation_margin: The gate's margin, in units of the metric.
+        state_ledger_uri: Folder or bucket for the run records; ``none`` to record nothing.
+        secret_name: Kubernetes secret that is mounted as files into every step; ``none`` for none.
     """
     step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
     history = step(

@@ -1,4 +1,4 @@
-"""Take the champion back: the last good version serves again, without training."""
+"""Roll back the champion: the last good version serves again, without training."""
 
 from kfp import dsl
 
@@ -8,7 +8,7 @@ from evergreen.pipeline.step_factory import StepFactory
 
 @dsl.pipeline(
     name="rollback",
-    description="Makes a former champion the champion again, serving included, and marks the bad version so that it is not promoted again.",
+    description="Makes a previous champion the champion again, including in serving, and marks the bad version so that it is not promoted again.",
 )
 def rollback(
     model_name: str,
@@ -20,17 +20,17 @@ def rollback(
     state_ledger_uri: str = "none",
     secret_name: str = "none",
 ):
-    """Take the champion back.
+    """Roll back the champion.
 
     Args:
         model_name: Name of the registered model in MLflow.
-        rollback_reason: Why, for the ledger.
-        rollback_to_version: A former champion; ``previous`` for the last one that was not rolled back.
-        rollback_from_version: The bad version; nothing is done when it is not the champion. ``none`` takes the champion, whoever it is.
-        deployment_targets: Where the model is served, separated by commas; ``default`` for where the champion was promoted to.
+        rollback_reason: Reason, for the ledger.
+        rollback_to_version: A previous champion; ``previous`` for the last one that was not rolled back.
+        rollback_from_version: The bad version; if it is not the champion, nothing is done. ``none`` rolls back the current champion.
+        deployment_targets: Serving targets, separated by commas; ``default`` for those that the champion was promoted to.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.
-        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
+        secret_name: Kubernetes secret that is mounted as files into every step; ``none`` for none.
     """
     step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
     step(

@@ -1,4 +1,4 @@
-"""Drift in a window of very many rows, profiled in parallel steps, each of which reads its own part."""
+"""Detects drift in a very large window by profiling it in parallel steps, each of which reads its own shard."""
 
 from kfp import dsl
 
@@ -9,7 +9,7 @@ from evergreen.pipeline.steps import LARGE
 
 @dsl.pipeline(
     name="sharded-drift",
-    description="Compares a very large window with what the champion was fitted on: profiles it in parallel shards, merges them and judges the whole.",
+    description="Compares a very large window with the champion's training data: profiles it in parallel shards, merges the profiles and judges the result.",
 )
 def sharded_drift(
     data_source_uri: str,
@@ -26,22 +26,22 @@ def sharded_drift(
     state_ledger_uri: str = "none",
     secret_name: str = "none",
 ):
-    """Watch the drift of a very large window.
+    """Detect drift in a very large window.
 
     Args:
-        data_source_uri: File, folder, glob or URI of the events.
+        data_source_uri: File, folder, glob or URI of the data.
         data_timestamp_column: Column with the event time.
         data_target_column: Column with the label.
         model_name: Name of the registered model in MLflow.
-        data_window_end: ``scheduled`` (the schedule's slot; without a schedule the newest data), ``latest``, or an ISO time.
-        data_window_days: Length of the window that is watched, in days.
-        data_excluded_columns: Columns to leave out, separated by commas: keys, leaks. ``none`` for none.
-        drift_config: Drift settings as JSON or YAML in line or their URI; ``default`` for the built-in ones.
-        shards: Number of parallel steps, about one for every ten million rows.
-        seed: Seed of the random samples.
+        data_window_end: ``scheduled`` (the schedule's slot, or the newest data without a schedule), ``latest``, or an ISO time.
+        data_window_days: Length of the monitored window in days.
+        data_excluded_columns: Columns to omit, such as keys or leaks, separated by commas; ``none`` for none.
+        drift_config: Drift settings as inline JSON or YAML or their URI; ``default`` for the default settings.
+        shards: Number of parallel steps, about one per ten million rows.
+        seed: Random seed for sampling.
         state_tracking_uri: Address of the MLflow server.
         state_ledger_uri: Folder or bucket of the ledger.
-        secret_name: Kubernetes secret whose keys every step reads, from files. ``none`` for none.
+        secret_name: Kubernetes secret that is mounted as files into every step; ``none`` for none.
     """
     step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
     with dsl.ExitHandler(step("Record run", record_run, model_name=model_name), name="Watch drift"):

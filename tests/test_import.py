@@ -30,7 +30,7 @@ def test_every_component_is_an_attribute_under_its_own_name() -> None:
 
 
 def test_an_unknown_attribute_is_an_error_that_lists_the_components() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'detect_drifts'; its components are load_champion, ingest_data"):
+    with pytest.raises(AttributeError, match=r"no attribute 'detect_drifts'.*load_champion, ingest_data"):
         evergreen.detect_drifts  # noqa: B018 - asking for the attribute is the test
 
 

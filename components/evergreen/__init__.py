@@ -1,7 +1,7 @@
-"""Evergreen: Kubeflow Pipelines components, and pipelines made of them, that keep a deployed model fresh.
+"""Evergreen: Kubeflow Pipelines components and pipelines that keep a deployed model fresh.
 
-Every component is an attribute of this package and is loaded when it is first asked for, so that importing the package
-takes no time and never imports ``kfp`` inside a running step.
+Every component is an attribute of this package and is loaded on first access, so that importing the package is fast and
+never imports ``kfp`` inside a running step.
 """
 
 from importlib import import_module
@@ -83,10 +83,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a component when it is first asked for (PEP 562)."""
+    """Load a component on first access (PEP 562)."""
     room = _ROOM_OF_COMPONENT.get(name)
     if room is None:
-        raise AttributeError(f"module 'evergreen' has no attribute {name!r}; its components are {', '.join(_ROOM_OF_COMPONENT)}")
+        raise AttributeError(f"module 'evergreen' has no attribute {name!r}. Valid components: {', '.join(_ROOM_OF_COMPONENT)}.")
     return getattr(import_module(f"evergreen.{room}.component"), name)
 
 

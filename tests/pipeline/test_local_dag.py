@@ -82,7 +82,7 @@ def test_a_loop_collects_artifacts_and_an_empty_one_leaves_none(tmp_path: Path) 
     assert run(loop, tmp_path / "a", words=["x", "y", "z"])["read-all"] == ["x+y+z"]
     empty = run(loop, tmp_path / "b", words=[])
     assert "read-all" not in empty
-    assert "Step read-all needs 'pipelinechannel--write-note' of for-loop-1, which made none." in empty["failure"]
+    assert "Step read-all needs 'pipelinechannel--write-note' of for-loop-1, which did not produce it." in empty["failure"]
 
 
 def test_of_exclusive_branches_the_output_of_the_one_that_ran_goes_on(tmp_path: Path) -> None:
@@ -144,8 +144,8 @@ def test_a_parameter_that_no_command_line_holds_is_refused(tmp_path: Path) -> No
         say(text=text)
 
     failure = run(long, tmp_path, text="x" * 200_000)["failure"]
-    assert failure.startswith("step 'say' gets 200,")
-    assert "Put a long text into a file" in failure
+    assert failure.startswith("step 'say': its parameters have 200,")
+    assert "Put long text into a file" in failure
 
 
 def test_a_step_that_is_killed_is_said_to_be(tmp_path: Path) -> None:

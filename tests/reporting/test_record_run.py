@@ -176,7 +176,7 @@ def test_a_result_that_cannot_be_read_is_named_and_hides_no_other() -> None:
     records = [LOADED, damaged, RETRAIN, PASSED, DEPLOYED]
     summary = summarise_run(records, run_id="run-1", model_name="rain")
     assert (summary.outcome, summary.status, summary.reasons) == ("promoted", "succeeded", ["Accuracy fell."])
-    assert summary.problems == ["record of detect_drift: features is 'many'; expected a list. Make sure that it is what detect_drift wrote."]
+    assert summary.problems == ["record of detect_drift: features is 'many'; expected a list. Make sure that it was written by detect_drift."]
     page = run_page(summary)
     assert "features is &#39;many&#39;; expected a list" in page
     assert "0.78" in page

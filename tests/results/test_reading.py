@@ -172,14 +172,14 @@ def _nullable(kind: type[JsonResult], old: dict[str, Any]) -> dict[str, Any]:
 def test_a_value_of_the_wrong_type_is_one_clear_error(result: JsonResult, change: dict[str, Any], message: str) -> None:
     content = {**json.loads(to_json(result.to_json())), **change}
     given = copy.deepcopy(content)
-    with pytest.raises(PolicyError, match=rf"^drift_result /data/x: {message}.* Make sure that it is what {result.written_by} wrote\.$"):
+    with pytest.raises(PolicyError, match=rf"^drift_result /data/x: {message}.* Make sure that it was written by {result.written_by}\.$"):
         type(result).from_json(content, source="drift_result /data/x", error=PolicyError)
     assert content == given, "what was given is left as it was"
 
 
 @pytest.mark.parametrize(("kind", "missing"), [(DriftResult, "verdict"), (PerformanceResult, "verdict"), (Decision, "decision"), (Evaluation, "verdict")])
 def test_what_nothing_can_stand_for_must_be_there(kind: type[JsonResult], missing: str) -> None:
-    with pytest.raises(ArtifactError, match=f"^result: {missing} is missing; expected one of .*{kind.written_by} wrote"):
+    with pytest.raises(ArtifactError, match=f"^result: {missing} is missing; expected one of .*written by {kind.written_by}"):
         kind.from_json({}, source="result")
 
 

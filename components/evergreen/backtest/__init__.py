@@ -1,1 +1,1 @@
-"""Backtests of retraining policies: history, replayed window by window."""
+"""Backtests of retraining policies: replays history window by window."""

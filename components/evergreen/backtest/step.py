@@ -68,7 +68,7 @@ def report_step(*, replays: Sequence[Any], backtest_report: Any, metrics: Any) -
     names = [found.name for found in made]
     for needed in (NEVER, ALWAYS):
         if needed not in names:
-            raise BacktestError(f"replays: {needed!r} is missing, with which policies are compared; found {', '.join(names)}. Replay it, too.")
+            raise BacktestError(f"replays: {needed!r} is missing, which the policies are compared with; found {', '.join(names)}. Replay it, too.")
     if len(set(names)) < len(names):
         raise BacktestError(f"replays: two have the same name; the names are {', '.join(names)}. Replay each policy only once.")
     ordered = sorted(made, key=lambda found: {NEVER: 0, ALWAYS: 1}.get(found.name, 2))

@@ -66,14 +66,14 @@ def _numpy_type(arrow_type: pa.DataType) -> np.dtype[Any]:
 
 
 def validity_of(column: pa.Array) -> NDArray[np.bool_]:
-    """Return True where a column holds a value and False at its nulls, shape (rows,)."""
+    """Return True where a column has a value and False at its nulls, shape (rows,)."""
     if not column.null_count:
         return np.ones(len(column), dtype=bool)
     return truths_of(column.is_valid())
 
 
 def truths_of(column: pa.BooleanArray) -> NDArray[np.bool_]:
-    """Return the values of a column of booleans, shape (rows,); entries at nulls mean nothing."""
+    """Return the values of a column of booleans, shape (rows,); entries at nulls are undefined."""
     import pyarrow as pa
 
     return numbers_of(column.cast(pa.uint8())).astype(bool)

@@ -27,7 +27,7 @@ def write_evidence(challenger: PassedChallenger, folder: Path) -> None:
     """Write a challenger's reference sample, contract, baseline and model card to a folder.
 
     Raises:
-        DeploymentError: The evaluation holds no score.
+        DeploymentError: The evaluation contains no score.
         ArtifactError: The training rows cannot be read.
     """
     write_reference(folder / REFERENCE_FILE, challenger.training_data.path, challenger.description)
@@ -82,7 +82,7 @@ def _card(challenger: PassedChallenger) -> dict[str, str]:
 
 def _baseline(description: ModelDescription, evaluation: Evaluation, training_data: Any) -> dict[str, Any]:
     if evaluation.challenger_score is None:
-        raise DeploymentError("evaluation: holds no score of the challenger. Give deploy_model the output of evaluate_model.")
+        raise DeploymentError("evaluation: it contains no score for the challenger. Pass the output of evaluate_model to deploy_model.")
     manifest = manifest_of(training_data)
     return Baseline(
         task=description.task,
@@ -92,7 +92,7 @@ def _baseline(description: ModelDescription, evaluation: Evaluation, training_da
         upper=evaluation.challenger_upper,
         rows=evaluation.rows,
         naive_score=evaluation.naive_score,
-        # What monitoring compares later errors and confidences with.
+        # Monitoring compares later errors and confidences with these.
         calibration=evaluation.calibration,
         errors=evaluation.errors,
         fit_start=description.fit_start,

@@ -23,7 +23,7 @@ FEWEST_VALUES = 50
 
 
 def balanced_rows(reference: NDArray[np.float64], current: NDArray[np.float64], *, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return equally many random rows of both sides, at most 2,500 each."""
+    """Return the same number of random rows from both sides, at most 2,500 each."""
     size = min(len(reference), len(current), ROWS_A_SIDE)
     generator = np.random.default_rng(seed)
     chosen = (rows[np.sort(generator.choice(len(rows), size, replace=False))] for rows in (reference, current))

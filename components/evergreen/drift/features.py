@@ -37,7 +37,7 @@ def measure_feature(
         name: Name of the column.
         reference: Its counts in the reference data.
         current: Its counts in the window, in the same bins.
-        settings: How many values are needed.
+        settings: Settings with the minimum number of values.
     """
     shares = [counts.missing / counts.rows if counts.rows else 0.0 for counts in (reference, current)]
     kind = "empty" if not reference.values and not current.values else "number" if isinstance(current, NumberCounts) else "category"
@@ -97,14 +97,14 @@ def _merged_categories(before: NDArray[np.int64], now: NDArray[np.int64]) -> tup
 
 
 def conclude(measured: FeatureMeasurement, corrected: dict[str, float], settings: DriftSettings) -> FeatureDrift:
-    """Conclude from what was measured: drift needs significance and an effect that reaches its floor.
+    """Decide whether a feature drifts: this requires significance and an effect that reaches its floor.
 
     The severity depends on the largest multiple of a floor: slight from one, moderate from ``moderate_multiple``, severe from
     ``severe_multiple``.
 
     Args:
-        measured: What was measured.
-        corrected: p-values of its tests after correction.
+        measured: The measurements.
+        corrected: Corrected p-values of its tests.
         settings: Floors and significance.
     """
     multiples: dict[str, float] = {}
@@ -134,8 +134,8 @@ def _quiet_reason(measured: FeatureMeasurement, corrected: dict[str, float], set
         return "Neither side has a value."
     if measured.p_value is None:
         return (
-            f"Too few values to compare: {measured.values_reference:,} in the reference and {measured.values_current:,} now, "
-            f"at least {settings.minimum_rows} are needed on both sides."
+            f"Too few values to compare: {measured.values_reference:,} in the reference and {measured.values_current:,} in the current data; "
+            f"at least {settings.minimum_rows} are needed on each side."
         )
     if min(corrected.values(), default=1.0) < settings.significance:
         return "Significant, but every effect is below its floor: too small to matter."

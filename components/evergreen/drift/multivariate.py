@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def changed_correlations(reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings) -> list[CorrelationChange]:
-    """Return the pairs of numbers whose rank correlation changed significantly and by enough, the largest change first.
+    """Return the numeric pairs whose rank correlation changed significantly and enough to matter, largest change first.
 
     Args:
-        reference: Profile of the reference.
-        current: Profile of the current data, of the same columns.
+        reference: Profile of the reference data.
+        current: Profile of the current data with the same columns.
         settings: Significance and floor.
     """
     if min(reference.sample.rows, current.sample.rows) < settings.minimum_rows_together:

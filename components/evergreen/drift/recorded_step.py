@@ -1,4 +1,4 @@
-"""The step that looks for drift, with its record; light, so that the record is there before the logic is imported."""
+"""The drift detection step and its record. Imports little, so that the record exists before the logic is imported."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def detect_and_record(request: DriftRequest, outputs: DriftOutputs, place: StepP
     """Compare the datasets and return the verdict.
 
     Args:
-        request: What is compared, and how.
-        outputs: Where the results go.
-        place: Where the step reports.
+        request: The datasets to compare, and the settings.
+        outputs: Output artifacts.
+        place: Location of the step's record, the run and the step.
 
     Raises:
         DriftError: The settings or the data are invalid.

@@ -1,4 +1,4 @@
-"""What a drift step is given and what it writes, as the component `detect_drift` describes it."""
+"""Inputs and outputs of the drift detection step, as described by the component `detect_drift`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DriftRequest:
-    """What is compared, and how.
+    """The datasets to compare, and the settings.
 
     Attributes:
         reference_data: Dataset artifact; may be absent.
         current_data: Dataset artifact.
-        target_column: The label.
-        timestamp_column: The event time.
-        model: The champion's model artifact, to compare its predictions too; may be absent.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        model: The champion's model artifact, to also compare its predictions; may be absent.
         config: The ``config`` parameter.
-        seed: Seed of the samples.
+        seed: Random seed for sampling.
     """
 
     reference_data: Any
@@ -31,7 +31,7 @@ class DriftRequest:
 
 @dataclass(frozen=True)
 class DriftOutputs:
-    """Output artifacts: the JSON, the page and the numbers."""
+    """Output artifacts: the JSON result, the report and the metrics."""
 
     drift_result: Any
     drift_report: Any

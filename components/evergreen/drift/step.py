@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def run_drift_step(request: DriftRequest, outputs: DriftOutputs) -> DriftResult:
-    """Compare the datasets and write result, report and metrics.
+    """Compare the datasets and write the result, the report and the metrics.
 
     Args:
-        request: What is compared, and how.
-        outputs: Where the results go.
+        request: The datasets to compare, and the settings.
+        outputs: Output artifacts.
 
     Returns:
         The result.

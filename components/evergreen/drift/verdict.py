@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 
 
 def dataset_severity(worst: Severity, share: float, settings: DriftSettings) -> Severity:
-    """Return how severe the drift of a dataset is.
+    """Return the severity of a dataset's drift.
 
     It is the severity of the worst feature, limited by the share of features that drifted: at most moderate below
     ``severe_share_drifted``, and at most slight below ``moderate_share_drifted``.
 
     Args:
-        worst: The severity of the worst feature.
-        share: Share of the features that drift, weighted by importance where that is known.
-        settings: The shares.
+        worst: Severity of the worst feature.
+        share: Share of features that drifted, weighted by importance if known.
+        settings: Settings with the share thresholds.
     """
     ceiling = "severe" if share >= settings.severe_share_drifted else "moderate" if share >= settings.moderate_share_drifted else "slight"
     return SEVERITIES[min(SEVERITIES.index(worst), SEVERITIES.index(ceiling))]
 
 
 def severity_together(together: MultivariateResult, settings: DriftSettings) -> Severity:
-    """Return how severe a drift is that shows only in all features together: by the classifier's area under the curve."""
+    """Return the severity of a drift that only the joint test shows, based on the classifier's area under the curve."""
     if not together.drift:
         return "none"
     multiple = (together.auc - 0.5) / (settings.classifier_auc - 0.5) if together.auc is not None else 1.0
@@ -45,11 +45,11 @@ def conclude_dataset(
     """Return the verdict for a dataset from its compared features.
 
     Args:
-        features: The conclusions, in any order.
-        rows: Numbers of rows.
-        settings: What severity means.
-        together: What looking at all features together found.
-        left_out: Why columns were left out.
+        features: The conclusions in any order.
+        rows: Row counts.
+        settings: Settings with the severity thresholds.
+        together: Result of the joint test of all features.
+        left_out: Reasons for columns that were not compared.
         importances: Importance of each feature to the champion; empty when unknown.
     """
     ordered = sorted(features, key=_urgency)
@@ -85,8 +85,8 @@ def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], s
     if not features:
         return "Insufficient data: the two datasets have no comparable columns."
     return (
-        f"Cannot tell: {rows['reference']:,} reference rows and {rows['current']:,} current rows hold too few values; "
-        f"at least {settings.minimum_rows} of a feature are needed on both sides."
+        f"Insufficient data: {rows['reference']:,} reference rows and {rows['current']:,} current rows contain too few values; "
+        f"at least {settings.minimum_rows} values per feature are needed on each side."
     )
 
 

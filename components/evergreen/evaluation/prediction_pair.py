@@ -1,4 +1,4 @@
-"""What two models say about the same rows."""
+"""Predictions of two models for the same rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictionPair:
-    """Predictions of both models on the rows compared; the champion's are None when it is absent or cannot be scored."""
+    """Predictions of both models for the compared rows; the champion's are None if it is absent or cannot be scored."""
 
     challenger: Predictions
     champion: Predictions | None = None

@@ -59,7 +59,7 @@ def write_outputs(
 
 
 def evaluation_page(evaluation: Evaluation, scored: PredictionPair | None = None) -> str:
-    """Return the comparison as an HTML page; the models' predictions, where given, are drawn."""
+    """Return the comparison as an HTML page, with plots of the models' predictions if given."""
     tone: Any = "good" if evaluation.verdict == "promote" else "warning" if evaluation.conclusion == "cannot tell" else "neutral"
     sections = [Section("Why", bullets=evaluation.reasons), _scores_section(evaluation)]
     if evaluation.checks:
@@ -113,7 +113,7 @@ def _figure(evaluation: Evaluation) -> str | None:
 
 
 def decisive_numbers(evaluation: Evaluation) -> dict[str, float | None]:
-    """Return the numbers that a promotion hangs on, by the names that people read."""
+    """Return the numbers that decide a promotion, by display name."""
     return {
         "challenger score": evaluation.challenger_score,
         "champion score": evaluation.champion_score,

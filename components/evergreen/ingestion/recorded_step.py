@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def ingest_and_record(request: IngestionRequest, dataset: Any, place: StepPlace) -> str:
-    """Ingest a window and return its end, before the label delay is taken off; ISO, UTC.
+    """Ingest a window and return its end before the label delay is subtracted; ISO, UTC.
 
     Args:
-        request: Which window of which source.
+        request: The source and the window to read.
         dataset: Output artifact.
-        place: Where the step reports.
+        place: Location of the step's record, the run and the step.
 
     Raises:
         IngestionError: A parameter, the source or its event times are invalid, or the window contains no rows.

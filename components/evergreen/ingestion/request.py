@@ -1,4 +1,4 @@
-"""What an ingesting step is asked for, as the component `ingest_data` describes it."""
+"""Inputs of the ingestion step, as described by the component `ingest_data`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class IngestionRequest:
-    """Which window of which source.
+    """The source and the window to read.
 
     Attributes:
         source_uri: See :func:`evergreen.ingestion.sources.opening.open_source`.
-        timestamp_column: The event time.
+        timestamp_column: Column with the event time.
         window_end: End of the window; see :func:`evergreen.ingestion.window_end.resolve_window_end`.
-        schedule_time: When the run was scheduled, or ``none``.
-        window_days: Length of the window; with ``catch_up`` only of the first.
-        label_delay_days: Days by which the window ends earlier.
-        excluded_columns: Columns to leave out.
-        model_name: The model whose windows are remembered, or ``none``.
-        catch_up: Whether the window starts where the newest earlier one ended.
-        decision: Artifact of decide_retraining, which may ask for a longer window, and says where its own ended.
+        schedule_time: Scheduled time of the run, or ``none``.
+        window_days: Length of the window; with ``catch_up``, only of the first window.
+        label_delay_days: Number of days by which the window ends earlier.
+        excluded_columns: Columns to omit.
+        model_name: Model whose windows are recorded, or ``none``.
+        catch_up: Whether the window starts where the newest earlier window ended.
+        decision: Artifact of decide_retraining, which may request a longer window and contains the end of its own window.
     """
 
     source_uri: str

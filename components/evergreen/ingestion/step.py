@@ -26,12 +26,12 @@ EARLIER_ROWS = "earlier_rows"
 
 
 def run_ingestion_step(request: IngestionRequest, dataset: Any, place: StepPlace) -> tuple[IngestedWindow, dict[str, Any]]:
-    """Ingest a window, compare it with those that the model has seen, and add it to them.
+    """Ingest a window, compare it with those that the model has seen, and record it.
 
     Args:
-        request: Which window of which source.
+        request: The source and the window to read.
         dataset: Output artifact.
-        place: Where windows are remembered, the run, and the step.
+        place: Location of the window records, the run and the step.
 
     Returns:
         The ingested window, and the evidence for the step's record.
@@ -42,8 +42,8 @@ def run_ingestion_step(request: IngestionRequest, dataset: Any, place: StepPlace
     history = _history(request.model_name, place)
     if history is None and request.catch_up:
         raise IngestionError(
-            f"catch_up: needs to know which windows were read before, but model_name is {request.model_name!r} and ledger_uri {place.ledger_uri!r}. "
-            "Give both, or leave it off."
+            f"catch_up needs a record of earlier windows, but model_name is {request.model_name!r} and ledger_uri is {place.ledger_uri!r}. "
+            "Set both, or disable catch_up."
         )
     end = resolve_window_end(request.window_end, schedule_time=request.schedule_time, decision=request.decision)
     options: dict[str, Any] = {
@@ -82,13 +82,13 @@ def _slot(end: WindowEnd) -> dict[str, str]:
 
 
 def _days_since_change(decision: Any, window_end: str, label_delay_days: int) -> int:
-    """Return the whole days from the time that a decision names to the end of the window; 0 when it names none."""
+    """Return the whole days from the start time in a decision to the end of the window; 0 if the decision has none."""
     if not is_present(decision):
         return 0
     decided = Decision.from_json(read_json(decision.path), source=f"decision {decision.path}", error=IngestionError)
     if not decided.training_since:
         return 0
-    # The newest event of all is not known yet; the decision was made about it.
+    # The newest event is not known yet, so use the end of the decision's window.
     end = parse_window_end(window_end) or parse_window_end(decided.window_end)
     start = parse_window_end(decided.training_since)
     return 0 if end is None or start is None else (end - start) // MICROSECONDS_PER_DAY - label_delay_days

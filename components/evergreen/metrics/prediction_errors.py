@@ -38,7 +38,7 @@ def prediction_errors(predictions: Predictions) -> tuple[str, np.ndarray[Any, An
 
 
 def summarise_errors(predictions: Predictions) -> ErrorSummary:
-    """Return the errors in order; of more than 1,000 rows evenly spaced quantiles."""
+    """Return a summary of the errors, with all sorted values or, for more than 1,000 rows, evenly spaced quantiles."""
     measure, errors = prediction_errors(predictions)
     ordered = np.sort(errors[np.isfinite(errors)])
     if len(ordered) > MOST_VALUES:

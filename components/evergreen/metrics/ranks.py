@@ -1,4 +1,4 @@
-"""Ranks, and the area under the ROC curve that follows from them."""
+"""Ranks, and the area under the ROC curve computed from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rank of each value from 1 on, shape (rows,); equal values share the middle of their ranks."""
+    """Return the rank of each value, starting at 1, shape (rows,); ties get the mean of their ranks."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     middle: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
     return middle[inverse]
@@ -25,7 +25,7 @@ def area_under_curve(ranks: NDArray[np.float64], positive: NDArray[np.bool_]) ->
         positive: Whether a row is positive, shape (rows,).
 
     Returns:
-        Between 0 and 1; 0.5 where a class has no rows.
+        A number between 0 and 1; 0.5 if a class has no rows.
     """
     ones = int(positive.sum())
     zeros = len(positive) - ones

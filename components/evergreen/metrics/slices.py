@@ -72,7 +72,7 @@ def find_slices(frame: pd.DataFrame, rules: Sequence[SliceRule], *, margin: floa
         frame: The rows to slice.
         rules: The rules.
         margin: Margin of rules that do not set one, in units of the metric.
-        setting: The policy setting that holds the rules, for error messages.
+        setting: The policy setting that contains the rules, for error messages.
         error_class: The exception type to raise.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Whether the champion still performs as well as when it was promoted."""
+"""Performance monitoring: whether the champion still performs as well as when it was promoted."""

@@ -22,7 +22,7 @@ BINS = 30
 
 
 def compare_errors(baseline: ErrorSummary | None, predictions: Predictions) -> ErrorDrift:
-    """Compare the errors of labelled rows with those that the baseline holds, as the drift of a feature is judged.
+    """Compare the errors of labelled rows with those in the baseline, with the same tests as for the drift of a feature.
 
     A change must be significant and its effect must reach its floor (see `evergreen.drift.features.conclude`).
 
@@ -33,18 +33,18 @@ def compare_errors(baseline: ErrorSummary | None, predictions: Predictions) -> E
     measure, errors = prediction_errors(predictions)
     errors = errors[np.isfinite(errors)]
     if not baseline or not baseline.values:
-        return ErrorDrift("cannot tell", "Whether the champion's errors changed cannot be told: its baseline holds none; a version promoted from now on does.")
+        return ErrorDrift("cannot tell", "Cannot tell whether the champion's errors changed: its baseline contains none. Newly promoted versions record them.")
     if baseline.measure != measure:
-        return ErrorDrift("cannot tell", f"Whether the champion's errors changed cannot be told: they were measured as {baseline.measure}, now as {measure}.")
+        return ErrorDrift("cannot tell", f"Cannot tell whether the champion's errors changed: measured as {baseline.measure} before, as {measure} now.")
     before = np.array(baseline.values, dtype=np.float64)
     judged = _judge(before, errors, categories=measure == WRONG)
     sizes = [float(np.abs(values).mean()) for values in (before, errors)]
     if judged.measured.p_value is None:
-        return ErrorDrift("cannot tell", f"Whether the champion's errors changed cannot be told: {len(errors)} rows are too few.", measure=measure)
+        return ErrorDrift("cannot tell", f"Cannot tell whether the champion's errors changed: {len(errors)} rows are too few.", measure=measure)
     edges = np.histogram_bin_edges(np.concatenate([before, errors]), bins=BINS)
     worse = sizes[1] > sizes[0]
     what = {RESIDUAL: "mean distance from the label", WRONG: "share of wrong predictions"}.get(measure, "mean log loss")
-    numbers = f"{what} {sizes[0]:.4g} at promotion and {sizes[1]:.4g} now"
+    numbers = f"{what} {sizes[0]:.4g} at promotion, {sizes[1]:.4g} now"
     how = f"have become {'larger' if worse else 'smaller'} ({judged.severity}" if judged.drift else "look as they did at promotion ("
     counts = [np.histogram(values, bins=edges)[0].tolist() for values in (before, errors)]
     return ErrorDrift(

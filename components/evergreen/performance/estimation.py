@@ -62,7 +62,7 @@ class EstimateRequest:
 
 
 def estimate_rows(watched: WatchedModel, rows: pd.DataFrame, request: EstimateRequest, *, target_column: str) -> Estimate:
-    """Return an estimate for rows without labels, or why there can be none.
+    """Return an estimate for rows without labels, or why it is not available.
 
     Args:
         watched: The model.
@@ -142,7 +142,7 @@ def make_estimate(predictions: Predictions, curve: ReliabilityCurve, request: Es
     try:
         found = estimate_score(request.metric, predictions, curve, seed=request.seed)
     except ScoringError as error:
-        return Estimate(False, f"An estimate without labels is not available, because of this: {error}", name, rows=rows)
+        return Estimate(False, f"An estimate without labels is not available: {error}", name, rows=rows)
     sentence = (
         f"Estimated from the champion's confidences, without labels: {name} is {found.score:.4g} ({found.lower:.4g} to {found.upper:.4g}) on "
         f"{rows:,} {request.of_rows}, if the relation between inputs and label is unchanged and the inputs are close to the champion's training data."

@@ -80,7 +80,7 @@ def monitor(
     if predictions not in (CHAMPION, LOG):
         raise PerformanceError(f"Unknown predictions {predictions!r}. Valid values: {CHAMPION}, {LOG}.")
     if not is_present(model) or not is_present(baseline):
-        return PerformanceResult("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to watch.")
+        return PerformanceResult("no champion", margin=settings.margin, sentence="There is no champion, so there is nothing to monitor.")
     if not is_present(current_data):
         return PerformanceResult("cannot tell", margin=settings.margin, sentence="Cannot tell: there are no rows.", predictions=predictions)
     from evergreen.models.files import load_model, read_description
@@ -102,7 +102,7 @@ def monitor_rows(
     settings: PerformanceSettings,
     seed: int,
 ) -> PerformanceResult:
-    """Score a model on the rows of a window that it has not seen and that have a label, and compare with its baseline.
+    """Score a model on the labelled rows of a window that it has not seen, and compare it with its baseline.
 
     Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves instead of artifacts.
     """
@@ -124,7 +124,8 @@ class _Question:
 def _monitor(question: _Question, frame: pd.DataFrame, window_end: str | None) -> PerformanceResult:
     baseline, columns = question.baseline, question.columns
     if not baseline.metric or baseline.score is None:
-        raise PerformanceError(f"baseline: expected a metric and a score, found {baseline.metric or None!r} and {baseline.score!r}. Promote a model again.")
+        found = f"{baseline.metric or None!r} and {baseline.score!r}"
+        raise PerformanceError(f"Invalid baseline: expected a metric and a score, found {found}. Promote a model again.")
     rows = new_rows(frame, question.watched, logged=question.logged, window_end=window_end, **asdict(columns))
     left_out = (columns.target_column, columns.timestamp_column)
     result = PerformanceResult(
@@ -152,22 +153,22 @@ def _with_labels(result: PerformanceResult, question: _Question, rows: NewRows, 
     settings, seed = question.settings, question.seed
     if len(rows.labelled) < settings.minimum_rows:
         why = (
-            f"Cannot tell: {len(rows.labelled)} labelled rows are newer than what the champion has seen ({rows.seen} seen, "
-            f"{len(rows.unlabelled)} without a settled label); at least {settings.minimum_rows} are needed."
+            f"Cannot tell: {len(rows.labelled)} labelled rows are newer than the champion's training data ({rows.seen} seen, "
+            f"{len(rows.unlabelled)} without a settled label); at least {settings.minimum_rows} are required."
         )
         return replace(result, sentence=why)
     try:
         said = question.watched.predictions(rows.labelled, target_column=question.columns.target_column)
         judged = _judge(result, metric, bootstrap_interval(metric, said, confidence=CONFIDENCE, resamples=RESAMPLES, seed=seed), rows=len(said))
     except ScoringError as error:
-        # Not the caller's handler: an estimate may still be had.
+        # Handle this here rather than in the caller, because an estimate may still be possible.
         return replace(result, sentence=f"Cannot tell: {error}")
     slices = score_parts(rows.labelled, said, metric=metric, settings=settings, seed=seed)
     return replace(judged, errors=compare_errors(question.baseline.errors, said), slices=slices, worst_slice=worst_part(slices))
 
 
 def _with_estimate(result: PerformanceResult, question: _Question, rows: NewRows, metric: Metric) -> PerformanceResult:
-    """Estimate the rows without a label, or all where too few have one; nothing where there is nothing to estimate."""
+    """Estimate the score on the rows without a label, or on all rows if too few have one; do nothing if there are too few rows to estimate."""
     told, settings = result.score is not None, question.settings
     asked = rows.unlabelled if told else rows.unseen
     if settings.estimate == "off" or len(asked) < settings.minimum_rows:

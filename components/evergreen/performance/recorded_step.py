@@ -13,9 +13,9 @@ def monitor_and_record(request: MonitoringRequest, outputs: MonitoringOutputs, p
     """Score the champion on new labelled rows and return the verdict.
 
     Args:
-        request: Whom to watch, on which rows, and how.
-        outputs: Where the results go.
-        place: Where the step reports.
+        request: The model and rows to monitor, and the settings.
+        outputs: Output artifacts.
+        place: Location of the step's record, the run and the step.
 
     Raises:
         PerformanceError: A parameter or the data is invalid.

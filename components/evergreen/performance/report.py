@@ -21,12 +21,12 @@ TONES: dict[str, Any] = {"holds": "good", "degraded": "bad", "cannot tell": "war
 
 
 def write_outputs(performance: PerformanceResult, record: StepRecord, outputs: MonitoringOutputs) -> str:
-    """Write every output and fill the step's record; return the verdict.
+    """Write all outputs, fill in the step's record and return the verdict.
 
     Args:
         performance: The performance.
         record: The step's record.
-        outputs: Where the results go.
+        outputs: Output artifacts.
     """
     content = performance.to_json()
     write_json(outputs.performance_result.path, content)
@@ -45,7 +45,7 @@ def write_outputs(performance: PerformanceResult, record: StepRecord, outputs: M
 
 
 def performance_page(performance: PerformanceResult) -> str:
-    """Return the champion's performance as an HTML page."""
+    """Render the champion's performance as an HTML page."""
     sections = [_scores(performance), _estimate(performance), _slices(performance), _errors(performance), _unlike(performance), _rows(performance)]
     return render_page(
         "Performance of the champion", performance.sentence, TONES[performance.verdict], [section for section in sections if section is not None]
@@ -87,13 +87,13 @@ def _slices(performance: PerformanceResult) -> Section | None:
     if not performance.slices:
         return None
     rows = [(part.name, part.rows, part.score, part.lower, part.upper, "" if part.verdict == SCORED else part.verdict) for part in performance.slices]
-    note = "The worst first. Intervals are corrected for the number of slices (Bonferroni)."
+    note = "Worst slice first. Intervals are corrected for the number of slices (Bonferroni)."
     table = Table(["Slice", "Rows", "Score", "Lower", "Upper", ""], rows, note=note)
     return Section("Slices", [worst_sentence(performance.worst_slice, performance.metric, performance.score)], table=table)
 
 
 def worst_sentence(worst: SliceResult | None, metric: str, score: float | None) -> str:
-    """Return which slice is the worst, in a sentence.
+    """Return one sentence on the worst slice.
 
     Args:
         worst: The slice; None if none had enough rows.
@@ -102,7 +102,7 @@ def worst_sentence(worst: SliceResult | None, metric: str, score: float | None) 
     """
     if worst is None:
         return "No slice has enough rows to be scored."
-    beside = "" if score is None else f", and {score:.4g} on all rows"
+    beside = "" if score is None else f", compared with {score:.4g} on all rows"
     span = f"{worst.score:.4g} ({worst.lower:.4g} to {worst.upper:.4g})"
     return f"The worst slice is {worst.name}: {metric} is {span} on its {worst.rows:,} rows{beside}."
 
@@ -123,9 +123,9 @@ def _unlike(performance: PerformanceResult) -> Section | None:
 
 
 def unlike_section(unlike: UnlabelledComparison) -> Section:
-    """Return whether unlabelled rows differ, and in which columns, as a part of a page."""
+    """Return a section on whether unlabelled rows differ, and in which columns."""
     rows = [(item.name, item.severity, item.reason) for item in unlike.features]
-    table = Table(["Column", "Difference", "Why"], rows) if rows else None
+    table = Table(["Column", "Difference", "Reason"], rows) if rows else None
     return Section("Labelled and unlabelled rows", [unlike.sentence], table=table)
 
 

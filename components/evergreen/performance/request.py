@@ -1,4 +1,4 @@
-"""What a monitoring step is given and what it writes, as the component `monitor_performance` describes it."""
+"""Inputs and outputs of the monitoring step, as described by the component `monitor_performance`."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 @dataclass(frozen=True)
 class MonitoringRequest:
-    """Whom to watch, on which rows, and how.
+    """The model and rows to monitor, and the settings.
 
     Attributes:
         model: The champion's model artifact; may be absent.
         baseline: Its baseline artifact; may be absent.
         current_data: The newest rows, or logged predictions with their labels.
-        target_column: The label.
-        timestamp_column: The event time.
-        label_delay_days: Days after which labels are complete.
-        margin: Smallest drop that matters; 0 takes the policy's.
-        minimum_rows: Fewest rows to score on; 20 takes the policy's.
-        seed: Seed of the bootstrap.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        label_delay_days: Days until labels are complete.
+        margin: Smallest drop that matters; 0 uses the policy's.
+        minimum_rows: Minimum number of rows to score; 20 uses the policy's.
+        seed: Random seed for the bootstrap.
         predictions: ``champion`` or ``logged``.
-        policy_config: The policy parameter.
+        policy_config: The ``policy_config`` parameter.
     """
 
     model: Any
@@ -39,7 +39,7 @@ class MonitoringRequest:
 
 @dataclass(frozen=True)
 class MonitoringOutputs:
-    """Output artifacts: the JSON, the page and the numbers."""
+    """Output artifacts: the JSON result, the report and the metrics."""
 
     performance_result: Any
     performance_report: Any

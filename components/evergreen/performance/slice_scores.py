@@ -18,7 +18,7 @@ SCORED = "scored"
 
 
 def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric, settings: PerformanceSettings, seed: int) -> list[SliceResult]:
-    """Score the champion on each slice, the worst first; intervals are Bonferroni-corrected for the number of slices that are scored.
+    """Score the champion on each slice, worst first; intervals are Bonferroni-corrected for the number of scored slices.
 
     Args:
         frame: The labelled rows.
@@ -28,7 +28,7 @@ def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric
         seed: Random seed for the bootstrap.
 
     Returns:
-        What was found on each slice.
+        The result for each slice.
 
     Raises:
         PerformanceError: A slice names a column that does not exist, or its expression cannot be evaluated.
@@ -45,5 +45,5 @@ def score_parts(frame: pd.DataFrame, predictions: Predictions, *, metric: Metric
 
 
 def worst_part(parts: list[SliceResult]) -> SliceResult | None:
-    """Return the scored slice with the lowest score, or None when none was scored."""
+    """Return the slice with the lowest score, or None if no slice was scored."""
     return next((part for part in parts if part.verdict == SCORED), None)

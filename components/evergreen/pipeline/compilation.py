@@ -1,4 +1,4 @@
-"""Compile pipelines to the YAML that KFP takes, with the images that a team uses."""
+"""Compiles pipelines to KFP's YAML, with a team's own images if given."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class KubernetesObjects:
     """Compile to ``pipelines.kubeflow.org/v2beta1`` objects instead of the plain specification, for GitOps.
 
     Attributes:
-        namespace: Where the objects belong; nothing leaves it to who applies them.
+        namespace: Namespace of the objects; None to set it when they are applied.
     """
 
     namespace: str | None = None
@@ -34,18 +34,18 @@ class KubernetesObjects:
 
 @dataclass(frozen=True)
 class RunCost:
-    """What a run of a compiled pipeline costs.
+    """The cost of a run of a compiled pipeline.
 
     Attributes:
-        pods: On a quiet day, and when every branch is the long one.
-        workflow: How large its Workflow grows.
+        pods: Number of pods on a quiet day, and on the longest path through all branches.
+        workflow: Estimated size of its Workflow.
     """
 
     pods: PodCount
     workflow: WorkflowSize
 
     def __str__(self) -> str:
-        """Say it in two lines, or in three where there is something to warn of."""
+        """Return two lines, or three if there is a warning."""
         lines = [str(self.pods), f"Estimated size of the longest run's Workflow: {self.workflow}", self.workflow.warning]
         return "\n".join(filter(None, lines))
 
@@ -59,30 +59,30 @@ def compile_pipeline(
     platform_file: Path | None = None,
     objects: KubernetesObjects | None = None,
 ) -> RunCost:
-    """Compile the pipeline of a Python file.
+    """Compile the pipeline in a Python file.
 
     Args:
-        pipeline_file: A file with one pipeline.
-        output: The YAML to write.
-        image_registry: Registry and path that replace Evergreen's own, such as ``europe-docker.pkg.dev/project/images``.
-        digests: JSON file that maps an image's name (``evergreen-base``) to its digest (``sha256:...``).
-        platform_file: Node selectors, tolerations, accelerators, volumes and sizes of a cluster.
-        objects: Write Kubernetes objects, Pipeline and PipelineVersion.
+        pipeline_file: Python file that defines one pipeline.
+        output: The YAML file to write.
+        image_registry: Registry and path that replace Evergreen's, such as ``europe-docker.pkg.dev/project/images``.
+        digests: JSON file that maps the name of an image (``evergreen-base``) to its digest (``sha256:...``).
+        platform_file: File with a cluster's node selectors, tolerations, accelerators, volumes and sizes.
+        objects: Write the Kubernetes objects Pipeline and PipelineVersion instead; None for the plain specification.
 
     Returns:
-        How many pods a run costs, and how large its Workflow grows.
+        The number of pods of a run, and the estimated size of its Workflow.
 
     Raises:
-        PipelineFileError: The pipeline cannot be loaded, or the digests or the platform file cannot be used, or the output is no YAML file.
+        PipelineFileError: The pipeline cannot be loaded, the digests or the platform file are invalid, or the output is not a YAML file.
     """
     from google.protobuf.json_format import MessageToDict
     from kfp import compiler
 
     if output.suffix not in {".yaml", ".yml"}:
-        raise PipelineFileError(f"output {output}: expected a name that ends in .yaml, because KFP tells the format by it.")
+        raise PipelineFileError(f"output {output}: expected a file name that ends in .yaml, because KFP derives the format from it.")
     replacements = image_replacements(image_registry=image_registry, digests=_read_digests(digests) if digests else {})
     pipeline = _load_on_platform(pipeline_file, platform_file)
-    # KFP's run form shows names only: the pipeline's own page is where a person can read what they mean.
+    # KFP's run form shows only parameter names, so their meanings are added to the description on the pipeline's page.
     pipeline.pipeline_spec.pipeline_info.description += f"\n\n{parameter_lines(pipeline)}"
     _tell_steps_their_image(pipeline)
     options = None if objects is None else _object_names(pipeline.name, objects)
@@ -108,16 +108,16 @@ def _load_on_platform(pipeline_file: Path, platform_file: Path | None) -> GraphC
 def _object_names(pipeline_name: str, objects: KubernetesObjects) -> KubernetesManifestOptions:
     from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
-    # A PipelineVersion cannot be changed once it exists: each release is an object of its own.
+    # A PipelineVersion is immutable, so each release gets its own object.
     version = f"{pipeline_name}-{__version__.replace('.', '-').replace('+', '-')}"
     return KubernetesManifestOptions(pipeline_name=pipeline_name, pipeline_version_name=version, namespace=objects.namespace, include_pipeline_manifest=True)
 
 
 def _tell_steps_their_image(pipeline: GraphComponent) -> None:
-    # A pod does not know its image by itself, and the ledger and the training's record name it. Only here: a local run has no image.
+    # A pod does not know its own image, which the ledger and the training record contain. Only set here, because a local run has no image.
     for executor in pipeline.pipeline_spec.deployment_spec["executors"].values():
         if "container" not in executor:
-            continue  # an importer: KFP's launcher does it, in no image of the pipeline
+            continue  # an importer, which KFP's launcher runs without an image of the pipeline
         container = executor["container"]
         container.get_or_create_list("env").append({"name": "EVERGREEN_IMAGE", "value": container["image"]})
 
@@ -132,15 +132,15 @@ def parameter_lines(pipeline: GraphComponent) -> str:
 
 
 def image_replacements(*, image_registry: str | None, digests: Mapping[str, str]) -> dict[str, str]:
-    """Return what each of Evergreen's images is replaced with.
+    """Return the replacement of each Evergreen image.
 
     Raises:
-        PipelineFileError: A digest is for an image that is not Evergreen's, or is no sha256 digest.
+        PipelineFileError: A digest is for an unknown image, or is not a SHA-256 digest.
     """
     names = {image: image.rpartition("/")[2].partition(":")[0] for image in IMAGES}
     unknown = sorted(set(digests) - set(names.values()))
     if unknown:
-        raise PipelineFileError(f"digest of image {unknown[0]!r}: expected one of {', '.join(names.values())}.")
+        raise PipelineFileError(f"Unknown image {unknown[0]!r} in the digests. Valid images: {', '.join(names.values())}. Correct the name.")
     registry = (image_registry or REPOSITORY.rpartition("/")[0]).rstrip("/")
     return {image: f"{registry}/{image.rpartition('/')[2]}{_digest_suffix(name, digests)}" for image, name in names.items()}
 
@@ -151,15 +151,15 @@ def _digest_suffix(name: str, digests: Mapping[str, str]) -> str:
         return ""
     algorithm, _, value = digest.partition(":")
     if algorithm != "sha256" or len(value) != 64 or not set(value) <= set("0123456789abcdef"):
-        raise PipelineFileError(f"digest of image {name!r} is {digest!r}: expected sha256: and 64 hexadecimal digits.")
+        raise PipelineFileError(f"Invalid digest {digest!r} of image {name!r}: expected sha256: followed by 64 hexadecimal digits. Copy it from the registry.")
     return f"@{digest}"
 
 
 def replace_images(compiled: Path, replacements: Mapping[str, str]) -> None:
-    """Replace images in the executors of a compiled pipeline; everything else stays byte for byte."""
+    """Replace the images in the executors of a compiled pipeline; all other bytes are unchanged."""
     text = compiled.read_text(encoding="utf-8")
     for image, replacement in replacements.items():
-        # Beside the image itself, the variable that tells a step its image.
+        # The image itself, and the environment variable that contains it.
         for key in ("image", "value"):
             text = text.replace(f"{key}: {image}\n", f"{key}: {replacement}\n")
     compiled.write_text(text, encoding="utf-8")

@@ -1,11 +1,11 @@
-"""The process that steps of a local run are forked from: it has imported what they need, and runs none of it.
+"""The process that local steps are forked from: it imports their modules but runs none of their code.
 
-``python -m evergreen.pipeline.fork_server FD`` serves the process at the other end of the socket ``FD`` until that one closes it or ends.
+``python -m evergreen.pipeline.fork_server FD`` serves the process at the other end of the socket ``FD`` until that process closes it or exits.
 :mod:`evergreen.pipeline.warm_steps` is the other end. Linux only.
 
-A message on the socket is one packet of JSON. ``{"preload": [...]}`` names modules to import while there is nothing else to do. ``{"run": true}``
-brings two descriptors: a connection for one step, and the file that gets what the step prints. The request itself comes over the connection, one
-line of JSON; the answers are lines, too: ``refused REASON``, or ``started PID`` and later ``ended STATUS``. A closed connection kills its step.
+Each message on the socket is one JSON packet. ``{"preload": [...]}`` lists modules to import while idle. ``{"run": true}`` comes with two file
+descriptors: a connection for one step, and the file that receives the step's output. The request itself is one line of JSON sent over the connection;
+the answers are lines, too: ``refused REASON``, or ``started PID`` and later ``ended STATUS``. Closing the connection kills the step.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from pathlib import Path
 from typing import Any
 
 PACKET_BYTES = 65536
-"""More than any message on the control socket has."""
+"""Larger than any message on the control socket."""
 
 PARENT_DEATH_SIGNAL = 1
 """``PR_SET_PDEATHSIG`` of ``prctl(2)``."""
 
 SERVER_VARIABLES = {"_KFP_RUNTIME": "true", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""What this process has in its environment besides what steps have.
+"""Environment variables of this process in addition to those of the steps.
 
-KFP's packages and our components are imported as a running step imports them. Arrow's allocator would start a thread as it is loaded.
+They make KFP and Evergreen's components import as in a running step, and keep Arrow's allocator from starting a thread when it is loaded.
 """
 
 
 @dataclass(frozen=True)
 class StepRequest:
-    """What is needed to run one step.
+    """A request to run one step.
 
     Attributes:
-        module: What ``python -m`` would run.
+        module: The module that ``python -m`` would run.
         arguments: Its arguments.
-        environment: All variables of the step.
+        environment: All environment variables of the step.
         needs: Modules that the step will import.
     """
 
@@ -66,10 +66,10 @@ class ForkServer:
         self._steps: dict[int, socket.socket] = {}
         self._unwanted: set[int] = set()
         self._prctl = ctypes.CDLL(None, use_errno=True).prctl
-        # A child's end has to wake the loop. What is written into the pipe does not matter.
+        # The exit of a child must wake the loop. The content of the pipe does not matter.
         self._woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._waker = waker
-        # At the terminal, Ctrl-C reaches every process: it is the steps' business, and the other end's.
+        # In a terminal, Ctrl-C reaches every process: the steps and the other end handle it.
         self._on_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
@@ -78,7 +78,7 @@ class ForkServer:
         """Serve until the other end is gone.
 
         Returns:
-            None when there is nothing left to do; and in each forked child the request that it is to run.
+            None when there is nothing left to do; in each forked child, the request that it must run.
         """
         while True:
             watched: list[Any] = [self._control, self._woken, *(connection for pid, connection in self._steps.items() if pid not in self._unwanted)]
@@ -112,7 +112,7 @@ class ForkServer:
             os.close(output)
 
     def _start(self, connection: socket.socket, output: int) -> StepRequest | None:
-        """Fork a child for the request that a connection brings; return the request in the child."""
+        """Fork a child for the request received over a connection; return the request in the child."""
         with connection.makefile("rb") as lines:
             line = lines.readline()
         if not line.endswith(b"\n"):
@@ -125,9 +125,9 @@ class ForkServer:
             _tell(connection, f"refused the process that steps are forked from has threads: {', '.join(threads)}")
             connection.close()
             return None
-        # What is imported is no garbage; and a child that looks through it would copy all of it.
+        # Imported modules are never garbage, and a child's garbage collector would copy their memory by scanning it.
         gc.freeze()
-        # Until the child has its own handlers, it would ignore an interrupt as this process does.
+        # Until the child has installed its own handlers, it would ignore interrupts, as this process does.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         server = os.getpid()
         pid = os.fork()
@@ -140,7 +140,7 @@ class ForkServer:
         return None
 
     def _become_step(self, request: StepRequest, output: int, connection: socket.socket, server: int) -> None:
-        """Make this new child what a fresh interpreter would be."""
+        """Make this new child behave like a fresh interpreter."""
         self._prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
         if os.getppid() != server:
             os._exit(1)
@@ -161,14 +161,14 @@ class ForkServer:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
     def _kill_unwanted(self, ready: list[Any]) -> None:
-        """Kill the steps that nobody waits for any more; their connections stay open until they have ended, so that the other end can wait for that."""
+        """Kill the steps that nobody waits for any more; their connections stay open until they exit, so that the other end can wait for it."""
         for pid, connection in self._steps.items():
             if connection in ready:
                 self._unwanted.add(pid)
                 _kill(pid)
 
     def _reap(self) -> None:
-        """Report the steps that have ended."""
+        """Report the steps that have exited."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._woken, 1024):
                 pass
@@ -190,24 +190,24 @@ class ForkServer:
 
 
 def run_step(request: StepRequest) -> None:
-    """Run a step in the place of a fresh interpreter; ends as that one would, with SystemExit or whatever the step raises."""
+    """Run a step like a fresh interpreter would; ends with SystemExit or the exception that the step raises."""
     sys.argv = [request.module, *request.arguments]
     sys.orig_argv = [sys.executable, "-m", *sys.argv]
-    # A module of its own, whose names are gone at the end like those of any main module: files that are still open are then written.
+    # Use a new main module, whose names are cleared at exit like those of any main module, which flushes files that are still open.
     sys.modules["__main__"] = types.ModuleType("__main__")
-    runpy._run_module_as_main(request.module)  # type: ignore[attr-defined]  # what the interpreter itself calls for -m; run_module() leaves its names to chance
+    runpy._run_module_as_main(request.module)  # type: ignore[attr-defined]  # what the interpreter itself calls for -m; run_module() may keep names
 
 
 def _import(name: str) -> None:
-    """Import a module; one that cannot be imported is the step's business, which will say why in its own log."""
+    """Import a module. Errors are ignored, because the step will report them in its own log."""
     with contextlib.suppress(Exception):
         importlib.import_module(name)
 
 
 def _other_threads() -> list[str]:
-    """Return the names of this process's threads besides this one, which a fork would cut off in the middle of what they do.
+    """Return the names of this process's other threads, which a fork would stop in the middle of their work.
 
-    OpenBLAS ends its threads when a process forks, and starts them again when they are needed: a fork that does nothing makes it do so beforehand.
+    OpenBLAS stops its threads when a process forks and restarts them on demand, so an empty fork makes it stop them beforehand.
     """
     if len(_thread_names()) > 0:
         pid = os.fork()
@@ -221,7 +221,7 @@ def _thread_names() -> list[str]:
     own = str(os.getpid())
     names = []
     for thread in Path("/proc/self/task").iterdir():
-        # One may end meanwhile.
+        # A thread may exit in the meantime.
         with contextlib.suppress(OSError):
             if thread.name != own:
                 names.append((thread / "comm").read_text().strip())
@@ -229,7 +229,7 @@ def _thread_names() -> list[str]:
 
 
 def _seed_anew() -> None:
-    """Give this child random numbers of its own; Python's are seeded by Python after a fork, NumPy's are not."""
+    """Give this child its own random numbers; after a fork, Python reseeds its generator, but NumPy does not."""
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
@@ -241,18 +241,18 @@ def _kill(pid: int) -> None:
 
 
 def _tell(connection: socket.socket, line: str) -> None:
-    # Whoever asked may be gone.
+    # The other end may be gone.
     with contextlib.suppress(OSError):
         connection.sendall(f"{line}\n".encode())
 
 
 def main() -> None:
     """Serve; in a forked child, run the step."""
-    # Modules are no garbage.
+    # Modules are never garbage.
     gc.disable()
     request = ForkServer(socket.socket(fileno=int(sys.argv[1]))).serve()
     if request is None:
-        # Nothing that the modules would do at the end is wanted: no step has run here.
+        # Skip the modules' exit handlers, because no step has run in this process.
         os._exit(0)
     run_step(request)
 

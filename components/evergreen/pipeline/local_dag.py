@@ -1,7 +1,7 @@
-"""Walk through a compiled pipeline on this machine, one step after the other, as KFP's backend does on a cluster.
+"""Executes a compiled pipeline on this machine, one step at a time, like KFP's backend on a cluster.
 
-KFP's own local runner takes components that carry their source in the specification, which ours do not, and hands to steps what the
-backend does not; see :mod:`evergreen.pipeline.handover`.
+KFP's own local runner requires components with their source in the specification, unlike Evergreen's, and passes other inputs to steps than the
+backend does; see :mod:`evergreen.pipeline.handover`.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class LocalRunError(EvergreenError):
 
 @dataclass(frozen=True)
 class Step:
-    """What is needed to start one step.
+    """Everything needed to start one step.
 
     Attributes:
-        task_name: Its task in the specification.
-        image: The image that it would run in on a cluster.
+        task_name: Name of its task in the specification.
+        image: The image it would run in on a cluster.
         command: Command and arguments, with the placeholder ``{{$}}`` for the executor input.
-        environment: What the specification sets.
-        executor_input: What the driver hands over.
-        folder: Where its files lie; exists.
+        environment: Environment variables set by the specification.
+        executor_input: The input passed by the driver.
+        folder: Existing folder for its files.
     """
 
     task_name: str
@@ -63,10 +63,10 @@ class RunIdentity:
     """A run on this machine.
 
     Attributes:
-        pipeline_name: The pipeline.
+        pipeline_name: Name of the pipeline.
         root: Folder of the artifacts of all runs.
-        run_id: The run's id, as on a cluster a random UUID.
-        job_name: What the run's Workflow would be called.
+        run_id: ID of the run; a random UUID, as on a cluster.
+        job_name: Name that the run's Workflow would have.
     """
 
     pipeline_name: str
@@ -76,13 +76,13 @@ class RunIdentity:
 
     @classmethod
     def new(cls, pipeline_name: str, root: Path) -> RunIdentity:
-        """Name a new run."""
+        """Create the identity of a new run."""
         return cls(pipeline_name, root, str(uuid.uuid4()), f"{pipeline_name}-{secrets.token_hex(3)[:5]}")
 
     def placeholders(self, task_name: str) -> dict[str, str]:
-        """Return what KFP's placeholders stand for in a task.
+        """Return the values of KFP's placeholders in a task.
 
-        There is no schedule on this machine: the placeholder of its time stands for the word ``none``.
+        There is no schedule on this machine, so the placeholder of the scheduled time becomes ``none``.
         """
         return {
             "{{$.pipeline_job_uuid}}": self.run_id,
@@ -98,14 +98,14 @@ class RunIdentity:
 
 @dataclass
 class _Group:
-    """A group of tasks while it runs: the pipeline itself, an exit handler, a branch, or one round of a loop.
+    """A running group of tasks: the pipeline itself, an exit handler, a branch, or one iteration of a loop.
 
     Attributes:
-        parameters: What came into the group.
-        artifacts: Likewise.
-        outputs: Parameters and artifacts of each task that has ended well.
-        skipped: Tasks whose condition was not met, and what depends on them.
-        failed: What was wrong with each task that failed.
+        parameters: Input parameters of the group.
+        artifacts: Input artifacts of the group.
+        outputs: Parameters and artifacts of each successful task.
+        skipped: Tasks whose condition was not met, and tasks that depend on them.
+        failed: Error of each failed task.
     """
 
     parameters: dict[str, Any]
@@ -116,7 +116,7 @@ class _Group:
 
     @property
     def stopped(self) -> set[str]:
-        """Tasks that leave no outputs."""
+        """Tasks without outputs."""
         return self.skipped | set(self.failed)
 
 
@@ -124,12 +124,12 @@ class LocalDag:
     """Runs the tasks of one compiled pipeline."""
 
     def __init__(self, spec: Mapping[str, Any], run: RunIdentity, launch: Launch) -> None:
-        """Remember what to run.
+        """Store the pipeline to run.
 
         Args:
-            spec: The pipeline's specification, as JSON.
+            spec: The pipeline's specification as JSON.
             run: The run.
-            launch: Starts a step and waits for it.
+            launch: Function that runs a step and waits for it.
         """
         self._components = spec.get("components", {})
         self._executors = spec["deploymentSpec"]["executors"]
@@ -141,7 +141,7 @@ class LocalDag:
         """Run the pipeline.
 
         Args:
-            arguments: Values of its parameters; the others have their defaults.
+            arguments: Values of its parameters; parameters without a value take their defaults.
 
         Raises:
             LocalRunError: A step failed; exit handlers have run.
@@ -156,7 +156,7 @@ class LocalDag:
         group = _Group({**defaults, **given}, artifacts)
         for name, task in in_order(dag["tasks"]):
             whatever_happened = task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
-            # What does not depend on a failed step has already started on a cluster, where it runs beside it.
+            # Tasks that do not depend on the failed step run here too, because on a cluster they run concurrently and have already started.
             if not whatever_happened and group.stopped.intersection(task.get("dependentTasks", [])):
                 group.skipped.add(name)
                 continue
@@ -189,7 +189,7 @@ class LocalDag:
     def _inputs(self, group: _Group, name: str, task: Mapping[str, Any]) -> tuple[dict[str, Any], Artifacts]:
         given = task.get("inputs", {})
         parameters: dict[str, Any] = {}
-        # A constant may hold placeholders of the task's other inputs.
+        # A constant may contain placeholders for the task's other inputs.
         for key, source in sorted(given.get("parameters", {}).items(), key=lambda entry: "runtimeValue" in entry[1]):
             for value in self._parameter(group, name, source, parameters):
                 parameters[key] = value
@@ -199,14 +199,14 @@ class LocalDag:
                 produced = source["taskOutputArtifact"]
                 written = group.outputs[produced["producerTask"]][1]
                 if produced["outputArtifactKey"] not in written:
-                    raise LocalRunError(f"Step {name} needs {produced['outputArtifactKey']!r} of {produced['producerTask']}, which made none.")
+                    raise LocalRunError(f"Step {name} needs {produced['outputArtifactKey']!r} of {produced['producerTask']}, which did not produce it.")
                 artifacts[key] = written[produced["outputArtifactKey"]]
             elif source["componentInputArtifact"] in group.artifacts:
                 artifacts[key] = group.artifacts[source["componentInputArtifact"]]
         return parameters, artifacts
 
     def _parameter(self, group: _Group, task_name: str, source: Mapping[str, Any], others: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield a parameter's value, or nothing for one that nobody gave."""
+        """Yield a parameter's value, or nothing if it was not given."""
         value: Any
         if "taskOutputParameter" in source:
             produced = source["taskOutputParameter"]
@@ -252,7 +252,7 @@ class LocalDag:
 
 
 def in_order(tasks: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the tasks of a group by name, each behind those that it depends on."""
+    """Yield the tasks of a group by name, each after the tasks it depends on."""
     waiting = dict(sorted(tasks.items()))
     done: set[str] = set()
     while waiting:
@@ -262,11 +262,11 @@ def in_order(tasks: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
 
 
 def _rounds(task: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return what each round of a loop gets besides the task's inputs; None for a task that is no loop."""
+    """Return the additional inputs of each iteration of a loop; None for a task that is not a loop."""
     iterator = task.get("parameterIterator")
     if iterator is None:
         if "artifactIterator" in task:
-            raise LocalRunError("A loop over artifacts does not run on this machine. Loop over a list of values instead.")
+            raise LocalRunError("Loops over artifacts are not supported on this machine. Loop over a list of values instead.")
         return None
     items = json.loads(iterator["items"]["raw"]) if "raw" in iterator["items"] else parameters[iterator["items"]["inputParameter"]]
     listed = json.loads(items) if isinstance(items, str) else items
@@ -283,7 +283,7 @@ def _collected(rounds: list[tuple[dict[str, Any], Artifacts]]) -> tuple[dict[str
 
 
 def _group_outputs(outputs: Mapping[str, Any], group: _Group) -> tuple[dict[str, Any], Artifacts]:
-    """Return what leaves a group; of branches that exclude each other, the outputs of the one that ran."""
+    """Return the outputs of a group; for mutually exclusive branches, those of the branch that ran."""
     parameters: dict[str, Any] = {}
     for key, selector in outputs.get("parameters", {}).items():
         sources = selector["valueFromOneof"]["parameterSelectors"] if "valueFromOneof" in selector else [selector["valueFromParameter"]]
@@ -305,7 +305,7 @@ def _imported(importer: Mapping[str, Any], parameters: Mapping[str, Any]) -> Hel
 
 
 def ended(status: int) -> str:
-    """Return how a process ended, after its name in a sentence; a negative status is a signal's."""
+    """Return how a process ended, as the predicate of a sentence; a negative status means a signal."""
     if status >= 0:
         return f"failed with exit status {status}"
     with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Run a pipeline on this machine: processes instead of pods, MLflow on SQLite, folders instead of buckets."""
+"""Runs a pipeline on this machine: processes instead of pods, MLflow on SQLite, folders instead of buckets."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ POLL_INTERVAL_S = 0.1
 
 @dataclass(frozen=True)
 class LocalRun:
-    """What happened in a local run.
+    """The result of a local run.
 
     Attributes:
-        run_id: The run's id.
-        records: What each step reported, in the order of their start.
-        failure: Which step failed, and how; empty when the run succeeded.
+        run_id: ID of the run.
+        records: Records of the steps, in the order in which they started.
+        failure: Which step failed, and how; empty if the run succeeded.
         duration_s: Seconds of wall time.
-        log_file: All that the steps printed.
-        ledger_uri: The ledger that the run used.
+        log_file: Output of all steps.
+        ledger_uri: Location of the ledger used by the run.
     """
 
     run_id: str
@@ -48,7 +48,7 @@ class LocalRun:
 
 
 def local_arguments(pipeline: GraphComponent, arguments: dict[str, Any], home: LocalHome) -> dict[str, Any]:
-    """Fill in the local places of registry and ledger where the pipeline takes them and none were given."""
+    """Fill in the local registry and ledger if the pipeline has these parameters and they are not given."""
     defaults = {"state_tracking_uri": home.tracking_uri, "state_ledger_uri": home.ledger_uri}
     taken = pipeline.component_spec.inputs or {}
     return {**{name: uri for name, uri in defaults.items() if name in taken}, **arguments}
@@ -67,15 +67,15 @@ def run_locally(
 
     Args:
         pipeline: The pipeline.
-        arguments: Its arguments, as `arguments_for` makes them.
-        home: Where artifacts, logs and the default state go.
-        on_change: Called from another thread with all step records whenever one was added or changed.
-        make_launch: Makes what starts a step, given the file that gets all that the steps print; when not given, steps are processes that are forked
-            from one that has imported what they need.
-        server: That process, which may serve several runs; one for this run alone when not given.
+        arguments: Its arguments, as returned by `arguments_for`.
+        home: Location of artifacts, logs and the default state.
+        on_change: Called from another thread with all step records whenever a record is added or changed.
+        make_launch: Returns a function that starts a step, given the file that receives the output of all steps. By default, steps are forked from a
+            process that has imported their modules.
+        server: That process, which may serve several runs. Defaults to a new one for this run.
 
     Returns:
-        What happened; a failed step is reported there and not raised.
+        The result. A failed step is reported in it rather than raised.
     """
     from google.protobuf.json_format import MessageToDict
 
@@ -109,7 +109,7 @@ def run_locally(
 
 @contextlib.contextmanager
 def _launching(make_launch: Callable[[IO[str]], Launch] | None, server: StepServer | None, spec: dict[str, Any]) -> Iterator[Callable[[IO[str]], Launch]]:
-    """Yield what was given; else a process for steps to be forked from, which imports what they need."""
+    """Yield the given function, or one that forks steps from a process that imports their modules."""
     if make_launch is not None:
         yield make_launch
         return
@@ -119,10 +119,10 @@ def _launching(make_launch: Callable[[IO[str]], Launch] | None, server: StepServ
 
 
 class RunFollower:
-    """Reads what the steps of a run report."""
+    """Reads the records of the steps of a run."""
 
     def __init__(self, store: ObjectStore, run_id: str) -> None:
-        """Remember whose records to read."""
+        """Store the run whose records to read."""
         self._store = store
         self._run_id = run_id
 

@@ -1,8 +1,8 @@
-"""What the steps of a pipeline import, so that it can be imported before they are forked.
+"""The modules that the steps of a pipeline import, so that they can be imported before the steps are forked.
 
-Measured, by `tests/benchmarks/local_runs.py --imports`: the modules of our own and of libraries that a step loads on a usual day, with a champion in
-MLflow and data in files. What only some runs need (boto3, a trainer's library) is left to the step, and so is alibi-detect: one step imports it, and only
-when there is a champion.
+Measured by `tests/benchmarks/local_runs.py --imports`: Evergreen's and library modules that a step loads on a typical day, with a champion in MLflow
+and data in files. Modules that only some runs need (boto3, a trainer's library) are left to the step, and so is alibi-detect, which only one step imports,
+and only if there is a champion.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from evergreen.pipeline.component import EXECUTOR_MODULE
 from evergreen.pipeline.local_dag import in_order
 
 EXECUTOR_NEEDS = ["kfp.dsl.executor", "evergreen.secrets.redaction", "evergreen.secrets.files", "evergreen.runs.records"]
-"""What Evergreen's executor imports; not the executor itself, which runs as the main module."""
+"""Modules imported by Evergreen's executor, without the executor itself, which runs as the main module."""
 
 _DATA = ["pandas", "pyarrow.parquet", "pyarrow.dataset", "pyarrow.csv", "pyarrow.json", "evergreen.data.artifacts"]
 _REGISTRY = [
@@ -124,14 +124,14 @@ NEEDS: dict[str, list[str]] = {
     "backtest.report_backtest": ["evergreen.backtest.step", *_FIGURES],
     "reporting.record_run": ["evergreen.reporting.step", *_PAGE],
 }
-"""Modules by component, the components in the order in which a pipeline usually has them."""
+"""Modules by component, with the components in their usual order in a pipeline."""
 
 FIRST_STEPS = 3
-"""Of so many steps the modules are imported while the pipeline is being loaded."""
+"""Number of steps whose modules are imported while the pipeline is being loaded."""
 
 
 def needs_of(command: list[str]) -> list[str] | None:
-    """Return the modules that a step imports, given its command; None when it is not Evergreen's executor that the command runs."""
+    """Return the modules that a step imports, given its command; None if the command does not run Evergreen's executor."""
     if command[:3] != ["python3", "-m", EXECUTOR_MODULE]:
         return None
     component = command[3]
@@ -140,10 +140,10 @@ def needs_of(command: list[str]) -> list[str] | None:
 
 
 def first_needs(pipeline_file: Path) -> list[str]:
-    """Return what the first steps of a pipeline import, guessed from its source before it is loaded, which takes a second or two.
+    """Return the modules of a pipeline's first steps, guessed from its source, because loading the pipeline takes a second or two.
 
     Args:
-        pipeline_file: The pipeline's source. For one that cannot be read, nothing is returned: whoever loads it says so.
+        pipeline_file: The pipeline's source. If it cannot be read, the result is empty; loading the pipeline reports the error.
     """
     try:
         text = pipeline_file.read_text(encoding="utf-8", errors="replace")
@@ -154,10 +154,10 @@ def first_needs(pipeline_file: Path) -> list[str]:
 
 
 def needs_in_order(spec: Mapping[str, Any]) -> list[str]:
-    """Return what the steps of a pipeline import, in the order in which they run, without those that may not run.
+    """Return the modules of the steps of a pipeline in execution order, without steps that may not run.
 
     Args:
-        spec: The pipeline's specification, as JSON.
+        spec: The pipeline's specification as JSON.
     """
     modules = (name for command in _commands(spec, spec["root"]) for name in needs_of(command) or [])
     return list(dict.fromkeys(modules))

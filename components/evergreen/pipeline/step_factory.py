@@ -1,4 +1,4 @@
-"""Steps of one pipeline: what all of them share is said once, so that no step can go without it."""
+"""Creates the steps of a pipeline with their common settings, so that no step can miss them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from evergreen.pipeline.steps import step as with_settings
 
 
 class StepFactory:
-    """Makes the steps of one pipeline.
+    """Creates the steps of one pipeline.
 
-    Every step reads the same secret, and reports to the same ledger under the same run. A step has one name: the graph shows it in words
-    ("Ingest window"), and records, reports, messages and platform files spell it as an identifier (``ingest_window``)::
+    All steps use the same secret, the same ledger and the same run ID. A step has one name: the graph shows it in words ("Ingest window"), and
+    records, reports, messages and platform files contain it as an identifier (``ingest_window``)::
 
         step = StepFactory(ledger_uri=state_ledger_uri, secret_name=secret_name)
         window = step("Ingest window", ingest_data, source_uri=data_source_uri, timestamp_column=data_timestamp_column)
     """
 
     def __init__(self, *, ledger_uri: Any, secret_name: Any) -> None:
-        """Remember what the steps share.
+        """Store the common settings of the steps.
 
         Args:
             ledger_uri: Folder or bucket of the ledger; text or a pipeline parameter.
-            secret_name: Kubernetes secret whose keys the steps read from files; text or a pipeline parameter.
+            secret_name: Kubernetes secret that is mounted as files into the steps; text or a pipeline parameter.
         """
         self._secret_name = secret_name
         self._report = {"ledger_uri": ledger_uri, "run_id": dsl.PIPELINE_JOB_ID_PLACEHOLDER}
@@ -36,18 +36,18 @@ class StepFactory:
         """Add a step to the pipeline that is being defined.
 
         Args:
-            name: The step's name in words, as the graph in the KFP UI shows it.
-            component: Evergreen's component, or one of your own.
-            size: Requests and timeout.
-            reports: Whether the step writes a record of its own. Not in a loop, where the turns would overwrite each other's record.
-            **inputs: Inputs of the component, but for those that the factory gives where the component takes them: ``ledger_uri``, ``run_id`` and
+            name: The step's name in words, as shown in the graph of the KFP UI.
+            component: A component of Evergreen, or a custom one.
+            size: Resource requests and timeout.
+            reports: Whether the step writes a record. Set it to False in a loop, where the iterations would overwrite each other's record.
+            **inputs: Inputs of the component, except those that the factory provides if the component has them: ``ledger_uri``, ``run_id`` and
                 ``step_name``.
 
         Returns:
             The task.
 
         Raises:
-            PipelineFileError: The name is not made of words.
+            PipelineFileError: The name does not consist of words.
         """
         taken = component.component_spec.inputs or {}
         given = {key: value for key, value in self._report.items() if reports and key in taken}
@@ -58,13 +58,13 @@ class StepFactory:
 
 
 def _recorded_name(name: str) -> str:
-    """Return the name under which a step reports.
+    """Return the name of a step in records.
 
     Raises:
-        PipelineFileError: The name is not made of words.
+        PipelineFileError: The name does not consist of words.
     """
     if not re.fullmatch(r"[A-Z][a-z0-9]*( [a-z0-9]+)*", name):
         raise PipelineFileError(
-            f"step {name!r}: expected a capital letter and words of small letters and digits, such as 'Ingest window', which is recorded as ingest_window."
+            f"step {name!r}: expected a capital letter and words of lower-case letters and digits, such as 'Ingest window', which is recorded as ingest_window."
         )
     return name.lower().replace(" ", "_")

@@ -1,9 +1,9 @@
-"""Run steps of a local run in children of a process that has imported what they need, instead of in fresh interpreters.
+"""Runs local steps in child processes forked from a process with their modules already imported, instead of in fresh interpreters.
 
-Imports are most of what a quiet day costs. A child that is forked from :mod:`evergreen.pipeline.fork_server` finds them done, and is otherwise what a
-fresh interpreter would be: a process of its own with the same environment, folder, standard streams and exit status. A step gets a fresh interpreter
-where that is not sure: on another system than Linux, for a component that is not Evergreen's, and when the step's environment differs from that in
-which the modules were imported, since a library may read it only then.
+On a quiet day, a run spends most of its time on imports. A child forked from :mod:`evergreen.pipeline.fork_server` skips them and otherwise behaves like
+a fresh interpreter: a separate process with the same environment, folder, standard streams and exit status. A step gets a fresh interpreter where this
+is not guaranteed: on systems other than Linux, for components that are not Evergreen's, and if the step's environment differs from the one in which
+the modules were imported, because a library may read it only at import time.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ from evergreen.pipeline.preloads import needs_of
 SERVER_MODULE = "evergreen.pipeline.fork_server"
 
 READ_WHEN_USED = ("EVERGREEN_", "PYTEST_CURRENT_TEST")
-"""How the names of variables begin that nothing reads while it is imported: a child gets its own values of them."""
+"""Prefixes of variables that no module reads at import time, so a child can have its own values."""
 
 LONGEST_COMMAND = 100_000
-"""Bytes. Linux takes 131,072 in one argument; whether a longer command can be started, only starting it tells."""
+"""Bytes. Linux limits one argument to 131,072; whether a longer command can be started is only known by starting it."""
 
 INTERRUPTED_WAIT_S = 0.25
-"""How long a step that was interrupted together with this process may take to end by itself, as `subprocess.run` has it."""
+"""How long a step interrupted together with this process may take to exit by itself, the same as in `subprocess.run`."""
 
 LONGEST_COMPLAINT = 100_000
-"""Bytes of what the process that steps are forked from has printed that are looked at when it has ended."""
+"""Maximum number of bytes read from the output of the fork server after it has exited."""
 
 KILLED_WAIT_S = 30
-"""How long a step that was killed may take to end."""
+"""How long a killed step may take to exit."""
 
 
 class NotForkedError(EvergreenError):
-    """A step cannot be forked, and has not begun."""
+    """A step cannot be forked, and has not started."""
 
 
 class StepServer:
-    """The process that steps are forked from; started when it is first needed, and anew when the environment has changed since.
+    """The process that steps are forked from, started on first use and restarted if the environment has changed.
 
-    One can serve several runs, one after the other or at the same time.
+    One server can serve several runs, sequentially or concurrently.
     """
 
     def __init__(self) -> None:
-        """Start nothing yet."""
-        # Before the environment is looked at: it has to be the same for all steps.
+        """Create the server without starting the process."""
+        # Call this before reading the environment, which must be the same for all steps.
         wait_passively()
         self._lock = threading.Lock()
         self._process: _ServerProcess | None = None
@@ -72,14 +72,14 @@ class StepServer:
         self.close()
 
     def launch(self, log: IO[str]) -> Callable[[Step], int]:
-        """Return what runs the steps of one run, given the file that gets all that they print."""
+        """Return a function that runs the steps of one run and writes their output to a log file."""
         return ForkedSteps(log, self)
 
     def preload(self, modules: list[str]) -> None:
-        """Have modules imported, one after the other, while no step is to be started; does not wait for it.
+        """Import modules one by one while no step is waiting to start, without blocking the caller.
 
         Args:
-            modules: The modules, those that are needed first in front. For none, no process is started.
+            modules: The modules in the order in which they are needed. If there are none, no process is started.
         """
         if not modules:
             return
@@ -90,14 +90,14 @@ class StepServer:
         """Run Evergreen's executor in a child, and return its exit status.
 
         Args:
-            arguments: What the executor gets.
-            environment: All variables of the step.
+            arguments: Arguments of the executor.
+            environment: All environment variables of the step.
             needs: Modules that the step will import.
-            log: Gets what it prints.
+            log: Receives its output.
 
         Raises:
-            NotForkedError: It cannot be forked, and has not begun.
-            LocalRunError: The process that it was forked from ended before it.
+            NotForkedError: The step cannot be forked, and has not started.
+            LocalRunError: The process it was forked from exited before the step.
         """
         with self._lock:
             process = self._process_in(environment)
@@ -106,14 +106,14 @@ class StepServer:
             return process.run(connection, {"module": EXECUTOR_MODULE, "arguments": arguments, "environment": dict(environment), "needs": needs})
 
     def close(self) -> None:
-        """End the process, and the steps that still run."""
+        """End the process and the running steps."""
         with self._lock:
             if self._process is not None:
                 self._process.close()
                 self._process = None
 
     def _process_in(self, environment: Mapping[str, str]) -> _ServerProcess:
-        """Return a process that imports its modules in such an environment."""
+        """Return a process that imports its modules in the given environment."""
         if sys.platform != "linux":
             # On macOS, system libraries start threads that do not survive a fork.
             raise NotForkedError("steps are forked on Linux only")
@@ -123,14 +123,14 @@ class StepServer:
             return process
         if process is not None:
             if process.is_busy:
-                raise NotForkedError("the process that steps are forked from has another environment, and steps that still run")
+                raise NotForkedError("the process that steps are forked from has a different environment and running steps")
             process.close()
         self._process = _ServerProcess(environment, surroundings)
         return self._process
 
 
 class _ServerProcess:
-    """One process of `fork_server`, seen from here."""
+    """The client of one `fork_server` process."""
 
     def __init__(self, environment: Mapping[str, str], surroundings: object) -> None:
         self._surroundings = surroundings
@@ -149,21 +149,21 @@ class _ServerProcess:
 
     @property
     def is_busy(self) -> bool:
-        """Whether steps run in its children."""
+        """Whether its children are running steps."""
         return bool(self._running)
 
     def serves(self, surroundings: object) -> bool:
-        """Return whether it is there, and imports its modules in these surroundings."""
+        """Return whether the process is running and imports its modules in these surroundings."""
         return self._surroundings == surroundings and self._process.poll() is None
 
     def preload(self, modules: list[str]) -> None:
-        """Have modules imported."""
-        # Where it has ended, the step finds out.
+        """Ask the process to import modules."""
+        # If the process has exited, the next step detects it.
         with contextlib.suppress(OSError):
             self._control.sendall(json.dumps({"preload": modules}).encode())
 
     def connect(self, log: IO[str]) -> socket.socket:
-        """Return a connection for one step, which prints into the log."""
+        """Return a connection for one step, whose output goes to the log."""
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -178,7 +178,7 @@ class _ServerProcess:
         """Run a step over its connection, and return its exit status."""
         try:
             with connection.makefile("rb") as answers:
-                # Where the other end is gone already, there will be no answer.
+                # If the other end is already gone, there will be no answer.
                 with contextlib.suppress(ConnectionError):
                     connection.sendall(json.dumps(request).encode() + b"\n")
                 begun, reason = _answer(answers)
@@ -195,14 +195,14 @@ class _ServerProcess:
         return int(rest)
 
     def close(self) -> None:
-        """End the process; steps that still run are killed with it."""
+        """End the process; running steps are killed with it."""
         self._control.close()
         self._process.kill()
         self._process.wait()
         self._errors.close()
 
     def _end(self) -> str:
-        """Say how the process has ended."""
+        """Describe how the process exited."""
         status = self._process.wait()
         printed = [] if self._errors.closed else os.pread(self._errors.fileno(), LONGEST_COMPLAINT, 0).decode(errors="replace").strip().splitlines()
         last = f": {printed[-1]}" if printed else ""
@@ -210,10 +210,10 @@ class _ServerProcess:
 
 
 class ForkedSteps:
-    """Runs the steps of one run: forked where they can be, else as processes with an interpreter of their own."""
+    """Runs the steps of one run: forked if possible, otherwise in fresh interpreters."""
 
     def __init__(self, log: IO[str], server: StepServer) -> None:
-        """Remember where steps are forked, and the file that gets all that they print."""
+        """Store the server, and the file that receives the output of all steps."""
         self._log = log
         self._server = server
         self._fresh = StepProcesses(log)
@@ -222,7 +222,7 @@ class ForkedSteps:
         """Run a step and return its exit status.
 
         Raises:
-            LocalRunError: The step cannot be run on this machine, or was lost.
+            LocalRunError: The step cannot run on this machine, or was lost.
         """
         command = filled_in(step)
         environment = step_environment(step.environment)
@@ -240,7 +240,7 @@ class ForkedSteps:
 
 
 def _answer(answers: IO[bytes]) -> tuple[str, str]:
-    """Return the first word of an answer and the rest; two empty texts when the other end is gone."""
+    """Return the first word of an answer and the rest; two empty strings if the other end is gone."""
     try:
         word, _, rest = answers.readline().decode().strip().partition(" ")
     except ConnectionError:
@@ -249,8 +249,8 @@ def _answer(answers: IO[bytes]) -> tuple[str, str]:
 
 
 def _stop(connection: socket.socket) -> None:
-    """Give a step a moment to end by itself, then have it killed, and wait until it has ended."""
-    # Whatever goes wrong here must not hide what has stopped the run.
+    """Give a step a moment to exit by itself, then kill it, and wait for it to exit."""
+    # An error here must not hide the error that stopped the run.
     with contextlib.suppress(OSError):
         connection.settimeout(INTERRUPTED_WAIT_S)
         with contextlib.suppress(TimeoutError):
@@ -262,11 +262,11 @@ def _stop(connection: socket.socket) -> None:
 
 
 def _surroundings(environment: Mapping[str, str]) -> object:
-    """Return all that decides what an import in a process that starts now comes to."""
+    """Return everything that affects imports in a process started now."""
     try:
         return _relevant(environment), Path.cwd()
     except OSError as error:
-        raise NotForkedError(f"this process's working folder is gone: {error.strerror}") from error
+        raise NotForkedError(f"the working folder of this process no longer exists: {error.strerror}") from error
 
 
 def _relevant(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""One decision out of all triggers, with its reasons."""
+"""The retraining decision: combines all triggers into one decision with its reasons."""

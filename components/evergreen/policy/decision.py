@@ -94,8 +94,8 @@ def _all_triggers(evidence: Evidence, policy: Policy) -> tuple[Trigger, ...]:
 
 
 def _asking(said: dict[str, Trigger], evidence: Evidence, policy: Policy) -> list[str]:
-    """Return the triggers that ask for a retraining, in the order in which they decide."""
-    # What was measured, not the trigger: an estimate that fires and is held back must not hide severe drift.
+    """Return the triggers that call for a retraining, in order of precedence."""
+    # Use the measurement, not the trigger: an estimate that fires and is held back must not hide severe drift.
     untold = not evidence.performance.measured
     counting = DECIDING + (DECIDING_WITHOUT_LABELS if untold else ())
     return [name for name in counting if name in policy.triggers and said[name].verdict == "fired"]

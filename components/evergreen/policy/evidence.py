@@ -58,7 +58,7 @@ class Evidence:
         event: Short description of an external event that calls for a retraining; ``none`` if there was none.
         rollout_under_way: Whether a version of this model is waiting for approval or being rolled out.
         feedback: User feedback as counted by read_feedback; None when none was read.
-        windows_compared: Windows since the champion's promotion that its performance is compared with, beside the promotion.
+        windows_compared: Number of windows since the champion's promotion that its performance is compared with, in addition to the promotion.
     """
 
     drift: DriftResult
@@ -75,5 +75,5 @@ class Evidence:
 
     @property
     def fit_end(self) -> str:
-        """Event time up to which the champion has seen rows; empty when there is none, or nobody knows."""
+        """Event time up to which the champion has seen rows; empty if there is none or the time is unknown."""
         return self.baseline.fit_end if self.baseline else ""

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 def decide_and_record(request: DecisionRequest, outputs: DecisionOutputs, place: StepPlace) -> str:
-    """Decide and return ``retrain`` or ``keep``; the model's ledger gets either.
+    """Return ``retrain`` or ``keep`` and record the decision in the model's ledger.
 
     Args:
-        request: What is decided from.
-        outputs: Where the results go.
-        place: Where the step reports.
+        request: The inputs of the decision.
+        outputs: Output artifacts.
+        place: Location of the step's record, the run and the step.
 
     Raises:
-        PolicyError: The policy, the mode or a result cannot be used.
+        PolicyError: The policy, the mode or a result is invalid.
         LedgerError: The ledger cannot be read.
     """
     with place.reported() as record:

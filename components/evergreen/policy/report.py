@@ -16,7 +16,7 @@ def decision_page(decision: Decision, policy: Policy) -> str:
 
     Args:
         decision: The decision.
-        policy: What it was decided by.
+        policy: The policy the decision was made with.
     """
     verdict = "Retrain." if decision.decision == "retrain" else "Keep the champion, but review it." if decision.alert else "Keep the champion."
     tone: Tone = "warning" if decision.alert else "neutral" if decision.decision == "retrain" else "good"

@@ -1,4 +1,4 @@
-"""What the deciding step is given and what it writes, as the component `decide_retraining` describes it."""
+"""Inputs and outputs of the decision step, as described by the component `decide_retraining`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DecisionRequest:
-    """What is decided from.
+    """The inputs of the decision.
 
     Attributes:
-        drift_result: Artifact of detect_drift.
-        performance_result: Artifact of monitor_performance.
+        drift_result: Result artifact of detect_drift.
+        performance_result: Result artifact of monitor_performance.
         baseline: The champion's baseline; may be absent.
-        policy_config: The policy parameter.
+        policy_config: The ``policy_config`` parameter.
         mode: ``auto``, ``force`` or ``dry-run``.
-        window_end: End of the watched window, ISO, or ``latest``.
-        model_name: Name of the registered model, whose ledger holds earlier decisions; ``none`` decides without them.
-        validation: What validate_data answered.
-        event: An event that asks for a retraining; ``none`` takes the policy's.
-        feedback: Artifact of read_feedback; without it feedback is read from where the policy says, if it names a place.
+        window_end: End of the monitored window, ISO, or ``latest``.
+        model_name: Name of the registered model, whose ledger contains earlier decisions; ``none`` to decide without them.
+        validation: Outcome of validate_data.
+        event: An event that calls for a retraining; ``none`` uses the policy's event.
+        feedback: Artifact of read_feedback. If absent, feedback is read from the source in the policy, if set.
     """
 
     drift_result: Any
@@ -37,7 +37,7 @@ class DecisionRequest:
 
 @dataclass(frozen=True)
 class DecisionOutputs:
-    """Output artifacts: the JSON and the page."""
+    """Output artifacts: the JSON and the report."""
 
     decision: Any
     decision_report: Any

@@ -36,11 +36,11 @@ ENDS_A_ROLLOUT = (PROMOTION, ROLLBACK)
 
 
 def run_decision_step(request: DecisionRequest, outputs: DecisionOutputs, place: StepPlace) -> Decision:
-    """Decide, and write decision and report; the model's ledger gets the retraining, or that the champion stays.
+    """Decide, write the decision and its report, and record the retraining or the kept champion in the model's ledger.
 
     Args:
-        request: What is decided from.
-        outputs: Where the results go.
+        request: The inputs of the decision.
+        outputs: Output artifacts.
         place: The ledger, the run and the step.
 
     Returns:
@@ -48,7 +48,7 @@ def run_decision_step(request: DecisionRequest, outputs: DecisionOutputs, place:
 
     Raises:
         ArtifactError: A result cannot be read.
-        PolicyError: The policy, the mode or a result cannot be used.
+        PolicyError: The policy, the mode or a result is invalid.
         LedgerError: The ledger cannot be read.
         IngestionError: The feedback source in the policy cannot be read.
         PerformanceError: The feedback in it is invalid.

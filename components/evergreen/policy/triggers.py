@@ -22,7 +22,7 @@ MODES = ("auto", "force", "dry-run")
 def no_champion(evidence: Evidence) -> Trigger:
     """Fire when there is no champion."""
     if evidence.baseline is None:
-        return Trigger("no_champion", "none", None, "fired", "There is no champion yet, so a first model is trained.")
+        return Trigger("no_champion", "none", None, "fired", "There is no champion yet, so the first model is trained.")
     version = evidence.baseline.version or "unknown"
     return Trigger("no_champion", version, None, "quiet", f"Version {version} is the champion.")
 
@@ -55,7 +55,8 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
         words = f"{metric_name(result.metric)} holds: {_now(result)}, against {_before(result)} {_since(evidence)}."
         return Trigger("performance", result.score, result.margin, "quiet", words)
     why = result.sentence or ("There is no champion." if result.verdict == "no champion" else "There are too few labelled rows.")
-    return _untold(f"Whether performance holds cannot be told: {why}", result, far=evidence.drift.severity == "severe", on_estimate=on_estimate)
+    words = f"Cannot tell whether performance holds: {why.removeprefix('Cannot tell: ')}"
+    return _untold(words, result, far=evidence.drift.severity == "severe", on_estimate=on_estimate)
 
 
 def _untold(words: str, result: PerformanceResult, *, far: bool, on_estimate: bool) -> Trigger:
@@ -64,19 +65,19 @@ def _untold(words: str, result: PerformanceResult, *, far: bool, on_estimate: bo
         return Trigger("performance", result.score, margin, "cannot tell", words)
     known = f"{words} {estimate.sentence}"
     if far:
-        # A model's confidences were only ever seen to be right near what it learned from; far from it, severe drift speaks for itself.
-        known += " The inputs drift severely, so the champion's confidences were never tested there and the estimate may be far off."
+        # A model's confidences have only been verified close to its training data; far from it, severe drift is the better evidence.
+        known += " The inputs drift severely, so the champion's confidences are untested on such data and the estimate may be far off."
         return Trigger("performance", estimate.score, margin, "cannot tell", known)
     if estimate.verdict != "degraded":
         return Trigger("performance", estimate.score, margin, "cannot tell", known)
-    fell = f"That is {estimate.drop or 0.0:.3g} below the score at the champion's promotion, more than chance explains"
+    fell = f"That is {estimate.drop or 0.0:.3g} below the score at the champion's promotion, more than chance can explain"
     if on_estimate:
         return Trigger("performance", estimate.score, margin, "fired", f"{known} {fell}, and the policy retrains on an estimate.")
     return Trigger("performance", estimate.score, margin, "cannot tell", f"{known} {fell}; the policy does not retrain on an estimate.")
 
 
 def input_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
-    """Fire when the inputs drift at least as severely as the policy says.
+    """Fire when the inputs drift at least as severely as the policy's threshold.
 
     Args:
         evidence: The evidence.
@@ -85,17 +86,17 @@ def input_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
     found = evidence.drift
     if found.verdict == "drift":
         fired = SEVERITIES.index(found.severity) >= SEVERITIES.index(retrain_on)
-        share = "" if found.share_drifted is None else f", {found.share_drifted:.0%} of the features'"
+        share = "" if found.share_drifted is None else f", {found.share_drifted:.0%} of the features"
         words = found.sentence or f"The inputs drift ({found.severity}{share})."
         return Trigger("input_drift", found.severity, retrain_on, "fired" if fired else "quiet", words)
     if found.verdict == "no drift":
         return Trigger("input_drift", "none", retrain_on, "quiet", found.sentence or "The inputs do not drift.")
     why = found.sentence or ("There is no champion." if found.verdict == "no champion" else "There are too few rows.")
-    return Trigger("input_drift", found.verdict, retrain_on, "cannot tell", f"Whether the inputs drift cannot be told: {why}")
+    return Trigger("input_drift", found.verdict, retrain_on, "cannot tell", f"Cannot tell whether the inputs drift: {why}")
 
 
 def prediction_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
-    """Fire when the champion's predictions drift at least as severely as the policy says.
+    """Fire when the champion's predictions drift at least as severely as the policy's threshold.
 
     Args:
         evidence: The evidence.
@@ -139,9 +140,9 @@ def new_data(evidence: Evidence, *, minimum_rows: int | None) -> Trigger:
     now = evidence.drift.current_rows
     if now is None:
         verdict: TriggerVerdict = "quiet" if minimum_rows is None else "cannot tell"
-        return Trigger("new_data", None, minimum_rows, verdict, "How many rows came in is not known.")
+        return Trigger("new_data", None, minimum_rows, verdict, "The number of new rows is unknown.")
     rows = now + sum(past.rows for past in since_champion(evidence))
-    words = f"{rows:,} rows came in since the champion was fitted"
+    words = f"{rows:,} rows have arrived since the champion was fitted"
     if minimum_rows is None:
         return Trigger("new_data", rows, None, "quiet", f"{words}; the policy sets no threshold.")
     if rows >= minimum_rows:
@@ -162,7 +163,7 @@ def model_age(evidence: Evidence, *, maximum_days: float | None, maximum_spans: 
     fit_end = evidence.fit_end
     if not fit_end or evidence.window_end == "latest":
         verdict: TriggerVerdict = "quiet" if maximum_days is None else "cannot tell"
-        return Trigger("model_age", None, maximum_days, verdict, "The age of the champion is not known.")
+        return Trigger("model_age", None, maximum_days, verdict, "The age of the champion is unknown.")
     age = days_between(fit_end, evidence.window_end)
     words = f"The champion has seen rows up to {fit_end}, {days_text(age)} days before the end of the window"
     tried = [past.window_end for past in since_champion(evidence) if past.retrained]
@@ -181,14 +182,14 @@ def model_age(evidence: Evidence, *, maximum_days: float | None, maximum_spans: 
 
 
 def _days_by_span(baseline: Baseline | None, spans: float | None, *, rejected: int) -> float | None:
-    """Return the largest age by the days between the champion's first and last row; None when they are not known, or the same."""
+    """Return the maximum age based on the days between the champion's first and last row; None if they are unknown or equal."""
     if spans is None or baseline is None or not baseline.fit_start or not baseline.fit_end:
         return None
     return spans * days_between(baseline.fit_start, baseline.fit_end) * 2**rejected or None
 
 
 def metric_name(metric: str) -> str:
-    """Return a scorer's name as the start of a sentence: ``neg_mean_absolute_error`` becomes ``Mean absolute error (negated)``."""
+    """Format a scorer's name for the start of a sentence: ``neg_mean_absolute_error`` becomes ``Mean absolute error (negated)``."""
     name = metric or "the score"
     words = name.removeprefix("neg_").replace("_", " ").capitalize()
     return f"{words} (negated)" if name.startswith("neg_") else words
@@ -196,7 +197,7 @@ def metric_name(metric: str) -> str:
 
 def _degraded_sentence(evidence: Evidence) -> str:
     result = evidence.performance
-    beyond = f", more than the margin of {result.margin:.3g}" if result.margin else ", more than chance explains"
+    beyond = f", more than the margin of {result.margin:.3g}" if result.margin else ", more than chance can explain"
     return f"{metric_name(result.metric)} fell from {_before(result)} {_since(evidence)} to {_now(result)}{beyond}."
 
 

@@ -24,8 +24,8 @@ def version_of(champion: Any, known: str = "") -> str:
     """Return the champion's version.
 
     Args:
-        champion: An artifact of `load_champion`, which wrote the version into its metadata.
-        known: The version that its baseline names, for an artifact that was imported without its metadata.
+        champion: An artifact of `load_champion`, with the version in its metadata.
+        known: The version in its baseline, for an artifact imported without its metadata.
 
     Returns:
         The version; ``none`` if there is no champion, ``unknown`` if neither contains it.
@@ -52,7 +52,7 @@ def record_kept_champion(
         model_name: Name of the registered model.
         champion_version: The champion's version found by the run.
         evidence_path: JSON of a decision (the champion is kept) or of an evaluation (a challenger is rejected).
-        tracking_uri: Address of the MLflow server, whose alias is moved to the ledger's champion if it points elsewhere; ``none`` skips this.
+        tracking_uri: Address of the MLflow server, whose alias is moved to the ledger's champion if it points elsewhere; ``none`` to skip this.
         ledger_uri: Folder or bucket for the ledger, or ``none``.
         run_id: ID of the pipeline run.
         step_name: Name of the step.
@@ -62,7 +62,7 @@ def record_kept_champion(
         ``kept`` or ``rejection``, and the record; None without a ledger.
 
     Raises:
-        RegistryError: The evidence is neither a decision nor an evaluation, or a value in it is of the wrong type.
+        RegistryError: The evidence is neither a decision nor an evaluation, or a value in it has the wrong type.
         StateError: The ledger or the server cannot be used.
     """
     evidence = read_json(evidence_path)

@@ -72,7 +72,7 @@ def _evaluation_section(evaluation: Evaluation) -> Section:
         ("challenger", evaluation.challenger_score, evaluation.challenger_lower, evaluation.challenger_upper),
         ("champion", evaluation.champion_score, evaluation.champion_lower, evaluation.champion_upper),
         ("difference", evaluation.difference, evaluation.difference_lower, evaluation.difference_upper),
-        ("naive forecast", evaluation.naive_score, None, None),
+        ("constant baseline", evaluation.naive_score, None, None),
     ]
     shown = [row for row in rows if row[1] is not None]
     facts = [f"Verdict: {evaluation.verdict} ({evaluation.conclusion})."]

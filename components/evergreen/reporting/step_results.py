@@ -1,4 +1,4 @@
-"""What the steps of a run found, read from their records; one that cannot be read does not hide the others."""
+"""Results of the steps of a run, read from their records; an unreadable record does not affect the others."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from evergreen.runs.records import StepRecord
 
 EVALUATIONS = ("evaluate_challenger", "evaluate_model")
-"""Names of the step that compares the models: in the pipelines, and the component's own."""
+"""Names of the step that compares the models: the name in the pipelines, and the component's name."""
 
 Result = TypeVar("Result", bound="JsonResult")
 
 
 @dataclass(frozen=True)
 class StepResults:
-    """What the deciding steps of a run found; None for a step that did not run, or left nothing that can be read.
+    """Results of the steps of a run that lead to its outcome; None for a step that did not run or has no readable record.
 
     Attributes:
-        drift: Of detect_drift.
-        performance: Of monitor_performance.
-        decision: Of decide_retraining.
-        evaluation: Of evaluate_challenger.
-        problems: A sentence for each result that cannot be read.
+        drift: Result of detect_drift.
+        performance: Result of monitor_performance.
+        decision: Result of decide_retraining.
+        evaluation: Result of evaluate_challenger.
+        problems: One sentence for each unreadable result.
     """
 
     drift: DriftResult | None = None
@@ -43,10 +43,10 @@ class StepResults:
 
 
 def read_step_results(records: Sequence[StepRecord]) -> StepResults:
-    """Return what the steps of a run found.
+    """Return the results of the steps of a run.
 
     Args:
-        records: What the steps wrote.
+        records: Records of the steps.
     """
     by_name = {record.step_name: record for record in records}
     problems: list[str] = []
@@ -60,7 +60,7 @@ def read_step_results(records: Sequence[StepRecord]) -> StepResults:
 
 
 def _read(kind: type[Result], record: StepRecord | None, problems: list[str]) -> Result | None:
-    # A step that failed, or has not ended, found nothing.
+    # A step that failed or has not finished has no result.
     if record is None or not record.details:
         return None
     try:

@@ -30,7 +30,7 @@ OTHER_PIPELINES = {
 """Outcomes of pipelines other than the retraining loop, by the steps that a completed run has."""
 
 COMPLETED = "completed"
-"""Outcome of a pipeline of one's own whose steps all ended well, when whoever ran it says so."""
+"""Outcome of a custom pipeline whose steps all succeeded, according to the caller that ran it."""
 
 
 @dataclass
@@ -43,9 +43,9 @@ class RunSummary:
         outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept``, ``rejected``, ``rolled back``, ``compared``,
             ``searched``, ``drift measured`` or ``completed``.
         status: ``succeeded`` or ``failed``.
-        decision: ``retrain``, ``keep``, or empty when none was made.
-        reasons: Why it was decided so.
-        evaluation: What evaluate_model found; None when it did not run.
+        decision: ``retrain``, ``keep``, or empty if no decision was made.
+        reasons: The reasons for the decision.
+        evaluation: The result of evaluate_model; None if it did not run.
         champion_before: Version of the champion when the run started, or ``none``.
         champion_after: Version of the champion when the run ended, or ``none``.
         steps: Name, state, outcome, start, duration and error of each step.
@@ -75,7 +75,7 @@ class RunSummary:
     final_status: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the summary as plain JSON values; an evaluation that was not made is an empty object."""
+        """Return the summary as plain JSON values; a missing evaluation is an empty object."""
         return {**asdict(self), "evaluation": self.evaluation.without_rows() if self.evaluation else {}}
 
 
@@ -96,7 +96,7 @@ def summarise_run(
         model_name: Name of the registered model.
         problems: Records that could not be read.
         final_status: State and error as reported by KFP.
-        failure: The error reported by whoever ran all steps, empty if every step ended well; None if only the records can tell.
+        failure: The error reported by the caller that ran all steps, empty if every step succeeded; None if only the records are known.
 
     Returns:
         The summary. A run that ended without a result counts as failed even if no step reports a failure, because a step
@@ -165,7 +165,7 @@ def _reached(steps: dict[str, StepRecord]) -> str:
 
 
 def _evaluation(steps: dict[str, StepRecord]) -> StepRecord | None:
-    # A pipeline of one's own may leave the step the component's name.
+    # A custom pipeline may keep the component's name for the step.
     return steps.get("evaluate_challenger") or steps.get("evaluate_model")
 
 

@@ -1,1 +1,1 @@
-"""What steps hand to one another, as types: the JSON of artifacts and of step records is written and read here."""
+"""Types of the results that steps pass to each other, with the JSON of artifacts and step records."""

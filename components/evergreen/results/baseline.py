@@ -1,4 +1,4 @@
-"""What is known of a champion from its promotion: its score, its errors and calibration, and what it was fitted on."""
+"""The baseline of a champion, recorded at its promotion: its score, errors, calibration and training data."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 from evergreen.results.reading import JsonResult
 
 IDENTITY = ("present", "model_name", "version", "model_uri", "promoted_at")
-"""What load_champion adds to the file that was stored with a version."""
+"""Keys that load_champion adds to the file stored with a version."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How probabilities agree with what happened.
+    """How well predicted probabilities match observed frequencies.
 
     Attributes:
-        error: Expected calibration error: the mean gap, weighted with rows.
-        predicted: Mean probability in each bin.
-        observed: Share of rows in each bin for which it came true.
-        rows: Rows in each bin.
+        error: Expected calibration error: the mean gap, weighted by rows.
+        predicted: Mean predicted probability in each bin.
+        observed: Observed share of rows in each bin.
+        rows: Number of rows in each bin.
     """
 
     error: float
@@ -30,12 +30,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class ErrorSummary:
-    """How wrong a model was about the rows that it was judged on.
+    """A model's errors on the rows it was evaluated on.
 
     Attributes:
         measure: ``log loss``, ``wrong`` or ``residual``.
         rows: Number of rows.
-        values: Their errors in order; of more than 1,000 rows evenly spaced quantiles.
+        values: Their sorted errors; for more than 1,000 rows, evenly spaced quantiles.
     """
 
     measure: str
@@ -45,31 +45,31 @@ class ErrorSummary:
 
 @dataclass(frozen=True)
 class Baseline(JsonResult):
-    """What monitoring compares a champion with. A key that an older version of Evergreen did not write has its default.
+    """What monitoring compares a champion with. Keys missing from files of older Evergreen versions take their defaults.
 
     Attributes:
         task: ``classification`` or ``regression``.
-        metric: The metric of the gate.
+        metric: The gate's metric.
         score: The score at promotion.
-        lower: Lower end of its interval.
-        upper: Upper end of its interval.
-        rows: Rows that it was judged on.
-        naive_score: Score of the best constant.
-        calibration: Of its probabilities.
-        errors: Its errors.
-        fit_start: First event time that it was fitted on, ISO, UTC.
-        fit_end: Event time up to which (exclusive) it has seen rows, ISO, UTC.
+        lower: Lower bound of its interval.
+        upper: Upper bound of its interval.
+        rows: Number of rows it was evaluated on.
+        naive_score: Score of the constant baseline.
+        calibration: Calibration of its probabilities.
+        errors: Summary of its errors.
+        fit_start: First event time in its training rows, ISO, UTC.
+        fit_end: Event time (exclusive) up to which it has seen rows, ISO, UTC.
         features: Kind of each feature.
         importances: Importance of each feature.
         challenger_id: The challenger that was registered.
-        evaluated_challenger_id: The challenger that the gate judged; another one where it was fitted again on all rows.
-        target_column: The label.
-        timestamp_column: The event time.
-        training_manifest: Where its rows came from.
-        model_name: Name of the registered model; empty in the file that is stored with a version.
+        evaluated_challenger_id: The challenger that the gate evaluated; a different one if it was refitted on all rows.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
+        training_manifest: Origin of its training rows.
+        model_name: Name of the registered model; empty in the file stored with a version.
         version: Its version; empty in that file.
-        model_uri: Its address in MLflow; empty in that file.
-        promoted_at: When it became champion, ISO, UTC; empty when that is not known.
+        model_uri: Its MLflow URI; empty in that file.
+        promoted_at: Time of its promotion, ISO, UTC; empty if unknown.
     """
 
     written_by: ClassVar[str] = "load_champion"
@@ -98,7 +98,7 @@ class Baseline(JsonResult):
     promoted_at: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the baseline as it is stored with a version, before anybody is told which version that is."""
+        """Return the baseline as stored with a version, without the keys that identify the version."""
         stored = {name: value for name, value in asdict(self).items() if name not in IDENTITY}
-        # A part of the format for readers that are not Evergreen: scores follow scikit-learn.
+        # Part of the format for readers other than Evergreen: scores follow scikit-learn.
         return {**stored, "higher_is_better": True}

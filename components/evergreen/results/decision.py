@@ -1,4 +1,4 @@
-"""The decision of decide_retraining: an artifact, a step's record, and evidence in the ledger."""
+"""The decision of decide_retraining, stored as an artifact, in the step's record, and as evidence in the ledger."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ TriggerVerdict = Literal["fired", "quiet", "cannot tell"]
 
 @dataclass(frozen=True)
 class Trigger:
-    """What one trigger says.
+    """The result of one trigger.
 
     Attributes:
-        name: Its name.
-        value: What it measured.
-        threshold: From where on it fires; None when it has no number.
+        name: Name of the trigger.
+        value: The measured value.
+        threshold: The threshold at which it fires; None if it has none.
         verdict: ``fired``, ``quiet`` or ``cannot tell``.
-        sentence: The same in one sentence, with numbers.
+        sentence: The result in one sentence, with numbers.
     """
 
     name: str
@@ -31,13 +31,13 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The champion's score in a window, which later decisions compare with.
+    """The champion's score in a window, for comparison by later decisions.
 
     Attributes:
         metric: The metric.
         score: The score.
-        lower: Lower end of its 95 % interval.
-        upper: Upper end of its 95 % interval.
+        lower: Lower bound of its 95 % interval.
+        upper: Upper bound of its 95 % interval.
     """
 
     metric: str = ""
@@ -53,19 +53,19 @@ class Decision(JsonResult):
     Attributes:
         decision: ``retrain`` or ``keep``.
         reasons: Full sentences, the decisive one first.
-        alert: Whether a person should look, although (or while) nothing is retrained.
-        rule: Name of what decided: a trigger's; ``hysteresis``, ``cooldown``, ``budget`` or ``veto_...`` when that held a trigger back;
+        alert: Whether a person should take a look, with or without a retraining.
+        rule: What decided: the name of a trigger; ``hysteresis``, ``back_off``, ``cooldown``, ``budget`` or ``veto_...`` if that held a trigger back;
             ``alert_only`` or ``all_quiet``.
-        triggers: What each trigger said.
-        mode: The mode it was decided in.
-        policy: The policy it was decided by.
-        window_end: End of the watched window, ISO, UTC, or ``latest``.
-        rows: Rows of the watched window.
-        change: What moved, the inputs or their relation to the label, in a sentence; empty when neither can be told.
-        measured: The champion's metric, score and interval in this window, for later decisions; None (in JSON an empty object) when it was not measured.
-        training_since: Since when rows tell of one and the same relation, so that a challenger may learn from them although they are older than
-            the training window, ISO, UTC; empty when it learns from the training window only.
-        champion_stale: Whether something is known against the champion beside its challenger: degraded performance, or its age.
+        triggers: The result of each trigger.
+        mode: The mode the decision was made in.
+        policy: The policy the decision was made with.
+        window_end: End of the monitored window, ISO, UTC, or ``latest``.
+        rows: Number of rows in the monitored window.
+        change: One sentence on what changed, the inputs or their relation to the label; empty if neither is known.
+        measured: The champion's metric, score and interval in this window, for later decisions; None (in JSON an empty object) if not measured.
+        training_since: Start of the period in which the relation between inputs and label has not changed, ISO, UTC. A challenger may learn from its
+            rows even if they are older than the training window; empty if it learns from the training window only.
+        champion_stale: Whether there is evidence against the champion apart from its challenger: degraded performance, or its age.
     """
 
     written_by: ClassVar[str] = "decide_retraining"
@@ -85,7 +85,7 @@ class Decision(JsonResult):
     champion_stale: bool = False
 
     def __post_init__(self) -> None:
-        # What was not measured is an empty object in JSON.
+        # In JSON, a missing measurement is an empty object.
         if self.measured == Measurement():
             object.__setattr__(self, "measured", None)
 

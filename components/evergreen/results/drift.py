@@ -1,4 +1,4 @@
-"""What detect_drift found."""
+"""The result of detect_drift."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ MultivariateVerdict = Literal["drift", "no drift", "insufficient", "not looked a
 
 SEVERITIES: tuple[Severity, ...] = ("none", "slight", "moderate", "severe")
 PREDICTION = "prediction of the champion"
-"""The name under which the champion's predictions stand among the features."""
+"""Name of the champion's predictions among the features."""
 
 METHOD = (
     "Kolmogorov-Smirnov and chi-squared tests on bins for numbers, chi-squared test for categories, tests of equal shares for missing values and tails; "
-    "p-values corrected by Benjamini and Hochberg; a feature drifts when a change is significant and its effect reaches a floor"
+    "p-values corrected by Benjamini and Hochberg; a feature drifts if a change is significant and its effect reaches a floor"
 )
 LIBRARY = "evergreen"
 
 
 @dataclass
 class FeatureMeasurement:
-    """What was measured of one feature.
+    """Measurements of one feature.
 
     Attributes:
-        name: The column.
+        name: Name of the column.
         kind: ``number``, ``category`` or ``empty``.
-        missing_share_reference: Share of rows without a value.
-        missing_share_current: Share of rows without a value.
-        values_reference: Number of values.
-        values_current: Number of values.
-        infinite_reference: Number of infinite values.
-        infinite_current: Number of infinite values.
-        effects: Size of each effect; those of the values are absent when too few values were compared.
-        p_value: p-value of the test of the values; None when they were not tested.
-        p_value_missing: p-value of the test of the shares of missing values; None when nothing is missing on either side.
-        p_value_tail: p-value of the test of the shares in the tails; None when there are no tails.
-        new_categories: Share of current values in each category that the reference does not know, the largest twenty.
+        missing_share_reference: Share of reference rows without a value.
+        missing_share_current: Share of current rows without a value.
+        values_reference: Number of reference values.
+        values_current: Number of current values.
+        infinite_reference: Number of infinite reference values.
+        infinite_current: Number of infinite current values.
+        effects: Size of each effect; effects of the values are absent if there are too few values to compare.
+        p_value: p-value of the test of the values; None if they were not tested.
+        p_value_missing: p-value of the test of the missing shares; None if nothing is missing on either side.
+        p_value_tail: p-value of the test of the tail shares; None if there are no tails.
+        new_categories: Share of current values in each category that is not in the reference, for the largest twenty.
     """
 
     name: str
@@ -65,14 +65,14 @@ class FeatureMeasurement:
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """What is concluded of one feature.
+    """The conclusion about one feature.
 
     Attributes:
-        measured: What was measured.
-        corrected: Its p-values after correction, by the name of the test; only those that were made.
-        drift: Whether it drifts.
+        measured: The measurements.
+        corrected: Corrected p-values by test name, for the tests that were performed.
+        drift: Whether the feature drifts.
         severity: ``none``, ``slight``, ``moderate`` or ``severe``.
-        reason: Why, in one sentence.
+        reason: The reason in one sentence.
     """
 
     measured: FeatureMeasurement = field(metadata=INLINE)
@@ -104,13 +104,13 @@ class FeatureDrift:
 
 @dataclass
 class CorrelationChange:
-    """A pair of numbers whose rank correlation changed.
+    """A pair of numeric columns whose rank correlation changed.
 
     Attributes:
         features: The two columns.
-        before: Their correlation in the reference.
+        before: Their correlation in the reference data.
         now: Their correlation in the current data.
-        p_value: Corrected for the number of pairs.
+        p_value: p-value, corrected for the number of pairs.
     """
 
     features: tuple[str, ...]
@@ -121,20 +121,20 @@ class CorrelationChange:
 
 @dataclass
 class MultivariateResult:
-    """What looking at all features together found.
+    """Result of the joint test of all features.
 
     Attributes:
         verdict: ``drift``, ``no drift``, ``insufficient`` or ``not looked at``.
-        method: What looked.
-        library: Where it comes from.
-        p_value: p-value of the test; None when there was none.
-        distance: Distance that a kernel test measured; None for other tests.
-        auc: Area under the ROC curve of a classifier that tells reference from current rows; 0.5 is blind.
-        rows: Rows that it saw, of both sides.
-        features: Share of the classifier's success that each feature explains, the largest ten.
-        correlations: Pairs whose correlation changed, the largest change first, at most ten.
-        tabular_p_values: p-values of alibi-detect's TabularDrift on the sample, for comparison; they decide nothing.
-        sentence: The result in a sentence.
+        method: The test method.
+        library: The library that provides it.
+        p_value: p-value of the test; None if there was no test.
+        distance: Distance measured by a kernel test; None for other tests.
+        auc: Area under the ROC curve of a classifier that distinguishes reference from current rows; 0.5 is chance.
+        rows: Number of rows used, from both sides.
+        features: Share of the classifier's performance that each feature explains, for the largest ten.
+        correlations: At most ten pairs whose correlation changed, largest change first.
+        tabular_p_values: p-values of alibi-detect's TabularDrift on the sample, for information only.
+        sentence: The result in one sentence.
     """
 
     verdict: MultivariateVerdict
@@ -151,7 +151,7 @@ class MultivariateResult:
 
     @property
     def drift(self) -> bool:
-        """Whether something drifts."""
+        """Whether there is drift."""
         return self.verdict == "drift"
 
     def to_json(self) -> dict[str, Any]:
@@ -159,23 +159,23 @@ class MultivariateResult:
         return {**asdict(self), "drift": self.drift}
 
 
-NOT_LOOKED_AT = MultivariateResult("not looked at", sentence="The features were not looked at together.")
+NOT_LOOKED_AT = MultivariateResult("not looked at", sentence="The features were not tested together.")
 
 
 @dataclass(frozen=True)
 class DriftResult(JsonResult):
-    """What detect_drift found.
+    """The result of detect_drift.
 
     Attributes:
         verdict: ``drift``, ``no drift``, ``insufficient`` or ``no champion``.
         severity: ``none``, ``slight``, ``moderate`` or ``severe``.
         sentence: The verdict in one sentence, with numbers.
-        features: Conclusions, the most severe first.
-        share_drifted: Share of the compared features that drift; weighted by their importance where that is known.
+        features: Conclusions, most severe first.
+        share_drifted: Share of the compared features that drifted, weighted by importance if known.
         weighted_by_importance: Whether importances were known.
-        rows: Rows of ``reference`` and ``current``.
-        multivariate: What looking at all features together found.
-        left_out: Why each column that was not compared was left out.
+        rows: Number of rows of ``reference`` and ``current``.
+        multivariate: Result of the joint test of all features.
+        left_out: Reason for each column that was not compared.
     """
 
     written_by: ClassVar[str] = "detect_drift"
@@ -192,8 +192,8 @@ class DriftResult(JsonResult):
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], *, source: str, error: type[EvergreenError] = ArtifactError) -> DriftResult:
-        """Return what JSON holds; see `JsonResult.from_json`."""
-        # Absent is not 0: an old result may not say it.
+        """Return the result read from JSON; see `JsonResult.from_json`."""
+        # Absent does not mean 0: results of older versions may lack this key.
         content = {**content, "share_drifted": content.get("share_drifted")}
         features, new = content.get("features"), content.get("new_categories")
         if isinstance(features, list):
@@ -222,22 +222,22 @@ class DriftResult(JsonResult):
 
     @property
     def compared(self) -> bool:
-        """Whether it can be told how many features drifted: "cannot tell" is not "none drifted"."""
+        """Whether the number of drifted features is known: insufficient data does not mean that no feature drifted."""
         return self.verdict in ("drift", "no drift")
 
     @property
     def current_rows(self) -> int | None:
-        """Rows of the watched window; None when they were not counted."""
+        """Number of rows in the monitored window; None if they were not counted."""
         return self.rows.get("current")
 
     @property
     def prediction(self) -> FeatureDrift | None:
-        """What is concluded of the champion's predictions; None when they were not compared."""
+        """The conclusion about the champion's predictions; None if they were not compared."""
         return next((feature for feature in self.features if feature.measured.name == PREDICTION), None)
 
 
 def _nested(feature: Any, new_categories: dict[str, Any]) -> Any:
-    """Return a feature's JSON with what stands elsewhere, or under another name, where the types have it."""
+    """Return a feature's JSON in the layout of the types, which place or name some values differently."""
     if not isinstance(feature, dict):
         return feature
     corrected = {} if feature.get("p_value_corrected") is None else {"p_value": feature["p_value_corrected"]}

@@ -1,4 +1,4 @@
-"""What evaluate_model found."""
+"""The result of evaluate_model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evergreen.results.reading import JsonResult
 
 @dataclass
 class Evaluation(JsonResult):
-    """What the comparison found; its fields are those of the evaluation artifact.
+    """The result of the comparison; its fields are those of the evaluation artifact.
 
     A score that could not be measured is None. Higher is better for every metric. ``serving`` contains the policy's limits for the
     model in a fresh process, which also apply to the registered model.
@@ -57,10 +57,10 @@ class Evaluation(JsonResult):
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON values."""
-        # A part of the format for readers that are not Evergreen: scores follow scikit-learn.
+        # Part of the format for readers other than Evergreen: scores follow scikit-learn.
         return {**asdict(self), "higher_is_better": True}
 
     def without_rows(self) -> dict[str, Any]:
-        """Return the evaluation as plain values without the check rows and the errors of single rows, as a step's record keeps it."""
+        """Return the evaluation as plain values without check rows and errors of single rows, as kept in the step's record."""
         content: dict[str, Any] = plain({name: value for name, value in self.to_json().items() if not name.startswith("check_") and name != "errors"})
         return content

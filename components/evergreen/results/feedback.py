@@ -1,4 +1,4 @@
-"""What read_feedback counted."""
+"""The result of read_feedback."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from evergreen.results.reading import JsonResult
 
 @dataclass(frozen=True)
 class FeedbackSource:
-    """What one source said.
+    """Feedback from one source.
 
     Attributes:
-        source: Who said it.
-        rows: Number of things said.
-        negative: How many of them were bad; a score counts in part.
+        source: Name of the source.
+        rows: Number of feedback items.
+        negative: Number of negative items; a score counts as a fraction.
     """
 
     source: str
@@ -25,17 +25,17 @@ class FeedbackSource:
 
 @dataclass(frozen=True)
 class Feedback(JsonResult):
-    """What was said in a window; its fields are those of the feedback artifact.
+    """The feedback in a window; its fields are those of the feedback artifact.
 
     Attributes:
-        present: Whether there was any.
-        sentence: The same in words.
+        present: Whether there was any feedback.
+        sentence: Summary in one sentence.
         window_start: Start of the window, ISO, UTC.
         window_end: End of the window, ISO, UTC.
-        rows: Number of things said.
-        negative: How many of them were bad; a score counts in part.
+        rows: Number of feedback items.
+        negative: Number of negative items; a score counts as a fraction.
         corrections: Number of corrected labels.
-        sources: What each source said, the most talkative first.
+        sources: Feedback from each source, most active first.
     """
 
     written_by: ClassVar[str] = "read_feedback"

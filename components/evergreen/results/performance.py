@@ -1,4 +1,4 @@
-"""What monitor_performance found."""
+"""The result of monitor_performance."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Estimate:
     """An estimate of the score on rows without labels; its fields are those of ``estimate`` in the performance result.
 
     Attributes:
-        available: Whether there is one.
+        available: Whether there is an estimate.
         sentence: The estimate in words, or why there is none.
         metric: The metric.
         score: The estimated score.
-        lower: Lower end of its 95 % interval.
-        upper: Upper end of its 95 % interval.
+        lower: Lower bound of its 95 % interval.
+        upper: Upper bound of its 95 % interval.
         drop: The baseline's score minus the estimate.
-        drop_lower: Lower end of the drop's 95 % interval.
-        drop_upper: Upper end of the drop's 95 % interval.
-        verdict: ``degraded`` when the estimated drop is significant and larger than the margin, else ``holds``; empty when there is no estimate.
-        rows: Number of rows that it is about.
+        drop_lower: Lower bound of the drop's 95 % interval.
+        drop_upper: Upper bound of the drop's 95 % interval.
+        verdict: ``degraded`` if the estimated drop is significant and larger than the margin, otherwise ``holds``; empty if there is no estimate.
+        rows: Number of rows covered by the estimate.
         calibration_error: The baseline's expected calibration error.
     """
 
@@ -51,15 +51,15 @@ class ErrorDrift:
 
     Attributes:
         verdict: ``changed``, ``unchanged`` or ``cannot tell``.
-        sentence: The same in words.
+        sentence: The result in one sentence.
         worse: Whether they are larger than at promotion.
         measure: ``log loss``, ``wrong`` or ``residual``.
         severity: ``none``, ``slight``, ``moderate`` or ``severe``, as for the drift of a feature.
-        mean_before: Mean error at promotion; of residuals the mean distance from zero.
-        mean_now: Mean error now.
+        mean_before: Mean error at promotion; for residuals, the mean distance from zero.
+        mean_now: Current mean error.
         edges: Edges of the bins of both histograms.
-        before: Rows in each bin at promotion.
-        now: Rows in each bin now.
+        before: Number of rows in each bin at promotion.
+        now: Current number of rows in each bin.
     """
 
     verdict: ErrorVerdict
@@ -76,15 +76,15 @@ class ErrorDrift:
 
 @dataclass(frozen=True)
 class SliceResult:
-    """The champion on a part of the rows.
+    """The champion's score on a slice of the rows.
 
     Attributes:
-        name: The slice.
-        rows: Its rows.
+        name: Name of the slice.
+        rows: Number of its rows.
         verdict: ``scored``, ``too few rows`` or ``metric not defined``.
-        score: The score on it; None when it was not scored.
-        lower: Lower end of its interval.
-        upper: Upper end of its interval.
+        score: The score on it; None if it was not scored.
+        lower: Lower bound of its interval.
+        upper: Upper bound of its interval.
     """
 
     name: str
@@ -110,7 +110,7 @@ class UnlabelledComparison:
 
     Attributes:
         verdict: ``alike``, ``different``, ``cannot tell`` or ``nothing to compare``.
-        sentence: The same in words.
+        sentence: The result in one sentence.
         features: The columns that differ.
     """
 
@@ -121,11 +121,11 @@ class UnlabelledComparison:
 
 @dataclass(frozen=True)
 class PerformanceResult(JsonResult):
-    """How the champion does now, beside how it did; its fields are those of the performance result.
+    """The champion's current performance compared with its baseline; its fields are those of the performance result.
 
-    Scores follow scikit-learn: higher is better. ``drop`` is the baseline's score minus the present one. What could not be measured is None.
-    ``estimate`` is about rows without labels, ``slices`` and ``worst_slice`` about parts of the rows, ``errors`` about the errors beside those
-    at promotion, and ``unlike`` says whether logged rows without a label differ from those with one.
+    Scores follow scikit-learn: higher is better. ``drop`` is the baseline's score minus the current one. Values that could not be measured are None.
+    ``estimate`` is about rows without labels, ``slices`` and ``worst_slice`` about slices of the rows, ``errors`` about the errors compared with
+    those at promotion, and ``unlike`` about whether logged rows without a label differ from those with one.
     """
 
     written_by: ClassVar[str] = "monitor_performance"
@@ -156,5 +156,5 @@ class PerformanceResult(JsonResult):
 
     @property
     def measured(self) -> bool:
-        """Whether labels told how the champion does."""
+        """Whether the performance was measured with labels."""
         return self.verdict in ("holds", "degraded")

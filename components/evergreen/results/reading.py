@@ -1,4 +1,4 @@
-"""From JSON to a dataclass: absent keys take their defaults, unknown keys are ignored, a value of the wrong type is one clear error."""
+"""Reads dataclasses from JSON: absent keys take their defaults, unknown keys are ignored, and a value of the wrong type is one clear error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Read = TypeVar("Read", bound="JsonResult")
 
 INLINE = {"inline": True}
-"""Metadata of a field whose own fields stand beside the others in the JSON, not below a key."""
+"""Metadata of a field whose own fields are inlined in the JSON object rather than nested below a key."""
 
 _SCALARS: dict[Any, tuple[tuple[type, ...], str]] = {
     str: ((str,), "text"),
@@ -26,39 +26,39 @@ _SCALARS: dict[Any, tuple[tuple[type, ...], str]] = {
 
 
 class JsonResult:
-    """A dataclass that is written as JSON and read again, by this version or by a later one.
+    """A dataclass that is written as JSON and read by this version or a later one.
 
     Attributes:
-        written_by: What writes it, for messages.
+        written_by: The step that writes it, for messages.
     """
 
     written_by: ClassVar[str] = "another step"
 
     @classmethod
     def from_json(cls: type[Read], content: Mapping[str, Any], *, source: str, error: type[EvergreenError] = ArtifactError) -> Read:
-        """Return what JSON holds.
+        """Return the result read from JSON.
 
         Args:
-            content: The JSON object. A key that is absent or null has its default, where there is one; unknown keys are ignored.
-            source: What it was read from, for messages: a file, or a record.
-            error: The error of the room that reads it.
+            content: The JSON object. A key that is absent or null takes its default, if it has one; unknown keys are ignored.
+            source: The file or record it was read from, for messages.
+            error: The exception type to raise.
 
         Raises:
-            EvergreenError: Of the type ``error``: a key is missing, or its value is not of its type.
+            EvergreenError: Of type ``error``: a key is missing, or its value has the wrong type.
         """
         try:
             found: Read = _read_fields(cls, content, "")
         except _UnreadableValueError as problem:
-            raise error(f"{source}: {problem} Make sure that it is what {cls.written_by} wrote.") from problem
+            raise error(f"{source}: {problem} Make sure that it was written by {cls.written_by}.") from problem
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+        """Return the result as plain JSON values."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]  # every subclass is a dataclass
 
 
 class _UnreadableValueError(Exception):
-    """A key is missing, or its value is of the wrong type; the message says which, and what was expected."""
+    """A key is missing, or its value has the wrong type; the message states which, and what was expected."""
 
 
 @cache
@@ -68,7 +68,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 def _read_fields(kind: Any, content: Any, place: str) -> Any:
     if not isinstance(content, dict):
-        raise _UnreadableValueError(f"{place or 'the whole'} is {content!r}; expected an object.")
+        raise _UnreadableValueError(f"{place or 'the content'} is {content!r}; expected an object.")
     hints = _hints(kind)
     given = {}
     for field in fields(kind):
@@ -102,7 +102,7 @@ def _read_value(wanted: Any, value: Any, key: str) -> Any:
         return _read_object(wanted, value, key)
     if isinstance(value, list) and origin in (list, tuple):
         return origin(_read_value(get_args(wanted)[0], item, f"{key}.{position}") for position, item in enumerate(value))
-    # JSON does not tell 5.0 from 5.
+    # JSON does not distinguish 5.0 from 5.
     if wanted is int and isinstance(value, float) and value.is_integer():
         return int(value)
     raise _UnreadableValueError(f"{key} is {value!r}; expected {_expected(wanted)}.")
@@ -111,7 +111,7 @@ def _read_value(wanted: Any, value: Any, key: str) -> Any:
 def _fits(wanted: Any, value: Any) -> bool:
     if get_origin(wanted) is Literal:
         return isinstance(value, str) and value in get_args(wanted)
-    # In Python a truth value is a number.
+    # In Python, a bool is also an int.
     return wanted in _SCALARS and isinstance(value, _SCALARS[wanted][0]) and (wanted is bool or not isinstance(value, bool))
 
 

@@ -1,1 +1,1 @@
-"""What every retraining pipeline does once the decision is made: train a challenger, compare it with the champion, promote the better one."""
+"""The retraining branch of pipelines: train a challenger, compare it with the champion, and promote it if it is better."""

@@ -1,4 +1,4 @@
-"""The branch of a pipeline that retrains, written once for all pipelines that differ in how they decide."""
+"""The retraining branch, shared by pipelines that differ in how they decide."""
 
 from __future__ import annotations
 
@@ -47,37 +47,37 @@ def retrain(
     deployment_approval: Any,
     state_tracking_uri: Any,
 ) -> None:
-    """Add the steps that train a challenger, compare it with the champion, and promote it when it is better.
+    """Add the steps that train a challenger, compare it with the champion, and promote it if it is better.
 
-    Called inside ``dsl.If``, in a function under ``@dsl.pipeline``. The first five inputs come from the steps that decided; the others are
-    the pipeline's own parameters, under their names.
+    Call it inside ``dsl.If``, in a function decorated with ``@dsl.pipeline``. The first five inputs come from the steps that decided; the others
+    are the pipeline's parameters of the same names.
 
     Args:
-        step: Makes the pipeline's steps.
-        decision: The decision, as ``decide_retraining`` or ``assess_model`` wrote it.
-        window_end: End of the window that was watched, which the training window ends with; ``decision`` for the one that the decision names.
+        step: Factory of the pipeline's steps.
+        decision: The decision written by ``decide_retraining`` or ``assess_model``.
+        window_end: End of the monitored window, which is also the end of the training window; ``decision`` for the one in the decision.
         champion: The champion's model.
         champion_contract: The champion's data contract.
-        champion_version: The version that the challenger is to replace; ``evaluation`` for the one that it was compared with.
-        data_source_uri: File, folder, glob or URI of the events.
+        champion_version: The version that the challenger would replace; ``evaluation`` for the one it was compared with.
+        data_source_uri: File, folder, glob or URI of the data.
         data_timestamp_column: Column with the event time.
         data_target_column: Column with the label.
-        data_label_delay_days: Days after which labels are complete.
-        data_excluded_columns: Columns to leave out.
-        data_contract: Data contract in line or its URI, or ``inferred``.
+        data_label_delay_days: Days until labels are complete.
+        data_excluded_columns: Columns to omit.
+        data_contract: Inline data contract or its URI, or ``inferred``.
         model_name: Name of the registered model in MLflow.
         model_task: ``auto``, ``classification`` or ``regression``.
-        policy_config: Policy in line or its URI, or ``default``.
+        policy_config: Inline policy or its URI, or ``default``.
         policy_mode: ``auto``, ``force`` or ``dry-run``.
-        training_window_days: Length of the training window, in days.
+        training_window_days: Length of the training window in days.
         training_estimator: Import path of a scikit-learn estimator, or ``auto``.
         training_hyperparameters: The estimator's hyperparameters as a JSON object.
-        training_search: Hyperparameter search in line or its URI, or ``none``.
-        training_seed: Seed of everything random.
+        training_search: Inline hyperparameter search or its URI, or ``none``.
+        training_seed: Random seed.
         evaluation_metric: Name of a scikit-learn scorer, ``module:function``, or ``auto``.
-        evaluation_margin: How much better the challenger must be, in the metric's unit.
-        evaluation_holdout_share: Newest share of the training window, kept from fitting and used for the comparison.
-        deployment_targets: Where a promoted model goes.
+        evaluation_margin: How much better the challenger must be, in units of the metric.
+        evaluation_holdout_share: Share of the newest training rows to hold out for the comparison.
+        deployment_targets: Targets of a promoted model.
         deployment_approval: ``automatic`` or ``required``.
         state_tracking_uri: Address of the MLflow server.
     """

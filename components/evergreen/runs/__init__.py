@@ -1,1 +1,1 @@
-"""Records of what the steps of a run did."""
+"""Records of the steps of a run."""

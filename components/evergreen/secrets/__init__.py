@@ -1,1 +1,1 @@
-"""Secret values: where they are read from, and how they are kept out of all output."""
+"""Secret values: reading them, and keeping them out of all output."""

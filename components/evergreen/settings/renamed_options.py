@@ -1,4 +1,4 @@
-"""Options of the command line under a new name: the old one works for one release, and says what it is called now."""
+"""Renamed command-line options: old names work for one more release and print a note with the new name."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def renamed_options(new_names: Mapping[str, str]) -> type[TyperCommand]:
-    """Return a kind of command that takes options by their old names, too.
+    """Return a command class that also accepts options by their old names.
 
-    Help shows the new names only. Delete the call, and with the last one this module, a release after the renaming.
+    The help shows only the new names. Remove the call one release after the renaming, and this module together with the last call.
 
     Args:
-        new_names: New name of each option by its old one, such as ``{"--target": "--target-column"}``.
+        new_names: New name of each option by its old name, such as ``{"--target": "--target-column"}``.
     """
 
     class CommandWithRenamedOptions(TyperCommand):
-        """A command whose arguments may hold old names of options."""
+        """A command that accepts old names of options."""
 
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            """Read the arguments, old names replaced."""
+            """Parse the arguments after replacing old names."""
             valued = {name for option in self.params if not getattr(option, "is_flag", True) for name in option.opts}
             return super().parse_args(ctx, list(_with_new_names(args, new_names, valued)))
 
@@ -32,12 +32,12 @@ def renamed_options(new_names: Mapping[str, str]) -> type[TyperCommand]:
 
 
 def _with_new_names(args: list[str], new_names: Mapping[str, str], valued: set[str]) -> Iterator[str]:
-    """Yield the arguments with new names, and say once of each old name what it is called now.
+    """Yield the arguments with new names, and print one note for each old name used.
 
     Args:
-        args: As typed.
-        new_names: New name of each option by its old one.
-        valued: Options that are followed by a value, which may look like an option.
+        args: The arguments as typed.
+        new_names: New name of each option by its old name.
+        valued: Options followed by a value, which may look like an option itself.
     """
     told: set[str] = set()
     is_value = False

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training step made.
+    """The result of a training step.
 
     Attributes:
         description: Description of the model.
@@ -48,16 +48,16 @@ class TrainingResult:
 
 
 def train_challenger(request: TrainingRequest, *, model: Any, holdout_data: Any, model_name: str, tracking_uri: str) -> TrainingResult:
-    """Fit a challenger on all but the newest rows, put those aside, and log the model.
+    """Fit a challenger on all but the newest rows, hold those out, and log the model.
 
-    A challenger that an earlier attempt finished is fetched, not fitted again.
+    A challenger completed by an earlier attempt is fetched rather than fitted again.
 
     Args:
-        request: What is asked for.
-        model: Output artifact of the challenger.
-        holdout_data: Output artifact of the rows that it has not seen.
+        request: Data and parameters of the challenger.
+        model: Output artifact for the challenger.
+        holdout_data: Output artifact for the rows that it has not seen.
         model_name: Name of the registered model.
-        tracking_uri: The MLflow server.
+        tracking_uri: Address of the MLflow server.
 
     Raises:
         TrainingError: The data, the recipe or the tracking server does not allow training.
@@ -80,7 +80,7 @@ def train_challenger(request: TrainingRequest, *, model: Any, holdout_data: Any,
 
 
 def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> TrainingResult:
-    """Fit a judged challenger's recipe on all rows, its holdout included, and log the model.
+    """Fit an evaluated challenger's recipe on all rows, including its holdout, and log the model.
 
     The hyperparameters are those found by the challenger's search. The arguments are those of the component `refit_model`.
 

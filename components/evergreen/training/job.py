@@ -1,4 +1,4 @@
-"""What a training step works on: the rows, the recipe, and where the holdout starts."""
+"""The inputs of a training step: the rows, the recipe, and the start of the holdout."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_job(request: TrainingRequest) -> TrainingJob:
     """Read the rows, and the recipe from the parameters.
 
     Args:
-        request: What is asked for.
+        request: Data and parameters of the challenger.
 
     Raises:
         TrainingError: The data or a parameter is invalid.
@@ -95,7 +95,7 @@ def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_
 
 
 def row_weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
-    """Return the weight of each row by its age, or None when all count the same."""
+    """Return the weight of each row by its age, or None if all rows count the same."""
     return recency_weights(times, TrainingSettings(**recipe.options).recency_half_life_days)
 
 

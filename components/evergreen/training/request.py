@@ -1,4 +1,4 @@
-"""What a training step is asked for."""
+"""Inputs of a training step."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """Data and parameters of a challenger, as the component `train_model` describes them.
+    """Data and parameters of a challenger, as described by the component `train_model`.
 
     Attributes:
         training_data: Dataset artifact.
-        target_column: Name of the label.
-        timestamp_column: Name of the event time.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
         task: ``auto``, ``classification`` or ``regression``.
-        estimator: Import path of an estimator's class or of a trainer, or ``auto``.
-        hyperparameters: JSON object.
-        search: ``none``, or a search over hyperparameters as JSON or YAML.
-        seed: Seed of everything random.
-        holdout_share: Share of the rows, the newest, that is held out.
-        policy_config: The policy parameter.
+        estimator: Import path of an estimator class or of a trainer, or ``auto``.
+        hyperparameters: The estimator's hyperparameters as a JSON object.
+        search: ``none``, or a hyperparameter search as JSON or YAML.
+        seed: Random seed.
+        holdout_share: Share of the newest rows to hold out.
+        policy_config: The ``policy_config`` parameter.
         champion: The champion's model artifact, for a search with ``warm_start``; may be absent.
     """
 

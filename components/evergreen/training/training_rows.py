@@ -129,7 +129,7 @@ def feature_kinds(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
     """Return the kind of each feature, ``number``, ``category``, ``boolean`` or ``date``, in alphabetical order.
 
     Raises:
-        TrainingError: There are no features, or one is empty or of a type that a model cannot take.
+        TrainingError: There are no features, or one is empty or of an unsupported type.
     """
     if not names:
         raise TrainingError("The training data has no columns other than the target and the timestamp. Add features, or exclude fewer columns.")

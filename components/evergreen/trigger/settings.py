@@ -26,7 +26,7 @@ GOOGLE_CERTIFICATES = "https://www.googleapis.com/oauth2/v1/certs"
 
 
 class PubSub(StrictSettings):
-    """Whose pushes are believed.
+    """The accepted sender of Pub/Sub pushes.
 
     Attributes:
         audience: The audience of the push subscription.
@@ -40,7 +40,7 @@ class PubSub(StrictSettings):
 
 
 class TriggerSettings(StrictSettings):
-    """Everything that the trigger needs to know.
+    """The trigger's configuration.
 
     Attributes:
         version: Version of the file format.
@@ -52,8 +52,8 @@ class TriggerSettings(StrictSettings):
         service_account: Kubernetes service account of the pods.
         kfp_host: Address of KFP's API. Defaults to ``EVERGREEN_KFP_HOST``.
         runs_per_hour: Maximum number of runs per hour. Further events are rejected with the time to retry.
-        replay_window_seconds: How far the time of a signed webhook may differ from ours.
-        maximum_body_bytes: Larger events are rejected.
+        replay_window_seconds: Maximum difference between the time of a signed webhook and the current time.
+        maximum_body_bytes: Maximum size of an event; larger events are rejected.
         mlflow_tag: Tag on a model version that requests a run. New versions and aliases do not: promotions create them, so runs would never end.
         pubsub: Accepted sender of Pub/Sub pushes; None to accept no pushes.
         webhook_secret: Key of the webhook's signatures; from ``EVERGREEN_TRIGGER_WEBHOOK_SECRET``.
@@ -83,7 +83,7 @@ def read_settings(path: Path | None = None) -> TriggerSettings:
     """Read the configuration.
 
     Args:
-        path: The YAML file. Defaults to the file that ``EVERGREEN_TRIGGER_CONFIG`` names.
+        path: The YAML file. Defaults to the path in ``EVERGREEN_TRIGGER_CONFIG``.
 
     Raises:
         TriggerError: The file cannot be read, a field or a parameter's value is unknown or invalid, the file contains a secret, a secret is too

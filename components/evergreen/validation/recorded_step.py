@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def validate_and_record(request: ValidationRequest, outputs: ValidationOutputs, place: StepPlace) -> str:
-    """Check a dataset and return ``passed`` or ``passed with warnings``; report and contract are written before data that breaks it fails.
+    """Check a dataset and return ``passed`` or ``passed with warnings``; the report and the contract are written before the step fails.
 
     Args:
-        request: What is checked, against which contract.
-        outputs: Where the results go.
-        place: Where the step reports.
+        request: The dataset to check, and the contract.
+        outputs: Output artifacts.
+        place: Location of the step's record, the run and the step.
 
     Raises:
         ContractError: The data violates its contract, or the contract is invalid.

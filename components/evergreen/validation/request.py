@@ -1,4 +1,4 @@
-"""What a validating step is given and what it writes, as the component `validate_data` describes it."""
+"""Inputs and outputs of the validation step, as described by the component `validate_data`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ValidationRequest:
-    """What is checked, against which contract.
+    """The dataset to check, and the contract.
 
     Attributes:
         dataset: Dataset artifact.
-        target_column: The label.
-        timestamp_column: The event time.
+        target_column: Name of the label column.
+        timestamp_column: Name of the event time column.
         champion_contract: Artifact with the champion's contract, or None.
         contract: The ``contract`` parameter.
         task: ``auto``, ``classification`` or ``regression``.
-        check_target_classes: Whether the label must have values, of two classes at least.
+        check_target_classes: Whether the label must have values of at least two classes.
     """
 
     dataset: Any
@@ -34,10 +34,10 @@ class ValidationOutputs:
     """Output artifacts.
 
     Attributes:
-        validated_data: The rows, without columns that the contract does not know.
-        quarantined_data: The rows that are put aside, with the reason.
-        contract_used: The contract.
-        validation_report: The page.
+        validated_data: The rows, without columns that are not in the contract.
+        quarantined_data: The quarantined rows, with the reasons.
+        contract_used: The contract that was checked.
+        validation_report: The report.
     """
 
     validated_data: Any

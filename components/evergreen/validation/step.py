@@ -66,11 +66,11 @@ class Validation:
 
 
 def run_validation_step(request: ValidationRequest, outputs: ValidationOutputs) -> Validation:
-    """Check a dataset and write every output; data that breaks its contract leaves ``validated_data`` absent.
+    """Check a dataset and write all outputs; ``validated_data`` is absent if the data violates its contract.
 
     Args:
-        request: What is checked, against which contract.
-        outputs: Where the results go.
+        request: The dataset to check, and the contract.
+        outputs: Output artifacts.
 
     Returns:
         The findings; violated rules do not raise an error yet.
