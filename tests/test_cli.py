@@ -77,7 +77,7 @@ def test_a_failed_run_has_exit_status_1_and_says_why(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "absent.py"], "pipeline file absent.py: there is no such file"),
+        (["run", "absent.py"], "pipeline file absent.py: no such file"),
         (["run", PIPELINE], "'data_source_uri'"),
         (["run", PIPELINE, "-p", "data_window_dais=3"], "Did you mean 'data_window_days'"),
         (["run", PIPELINE, "--params", "absent.yaml"], "parameter file absent.yaml"),

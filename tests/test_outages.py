@@ -340,12 +340,12 @@ def test_a_bucket_that_says_when_to_come_again_is_asked_then(bucket: tuple[Fault
 @pytest.mark.gcs
 @pytest.mark.parametrize("fault", ["503", "reset", "away", "lose"])
 def test_a_version_is_published_and_pulled_though_the_bucket_fails(
-    world: World, gcs_upstream: str, monkeypatch: pytest.MonkeyPatch, fault: str, capfd: Any
+    world: World, google_server: str, monkeypatch: pytest.MonkeyPatch, fault: str, capfd: Any
 ) -> None:
     from evergreen.deployment.pulling import pull
     from evergreen.storage.google_cloud import open_bucket
 
-    proxy = FaultyServer(gcs_upstream)
+    proxy = FaultyServer(google_server)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
     uri = f"gs://published-{fault.lower()}/models"
     made, _ = open_bucket(uri)

@@ -99,7 +99,7 @@ def test_nothing_secret_is_told_by_a_refused_submission(tmp_path: Path, environm
         arguments = ("submit", PIPELINE, "--upload-only", "--host", server.host)
         refused = evergreen(tmp_path, environment, *arguments)
         assert refused.returncode == 2
-        assert "refused with 401" in refused.stderr
+        assert "access denied (401)" in refused.stderr
         server.token = environment[TOKEN_VARIABLE]
         accepted = evergreen(tmp_path, environment, *arguments)
     assert accepted.returncode == 0, accepted.stderr

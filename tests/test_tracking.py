@@ -31,7 +31,7 @@ def test_an_address_that_is_none_is_named(uri: str) -> None:
 
 
 def test_a_database_in_a_folder_that_does_not_exist_is_named_and_not_made(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match=rf"the folder {tmp_path}/absent does not exist. Create it or correct the path"):
+    with pytest.raises(StateError, match=rf"folder {tmp_path}/absent does not exist. Create it or correct the path"):
         open_client(f"sqlite:///{tmp_path}/absent/mlflow.db")
     assert list(tmp_path.iterdir()) == []
 

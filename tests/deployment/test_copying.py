@@ -159,6 +159,6 @@ def test_the_command_says_what_it_did(here: World, there: World) -> None:
     words += ["--tracking-uri", here.tracking_uri, "--ledger-uri", here.ledger_uri]
     said = CliRunner().invoke(app, words)
     assert said.exit_code == 0, said.output
-    assert "Version 2 of model 'rain' is version 1 there:" in said.stdout
+    assert "Copied version 2 of model 'rain' as version 1:" in said.stdout
     assert "Promoted there, replacing none (ledger record 1)." in said.stdout
     assert json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["outcome"] == "already champion"

@@ -224,7 +224,7 @@ def test_a_model_that_is_not_in_mlflow_is_refused(world: World) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"flip": True}, r"smoke test of the registered model: refit agrees with the evaluated challenger: on 0.0% of the rows, at least 50% wanted"),
+        ({"flip": True}, r"smoke test of the registered model: refit agrees with the evaluated challenger: on 0.0% of the rows, at least 50% required"),
         ({"check_predictions": [1]}, r"1 predictions of the challenger for 30 rows. The champion is unchanged"),
         ({"check_rows": []}, r"evaluation: it contains no rows to test the registered model with"),
     ],

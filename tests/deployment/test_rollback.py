@@ -70,7 +70,7 @@ def test_a_challenger_that_was_rolled_back_is_not_promoted_again(two: World) -> 
     object.__setattr__(bad.description, "challenger_id", "id-b")
     back(two)
     before = two.state(), ledger_bytes(two)
-    with pytest.raises(DeploymentError, match=r"version 2, made from challenger id-b, was rolled back by ledger record 3 \(it crashes\) and is not"):
+    with pytest.raises(DeploymentError, match=r"version 2, made from challenger id-b, was rolled back by ledger record 3 \(it crashes\) and cannot"):
         two.promote(bad, "1", run="run-3")
     assert (two.state(), ledger_bytes(two)) == before
 

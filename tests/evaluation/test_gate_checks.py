@@ -104,7 +104,7 @@ def test_numbers_are_cut_at_quartiles_and_the_interval_is_corrected(check: Calla
     [
         ("slices: [{column: wind}]", "policy_config: gate.slices: Unknown column 'wind'. Valid columns: time"),
         ("slices: [{where: wind > 1}]", "policy_config: gate.slices: 'wind > 1' cannot be evaluated: name 'wind' is not defined"),
-        ("slices: [{where: temperature + 1}]", "gives float64 values; expected true or false"),
+        ("slices: [{where: temperature + 1}]", "returns float64 values; expected true or false"),
         ("slices: [{where: '@pd.io > 1'}]", "contains '@' or '__', which access objects outside the table"),
         ("fairness: {groups: [wind]}", "Unknown column 'wind' in gate.fairness.groups"),
         ("fairness: {groups: [city], favourable: 7}", "Unknown class 7 in gate.fairness.favourable. Valid classes: 0, 1"),

@@ -47,7 +47,7 @@ def test_an_image_of_another_version_is_named(tmp_path: Path) -> None:
         finished = execute(component, ingest(tmp_path))
         assert finished.returncode == 1
         last = finished.stderr.splitlines()[-1]
-        assert f"component '{component}': Evergreen" in last
+        assert f"Unknown component '{component}' for Evergreen" in last
         assert "compile it with the image's version" in last
 
 

@@ -32,8 +32,13 @@ def write(text: str, note: dsl.Output[dsl.Artifact]) -> None:
 
 
 @dsl.component(install_kfp_package=False, base_image="python:3.11-slim")
-def read_all(notes: dsl.Input[list[dsl.Artifact]], more: dsl.Input[dsl.Artifact] = None) -> str:
-    return "+".join(open(note.path).read() for note in notes) + ("" if more is None else open(more.path).read())  # noqa: PTH123  # as above
+def read_all(notes: dsl.Input[list[dsl.Artifact]]) -> str:
+    return "+".join(open(note.path).read() for note in notes)  # noqa: PTH123  # as above
+
+
+@dsl.component(install_kfp_package=False, base_image="python:3.11-slim")
+def read_both(first: dsl.Input[dsl.Artifact], second: dsl.Input[dsl.Artifact]) -> str:
+    return "".join(open(note.path).read() for note in (first, second))  # noqa: PTH123  # as above
 
 
 @dsl.component(install_kfp_package=False, base_image="python:3.11-slim")
@@ -193,7 +198,7 @@ def test_imported_artifacts_reach_the_step_that_takes_them(tmp_path: Path) -> No
     def importing(uri: str, also: str):
         first = dsl.importer(artifact_uri=uri, artifact_class=dsl.Artifact)
         second = dsl.importer(artifact_uri=also, artifact_class=dsl.Artifact, metadata={"origin": "elsewhere"})
-        read_all(notes=[first.output], more=second.output)
+        read_both(first=first.output, second=second.output)
 
     # A path as it is, and as a URI.
-    assert run(importing, tmp_path / "runs", uri=str(tmp_path / "a"), also=f"file://{tmp_path / 'b'}")["read-all"] == ["ab"]
+    assert run(importing, tmp_path / "runs", uri=str(tmp_path / "a"), also=f"file://{tmp_path / 'b'}")["read-both"] == ["ab"]

@@ -67,7 +67,7 @@ class Told:
         self.order = [record.step_name for record in finished.records]
         self.records = {name: lasting(vars(record)) for name, record in records.items() if name != "record_run"}
         self.reports = {name: sorted(record.reports) for name, record in records.items()}
-        self.summary = lasting({name: value for name, value in vars(summary).items() if name != "steps"})
+        self.summary = lasting({name: value for name, value in summary.to_json().items() if name != "steps"})
         self.ledger = [lasting(vars(record)) for record in laptop.ledger().records()]
         self.windows = sorted(open_store(laptop.home.ledger_uri).names("windows/"))
         self.champion = laptop.champion()

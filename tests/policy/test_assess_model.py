@@ -254,7 +254,7 @@ def test_rows_that_are_put_aside_are_the_same(tmp_path: Path, promoted: World, s
 
 FAILURES: dict[str, tuple[dict[str, Any], str]] = {
     "load_champion": ({"model_name": ""}, ""),
-    "ingest_window": ({"schedule_time": "[[ScheduledTime]]"}, "left [[ScheduledTime]] as it is"),
+    "ingest_window": ({"schedule_time": "[[ScheduledTime]]"}, "did not expand [[ScheduledTime]]"),
     "validate_window": ({"contract": "columns: {temperature: {type: number, maximum: -50}}"}, "temperature"),
     "detect_drift": ({"drift_config": "detectors: magic"}, "magic"),
     "monitor_performance": ({"policy": "performance: {minimum_rows: 0}"}, "minimum_rows"),

@@ -74,7 +74,7 @@ def test_an_unreliable_source_counts_less() -> None:
 
 def test_little_feedback_cannot_tell_and_none_is_quiet() -> None:
     few = feedback(heard(**people(8, 5, 5)), FeedbackSettings())
-    assert (few.verdict, "they weigh as much as 40, and 50 are needed" in few.sentence) == ("cannot tell", True)
+    assert (few.verdict, "40" in few.sentence and "50" in few.sentence) == ("cannot tell", True)
     silent = evidence_of({"verdict": "no drift"}, {"verdict": "holds"}, BASELINE, "auto", "latest")
     assert feedback(silent, FeedbackSettings()).verdict == "quiet"
     assert decide(silent, Policy()).rule == "all_quiet"

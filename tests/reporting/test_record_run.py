@@ -61,7 +61,7 @@ def test_the_outcome_comes_from_what_the_steps_wrote(records: list[StepRecord], 
 
 @pytest.mark.parametrize("name", ["evaluate_challenger", "evaluate_model"])
 def test_the_evaluation_is_found_under_the_steps_name_and_the_components(name: str) -> None:
-    assert summarise_run([LOADED, RETRAIN, step(name, "promote", details={"verdict": "promote"})]).evaluation == {"verdict": "promote"}
+    assert summarise_run([LOADED, RETRAIN, step(name, "promote", details={"verdict": "promote"})]).to_json()["evaluation"]["verdict"] == "promote"
 
 
 @pytest.mark.parametrize(

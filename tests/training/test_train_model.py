@@ -251,7 +251,7 @@ def test_regression_on_text_and_classes_of_fractions_are_refused(run_training: C
 
 
 def test_state_that_cannot_work_is_refused(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
-    with pytest.raises(StateError, match=r"the folder .*/absent does not exist"):
+    with pytest.raises(StateError, match=r"folder .*/absent does not exist"):
         run_training(make_events(days=40), tracking_uri=f"sqlite:///{tmp_path}/absent/mlflow.db")
     with pytest.raises(StateError, match="state_tracking_uri is 'none'"):
         run_training(make_events(days=40), tracking_uri="none")

@@ -176,8 +176,8 @@ def test_an_experiment_that_is_asked_for_is_taken(make_settings: Callable[..., T
         ("$(EVERGREEN_APPROVAL_KEY)", "environment variable EVERGREEN_APPROVAL_KEY"),
         ("a $$(AWS_SECRET_ACCESS_KEY)", "environment variable AWS_SECRET_ACCESS_KEY"),
         ('{"a": ["\\u0024(EVERGREEN_APPROVAL_KEY)"]}', "environment variable EVERGREEN_APPROVAL_KEY"),
-        ("[[ScheduledTime]]", "Write scheduled in data_window_end"),
-        ("[[CurrentTime]]", "Write scheduled in data_window_end"),
+        ("[[ScheduledTime]]", "Set data_window_end to scheduled"),
+        ("[[CurrentTime]]", "Set data_window_end to scheduled"),
     ],
 )
 def test_an_event_cannot_ask_for_a_secret_or_a_macro(make_settings: Callable[..., TriggerSettings], kfp: KfpServer, value: str, words: str) -> None:
@@ -185,6 +185,6 @@ def test_an_event_cannot_ask_for_a_secret_or_a_macro(make_settings: Callable[...
     with TestClient(application(make_settings(parameters={}, parameters_from_events=["model_name"]))) as client:
         answer = send(client, webhook("a", model_name=value))
     assert answer.status_code == 422
-    assert "parameter 'model_name' holds" in answer.json()["detail"]
+    assert "parameter 'model_name' contains" in answer.json()["detail"]
     assert words in answer.json()["detail"]
     assert kfp.requests == []

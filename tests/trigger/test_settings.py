@@ -41,9 +41,9 @@ def test_the_configuration_of_the_manifests_can_be_read(tmp_path: Path) -> None:
         ({"webhook_secret": "0123456789abcdef"}, "webhook_secret must not be in the file. Secrets are read only from the environment"),
         ({"runs_per_hour": 0}, "runs_per_hour"),
         ({"parameters": {"model_name": "$(EVERGREEN_APPROVAL_KEY)"}}, "environment variable EVERGREEN_APPROVAL_KEY"),
-        ({"parameters": {"policy_config": {"a": ["$(KEY)"]}}}, "parameter 'policy_config' holds $(KEY)"),
+        ({"parameters": {"policy_config": {"a": ["$(KEY)"]}}}, "parameter 'policy_config' contains $(KEY)"),
         ({"parameters": {"secret_name": ""}}, "Write none, or the secret's name"),
-        ({"parameters": {"data_window_end": "[[ScheduledTime]]"}}, "Write scheduled in data_window_end"),
+        ({"parameters": {"data_window_end": "[[ScheduledTime]]"}}, "Set data_window_end to scheduled"),
     ],
 )
 def test_a_wrong_configuration_is_refused_without_its_values(settings_file: Path, change: dict[str, object], message: str) -> None:
