@@ -46,7 +46,7 @@ demo-docker: images ## Play the first scheduled run from these images, step by s
 	$(BIN)/python demo/docker_run.py --registry $(IMAGE_REGISTRY)
 
 # Per cent of the package's lines that run in the tests' own processes. Steps and servers that tests start are not measured: each would start slower.
-COVERAGE_FLOOR ?= 85
+COVERAGE_FLOOR ?= 94
 COVERAGE := $(BIN)/python -m slipcover --out .coverage.json
 WORKERS ?= logical
 
