@@ -73,6 +73,7 @@ def test_every_block_says_what_it_is() -> None:
     assert [str(block) for block in all_blocks("bash", "python", "yaml") if block.not_run and len(block.not_run) < 10] == []
 
 
+@pytest.mark.begins_first
 @pytest.mark.timeout(2400)
 def test_what_can_be_run_works(tmp_path: Path) -> None:
     with PreparedCommands(tmp_path) as prepared:

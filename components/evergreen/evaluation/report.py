@@ -89,7 +89,7 @@ def _scores_section(evaluation: Evaluation) -> Section:
         ["Challenger", evaluation.challenger_score, evaluation.challenger_lower, evaluation.challenger_upper],
         ["Champion", evaluation.champion_score, evaluation.champion_lower, evaluation.champion_upper],
         ["Difference", evaluation.difference, evaluation.difference_lower, evaluation.difference_upper],
-        ["A constant", evaluation.naive_score, None, None],
+        ["Constant baseline", evaluation.naive_score, None, None],
     ]
     shown = [row for row in rows if row[1] is not None]
     note = "Percentile bootstrap intervals; the difference is computed on the same resampled rows."
