@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from evergreen.errors import PolicyError
-from evergreen.settings.reading import check_settings, read_mapping
-from evergreen.settings.suggestions import did_you_mean
+from evergreen.settings.reading import check_settings, read_mapping, unknown_setting
 
 Section = TypeVar("Section")
 
@@ -55,8 +54,7 @@ def read_policy_section(policy_config: str, section: str, model: type[Section]) 
     content: dict[Any, Any] = read_mapping(policy_config, parameter="policy_config", error=PolicyError) or {}
     unknown = [str(name) for name in content if name not in POLICY_SETTINGS]
     if unknown:
-        hint = did_you_mean(unknown[0], POLICY_SETTINGS)
-        raise PolicyError(f"policy_config: Unknown setting {unknown[0]!r}. Valid settings: {', '.join(POLICY_SETTINGS)}.{hint} Correct the name or omit it.")
+        raise PolicyError(f"policy_config: {unknown_setting(unknown[0], POLICY_SETTINGS)}")
     if section not in content:
         return model()
     return check_settings(content[section], model, parameter="policy_config", error=PolicyError, section=section)

@@ -11,6 +11,8 @@ from evergreen.settings.suggestions import did_you_mean
 from evergreen.storage.uris import is_nothing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic_core import ErrorDetails
 
 Settings = TypeVar("Settings")
@@ -117,12 +119,22 @@ def read_text(location: str, *, thing: str, expected: str, error: type[Evergreen
     return text
 
 
+def unknown_setting(name: str, settings: Sequence[str], *, section: str = "") -> str:
+    """Return the sentence on a setting that does not exist.
+
+    Args:
+        name: Its name.
+        settings: The settings that exist there.
+        section: The section that it was given in, with a period at its end; empty outside of sections.
+    """
+    return f"Unknown setting {section + name!r}. Valid settings: {', '.join(settings)}.{did_you_mean(name, settings)} Correct the name or omit it."
+
+
 def _sentence(detail: ErrorDetails, model: type[Any], section: str) -> str:
     name = ".".join(str(part) for part in ((section,) if section else ()) + detail["loc"]) or "The value"
     if detail["type"] in NO_SUCH_SETTING:
         settings = _names(_holder(model, detail["loc"]))
-        hint = did_you_mean(str(detail["loc"][-1]), settings)
-        return f"Unknown setting {name!r}. Valid settings: {', '.join(settings)}.{hint} Correct the name or omit it."
+        return unknown_setting(str(detail["loc"][-1]), settings, section=name.removesuffix(str(detail["loc"][-1])))
     return f"{name} is {detail['input']!r}: {detail['msg']}. Correct the value, or omit it to use the default."
 
 
