@@ -91,7 +91,7 @@ def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
         client = boto3.client("s3", endpoint_url=f"http://{proxy.upstream}")
         client.create_bucket(Bucket=name)
         yield Simple(client, name, proxy)
-    proxy.close()
+    proxy.stop()
 
 
 def parquet(table: pa.Table) -> bytes:

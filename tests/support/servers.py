@@ -14,13 +14,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from support.threaded_server import ThreadedServer
 
 PORTS = range(10_000, 32_000)
 """Below those that the system gives to outgoing connections: none of them takes a port before its server starts, or while it is down."""
@@ -77,7 +78,7 @@ def simple_storage() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-class Proxy:
+class Proxy(ThreadedServer):
     """Forwards requests to a server; ``fault`` may answer one instead, as (status, body), or hang by sleeping."""
 
     def __init__(self, upstream: str) -> None:
@@ -106,10 +107,7 @@ class Proxy:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.serve(Handler)
 
     def forward(self, handler: BaseHTTPRequestHandler) -> tuple[int, bytes, dict[str, str]]:
         connection = http.client.HTTPConnection(self.upstream, timeout=10)
@@ -120,7 +118,3 @@ class Proxy:
         connection.close()
         hop_by_hop = ("content-length", "transfer-encoding", "connection")
         return answer.status, body, {name: value for name, value in answer.getheaders() if name.lower() not in hop_by_hop}
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()

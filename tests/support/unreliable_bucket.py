@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from evergreen.storage.google_cloud import open_bucket
+from support.threaded_server import ThreadedServer
 
 
-class Unreliable:
+class Unreliable(ThreadedServer):
     """Stands before a server and answers 503 to the next requests, before or after it has let them through."""
 
     def __init__(self, upstream: str) -> None:
@@ -55,14 +55,7 @@ class Unreliable:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self.serve(Handler)
 
 
 @pytest.fixture
