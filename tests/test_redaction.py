@@ -238,12 +238,12 @@ def captured() -> Iterator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
     """Put streams of bytes in place of both outputs."""
     streams = tuple(io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     with mock.patch.object(sys, "stdout", streams[0]), mock.patch.object(sys, "stderr", streams[1]):
-        yield streams  # type: ignore[misc]  # two of them
+        yield streams
 
 
 def written(stream: io.TextIOWrapper) -> str:
     stream.flush()
-    return stream.buffer.getvalue().decode()  # type: ignore[attr-defined]  # the buffer is the BytesIO above
+    return stream.buffer.getvalue().decode()
 
 
 def _print(value: str) -> None:
@@ -291,7 +291,7 @@ def test_output_is_passed_on_whole_and_streams_are_put_back(key: str) -> None:
             sys.stdout.buffer.write(b"\xc3")
             sys.stdout.buffer.write(b"\xa4\n")
             with pytest.raises(TypeError):
-                sys.stdout.write(b"")  # type: ignore[arg-type]  # as click asks what kind of stream it is
+                sys.stdout.write(b"")
             print("open:", key[:6], end="")
         assert (sys.stdout, sys.stderr) == before
         assert not out.closed

@@ -266,7 +266,6 @@ def repository_of_git(place: Place) -> Any:
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "data"]):
         subprocess.run([*git, *command], cwd=home, check=True, capture_output=True)
-    pytest.importorskip("dvc")
     return ingest("dvc+file://{work}/repository#data.csv")(place)
 
 
@@ -459,7 +458,7 @@ def test_mlflow_gets_no_secret(place: Place) -> None:
     run = tracking.client.create_run(tracking.experiment_id).info.run_id
     long = "x" * 490 + SECRETS["EVERGREEN_PUBLISHING_KEY"]
     facts = {"fit_start": "a", "fit_end": "b", "rows": 1, "estimator": "e", "seed": 1, "data_fingerprint": "f", "challenger_id": "c"}
-    description = ModelDescription("classification", "y", "time", {}, [], hyperparameters={"a": SECRETS[KEY], "b": long}, **facts)  # type: ignore[arg-type]  # plain facts
+    description = ModelDescription("classification", "y", "time", {}, [], hyperparameters={"a": SECRETS[KEY], "b": long}, **facts)
     _log_run(tracking, run, description, {}, {})
     logged = tracking.client.get_run(run).data.params
     assert logged["hyperparameters.a"] == f"[{KEY}]"

@@ -266,7 +266,7 @@ def as_argument(inner: Exception) -> Exception:
 
 
 def as_reason(inner: Exception) -> Exception:
-    return urllib.error.URLError(inner)  # type: ignore[arg-type]  # any error can be the reason
+    return urllib.error.URLError(inner)
 
 
 def of_mlflow(inner: Exception) -> Exception:

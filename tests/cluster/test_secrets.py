@@ -45,9 +45,13 @@ def test_a_secret_in_a_parameter_comes_out_nowhere(cluster: Cluster, lean_quiet_
         pipeline_id = require_pipeline(connection, "lean-retraining")
         version = Version(pipeline_id=pipeline_id, version_id=str(find_version(connection, pipeline_id).pipeline_version_id), name="latest", uploaded=False)
         run_id = start_run(
-            connection, version, name=name, experiment=experiment_id(connection, "evergreen"), parameters=parameters,
+            connection,
+            version,
+            name=name,
+            experiment=experiment_id(connection, "evergreen"),
+            parameters=parameters,
             service_account=cluster.settings.service_account,
-        )  # fmt: skip
+        )
         run = case.took(cluster.finish(cluster.adopt("secret", run_id, LEAN, lean_quiet_day.model), expected="FAILED"))
         places = {**cluster.logs(run), **told(cluster, run)}
         revealed = [(place, key) for place, text in places.items() for key, value in values.items() if value in text]

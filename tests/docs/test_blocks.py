@@ -63,7 +63,7 @@ def test_python_compiles_and_imports_what_exists(block: Block) -> None:
     for imported in ast.walk(tree):
         if isinstance(imported, ast.ImportFrom) and imported.module and imported.module.startswith("evergreen"):
             assert importlib.util.find_spec(imported.module), f"{block}: there is no module {imported.module}"
-            defined = Path(importlib.util.find_spec(imported.module).origin).read_text()  # type: ignore[union-attr, arg-type]  # asserted above
+            defined = Path(importlib.util.find_spec(imported.module).origin).read_text()
             assert all(f"{alias.name}" in defined for alias in imported.names), f"{block}: {ast.unparse(imported)}"
 
 
@@ -140,8 +140,8 @@ class Session:
 
 def _module(path: Path) -> object:
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]  # the file is there
-    spec.loader.exec_module(module)  # type: ignore[union-attr]  # likewise
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module
 
 

@@ -191,7 +191,7 @@ def test_whole_numbers_may_be_written_as_fractions() -> None:
 def test_results_cannot_be_changed() -> None:
     for result in (DRIFT, PERFORMANCE, DECISION, FEEDBACK, Baseline()):
         with pytest.raises(FrozenInstanceError):
-            result.verdict = "other"  # type: ignore[misc, union-attr]  # that it fails is the test
+            result.verdict = "other"
 
 
 def test_what_was_not_measured_is_an_empty_object() -> None:

@@ -250,7 +250,7 @@ class FaultyConnection:
             try:
                 while True:
                     for key, _ in selector.select(1):
-                        data = key.fileobj.recv(1 << 16)  # type: ignore[union-attr]  # only sockets are registered
+                        data = key.fileobj.recv(1 << 16)
                         if not data:
                             return
                         if key.fileobj is server and self.bytes_until_cut >= 0:

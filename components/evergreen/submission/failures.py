@@ -161,9 +161,12 @@ class _Failures:
         attempts = [
             other
             for other in self._tasks
-            if str(other.display_name).split("(")[0] == "executor" and not other.child_tasks and other.state == "FAILED"
-            and _start(task) <= _start(other) and (end is None or _start(other) <= end.timestamp())
-        ]  # fmt: skip
+            if str(other.display_name).split("(")[0] == "executor"
+            and not other.child_tasks
+            and other.state == "FAILED"
+            and _start(task) <= _start(other)
+            and (end is None or _start(other) <= end.timestamp())
+        ]
         return bool(attempts) and all([status.state for status in attempt.state_history or []] == ["FAILED"] for attempt in attempts)
 
     def _was_stopped(self, task: Any) -> bool:

@@ -39,8 +39,11 @@ def warn_of_old_server(connection: Connection, console: Console, track: str) -> 
         console.print(
             f"Kubeflow Pipelines at {connection.host} is version {version}: before 2.17.0, runs of a schedule that tracks the latest version have no owner "
             "and no concurrency limit. Upgrade it, or pass --track pinned.",
-            highlight=False, markup=False, soft_wrap=True, style="yellow",
-        )  # fmt: skip
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+            style="yellow",
+        )
 
 
 def wanted_schedule(
