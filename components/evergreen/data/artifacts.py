@@ -84,6 +84,8 @@ class ModelDescription:
         trusted_types: Types not on the reviewed list that the user trusts when the model is loaded.
         training_options: Options that differ from their defaults (weights, sampling, encoding).
         training_data_uri: Location of the rows; empty when unknown.
+        origin: ``trained``, ``former champion`` or ``constant baseline``.
+        former_version: Version of the former champion; empty for a trained model.
     """
 
     task: str
@@ -104,6 +106,8 @@ class ModelDescription:
     trusted_types: list[str] = field(default_factory=list)
     training_options: dict[str, Any] = field(default_factory=dict)
     training_data_uri: str = ""
+    origin: str = "trained"
+    former_version: str = ""
 
 
 def write_json(path: str | Path, value: Any) -> None:

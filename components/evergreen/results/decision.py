@@ -66,6 +66,8 @@ class Decision(JsonResult):
         training_since: Start of the period in which the relation between inputs and label has not changed, ISO, UTC. A challenger may learn from its
             rows even if they are older than the training window; empty if it learns from the training window only.
         champion_stale: Whether there is evidence against the champion apart from its challenger: degraded performance, or its age.
+        choose_rows: Whether the relation between inputs and label may have changed, so that the rows to learn from are chosen among several windows.
+        changed_at: Event time since which the champion's errors differ, ISO, UTC; empty if no change was found.
     """
 
     written_by: ClassVar[str] = "decide_retraining"
@@ -83,6 +85,8 @@ class Decision(JsonResult):
     measured: Measurement | None = None
     training_since: str = ""
     champion_stale: bool = False
+    choose_rows: bool = False
+    changed_at: str = ""
 
     def __post_init__(self) -> None:
         # In JSON, a missing measurement is an empty object.

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from evergreen.data.json_values import plain
 from evergreen.results.baseline import Calibration, ErrorSummary  # noqa: TC001 - the types of fields are read at run time
+from evergreen.results.candidates import Origin  # noqa: TC001 - the types of fields are read at run time
 from evergreen.results.reading import JsonResult
 
 
@@ -14,8 +15,9 @@ from evergreen.results.reading import JsonResult
 class Evaluation(JsonResult):
     """The result of the comparison; its fields are those of the evaluation artifact.
 
-    A score that could not be measured is None. Higher is better for every metric. ``serving`` contains the policy's limits for the
-    model in a fresh process, which also apply to the registered model.
+    ``origin`` is ``trained``, ``former champion`` (then ``former_version`` is its version) or ``constant baseline``. ``folds`` is the number of parts
+    of repeated forward validation whose predictions were pooled; 1 for a single holdout. A score that could not be measured is None. Higher is
+    better for every metric. ``serving`` contains the policy's limits for the model in a fresh process, which also apply to the registered model.
     """
 
     written_by: ClassVar[str] = "evaluate_model"
@@ -54,6 +56,9 @@ class Evaluation(JsonResult):
     serving: dict[str, Any] = field(default_factory=dict)
     check_rows: list[dict[str, Any]] = field(default_factory=list)
     check_predictions: list[Any] = field(default_factory=list)
+    origin: Origin = "trained"
+    former_version: str = ""
+    folds: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON values."""

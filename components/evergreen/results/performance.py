@@ -119,13 +119,66 @@ class UnlabelledComparison:
     features: list[ColumnDifference] = field(default_factory=list)
 
 
+ProbeVerdict = Literal["better", "no better", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class ProbedModel:
+    """A small model that the probe fitted on the newest rows before the probed ones.
+
+    Attributes:
+        name: What it learned from, for a person: ``the last 90 days``.
+        start: First event time that it learned from, ISO, UTC.
+        rows: Number of rows that it was fitted on.
+        score: Its score on the probed rows.
+        gain: Its score minus the champion's on the same rows.
+        gain_lower: Lower bound of the gain, corrected for the number of models.
+    """
+
+    name: str
+    start: str = ""
+    rows: int = 0
+    score: float | None = None
+    gain: float | None = None
+    gain_lower: float | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Whether a new model would be better than the champion; its fields are those of ``probe`` in the performance result.
+
+    Attributes:
+        verdict: ``better``, ``no better`` or ``cannot tell``.
+        sentence: The result in one sentence, with numbers.
+        metric: The metric; higher is better.
+        rows: Number of probed rows.
+        start: First event time of the probed rows, ISO, UTC.
+        champion_score: The champion's score on them.
+        minimum_gain: Smallest gain that matters, in units of the metric.
+        best: The model with the highest score; None if none was scored.
+        models: All models.
+    """
+
+    verdict: ProbeVerdict
+    sentence: str
+    metric: str = ""
+    rows: int = 0
+    start: str = ""
+    champion_score: float | None = None
+    minimum_gain: float | None = None
+    best: ProbedModel | None = None
+    models: list[ProbedModel] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class PerformanceResult(JsonResult):
     """The champion's current performance compared with its baseline; its fields are those of the performance result.
 
     Scores follow scikit-learn: higher is better. ``drop`` is the baseline's score minus the current one. Values that could not be measured are None.
     ``estimate`` is about rows without labels, ``slices`` and ``worst_slice`` about slices of the rows, ``errors`` about the errors compared with
-    those at promotion, and ``unlike`` about whether logged rows without a label differ from those with one.
+    those at promotion, ``unlike`` about whether logged rows without a label differ from those with one, and ``probe`` about whether a new
+    model would be better. ``changed_at`` is the event time since which the champion's errors differ, ISO, UTC, and empty if no change was found;
+    ``rows_since_change`` counts the labelled rows since then.
     """
 
     written_by: ClassVar[str] = "monitor_performance"
@@ -153,6 +206,9 @@ class PerformanceResult(JsonResult):
     worst_slice: SliceResult | None = None
     errors: ErrorDrift | None = None
     unlike: UnlabelledComparison | None = None
+    probe: Probe | None = None
+    changed_at: str = ""
+    rows_since_change: int = 0
 
     @property
     def measured(self) -> bool:
