@@ -225,15 +225,6 @@ def test_importances_weigh_the_verdict_and_it_says_so(tmp_path: Path) -> None:
     assert "with 90% of the importance" in severity(0.9)[1]
 
 
-def test_a_winter_is_compared_with_winters_when_asked(tmp_path: Path) -> None:
-    generator = np.random.default_rng(1)
-    days = pd.date_range("2018-01-01", "2021-12-31", freq="6h", tz="UTC")
-    frame = pd.DataFrame({"t": days, "y": 0, "x": np.cos(2 * np.pi * days.dayofyear / 365.25) + generator.normal(0, 0.5, len(days))})
-    reference, current = frame[days < "2021-01-01"], frame[(days >= "2021-01-01") & (days < "2021-02-01")]
-    assert compare(tmp_path, reference, current).verdict == "drift"
-    assert compare(tmp_path, reference, current, reference_season="same-period").verdict == "no drift"
-
-
 def run_component(folder: Path, *, present: bool, **parameters: Any) -> tuple[str, dict[str, Any]]:
     artifacts: dict[str, Any] = {
         "reference_data": dsl.Dataset(name="r", uri=str(folder / "reference"), metadata={"present": present}),

@@ -62,14 +62,16 @@ def compare(folder: Path, model: FittedModel, shift: float) -> DriftComparison:
 
 
 @pytest.mark.parametrize(("task", "classes"), [("regression", []), ("classification", [0, 1]), ("classification", [0, 1, 2])])
-def test_predictions_that_move_are_one_more_column_that_drifts(tmp_path: Path, task: str, classes: list[int]) -> None:
+def test_predictions_that_move_are_compared_beside_the_features(tmp_path: Path, task: str, classes: list[int]) -> None:
     model = champion(task, classes)
     quiet = compare(tmp_path, model, 0.0).result
     assert quiet.verdict == "no drift"
-    assert PREDICTION in [feature.measured.name for feature in quiet.features]
+    assert quiet.prediction is not None
+    assert not quiet.prediction.drift
     moved = compare(tmp_path, model, 0.18)
-    found = [feature for feature in moved.result.features if feature.measured.name == PREDICTION]
-    assert [feature.drift for feature in found] == [True]
+    assert moved.result.prediction is not None
+    assert moved.result.prediction.drift
+    assert moved.result.prediction.measured.name == PREDICTION
     assert PREDICTION in moved.reference.columns
 
 

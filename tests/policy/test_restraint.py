@@ -148,8 +148,8 @@ def test_other_triggers() -> None:
     assert (rows.rule, rows.rows) == ("new_data", 100)
     assert rows.reasons[0].startswith("200 rows have arrived since the champion was fitted")
     assert decide(evidence("holds", past(2)), read_policy("minimum_new_rows: 200")).rule == "all_quiet"
-    predictions = [FeatureDrift(FeatureMeasurement(PREDICTION), drift=True, severity="severe")]
-    drifting = replace(evidence("cannot tell"), drift=DriftResult("drift", "slight", features=predictions))
+    predictions = FeatureDrift(FeatureMeasurement(PREDICTION), drift=True, severity="severe")
+    drifting = replace(evidence("cannot tell"), drift=DriftResult("drift", "slight", prediction=predictions))
     assert decide(drifting, Policy()).rule == "prediction_drift"
     assert decide(replace(drifting, performance=PerformanceResult("holds")), Policy()).rule == "alert_only"
 

@@ -31,7 +31,7 @@ def drift(  # noqa: PLR0917 - Typer derives a command's arguments from the signa
     detectors: Annotated[Detectors | None, typer.Option("--detectors", help="Drift detectors. Defaults to those in the settings.")] = None,
     config: Annotated[str, typer.Option("--config", help="Settings as inline YAML or JSON, or the location of a file.")] = "default",
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Column not to compare, such as the label or a key. Repeatable.")] = None,
-    timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="Event time column, for reference_season.")] = "",
+    timestamp_column: Annotated[str, typer.Option("--timestamp-column", help="Event time column, to compare with the same season.")] = "",
     save_profile: Annotated[Path | None, typer.Option("--save-profile", help="File to save the reference's profile to.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="File to write the HTML report to.")] = None,
     as_json: AsJson = False,
@@ -51,10 +51,9 @@ def drift(  # noqa: PLR0917 - Typer derives a command's arguments from the signa
         settings = replace(settings, detectors=detectors)
     with local_copy(reference) as reference_path, local_copy(current) as current_path:
         compared = detect(reference_path, current_path, settings=settings, timestamp_column=timestamp_column, ignored_columns=exclude or [])
-    if save_profile is not None:
-        from evergreen.drift.profile.file import write_profile
-
-        write_profile(compared.reference, save_profile)
+        if save_profile is not None:
+            # All of its rows, even if they were compared with one season only.
+            _save_profile(reference_path, save_profile, ignored_columns=exclude or [], timestamp_column=timestamp_column)
     if html is not None:
         from evergreen.drift.report import drift_page
 
@@ -65,6 +64,14 @@ def drift(  # noqa: PLR0917 - Typer derives a command's arguments from the signa
         _print_result(compared.result)
 
 
+def _save_profile(reference: str | Path, target: Path, *, ignored_columns: list[str], timestamp_column: str) -> None:
+    from evergreen.drift.detection import profile_dataset
+    from evergreen.drift.profile.file import is_profile, read_profile, write_profile
+
+    stored = is_profile(reference)
+    write_profile(read_profile(reference) if stored else profile_dataset(reference, ignored_columns=ignored_columns, timestamp_column=timestamp_column), target)
+
+
 def _print_result(result: DriftResult) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -72,6 +79,8 @@ def _print_result(result: DriftResult) -> None:
 
     console = Console()
     console.print(escape(result.sentence), style="bold")
+    if result.compared_with:
+        console.print(escape(f"Compared with {result.compared_with}."))
     table = Table()
     for heading in ("column", "drift", "corrected p", "reason"):
         table.add_column(heading, overflow="fold")

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evergreen.drift.errors import DriftError
 from evergreen.drift.features import TESTS, conclude, measure_feature
 from evergreen.drift.multivariate import changed_correlations, feature_matrix
 from evergreen.drift.predictions import predicted_columns
 from evergreen.drift.profile.accumulators import CategoryCounts
 from evergreen.drift.profile.batches import TableFiles
 from evergreen.drift.profile.file import is_profile, read_profile
-from evergreen.drift.profile.scan import empty_like, fill, plan_profile
-from evergreen.drift.profile.season import period_of, same_period
+from evergreen.drift.profile.scan import empty_like, fill_from, plan_profile
 from evergreen.drift.profile.table_profile import CURRENT_SAMPLE_ROWS, DatasetProfile
+from evergreen.drift.reference import choose_reference
 from evergreen.drift.sharding import counted_alike
 from evergreen.drift.statistics import corrected_p_values
 from evergreen.drift.verdict import conclude_dataset
@@ -45,20 +44,20 @@ class DriftComparison:
     current: DatasetProfile
 
 
-def profile_dataset(path: str | Path, *, ignored_columns: Collection[str] = (), seed: int = 7) -> DatasetProfile:
+def profile_dataset(path: str | Path, *, ignored_columns: Collection[str] = (), timestamp_column: str = "", seed: int = 7) -> DatasetProfile:
     """Profile a dataset in one streamed pass.
 
     Args:
         path: A Parquet or CSV file, or a folder of them.
-        ignored_columns: Columns not to profile, such as the label, the event time and keys.
+        ignored_columns: Columns not to profile, such as the label and keys.
+        timestamp_column: Name of the event time column, which is not profiled; the sample keeps its values, so that a season can be selected.
         seed: Seed of the random sample.
 
     Raises:
         DriftError: The dataset cannot be read.
     """
     source = TableFiles(path)
-    profile = plan_profile(source, ignored_columns=ignored_columns, seed=seed)
-    return fill(profile, source.batches(list(profile.columns)))
+    return fill_from(plan_profile(source, ignored_columns={*ignored_columns, timestamp_column}, seed=seed), source, timestamp_column)
 
 
 def detect(
@@ -72,7 +71,7 @@ def detect(
     model: FittedModel | None = None,
     seed: int = 7,
 ) -> DriftComparison:
-    """Compare current data with a reference.
+    """Compare current data with a reference, or with its rows of the same season (see `evergreen.drift.reference`).
 
     Args:
         reference_path: The reference data: a dataset, or the file of its profile.
@@ -90,71 +89,70 @@ def detect(
     """
     second = settings.second_detector()
     ignored = {*ignored_columns, timestamp_column}
-    reference, current = _profiles(reference_path, current_path, settings, ignored_columns=ignored, timestamp_column=timestamp_column, seed=seed)
-    left_out = _leave_out(reference, current, settings)
+    whole, current, source = _profiles(reference_path, current_path, ignored_columns=ignored, timestamp_column=timestamp_column, seed=seed)
+    chosen = choose_reference(whole, current, source, settings, timestamp_column=timestamp_column, seed=seed)
+    reference = chosen.profile
+    left_out = _leave_out(whole, reference, current, settings)
     rows = {"reference": reference.rows, "current": current.rows}
     measured = [measure_feature(name, counts, current.columns[name], settings=settings) for name, counts in reference.columns.items()]
-    if model is not None:
-        predicted = predicted_columns(model, reference, current)
-        if isinstance(predicted, str):
-            left_out[PREDICTION] = predicted
-        else:
-            measured.append(measure_feature(PREDICTION, *predicted, settings=settings))
+    predicted = None if model is None else predicted_columns(model, reference, current)
+    if isinstance(predicted, str):
+        left_out[PREDICTION] = predicted
+        predicted = None
+    if predicted is not None:
+        measured.append(measure_feature(PREDICTION, *predicted, settings=settings))
     features = _conclusions(measured, settings)
     quiet = not any(feature.drift for feature in features)
+    prediction = None if predicted is None else features.pop()
     together = NOT_LOOKED_AT
     if quiet or settings.second_stage == "always":
         together = look_together(reference, current, settings, second=second, seed=seed)
-    if model is not None and not isinstance(predicted, str):
+    if predicted is not None:
         # Added only now, because the samples that were tested jointly contain no predictions.
         reference.columns[PREDICTION], current.columns[PREDICTION] = predicted
     known = importances or reference.importances
-    result = conclude_dataset(features, rows, settings=settings, together=together, left_out=left_out, importances=known)
+    result = conclude_dataset(
+        features,
+        rows,
+        settings=settings,
+        together=together,
+        left_out=left_out,
+        importances=known,
+        prediction=prediction,
+        compared_with=chosen.words,
+    )
     return DriftComparison(result, reference, current)
 
 
 def _profiles(
-    reference_path: str | Path, current_path: str | Path, settings: DriftSettings, *, ignored_columns: Collection[str], timestamp_column: str, seed: int
-) -> tuple[DatasetProfile, DatasetProfile]:
+    reference_path: str | Path, current_path: str | Path, *, ignored_columns: Collection[str], timestamp_column: str, seed: int
+) -> tuple[DatasetProfile, DatasetProfile, TableFiles | None]:
+    """Return the profiles of all reference rows and of the current data, and the reference rows unless only their profile is known."""
     current = read_profile(current_path) if is_profile(current_path) else TableFiles(current_path)
-    if is_profile(reference_path):
+    source = None if is_profile(reference_path) else TableFiles(reference_path)
+    if source is None:
         reference = read_profile(reference_path)
         for name in ignored_columns:
             reference.columns.pop(name, None)
     else:
-        period = None if settings.reference_season == "none" else _period(current, settings, timestamp_column)
-        reference = _reference(TableFiles(reference_path), period, ignored_columns=ignored_columns, timestamp_column=timestamp_column, seed=seed)
+        reference = fill_from(plan_profile(source, ignored_columns=ignored_columns, seed=seed), source, timestamp_column)
     if isinstance(current, DatasetProfile):
-        return reference, counted_alike(current, reference)
+        return reference, counted_alike(current, reference), source
     profile = empty_like(reference, current.schema, seed=seed + 1, sample_rows=CURRENT_SAMPLE_ROWS, ignored_columns=ignored_columns)
-    return reference, fill(profile, current.batches(list(reference.columns)))
+    return reference, fill_from(profile, current, timestamp_column), source
 
 
-def _period(current: TableFiles | DatasetProfile, settings: DriftSettings, timestamp_column: str) -> tuple[int, int]:
-    period = current.period if isinstance(current, DatasetProfile) else period_of(current, timestamp_column)
-    if period is None:
-        raise DriftError(
-            f"reference_season {settings.reference_season!r}: the current data has no time column named {timestamp_column!r} that contains a time. "
-            "Specify the event time column, or set reference_season to 'none'."
-        )
-    return period
+def _leave_out(whole: DatasetProfile, reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings) -> dict[str, str]:
+    """Remove columns that cannot be compared from both profiles, and return the reasons.
 
-
-def _reference(source: TableFiles, period: tuple[int, int] | None, *, ignored_columns: Collection[str], timestamp_column: str, seed: int) -> DatasetProfile:
-    profile = plan_profile(source, ignored_columns=ignored_columns, seed=seed)
-    columns = list(profile.columns)
-    if period is None:
-        return fill(profile, source.batches(columns))
-    return fill(profile, same_period(source.batches([*columns, timestamp_column]), period, timestamp_column, columns=columns))
-
-
-def _leave_out(reference: DatasetProfile, current: DatasetProfile, settings: DriftSettings) -> dict[str, str]:
-    """Remove columns that cannot be compared from both profiles, and return the reasons."""
-    left_out = {**reference.left_out, **current.left_out}
-    for name, counts in list(reference.columns.items()):
+    A season has fewer rows, among which an ordinary category may look like an identifier, so all reference rows are asked.
+    """
+    left_out = {**whole.left_out, **current.left_out}
+    for name, counts in list(whole.columns.items()):
         if isinstance(counts, CategoryCounts) and (reason := _too_many_categories(counts, settings)):
             left_out[name] = reason
-            del reference.columns[name], current.columns[name]
+            for profile in (reference, current):
+                profile.columns.pop(name)
     return left_out
 
 

@@ -39,38 +39,49 @@ def drift_page(result: DriftResult, settings: DriftSettings, compared: DriftComp
     if compared is None:
         section = Section("What this means", ["Nothing was compared. The first champion comes with its own reference data, and the next run compares with it."])
         return render_page("Input drift", result.sentence, tone, [section])
-    drifted = [feature for feature in result.features if feature.drift][:FIGURES]
+    drifted = [feature for feature in result.all_columns if feature.drift][:FIGURES]
     sections = [_features_section(result)]
     if drifted:
         heading = "How they changed" if len(drifted) < FIGURES else f"How the worst {FIGURES} changed"
         sections.append(Section(heading, figure_svg=figures.stacked([_figure(feature, compared) for feature in drifted])))
+    if result.prediction is not None:
+        sections.append(_prediction_section(result.prediction))
     sections.append(_together_section(result))
     if any(feature.measured.p_value_missing is not None for feature in result.features):
         sections.append(_missing_section(result))
-    new = [(feature.measured.name, category, share) for feature in result.features for category, share in feature.measured.new_categories.items()]
+    new = [(feature.measured.name, category, share) for feature in result.all_columns for category, share in feature.measured.new_categories.items()]
     if new:
         new.sort(key=lambda entry: -entry[2])
         note = f"The most frequent 20 of {len(new)}." if len(new) > 20 else ""
-        sections.append(Section("New categories", table=Table(["feature", "category", "share of current rows"], new[:20], note)))
+        sections.append(Section("New categories", table=Table(["column", "category", "share of current rows"], new[:20], note)))
     if result.left_out:
         sections.append(Section("Columns not compared", table=Table(["column", "reason"], sorted(result.left_out.items()))))
     sections.append(_method_section(settings))
     return render_page("Input drift", result.sentence, tone, sections)
 
 
+_EFFECTS = ("standardised_mean_difference", "spread_change", "jensen_shannon_distance", "tail_share_change")
+_COLUMNS = ["drift", "mean shift (std. deviations)", "spread (log ratio)", "Jensen-Shannon distance", "tails (change of share)", "corrected p"]
+
+
+def _effects_row(feature: FeatureDrift) -> tuple[str | float | None, ...]:
+    return (
+        feature.measured.name,
+        feature.severity if feature.drift else NO_VALUE if feature.measured.p_value is None else "none",
+        *(feature.measured.effects.get(effect) for effect in _EFFECTS),
+        feature.corrected.get("p_value"),
+    )
+
+
+def _prediction_section(prediction: FeatureDrift) -> Section:
+    paragraphs = ["What the champion predicts for the sampled rows of both sides. Predictions are not a feature: they count in no number or share of features."]
+    return Section("Predictions of the champion", paragraphs, Table(["", *_COLUMNS], [_effects_row(prediction)]), bullets=[prediction.reason])
+
+
 def _features_section(result: DriftResult) -> Section:
-    shown = ("standardised_mean_difference", "spread_change", "jensen_shannon_distance", "tail_share_change")
-    rows = [
-        (
-            feature.measured.name,
-            feature.severity if feature.drift else NO_VALUE if feature.measured.p_value is None else "none",
-            *(feature.measured.effects.get(effect) for effect in shown),
-            feature.corrected.get("p_value"),
-        )
-        for feature in result.features
-    ]
-    columns = ["feature", "drift", "mean shift (std. deviations)", "spread (log ratio)", "Jensen-Shannon distance", "tails (change of share)", "corrected p"]
-    paragraphs = [f"Compared {result.rows['reference']:,} reference rows with {result.rows['current']:,} current rows."]
+    rows = [_effects_row(feature) for feature in result.features]
+    columns = ["feature", *_COLUMNS]
+    paragraphs = [f"Compared {result.rows['current']:,} current rows with {result.compared_with}."]
     if result.weighted_by_importance and result.share_drifted is not None:
         paragraphs.append(f"Weighted by importance to the champion, {result.share_drifted:.0%} of the features drifted.")
     reasons = [f"{feature.measured.name}: {feature.reason}" for feature in result.features if feature.drift or feature.measured.p_value is None]

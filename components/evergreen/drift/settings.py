@@ -28,7 +28,8 @@ class DriftSettings:
             ``profile,alibi`` (jointly with alibi-detect's classifier), ``profile,mmd`` or ``profile,lsdd`` (jointly with alibi-detect's maximum mean
             discrepancy or least-squares density difference, with PyTorch), or ``auto``: alibi-detect's classifier if installed, otherwise scikit-learn.
         second_stage: ``always``, or ``when-quiet`` to test all features jointly only if none drifts separately.
-        reference_season: ``none``, or ``same-period`` to compare only with reference rows of the same days of the year.
+        reference_season: ``auto`` compares only with reference rows of the same days of the year, a week more on each side, if the reference covers more
+            than a year, the current data covers less than 330 days, and these days hold enough rows; ``same-period`` always does; ``none`` never does.
         significance: Largest p-value of a significant change, corrected for the number of tests.
         jensen_shannon_distance: Floor of the Jensen-Shannon distance (0 is identical, 1 is disjoint).
         standardised_mean_difference: Floor of the shift of the mean, in standard deviations of the reference.
@@ -51,7 +52,7 @@ class DriftSettings:
 
     detectors: Detectors = "auto"
     second_stage: Literal["always", "when-quiet"] = "always"
-    reference_season: Literal["none", "same-period"] = "none"
+    reference_season: Literal["auto", "same-period", "none"] = "auto"
     significance: Annotated[float, Bounds(gt=0, lt=1)] = 0.01
     jensen_shannon_distance: Share = 0.1
     standardised_mean_difference: Positive = 0.2

@@ -41,6 +41,8 @@ def conclude_dataset(
     together: MultivariateResult,
     left_out: dict[str, str],
     importances: dict[str, float],
+    prediction: FeatureDrift | None = None,
+    compared_with: str = "",
 ) -> DriftResult:
     """Return the verdict for a dataset from its compared features.
 
@@ -51,24 +53,31 @@ def conclude_dataset(
         together: Result of the joint test of all features.
         left_out: Reasons for columns that were not compared.
         importances: Importance of each feature to the champion; empty when unknown.
+        prediction: The conclusion about the champion's predictions. They are no feature: they count in no number or share, and do not make the
+            drift of the inputs more severe. If nothing else drifts, their drift is a slight one of the dataset.
+        compared_with: The reference rows that were compared, in words.
     """
     ordered = sorted(features, key=_urgency)
     drifted = [feature for feature in ordered if feature.drift]
     compared = [feature for feature in ordered if feature.measured.p_value is not None or feature.drift]
-    common: dict[str, Any] = {"features": ordered, "rows": rows, "left_out": left_out, "multivariate": together}
-    if not compared:
+    common: dict[str, Any] = {"features": ordered, "prediction": prediction, "rows": rows, "compared_with": compared_with, "left_out": left_out}
+    common["multivariate"] = together
+    predicts_otherwise = prediction is not None and prediction.drift
+    if not compared and not predicts_otherwise:
         return DriftResult("insufficient", "none", _insufficient_sentence(features, rows, settings), **common)
-    if not drifted and not together.drift:
+    if not drifted and not together.drift and not predicts_otherwise:
         sentence = f"No drift: none of {len(compared)} features changed both significantly and enough to matter."
         return DriftResult("no drift", "none", sentence, **common)
     weights = {feature.measured.name: max(0.0, importances.get(feature.measured.name, 0.0)) for feature in compared}
     weighted = sum(weights.values()) > 0
     if not weighted:
         weights = dict.fromkeys(weights, 1.0)
-    share = sum(weights[feature.measured.name] for feature in drifted) / sum(weights.values())
-    alone = dataset_severity(drifted[0].severity, share, settings) if drifted else "none"
+    share = sum(weights[feature.measured.name] for feature in drifted) / sum(weights.values()) if drifted else 0.0
+    alone = dataset_severity(drifted[0].severity, share, settings) if drifted else "slight" if predicts_otherwise else "none"
     severity = max(alone, severity_together(together, settings), key=SEVERITIES.index)
     sentence = _drift_sentence(severity, drifted, len(compared), together, share if weighted else None)
+    if predicts_otherwise and prediction is not None:
+        sentence = _with_prediction(sentence if drifted or together.drift else "", prediction, len(compared))
     return DriftResult("drift", severity, sentence, share_drifted=share, weighted_by_importance=weighted, **common)
 
 
@@ -79,6 +88,12 @@ def _drift_sentence(severity: str, drifted: list[FeatureDrift], compared: int, t
     more = f" and {len(drifted) - 3} more" if len(drifted) > 3 else ""
     importance = f", with {weight:.0%} of the importance to the champion" if weight is not None else ""
     return f"{severity.capitalize()} drift: {len(drifted)} of {compared} features changed{importance}: {named}{more}."
+
+
+def _with_prediction(sentence: str, prediction: FeatureDrift, compared: int) -> str:
+    if sentence:
+        return f"{sentence} The champion's predictions drift as well ({prediction.severity})."
+    return f"Slight drift: none of {compared} features changed enough to matter, but the champion's predictions drift ({prediction.severity})."
 
 
 def _insufficient_sentence(features: list[FeatureDrift], rows: dict[str, int], settings: DriftSettings) -> str:

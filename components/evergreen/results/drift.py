@@ -19,7 +19,7 @@ MultivariateVerdict = Literal["drift", "no drift", "insufficient", "not looked a
 
 SEVERITIES: tuple[Severity, ...] = ("none", "slight", "moderate", "severe")
 PREDICTION = "prediction of the champion"
-"""Name of the champion's predictions among the features."""
+"""Name of the champion's predictions where they stand beside the features; they are not a feature."""
 
 METHOD = (
     "Kolmogorov-Smirnov and chi-squared tests on bins for numbers, chi-squared test for categories, tests of equal shares for missing values and tails; "
@@ -170,12 +170,14 @@ class DriftResult(JsonResult):
         verdict: ``drift``, ``no drift``, ``insufficient`` or ``no champion``.
         severity: ``none``, ``slight``, ``moderate`` or ``severe``.
         sentence: The verdict in one sentence, with numbers.
-        features: Conclusions, most severe first.
+        features: Conclusions about the features, most severe first.
         share_drifted: Share of the compared features that drifted, weighted by importance if known.
         weighted_by_importance: Whether importances were known.
         rows: Number of rows of ``reference`` and ``current``.
         multivariate: Result of the joint test of all features.
         left_out: Reason for each column that was not compared.
+        prediction: The conclusion about the champion's predictions, which are not a feature; None if they were not compared.
+        compared_with: The reference rows that were compared, in words: all of them, or those of the same season.
     """
 
     written_by: ClassVar[str] = "detect_drift"
@@ -189,6 +191,8 @@ class DriftResult(JsonResult):
     rows: dict[str, int] = field(default_factory=dict)
     multivariate: MultivariateResult = field(default_factory=lambda: NOT_LOOKED_AT)
     left_out: dict[str, str] = field(default_factory=dict)
+    prediction: FeatureDrift | None = None
+    compared_with: str = ""
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], *, source: str, error: type[EvergreenError] = ArtifactError) -> DriftResult:
@@ -196,9 +200,14 @@ class DriftResult(JsonResult):
         # Absent does not mean 0: results of older versions may lack this key.
         content = {**content, "share_drifted": content.get("share_drifted")}
         features, new = content.get("features"), content.get("new_categories")
+        known = new if isinstance(new, dict) else {}
         if isinstance(features, list):
-            known = new if isinstance(new, dict) else {}
-            content = {**content, "features": [_nested(feature, known) for feature in features]}
+            nested = [_nested(feature, known) for feature in features]
+            # Until 0.1.0, the predictions were counted among the features.
+            predictions = [feature for feature in nested if _is_prediction(feature)]
+            content = {"prediction": predictions[0] if predictions else None, **content, "features": [entry for entry in nested if entry not in predictions]}
+        if isinstance(content.get("prediction"), dict):
+            content = {**content, "prediction": _nested(content["prediction"], known)}
         return super().from_json(content, source=source, error=error)
 
     def to_json(self) -> dict[str, Any]:
@@ -212,11 +221,13 @@ class DriftResult(JsonResult):
             "share_drifted": self.share_drifted,
             "weighted_by_importance": self.weighted_by_importance,
             "features": [feature.to_json() for feature in self.features],
+            "prediction": self.prediction.to_json() if self.prediction else None,
             "rows": self.rows,
+            "compared_with": self.compared_with,
             "multivariate": self.multivariate.to_json(),
             "method": METHOD,
             "library": library if library != "none" else LIBRARY,
-            "new_categories": {feature.measured.name: feature.measured.new_categories for feature in self.features if feature.measured.new_categories},
+            "new_categories": {entry.measured.name: entry.measured.new_categories for entry in self.all_columns if entry.measured.new_categories},
             "left_out": self.left_out,
         }
 
@@ -231,9 +242,18 @@ class DriftResult(JsonResult):
         return self.rows.get("current")
 
     @property
-    def prediction(self) -> FeatureDrift | None:
-        """The conclusion about the champion's predictions; None if they were not compared."""
-        return next((feature for feature in self.features if feature.measured.name == PREDICTION), None)
+    def drifted(self) -> list[FeatureDrift]:
+        """The features that drifted, most severe first."""
+        return [feature for feature in self.features if feature.drift]
+
+    @property
+    def all_columns(self) -> list[FeatureDrift]:
+        """The conclusions about the features, and about the champion's predictions if they were compared."""
+        return [*self.features, *([self.prediction] if self.prediction else [])]
+
+
+def _is_prediction(feature: Any) -> bool:
+    return isinstance(feature, dict) and feature.get("name") == PREDICTION
 
 
 def _nested(feature: Any, new_categories: dict[str, Any]) -> Any:

@@ -2,11 +2,13 @@
 
 ``profile.json`` contains ``format`` ("evergreen-drift-profile"), ``version`` (1), ``rows``, ``left_out``, ``importances``,
 ``sample_rows`` (maximum number of sampled rows; defaults to 20,000), ``period`` (optional; first and last event time in seconds
-since 1970) and ``columns``: for numeric columns ``edges``, ``counts``, ``rows``, ``missing``, ``infinite``, ``mean``, ``squares``,
-``minimum`` and ``maximum``; for categorical columns ``counts`` by name, ``rows``, ``missing`` and ``remainder``. Numbers are
-written so that they are read back exactly. ``correlations`` contains the rank correlations of the numeric columns in the sample
-as ``columns`` and ``matrix``, with null for a constant column; if absent, they are measured again. ``sample.parquet`` contains
-the sampled rows; its last column ``__key__`` is the random number that each row drew.
+since 1970), ``timestamp_column`` (optional; name of the event time column) and ``columns``: for numeric columns ``edges``,
+``counts``, ``rows``, ``missing``, ``infinite``, ``mean``, ``squares``, ``minimum`` and ``maximum``; for categorical columns
+``counts`` by name, ``rows``, ``missing`` and ``remainder``. Numbers are written so that they are read back exactly.
+``correlations`` contains the rank correlations of the numeric columns in the sample as ``columns`` and ``matrix``, with null for
+a constant column; if absent, they are measured again. ``sample.parquet`` contains the sampled rows, with their event times as
+seconds since 1970 in ``__time__`` if the event time column is known; its last column ``__key__`` is the random number that each
+row drew.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from evergreen.data.arrow_values import float_values
 from evergreen.drift.errors import DriftError
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.profile.correlation import rank_correlations
-from evergreen.drift.profile.table_profile import SAMPLE_ROWS, DatasetProfile, RowSample
+from evergreen.drift.profile.table_profile import SAMPLE_ROWS, TIME_COLUMN, DatasetProfile, RowSample
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,6 +61,7 @@ def write_profile(profile: DatasetProfile, path: str | Path) -> None:
         "importances": profile.importances,
         "sample_rows": profile.sample.size,
         "period": profile.period,
+        "timestamp_column": profile.timestamp_column if table is not None and TIME_COLUMN in table.column_names else "",
         "columns": {name: _column_json(counts) for name, counts in profile.columns.items()},
         "correlations": {"columns": names, "matrix": [[None if math.isnan(value) else value for value in row] for row in matrix.tolist()]},
     }
@@ -90,13 +93,14 @@ def read_profile(path: str | Path) -> DatasetProfile:
             rows, left_out, importances = int(content["rows"]), dict(content["left_out"]), dict(content["importances"])
             sample_rows = int(content.get("sample_rows", SAMPLE_ROWS))
             correlations = _correlations(content.get("correlations"))
+            timestamp_column = str(content.get("timestamp_column", ""))
             period = (int(content["period"][0]), int(content["period"][1])) if content.get("period") else None
     except (zipfile.BadZipFile, pa.ArrowException, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
         raise _damaged(path, error) from error
     restored = RowSample(seed=0, size=sample_rows)
     if sample is not None:
         restored = RowSample.restored(sample.metadata.num_rows, partial(_sampled_rows, sample, path), sample_rows, correlations)
-    return DatasetProfile(columns, left_out, rows, restored, importances, period)
+    return DatasetProfile(columns, left_out, rows, restored, importances, period, timestamp_column)
 
 
 def _sampled_rows(sample: pq.ParquetFile, path: str | Path) -> tuple[pa.Table, NDArray[np.float64]]:

@@ -14,7 +14,8 @@ from evergreen.drift.errors import DriftError
 from evergreen.drift.profile.accumulators import CategoryCounts, NumberCounts
 from evergreen.drift.profile.columns import matched_kinds, profiled_columns
 from evergreen.drift.profile.edges import choose_edges
-from evergreen.drift.profile.table_profile import SAMPLE_ROWS, DatasetProfile, RowSample
+from evergreen.drift.profile.season import bounds, has_times, seconds
+from evergreen.drift.profile.table_profile import SAMPLE_ROWS, TIME_COLUMN, DatasetProfile, RowSample
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -115,10 +116,40 @@ def fill(profile: DatasetProfile, batches: Iterable[PlacedBatch]) -> DatasetProf
                 _finish(waiting.popleft())
             waiting.append([pool.submit(_count_columns, profile, batch, names) for pool, names in zip(pools, shares, strict=True)])
             profile.rows += batch.num_rows
-            profile.sample.add(batch.select(list(profile.columns)), place)
+            profile.sample.add(_sampled_columns(profile, batch), place)
         for counted in waiting:
             _finish(counted)
     return profile
+
+
+def fill_from(profile: DatasetProfile, source: TableFiles, timestamp_column: str) -> DatasetProfile:
+    """Add all rows of a dataset to a profile, with their event times if it has any; see `fill`.
+
+    Args:
+        profile: An empty profile.
+        source: The dataset.
+        timestamp_column: Name of the event time column; ignored if the dataset holds no times under this name.
+    """
+    columns = list(profile.columns)
+    if not has_times(source.schema, timestamp_column):
+        return fill(profile, source.batches(columns))
+    profile.timestamp_column = timestamp_column
+    return fill(profile, source.batches([*columns, timestamp_column]))
+
+
+def _sampled_columns(profile: DatasetProfile, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the columns to sample: those of the profile, and the event time in seconds; extend the profile's period on the way."""
+    import pyarrow as pa
+
+    rows = batch.select(list(profile.columns))
+    if not profile.timestamp_column:
+        return rows
+    times = seconds(batch.column(batch.schema.get_field_index(profile.timestamp_column)))
+    found = bounds(times)
+    if found is not None:
+        profile.extend_period(*found)
+    column = pa.Array.from_buffers(pa.int64(), len(times), [None, pa.py_buffer(np.ascontiguousarray(times))])
+    return rows.append_column(TIME_COLUMN, column)
 
 
 def _finish(counted: list[Future[None]]) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     SampledRows = tuple[pa.Table, NDArray[np.float64]]
     Correlations = tuple[list[str], NDArray[np.float64]]
 
+TIME_COLUMN = "__time__"
+"""Column of a sample that holds each row's event time in seconds since 1970."""
 SAMPLE_ROWS = 20_000
 CURRENT_SAMPLE_ROWS = 5000
 """Sample size of current data for joint tests; no detector uses more."""
@@ -160,6 +162,7 @@ class DatasetProfile:
         sample: A bounded random sample of whole rows.
         importances: Importance of each feature to the champion, if known.
         period: First and last event time in seconds since 1970, if determined.
+        timestamp_column: The event time column, whose values the sample keeps in the column ``__time__``; empty if it keeps none.
     """
 
     columns: dict[str, NumberCounts | CategoryCounts]
@@ -168,6 +171,7 @@ class DatasetProfile:
     sample: RowSample = field(default_factory=lambda: RowSample(seed=0))
     importances: dict[str, float] = field(default_factory=dict)
     period: tuple[int, int] | None = None
+    timestamp_column: str = ""
 
     def merge(self, other: DatasetProfile) -> None:
         """Add another profile of the same columns with the same edges.
@@ -188,5 +192,9 @@ class DatasetProfile:
             raise DriftError(f"profiles to merge: column {name!r} is not in both, or has different kinds. Profile all shards with the same plan.")
         self.rows += other.rows
         self.sample.merge(other.sample)
-        periods = [period for period in (self.period, other.period) if period is not None]
-        self.period = (min(first for first, _ in periods), max(last for _, last in periods)) if periods else None
+        if other.period is not None:
+            self.extend_period(*other.period)
+
+    def extend_period(self, first: int, last: int) -> None:
+        """Extend the period so that it contains these times, in seconds since 1970."""
+        self.period = (first, last) if self.period is None else (min(first, self.period[0]), max(last, self.period[1]))
