@@ -117,6 +117,7 @@ def continuous_retraining(
             timestamp_column=data_timestamp_column,
             label_delay_days=data_label_delay_days,
             policy_config=policy_config,
+            reference_data=champion.outputs["reference_data"],
         )
         decision = step(
             "Decide retraining",

@@ -22,6 +22,7 @@ def monitor_performance(
     seed: int = 7,
     predictions: str = "champion",
     policy_config: str = "default",
+    reference_data: Input[Dataset] = None,
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "monitor_performance",
@@ -40,6 +41,7 @@ def monitor_performance(
         seed: Random seed for the bootstrap.
         predictions: "champion" scores the rows now; "logged" uses the champion's logged predictions from join_labels.
         policy_config: The retraining policy, whose performance section configures slices and the estimate without labels.
+        reference_data: Rows that the champion was fitted on, with labels; if given, a loss is divided into what the inputs' drift explains and the rest.
         ledger_uri: Folder or bucket for the run records; none records nothing.
         run_id: ID of the pipeline run.
         step_name: Name of this step in the run records.
@@ -67,6 +69,7 @@ def monitor_performance(
             seed,
             predictions,
             policy_config,
+            reference_data,
         ),
         MonitoringOutputs(performance_result, performance_report, metrics),
         StepPlace(ledger_uri, run_id, step_name),

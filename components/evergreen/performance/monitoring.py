@@ -13,6 +13,7 @@ from evergreen.metrics.scoring import bootstrap_interval, resolve_metric
 from evergreen.performance.error_drift import compare_errors
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.estimation import EstimateRequest, estimate_rows
+from evergreen.performance.explanation import with_explanation
 from evergreen.performance.slice_scores import score_parts, worst_part
 from evergreen.performance.unlabelled_rows import compare_unlabelled
 from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, WatchedModel, as_logged, asked_now, new_rows
@@ -54,6 +55,7 @@ def monitor(
     settings: PerformanceSettings,
     predictions: str = CHAMPION,
     seed: int = 7,
+    reference_data: Any = None,
 ) -> PerformanceResult:
     """Score the champion on new labelled rows and compare with its baseline.
 
@@ -69,6 +71,7 @@ def monitor(
         settings: Margin, minimum rows, slices, and whether to estimate.
         predictions: ``champion`` predicts with the model now; ``logged`` uses its logged predictions from `join_labels`.
         seed: Random seed for the bootstrap.
+        reference_data: Artifact of the rows that the champion was fitted on, to explain a loss; may be None or absent.
 
     Raises:
         PerformanceError: A setting is out of range, a column is missing, or the baseline contains no metric and score.
@@ -88,7 +91,7 @@ def monitor(
     logged = predictions == LOG
     watched = as_logged(read_description(model.path), str(model.metadata.get("version", ""))) if logged else asked_now(load_model(model.path))
     known = Baseline.from_json(read_json(baseline.path), source=f"baseline {baseline.path}", error=PerformanceError)
-    question = _Question(watched, known, columns, settings, logged=logged, seed=seed)
+    question = _Question(watched, known, columns, settings, logged=logged, seed=seed, reference=reference_data)
     return _monitor(question, read_frame(current_data.path), current_data.metadata.get("window_end"))
 
 
@@ -119,6 +122,7 @@ class _Question:
     settings: PerformanceSettings
     logged: bool
     seed: int
+    reference: Any = None
 
 
 def _monitor(question: _Question, frame: pd.DataFrame, window_end: str | None) -> PerformanceResult:
@@ -164,7 +168,8 @@ def _with_labels(result: PerformanceResult, question: _Question, rows: NewRows, 
         # Handle this here rather than in the caller, because an estimate may still be possible.
         return replace(result, sentence=f"Cannot tell: {error}")
     slices = score_parts(rows.labelled, said, metric=metric, settings=settings, seed=seed)
-    return replace(judged, errors=compare_errors(question.baseline.errors, said), slices=slices, worst_slice=worst_part(slices))
+    told = replace(judged, errors=compare_errors(question.baseline.errors, said), slices=slices, worst_slice=worst_part(slices))
+    return with_explanation(told, rows.labelled, question.watched.description, question.reference, seed=seed)
 
 
 def _with_estimate(result: PerformanceResult, question: _Question, rows: NewRows, metric: Metric) -> PerformanceResult:

@@ -34,5 +34,6 @@ def monitor_and_record(request: MonitoringRequest, outputs: MonitoringOutputs, p
             settings=chosen_settings(request.policy_config, margin=request.margin, minimum_rows=request.minimum_rows),
             predictions=request.predictions,
             seed=request.seed,
+            reference_data=request.reference_data,
         )
         return write_outputs(performance, record, outputs)

@@ -14,7 +14,7 @@ from evergreen.reporting.page import Section, Table, render_page
 
 if TYPE_CHECKING:
     from evergreen.performance.request import MonitoringOutputs
-    from evergreen.results.performance import PerformanceResult, SliceResult, UnlabelledComparison
+    from evergreen.results.performance import LossExplanation, PerformanceResult, SliceResult, UnlabelledComparison
     from evergreen.runs.records import StepRecord
 
 TONES: dict[str, Any] = {"holds": "good", "degraded": "bad", "cannot tell": "warning", "no champion": "neutral"}
@@ -46,7 +46,8 @@ def write_outputs(performance: PerformanceResult, record: StepRecord, outputs: M
 
 def performance_page(performance: PerformanceResult) -> str:
     """Render the champion's performance as an HTML page."""
-    sections = [_scores(performance), _estimate(performance), _slices(performance), _errors(performance), _unlike(performance), _rows(performance)]
+    explained = explanation_section(performance.explained) if performance.explained else None
+    sections = [_scores(performance), explained, _estimate(performance), _slices(performance), _errors(performance), _unlike(performance), _rows(performance)]
     return render_page(
         "Performance of the champion", performance.sentence, TONES[performance.verdict], [section for section in sections if section is not None]
     )
@@ -67,6 +68,24 @@ def _scores(performance: PerformanceResult) -> Section | None:
     figure = interval_chart(*map(list, zip(*drawn, strict=True)), axis_label=performance.metric) if drawn else None
     note = "95 % bootstrap intervals. The interval of the drop accounts for the uncertainty of both scores."
     return Section(f"Scores ({performance.metric})", table=Table(["", "Score", "Lower", "Upper"], rows, note=note), figure_svg=figure)
+
+
+def explanation_section(explained: LossExplanation) -> Section:
+    """Return a section on how much of a loss the drift of the inputs explains."""
+    heading = "Inputs, or their relation to the label"
+    if explained.explained is None:
+        return Section(heading, [explained.sentence])
+    rows: list[list[str | float | None]] = [
+        ["Loss since promotion", explained.loss, explained.loss_lower, explained.loss_upper],
+        ["Explained by the inputs' drift", explained.explained, explained.explained_lower, explained.explained_upper],
+        ["Not explained by it", explained.unexplained, explained.unexplained_lower, explained.unexplained_upper],
+    ]
+    note = (
+        f"Of the {explained.measure}, with 95 % intervals. Models of the champion's recipe were scored on {explained.reference_rows:,} reference rows that "
+        f"they were not fitted on, once as they are and once weighted by {explained.features:,} features to look like {explained.window_rows:,} rows of the window; "
+        f"the weighted rows are as informative as {explained.effective_rows or 0.0:,.0f}."
+    )
+    return Section(heading, [explained.sentence], table=Table(["", "Size", "Lower", "Upper"], rows, note=note))
 
 
 def _estimate(performance: PerformanceResult) -> Section | None:

@@ -22,6 +22,7 @@ class MonitoringRequest:
         seed: Random seed for the bootstrap.
         predictions: ``champion`` or ``logged``.
         policy_config: The ``policy_config`` parameter.
+        reference_data: Artifact of the rows that the champion was fitted on; may be None or absent.
     """
 
     model: Any
@@ -35,6 +36,7 @@ class MonitoringRequest:
     seed: int = 7
     predictions: str = "champion"
     policy_config: str = "default"
+    reference_data: Any = None
 
 
 @dataclass(frozen=True)

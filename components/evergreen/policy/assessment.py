@@ -148,6 +148,7 @@ def assess(outputs: AssessmentOutputs, data: WatchedData, judgement: Judgement, 
             minimum_rows=judgement.minimum_rows,
             seed=judgement.seed,
             policy_config=judgement.policy_config,
+            reference_data=reference_data,
         )
         monitor_and_record(
             watched,

@@ -273,6 +273,7 @@ def watch_model(
             minimum_rows,
             seed,
             policy_config=policy_config,
+            reference_data=reference_data,
         ),
         MonitoringOutputs(performance_result, performance_report, performance_metrics),
         StepPlace(ledger_uri, run_id, "monitor_performance"),

@@ -170,6 +170,55 @@ class Probe:
     models: list[ProbedModel] = field(default_factory=list)
 
 
+ExplanationVerdict = Literal["inputs", "relation", "both", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class LossExplanation:
+    """How much of a loss of performance the drift of the inputs explains; its fields are those of ``explained`` in the performance result.
+
+    All bounds are those of 95 % intervals.
+
+    Attributes:
+        verdict: What changed: ``inputs``, ``relation`` (between inputs and label), ``both``, or ``cannot tell``.
+        sentence: The result in one sentence, with both numbers.
+        reason: Why it cannot be told; otherwise empty.
+        measure: What was lost: ``score``, or what errors are measured in if they became larger without a significant loss of score.
+        loss: The loss since promotion.
+        loss_lower: Its lower bound.
+        loss_upper: Its upper bound.
+        explained: The part of the loss that the inputs' drift explains: how much worse models of the champion's recipe are on reference rows that are
+            weighted to look like the window than on all of them. Negative if such rows are easier.
+        explained_lower: Its lower bound.
+        explained_upper: Its upper bound.
+        unexplained: The rest of the loss.
+        unexplained_lower: Its lower bound.
+        unexplained_upper: Its upper bound.
+        reference_rows: Number of reference rows used.
+        effective_rows: Number of equally weighted rows that are as informative as the weighted ones.
+        window_rows: Number of rows of the window used.
+        features: Number of features that the rows were weighted by.
+    """
+
+    verdict: ExplanationVerdict
+    sentence: str = ""
+    reason: str = ""
+    measure: str = ""
+    loss: float | None = None
+    loss_lower: float | None = None
+    loss_upper: float | None = None
+    explained: float | None = None
+    explained_lower: float | None = None
+    explained_upper: float | None = None
+    unexplained: float | None = None
+    unexplained_lower: float | None = None
+    unexplained_upper: float | None = None
+    reference_rows: int = 0
+    effective_rows: float | None = None
+    window_rows: int = 0
+    features: int = 0
+
+
 @dataclass(frozen=True)
 class PerformanceResult(JsonResult):
     """The champion's current performance compared with its baseline; its fields are those of the performance result.
@@ -178,7 +227,8 @@ class PerformanceResult(JsonResult):
     ``estimate`` is about rows without labels, ``slices`` and ``worst_slice`` about slices of the rows, ``errors`` about the errors compared with
     those at promotion, ``unlike`` about whether logged rows without a label differ from those with one, and ``probe`` about whether a new
     model would be better. ``changed_at`` is the event time since which the champion's errors differ, ISO, UTC, and empty if no change was found;
-    ``rows_since_change`` counts the labelled rows since then.
+    ``rows_since_change`` counts the labelled rows since then. ``explained`` is about how much of a loss the inputs' drift explains; None if nothing
+    was lost.
     """
 
     written_by: ClassVar[str] = "monitor_performance"
@@ -209,6 +259,7 @@ class PerformanceResult(JsonResult):
     probe: Probe | None = None
     changed_at: str = ""
     rows_since_change: int = 0
+    explained: LossExplanation | None = None
 
     @property
     def measured(self) -> bool:
