@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from evergreen.data.artifacts import ModelDescription
 from evergreen.drift.detection import detect
+from evergreen.drift.report import drift_page
 from evergreen.drift.settings import DriftSettings
 from evergreen.models.fitted import FittedModel
 from evergreen.results.drift import PREDICTION
@@ -72,6 +73,11 @@ def test_predictions_that_move_are_compared_beside_the_features(tmp_path: Path, 
     assert moved.result.prediction is not None
     assert moved.result.prediction.drift
     assert moved.result.prediction.measured.name == PREDICTION
+    assert PREDICTION not in [feature.measured.name for feature in moved.result.features]
+    assert f"{len(moved.result.drifted)} of 2 features changed" in moved.result.sentence
+    assert "The champion's predictions drift as well" in moved.result.sentence
+    page = drift_page(moved.result, DriftSettings(), moved)
+    assert "Predictions of the champion" in page
     assert PREDICTION in moved.reference.columns
 
 

@@ -134,6 +134,7 @@ def single_steps(way: Way, given: Settings) -> str:
         **scored,
         **COLUMNS,
         **way.places,
+        reference_data=made["reference_data"],
     )
     decided = {name: made[name] for name in ("drift_result", "performance_result", "baseline", "decision", "decision_report")}
     return str(
@@ -241,6 +242,10 @@ def test_a_changed_world_decides_the_same(tmp_path: Path, promoted: World, sourc
     outcomes = {name: record["outcome"] for name, record in one.records().items()}
     assert (outcomes["detect_drift"], outcomes["monitor_performance"]) == ("drift", "degraded")
     assert [entry[0] for entry in one.ledger()] == ["promotion", "retraining"]
+    # Inputs two deviations away are hardly in the reference, so it is said that the loss cannot be divided.
+    explained = one.records()["monitor_performance"]["details"]["explained"]
+    assert explained == one.records()["decide_retraining"]["details"]["explained"]
+    assert (explained["verdict"], explained["reason"][:50]) == ("cannot tell", "the window's inputs lie outside the reference: wei")
 
 
 def test_rows_that_are_put_aside_are_the_same(tmp_path: Path, promoted: World, source: Settings, make_events: Callable[..., pd.DataFrame]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evergreen.data.json_values import plain
 from evergreen.metrics.intervals import NORMAL_QUANTILE
+from evergreen.performance.report import performance_page
 from evergreen.policy.decision import decide
 from evergreen.policy.evidence import Evidence, PastDecision
 from evergreen.policy.history import read_history
@@ -17,7 +20,7 @@ from evergreen.policy.report import decision_page
 from evergreen.policy.track_record import measured, with_track_record
 from evergreen.policy.triggers import model_age
 from evergreen.registry.ledger import Entry, Ledger
-from evergreen.results.decision import Measurement
+from evergreen.results.decision import Decision, Measurement
 from evergreen.results.performance import PerformanceResult
 from evergreen.storage.opening import open_store
 from policy.given_evidence import evidence_of
@@ -55,7 +58,8 @@ def test_windows_since_the_promotion_correct_a_lucky_baseline() -> None:
     assert (made.decision, made.rule) == ("keep", "all_quiet")
     said = next(trigger for trigger in made.triggers if trigger.name == "performance")
     assert said.verdict == "quiet"
-    assert "at the champion's promotion and in 10 windows since" in said.sentence
+    record = "0.796 (0.784 to 0.809) expected from its track record (the promotion and 10 windows since; 0.86 (0.821 to 0.899) at promotion)"
+    assert said.sentence == f"Accuracy holds: 0.78 (0.741 to 0.819), against {record}."
 
 
 def test_the_record_is_the_random_effects_mean_and_the_new_window_meets_its_prediction_interval() -> None:
@@ -67,10 +71,12 @@ def test_the_record_is_the_random_effects_mean_and_the_new_window_meets_its_pred
     between = sum((score - mean) ** 2 for score in scores) / 3 - error**2
     assert between > 0
     mean_error = math.sqrt((error**2 + between) / 4)
-    assert found.baseline_score == pytest.approx(mean)
-    assert found.baseline_upper - found.baseline_lower == pytest.approx(2 * NORMAL_QUANTILE * mean_error)
+    assert found.baseline_score == 0.85, "the score at promotion stays what it was"
+    assert found.expected is not None
+    assert found.expected.score == pytest.approx(mean)
+    assert found.expected.upper - found.expected.lower == pytest.approx(2 * NORMAL_QUANTILE * mean_error)
     assert found.drop_upper - found.drop == pytest.approx(NORMAL_QUANTILE * math.sqrt(mean_error**2 + between + error**2))
-    assert (found.drop, compared.windows_compared) == (pytest.approx(mean - 0.7), 3)
+    assert (found.drop, found.expected.windows, compared.windows_compared) == (pytest.approx(mean - 0.7), 3, 3)
 
 
 def test_the_record_shows_a_fall_that_the_promotion_alone_hides() -> None:
@@ -78,7 +84,34 @@ def test_the_record_shows_a_fall_that_the_promotion_alone_hides() -> None:
     assert decide(evidence(unlucky), AT_ONCE).rule == "all_quiet"
     made = decide(evidence(unlucky, *[past(month, 0.8) for month in range(2, 12)]), AT_ONCE)
     assert made.rule == "performance"
-    assert made.reasons[0].startswith("Accuracy fell from 0.79")
+    record = "0.795 (0.783 to 0.806) expected from its track record (the promotion and 10 windows since; 0.74 (0.701 to 0.779) at promotion)"
+    assert made.reasons[0] == f"Accuracy fell to 0.7 (0.661 to 0.739) from {record}, more than chance can explain."
+
+
+def test_both_pages_show_the_same_numbers_under_the_same_names() -> None:
+    given = evidence(performance(0.7, promoted_with=0.784), *[past(month, 0.82) for month in range(2, 7)])
+    made = decide(given, AT_ONCE)
+    watched, decided = performance_page(given.performance), decision_page(made, AT_ONCE)
+    expected = with_track_record(given).performance.expected
+    assert expected is not None
+    assert f"{expected.score:.3g}" == "0.814"
+    for page in (watched, decided):
+        assert row(page, "At promotion") == "0.784"
+        assert row(page, "Now") == "0.7"
+    assert row(decided, "Expected from its track record") == "0.814"
+    assert "Expected from its track record" not in watched, "the step that scores does not know earlier windows"
+    # Nothing else is ever said to be the score at promotion.
+    everything = " ".join([given.performance.sentence, *made.reasons, *(trigger.sentence for trigger in made.triggers)])
+    assert set(re.findall(r"([0-9.]+)(?: \([^()]*\))? at promotion", everything)) == {"0.784"}
+    kept = Decision.from_json(plain(made.to_json()), source="decision")
+    assert (kept.at_promotion, kept.expected) == (Measurement("accuracy", **interval(0.784, 0.02)), expected)
+
+
+def row(page: str, name: str) -> str:
+    """Return the first value of a row of a page's table."""
+    found = re.search(rf"<t[dh][^>]*>{name}</t[dh]>\s*<td[^>]*>([^<]*)</td>", page)
+    assert found is not None, name
+    return found[1].strip()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.metrics.prediction_errors import RESIDUAL, WRONG, prediction_errors
 from evergreen.metrics.predictions import Predictions, ScoringError
 from evergreen.metrics.scoring import resolve_metric
+from evergreen.performance.draw_scores import draw_scores
 from evergreen.results.performance import LossExplanation
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def with_explanation(result: PerformanceResult, rows: pd.DataFrame, description:
         return replace(result, explained=_explain(loss, rows, description, reference, seed=seed))
     except (_UnexplainedError, ScoringError, ArtifactError) as error:
         why = str(error).rstrip(".")
-        told = f"Cannot tell how much of the loss the inputs' drift explains: {why}."
+        told = f"Cannot tell how much of the loss the inputs' drift explains, because {why}."
         return replace(result, explained=LossExplanation("cannot tell", told, reason=why, measure=loss.measure, loss=loss.size))
 
 
@@ -87,7 +88,7 @@ def _loss_of(result: PerformanceResult, task: str) -> _Loss | None:
     if result.verdict == "degraded" and result.drop is not None and result.drop_lower is not None and result.drop_upper is not None:
         metric = resolve_metric(result.metric, task)
         error = (result.drop_upper - result.drop_lower) / (2 * NORMAL_QUANTILE)
-        return _Loss("score", result.drop, error, lambda said: lambda draws: metric.resampled(said, draws))
+        return _Loss("score", result.drop, error, lambda said: lambda draws: draw_scores(metric, said, draws))
     errors = result.errors
     if errors is None or errors.verdict != "changed" or not errors.worse or errors.mean_now is None or errors.mean_before is None:
         return None
@@ -180,12 +181,12 @@ def out_of_sample(known: pd.DataFrame, description: ModelDescription) -> Predict
     predicted, probabilities = np.empty_like(labels), np.zeros((len(known), len(classes)))
     probable = bool(classes)
     for part in np.array_split(np.arange(len(known)), FOLDS):
-        rest: pd.DataFrame = known.iloc[np.setdiff1d(np.arange(len(known)), part)]
+        held, rest = known.take(part), known.take(np.setdiff1d(np.arange(len(known)), part))
         try:
             pipeline = fit_recipe(recipe, rest, target_column=description.target_column, features=description.features, classes=classes).pipeline
         except TrainingError as error:
             raise ScoringError(f"no model of the champion's recipe could be fitted on part of the reference: {error}") from error
-        features = prepare_features(known.iloc[part], description.features)
+        features = prepare_features(held, description.features)
         with fitting_threads(*features.shape):
             predicted[part] = pipeline.predict(features)
             probable = probable and hasattr(pipeline, "predict_proba")
@@ -240,8 +241,8 @@ def _sentence(found: LossExplanation) -> str:
     digits = max(0, 1 - math.floor(math.log10(abs(loss)))) if loss else 2
     subject = "The score fell" if found.measure == "score" else f"The {found.measure} rose"
     fell = f"{subject} by {loss:.{digits}f} since promotion"
-    amount = "none" if round(expected, digits) <= 0 else f"{expected:.{digits}f}"
-    drift = f"the inputs' drift explains {amount} of it"
+    amount = "none of it" if round(expected, digits) <= 0 else f"{expected:.{digits}f} of it" if expected < loss else f"all of it ({expected:.{digits}f})"
+    drift = f"the inputs' drift explains {amount}"
     if found.verdict == "relation":
         return f"{fell}; {drift}, so the relation between inputs and label changed (concept drift)."
     if found.verdict == "inputs":

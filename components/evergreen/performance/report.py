@@ -59,14 +59,17 @@ def _scores(performance: PerformanceResult) -> Section | None:
     rows: list[list[str | float | None]] = [
         ["At promotion", performance.baseline_score, performance.baseline_lower, performance.baseline_upper],
         ["Now", performance.score, performance.lower, performance.upper],
-        ["Drop", performance.drop, performance.drop_lower, performance.drop_upper],
+        ["Drop since promotion", performance.drop, performance.drop_lower, performance.drop_upper],
     ]
     drawn = [(name, score, lower, upper) for name, score, lower, upper in rows[:2] if None not in (score, lower, upper)]
     estimate = performance.estimate
     if estimate is not None and estimate.available:
         drawn.append(("Estimate, no labels", estimate.score, estimate.lower, estimate.upper))
     figure = interval_chart(*map(list, zip(*drawn, strict=True)), axis_label=performance.metric) if drawn else None
-    note = "95 % bootstrap intervals. The interval of the drop accounts for the uncertainty of both scores."
+    note = (
+        "95 % bootstrap intervals. The interval of the drop accounts for the uncertainty of both scores. "
+        "The decision compares the score now with the one expected from the champion's track record: the promotion and the windows since."
+    )
     return Section(f"Scores ({performance.metric})", table=Table(["", "Score", "Lower", "Upper"], rows, note=note), figure_svg=figure)
 
 
@@ -82,8 +85,8 @@ def explanation_section(explained: LossExplanation) -> Section:
     ]
     note = (
         f"Of the {explained.measure}, with 95 % intervals. Models of the champion's recipe were scored on {explained.reference_rows:,} reference rows that "
-        f"they were not fitted on, once as they are and once weighted by {explained.features:,} features to look like {explained.window_rows:,} rows of the window; "
-        f"the weighted rows are as informative as {explained.effective_rows or 0.0:,.0f}."
+        f"they were not fitted on: once as they are, and once weighted by {explained.features:,} features to look like {explained.window_rows:,} rows of "
+        f"the window. The weighted rows are as informative as {explained.effective_rows or 0.0:,.0f} rows."
     )
     return Section(heading, [explained.sentence], table=Table(["", "Size", "Lower", "Upper"], rows, note=note))
 

@@ -9,7 +9,7 @@ from evergreen.policy import triggers
 from evergreen.policy.diagnosis import what_moved
 from evergreen.policy.feedback import feedback
 from evergreen.policy.restraint import held_back
-from evergreen.policy.track_record import measured, with_track_record
+from evergreen.policy.track_record import at_promotion, measured, with_track_record
 from evergreen.policy.training_window import training_since
 from evergreen.results.decision import Decision
 
@@ -75,6 +75,9 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
         scored,
         training_since(evidence, policy) if rule else "",
         rule in AGAINST_CHAMPION or (bool(rule) and said["performance"].verdict == "fired"),
+        at_promotion=at_promotion(evidence.performance),
+        expected=evidence.performance.expected,
+        explained=evidence.performance.explained,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.performance.report import explanation_section
 from evergreen.reporting.page import Section, Table, Tone, format_number, render_page
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def decision_page(decision: Decision, policy: Policy) -> str:
     ]
     sections = [
         Section("Why", [decision.change] if decision.change else [], bullets=[*decision.reasons, *_consequences(decision, policy)]),
+        *_scores(decision),
+        *([explanation_section(decision.explained)] if decision.explained else []),
         Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "explanation"], rows)),
         Section(
             "Policy",
@@ -38,6 +41,23 @@ def decision_page(decision: Decision, policy: Policy) -> str:
         ),
     ]
     return render_page("Retraining decision", verdict, tone, sections)
+
+
+def _scores(decision: Decision) -> list[Section]:
+    """Return the scores that were compared, under the names that the performance report gives them."""
+    promotion, expected, now = decision.at_promotion, decision.expected, decision.measured
+    if promotion is None or now is None:
+        return []
+    rows: list[list[str | float | None]] = [["At promotion", promotion.score, promotion.lower, promotion.upper]]
+    note = "95 % intervals. There is no measured window since the promotion yet, so the score is compared with the one at promotion."
+    if expected is not None:
+        rows.append(["Expected from its track record", expected.score, expected.lower, expected.upper])
+        windows = "the window" if expected.windows == 1 else f"the {expected.windows} windows"
+        note = (
+            f"95 % intervals. The track record is the promotion and {windows} since in which the champion did not degrade; the score now is compared with it."
+        )
+    rows.append(["Now", now.score, now.lower, now.upper])
+    return [Section(f"Scores ({now.metric})", table=Table(["", "Score", "Lower", "Upper"], rows, note=note))]
 
 
 def _restraints(policy: Policy) -> list[str]:

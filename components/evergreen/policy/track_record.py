@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.policy.history import since_champion
 from evergreen.results.decision import Measurement
+from evergreen.results.performance import ExpectedScore
 
 if TYPE_CHECKING:
     from evergreen.policy.evidence import Evidence
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def with_track_record(evidence: Evidence) -> Evidence:
-    """Return the evidence with performance compared with the champion's whole track record.
+    """Return the evidence with performance compared with the score expected from the champion's whole track record.
 
     A champion was promoted because it scored high on its holdout, but the highest of several scores is partly high by chance. On its own, it is a
     baseline that the model would never reach again. The windows in which the champion did not degrade show how good it really is. The score at promotion
     and the scores in these windows are weighted like studies in a random-effects meta-analysis (DerSimonian and Laird, Controlled Clinical Trials 7,
     1986), and the new window is compared with the prediction interval (Higgins, Thompson and Spiegelhalter, Journal of the Royal Statistical
-    Society A 172, 2009): if earlier windows differed by more than chance, the new one may do so, too.
+    Society A 172, 2009): if earlier windows differed by more than chance, the new one may do so, too. The score at promotion itself
+    stays what it was.
 
     Args:
         evidence: The evidence. Returned unchanged if performance was not measured, or there is no score and interval to compare it with.
@@ -45,9 +47,7 @@ def with_track_record(evidence: Evidence) -> Evidence:
     compared = replace(
         result,
         verdict="degraded" if lower > 0 and drop > result.margin else "holds",
-        baseline_score=mean,
-        baseline_lower=mean - NORMAL_QUANTILE * error,
-        baseline_upper=mean + NORMAL_QUANTILE * error,
+        expected=ExpectedScore(mean, mean - NORMAL_QUANTILE * error, mean + NORMAL_QUANTILE * error, len(windows)),
         drop=drop,
         drop_lower=lower,
         drop_upper=drop + NORMAL_QUANTILE * drop_error,
@@ -60,6 +60,13 @@ def measured(performance: PerformanceResult) -> Measurement | None:
     if not performance.measured or _estimate(performance.score, performance.lower, performance.upper) is None:
         return None
     return Measurement(performance.metric, performance.score, performance.lower, performance.upper)
+
+
+def at_promotion(performance: PerformanceResult) -> Measurement | None:
+    """Return the metric, score and interval at the champion's promotion; None if they are unknown."""
+    if performance.baseline_score is None:
+        return None
+    return Measurement(performance.metric, performance.baseline_score, performance.baseline_lower, performance.baseline_upper)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
     if result.verdict == "degraded":
         return Trigger("performance", result.score, result.margin, "fired", _degraded_sentence(evidence))
     if result.verdict == "holds":
-        words = f"{metric_name(result.metric)} holds: {_now(result)}, against {_before(result)} {_since(evidence)}."
+        words = f"{metric_name(result.metric)} holds: {_now(result)}, against {_before(result)}."
         return Trigger("performance", result.score, result.margin, "quiet", words)
     why = result.sentence or ("There is no champion." if result.verdict == "no champion" else "There are too few labelled rows.")
     words = f"Cannot tell whether performance holds: {why.removeprefix('Cannot tell: ')}"
@@ -70,7 +70,7 @@ def _untold(words: str, result: PerformanceResult, *, far: bool, on_estimate: bo
         return Trigger("performance", estimate.score, margin, "cannot tell", known)
     if estimate.verdict != "degraded":
         return Trigger("performance", estimate.score, margin, "cannot tell", known)
-    fell = f"That is {estimate.drop or 0.0:.3g} below the score at the champion's promotion, more than chance can explain"
+    fell = f"That is {estimate.drop or 0.0:.3g} below the score at promotion, more than chance can explain"
     if on_estimate:
         return Trigger("performance", estimate.score, margin, "fired", f"{known} {fell}, and the policy retrains on an estimate.")
     return Trigger("performance", estimate.score, margin, "cannot tell", f"{known} {fell}; the policy does not retrain on an estimate.")
@@ -197,15 +197,8 @@ def metric_name(metric: str) -> str:
 
 def _degraded_sentence(evidence: Evidence) -> str:
     result = evidence.performance
-    beyond = f", more than the margin of {result.margin:.3g}" if result.margin else ", more than chance can explain"
-    return f"{metric_name(result.metric)} fell from {_before(result)} {_since(evidence)} to {_now(result)}{beyond}."
-
-
-def _since(evidence: Evidence) -> str:
-    windows = evidence.windows_compared
-    if not windows:
-        return "at the champion's promotion"
-    return f"at the champion's promotion and in {'the window' if windows == 1 else f'{windows} windows'} since"
+    beyond = f"more than the margin of {result.margin:.3g}" if result.margin else "more than chance can explain"
+    return f"{metric_name(result.metric)} fell to {_now(result)} from {_before(result)}, {beyond}."
 
 
 def _now(result: PerformanceResult) -> str:
@@ -213,7 +206,13 @@ def _now(result: PerformanceResult) -> str:
 
 
 def _before(result: PerformanceResult) -> str:
-    return _scored(result.baseline_score, result.baseline_lower, result.baseline_upper)
+    promotion = f"{_scored(result.baseline_score, result.baseline_lower, result.baseline_upper)} at promotion"
+    expected = result.expected
+    if expected is None:
+        return promotion
+    windows = "the window" if expected.windows == 1 else f"{expected.windows} windows"
+    known = _scored(expected.score, expected.lower, expected.upper)
+    return f"{known} expected from its track record (the promotion and {windows} since; {promotion})"
 
 
 def _scored(score: float | None, lower: float | None, upper: float | None) -> str:

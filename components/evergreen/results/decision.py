@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
+from evergreen.results.performance import ExpectedScore, LossExplanation  # noqa: TC001 - read at run time, for reading from JSON
 from evergreen.results.reading import JsonResult
 
 TriggerVerdict = Literal["fired", "quiet", "cannot tell"]
@@ -68,6 +69,9 @@ class Decision(JsonResult):
         champion_stale: Whether there is evidence against the champion apart from its challenger: degraded performance, or its age.
         choose_rows: Whether the relation between inputs and label may have changed, so that the rows to learn from are chosen among several windows.
         changed_at: Event time since which the champion's errors differ, ISO, UTC; empty if no change was found.
+        at_promotion: The champion's metric, score and interval at promotion; None if unknown.
+        expected: The score expected from its track record; None without a measured window since its promotion.
+        explained: How much of a loss of performance the drift of the inputs explains; None if nothing was lost.
     """
 
     written_by: ClassVar[str] = "decide_retraining"
@@ -87,6 +91,9 @@ class Decision(JsonResult):
     champion_stale: bool = False
     choose_rows: bool = False
     changed_at: str = ""
+    at_promotion: Measurement | None = None
+    expected: ExpectedScore | None = None
+    explained: LossExplanation | None = None
 
     def __post_init__(self) -> None:
         # In JSON, a missing measurement is an empty object.

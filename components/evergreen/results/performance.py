@@ -170,6 +170,23 @@ class Probe:
     models: list[ProbedModel] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class ExpectedScore:
+    """The score expected of the champion from its track record: the promotion and the windows since in which it did not degrade, pooled.
+
+    Attributes:
+        score: The expected score.
+        lower: Lower bound of its 95 % interval.
+        upper: Upper bound of its 95 % interval.
+        windows: Number of windows since the promotion that it rests on.
+    """
+
+    score: float
+    lower: float
+    upper: float
+    windows: int
+
+
 ExplanationVerdict = Literal["inputs", "relation", "both", "cannot tell"]
 
 
@@ -223,7 +240,9 @@ class LossExplanation:
 class PerformanceResult(JsonResult):
     """The champion's current performance compared with its baseline; its fields are those of the performance result.
 
-    Scores follow scikit-learn: higher is better. ``drop`` is the baseline's score minus the current one. Values that could not be measured are None.
+    Scores follow scikit-learn: higher is better. ``baseline_score`` is the score at promotion, and nothing else. ``expected`` is the score expected
+    from the champion's track record; monitor_performance does not know it, decide_retraining does. ``drop`` is what the current score is compared
+    with minus the current score: the expected score if there is one, otherwise the score at promotion. Values that could not be measured are None.
     ``estimate`` is about rows without labels, ``slices`` and ``worst_slice`` about slices of the rows, ``errors`` about the errors compared with
     those at promotion, ``unlike`` about whether logged rows without a label differ from those with one, and ``probe`` about whether a new
     model would be better. ``changed_at`` is the event time since which the champion's errors differ, ISO, UTC, and empty if no change was found;
@@ -260,6 +279,7 @@ class PerformanceResult(JsonResult):
     changed_at: str = ""
     rows_since_change: int = 0
     explained: LossExplanation | None = None
+    expected: ExpectedScore | None = None
 
     @property
     def measured(self) -> bool:
