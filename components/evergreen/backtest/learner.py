@@ -15,9 +15,13 @@ from evergreen.models.fitted import FittedModel
 from evergreen.policy.history import days_between
 from evergreen.policy.policy_file import Policy
 from evergreen.results.baseline import Baseline
-from evergreen.training.challenger import fit_all, fit_before
+from evergreen.training.challenger import fit_all
+from evergreen.training.choice.candidates import FormerChampion
+from evergreen.training.choice.choosing import ChoiceRequest, choose
+from evergreen.training.choice.former import distinct_models
 from evergreen.training.holdout import holdout_start
 from evergreen.training.memory import sample_positions
+from evergreen.training.plan import TrainingPlan, planned
 from evergreen.training.recipe import Recipe, estimator_path
 from evergreen.training.training_rows import label_classes, training_rows
 
@@ -87,6 +91,8 @@ class Learner:
         """
         self.settings, self._columns = settings, {"target_column": target_column, "timestamp_column": timestamp_column}
         self._policy = policy or Policy()
+        self._former: list[FormerChampion] = []
+        self._references: dict[str, pd.DataFrame] = {}
 
     def first(self, knowledge: Knowledge, days: float) -> Champion:
         """Return the first model, fitted on the newest days regardless of the gate, because there is no other model to use.
@@ -95,8 +101,10 @@ class Learner:
             TrainingError: The rows do not allow training.
         """
         rows, recipe, classes = self._prepare(knowledge, days)
-        challenger = self._challenger(rows, recipe, classes)
-        return self._refitted(rows, recipe, classes, version=1, evaluation=self._judged(challenger, None, rows))
+        plan = self._ordinary(rows, recipe)
+        fit, description = plan.fit(rows, classes=classes)
+        evaluation = self._judged(FittedModel(fit.pipeline, description), None, plan.held_out(rows))
+        return self._refitted(rows, recipe, classes, version=1, evaluation=evaluation)
 
     def challenge(self, knowledge: Knowledge, champion: Champion, decision: Decision) -> Champion | None:
         """Train a challenger and return it, refitted on all rows, if it passes the gate against the champion; otherwise None.
@@ -110,10 +118,17 @@ class Learner:
             TrainingError: The rows do not allow training.
         """
         rows, recipe, classes = self._prepare(knowledge, self._days(knowledge, decision))
-        evaluation = self._judged(self._challenger(rows, recipe, classes), champion, rows, stale=decision.champion_stale)
+        plan = self._plan(rows, recipe, classes, champion, decision)
+        fit, description = plan.fit(rows, classes=classes)
+        evaluation = self._judged(FittedModel(fit.pipeline, description), champion, plan.held_out(rows), stale=decision.champion_stale)
         if evaluation.verdict != "promote":
             return None
-        return self._refitted(rows, recipe, classes, version=champion.version + 1, evaluation=evaluation)
+        self._former.insert(0, FormerChampion(str(champion.version), champion.model))
+        self._references[str(champion.version)] = champion.reference
+        if plan.former is not None:
+            return self._again(plan.former, champion, evaluation)
+        since = description.fit_start
+        return self._refitted(rows, replace(plan.recipe, search={}), classes, version=champion.version + 1, evaluation=evaluation, since=since)
 
     def renew(self, knowledge: Knowledge, champion: Champion) -> Champion:
         """Return a model fitted on the training window, without a gate.
@@ -148,25 +163,39 @@ class Learner:
         path, options = estimator_path(self.settings.estimator, task), self._policy.training.given()
         return rows, Recipe(task, path, self.settings.hyperparameters, self.settings.seed, options=options), classes
 
-    def _challenger(self, rows: TrainingRows, recipe: Recipe, classes: list[Any]) -> FittedModel:
-        start = holdout_start(rows.times, self.settings.holdout_share)
-        fit, description = fit_before(start, rows, recipe, classes=classes, identifier=f"challenger of {iso_time(rows.window_end)}")
-        return FittedModel(fit.pipeline, description)
+    def _ordinary(self, rows: TrainingRows, recipe: Recipe) -> TrainingPlan:
+        before = int(rows.times.searchsorted(holdout_start(rows.times, self.settings.holdout_share)))
+        return TrainingPlan(recipe, f"challenger of {iso_time(rows.window_end)}", 0, before)
 
-    def _judged(self, challenger: FittedModel, champion: Champion | None, rows: TrainingRows, *, stale: bool = False) -> Evaluation:
+    def _plan(self, rows: TrainingRows, recipe: Recipe, classes: list[Any], champion: Champion, decision: Decision) -> TrainingPlan:
+        ordinary = self._ordinary(rows, recipe)
+        if not decision.choose_rows or champion.model.description.task != recipe.task:
+            return ordinary
+        former = distinct_models(self._former, champion.model.description)
+        metric = resolve_metric(self.settings.metric, recipe.task)
+        asked = ChoiceRequest(rows, recipe, classes, metric, champion.model, former, decision.changed_at, self._policy.gate.allow_baseline)
+        choice = choose(asked)
+        return ordinary if choice is None else planned(choice, recipe, identifier=ordinary.identifier)
+
+    def _judged(self, challenger: FittedModel, champion: Champion | None, held_out: pd.DataFrame, *, stale: bool = False) -> Evaluation:
         models = [challenger] if champion is None else [challenger, champion.model]
-        held = comparison_rows(rows.frame[rows.times >= holdout_start(rows.times, self.settings.holdout_share)], models)
         gate = Gate(margin=self.settings.margin, seed=self.settings.seed, settings=self._policy.gate, champion_stale=stale)
         version = "none" if champion is None else str(champion.version)
         theirs = None if champion is None else champion.model
-        return compare_models(challenger, theirs, held, metric=self.settings.metric, gate=gate, champion_version=version)[0]
+        rows = comparison_rows(held_out, models)
+        return compare_models(challenger, theirs, rows, metric=self.settings.metric, gate=gate, champion_version=version)[0]
 
-    def _refitted(self, rows: TrainingRows, recipe: Recipe, classes: list[Any], *, version: int, evaluation: Evaluation | None) -> Champion:
+    def _refitted(self, rows: TrainingRows, recipe: Recipe, classes: list[Any], *, version: int, evaluation: Evaluation | None, since: str = "") -> Champion:
         from evergreen.training.training_rows import feature_kinds
 
         features = feature_kinds(rows.frame, rows.feature_names)
-        fit, description = fit_all(rows, recipe, features=features, classes=classes, identifier=f"version {version}")
-        return Champion(version, FittedModel(fit.pipeline, description), _baseline(description, evaluation, version), rows.frame)
+        fit, description = fit_all(rows, recipe, features=features, classes=classes, identifier=f"version {version}", since=since)
+        reference = rows.frame.iloc[len(rows.frame) - description.rows :]
+        return Champion(version, FittedModel(fit.pipeline, description), _baseline(description, evaluation, version), reference)
+
+    def _again(self, former: FormerChampion, champion: Champion, evaluation: Evaluation) -> Champion:
+        version = champion.version + 1
+        return Champion(version, former.model, _baseline(former.model.description, evaluation, version), self._references[former.version])
 
 
 def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> Baseline:

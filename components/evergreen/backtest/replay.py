@@ -14,6 +14,8 @@ from evergreen.data.times import iso_time
 from evergreen.drift.detection import detect
 from evergreen.drift.settings import DriftSettings
 from evergreen.performance.monitoring import WatchedColumns, monitor_rows
+from evergreen.performance.outlook import OlderRows
+from evergreen.performance.recent_rows import MOST_ROWS_READ
 from evergreen.policy.decision import decide
 from evergreen.policy.evidence import Evidence, PastDecision
 from evergreen.results.drift import DriftResult
@@ -198,16 +200,25 @@ class _Watch:
     def decide(self, policy: Policy, champion: Champion, knowledge: Knowledge) -> Decision:
         window = knowledge.newest(self._settings.window_days)
         end = iso_time(knowledge.settled)
-        performance = self._performance(champion, window, end, policy.performance)
+        performance = self._performance(champion, window, end, policy.performance, knowledge)
         evidence = Evidence(self._drift(champion, window), performance, champion.baseline, "auto", end, history=tuple(self._history))
         return decide(evidence, policy)
 
     def remember(self, decision: Decision, *, promoted: bool) -> None:
         self._history.append(
-            PastDecision(decision.window_end, decision.decision, decision.fired, decision.rows, decision.rule, promoted=promoted, measured=decision.measured)
+            PastDecision(
+                decision.window_end,
+                decision.decision,
+                decision.fired,
+                decision.rows,
+                decision.rule,
+                promoted=promoted,
+                measured=decision.measured,
+                changed_at=decision.changed_at,
+            )
         )
 
-    def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings) -> PerformanceResult:
+    def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings, knowledge: Knowledge) -> PerformanceResult:
         if champion.baseline.score is None:
             # Too few labels had arrived when it was judged, so there is nothing to compare with yet.
             return PerformanceResult("cannot tell", sentence="The champion was judged on too few rows to have its own score.")
@@ -220,6 +231,8 @@ class _Watch:
             # Slices do not affect the decision, and every row of a past window has its label.
             settings=settings.model_copy(update={"slices": (), "estimate": "off"}),
             seed=self._settings.learner.seed,
+            # A pipeline keeps a sample of these rows from window to window.
+            older=OlderRows(recent=knowledge.older(self._settings.window_days, MOST_ROWS_READ)),
         )
 
     def _drift(self, champion: Champion, window: pd.DataFrame) -> DriftResult:

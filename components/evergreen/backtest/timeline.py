@@ -146,3 +146,7 @@ class Knowledge:
     def newest(self, days: float) -> pd.DataFrame:
         """Return the newest days of rows with known labels."""
         return self.rows(self.settled - pd.Timedelta(days=days), self.settled)
+
+    def older(self, days: float, most: int) -> pd.DataFrame:
+        """Return the newest rows before the newest days of rows with known labels, as many as a number at most."""
+        return self.timeline._between(pd.Timestamp.min.tz_localize("UTC"), self.settled - pd.Timedelta(days=days)).tail(most)

@@ -11,7 +11,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from evergreen.data.json_values import plain, to_json
 from evergreen.errors import ArtifactError
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
     import pyarrow.dataset
+
+Origin = Literal["trained", "former champion", "constant baseline"]
+"""How a challenger came about."""
 
 PRESENT = "present"
 """Metadata key that says whether an artifact has content."""
@@ -106,7 +109,7 @@ class ModelDescription:
     trusted_types: list[str] = field(default_factory=list)
     training_options: dict[str, Any] = field(default_factory=dict)
     training_data_uri: str = ""
-    origin: str = "trained"
+    origin: Origin = "trained"
     former_version: str = ""
 
 

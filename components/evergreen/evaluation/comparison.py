@@ -14,7 +14,7 @@ from evergreen.evaluation.constant_baseline import naive_predictions
 from evergreen.evaluation.errors import EvaluationError
 from evergreen.evaluation.gate import Gate, Ruling, missed_floors, rule_against_champion, rule_without_champion
 from evergreen.evaluation.gate_checks import apply_checks, run_checks
-from evergreen.evaluation.holdout_rows import ComparisonRows, comparison_rows, load_present, predictions_of
+from evergreen.evaluation.holdout_rows import ComparisonRows, challenger_predictions, comparison_rows, load_present, predictions_of
 from evergreen.evaluation.paired_tests import analytic_test
 from evergreen.evaluation.prediction_pair import PredictionPair
 from evergreen.evaluation.servability import check_servability
@@ -26,6 +26,7 @@ from evergreen.models.trust import ModelError
 from evergreen.results.evaluation import Evaluation
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from evergreen.models.fitted import FittedModel
@@ -109,6 +110,9 @@ def compare_models(
         importances=dict(ours.description.importances),
         changes=describe_changes(ours.description, theirs.description) if theirs else [],
         serving=gate.settings.serving.model_dump(),
+        origin=ours.description.origin,
+        former_version=ours.description.former_version,
+        folds=2 if rows.forward else 1,
     )
     scored = _fill(evaluation, rows, ours, theirs, metric=measure, gate=gate)
     evaluation.sentence = _sentence(evaluation)
@@ -124,8 +128,8 @@ def _fill(evaluation: Evaluation, rows: ComparisonRows, ours: FittedModel, their
         if gate.settings.when_unclear == "reject" or len(rows.frame) < FEWEST_ROWS:
             return None
     target = ours.description.target_column
-    predictions = predictions_of(ours, rows.frame, target_column=target)
-    _keep_check_rows(evaluation, rows.frame, ours, predictions)
+    predictions = challenger_predictions(ours, rows, target_column=target)
+    _keep_check_rows(evaluation, rows.frame.iloc[rows.forward :], ours, predictions.predicted[rows.forward :])
     evaluation.errors = summarise_errors(predictions)
     scored = PredictionPair(predictions)
     try:
@@ -229,9 +233,9 @@ def _other_scores(predictions: Predictions, task: str) -> dict[str, float | None
     return scores
 
 
-def _keep_check_rows(evaluation: Evaluation, frame: pd.DataFrame, model: FittedModel, predictions: Predictions) -> None:
+def _keep_check_rows(evaluation: Evaluation, frame: pd.DataFrame, model: FittedModel, predicted: np.ndarray[Any, Any]) -> None:
     evaluation.check_rows = as_requests(frame[list(model.description.features)].head(MOST_CHECK_ROWS))
-    evaluation.check_predictions = [plain(value) for value in predictions.predicted[:MOST_CHECK_ROWS]]
+    evaluation.check_predictions = [plain(value) for value in predicted[:MOST_CHECK_ROWS]]
 
 
 def _sentence(evaluation: Evaluation) -> str:

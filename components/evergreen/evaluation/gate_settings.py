@@ -68,6 +68,7 @@ class GateSettings(StrictSettings):
             ``proven_better``, an interval of the difference above the margin, as against any other champion.
         allow_unscorable_champion: Whether a champion that can no longer be scored on the data may be replaced by a
             challenger that beats a constant.
+        allow_baseline: Whether the constant baseline may replace a champion that is worse than it, while no better model can be trained.
     """
 
     test: Literal["bootstrap", "analytic"] = "bootstrap"
@@ -84,3 +85,4 @@ class GateSettings(StrictSettings):
     when_unclear: Literal["reject", "promote"] = "reject"
     stale_champion: Literal["higher_score", "proven_better"] = "higher_score"
     allow_unscorable_champion: bool = False
+    allow_baseline: bool = False

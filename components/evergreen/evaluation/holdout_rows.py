@@ -11,7 +11,8 @@ from evergreen.data.artifacts import is_present
 from evergreen.data.columns import event_times, prepare_labels
 from evergreen.data.times import iso_time
 from evergreen.evaluation.errors import EvaluationError
-from evergreen.metrics.predictions import Predictions
+from evergreen.evaluation.forward_predictions import forward_predictions, has_forward
+from evergreen.metrics.predictions import Predictions, join_predictions
 from evergreen.models.files import load_model
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ class ComparisonRows:
         start: First event time, ISO, UTC; empty when there are no rows.
         end: Last event time, ISO, UTC.
         seen: Number of labelled holdout rows that were left out because a model has seen them.
+        forward: Number of first rows whose predictions for the challenger were made in advance (see `evergreen.evaluation.forward_predictions`).
     """
 
     frame: pd.DataFrame
     start: str
     end: str
     seen: int
+    forward: int = 0
 
 
 def load_present(artifact: Any) -> FittedModel | None:
@@ -44,6 +47,8 @@ def load_present(artifact: Any) -> FittedModel | None:
 
 def comparison_rows(frame: pd.DataFrame, models: Sequence[FittedModel]) -> ComparisonRows:
     """Return the labelled holdout rows at or after the newest ``fit_end`` of the models.
+
+    A row that the challenger has seen counts if its prediction was made in advance.
 
     Args:
         frame: The holdout.
@@ -58,10 +63,28 @@ def comparison_rows(frame: pd.DataFrame, models: Sequence[FittedModel]) -> Compa
             raise EvaluationError(f"holdout_data lacks column {name!r}, which the challenger was trained with. Its columns: {', '.join(frame.columns)}.")
     times = event_times(frame[timestamp])
     labelled = frame[target].notna() & times.notna()
-    unseen = labelled & (times >= max(pd.Timestamp(model.description.fit_end) for model in models))
+    ours, *theirs = (times >= pd.Timestamp(model.description.fit_end) for model in models)
+    in_advance = has_forward(frame) & ~ours
+    unseen = labelled & (ours | in_advance)
+    for theirs_unseen in theirs:
+        unseen &= theirs_unseen
     rows = frame[unseen].assign(**{timestamp: times[unseen]}).sort_values(timestamp, kind="stable").reset_index(drop=True)
     start, end = (iso_time(rows[timestamp].iloc[0]), iso_time(rows[timestamp].iloc[-1])) if len(rows) else ("", "")
-    return ComparisonRows(frame=rows, start=start, end=end, seen=int(labelled.sum() - unseen.sum()))
+    return ComparisonRows(frame=rows, start=start, end=end, seen=int(labelled.sum() - unseen.sum()), forward=int((unseen & in_advance).sum()))
+
+
+def challenger_predictions(model: FittedModel, rows: ComparisonRows, *, target_column: str) -> Predictions:
+    """Return the challenger's predictions: those made in advance, and its own for the rows after them.
+
+    Raises:
+        ModelError: Features of the model are missing from the rows.
+        ArtifactError: A column contains values of a different kind from those at training.
+    """
+    own = predictions_of(model, rows.frame.iloc[rows.forward :], target_column=target_column)
+    if not rows.forward:
+        return own
+    older, classes = rows.frame.iloc[: rows.forward], model.description.classes
+    return join_predictions(forward_predictions(older, labels=prepare_labels(older[target_column], classes), classes=classes), own)
 
 
 def predictions_of(model: FittedModel, frame: pd.DataFrame, *, target_column: str) -> Predictions:

@@ -44,3 +44,12 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def join_predictions(older: Predictions, newer: Predictions) -> Predictions:
+    """Return the predictions for two groups of rows as one; probabilities are kept if both have them."""
+    import numpy as np
+
+    parts = [part for part in (older.probabilities, newer.probabilities) if part is not None]
+    probabilities = np.concatenate(parts) if len(parts) == 2 else None
+    return Predictions(np.concatenate([older.labels, newer.labels]), np.concatenate([older.predicted, newer.predicted]), probabilities, newer.classes)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import is_present, read_frame, read_json
+from evergreen.data.columns import event_times
 from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.metrics.predictions import Interval, ScoringError
 from evergreen.metrics.scoring import bootstrap_interval, resolve_metric
@@ -14,6 +15,7 @@ from evergreen.performance.error_drift import compare_errors
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.estimation import EstimateRequest, estimate_rows
 from evergreen.performance.explanation import with_explanation
+from evergreen.performance.outlook import OlderRows, with_outlook
 from evergreen.performance.slice_scores import score_parts, worst_part
 from evergreen.performance.unlabelled_rows import compare_unlabelled
 from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, WatchedModel, as_logged, asked_now, new_rows
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from evergreen.metrics.scoring import Metric
     from evergreen.models.fitted import FittedModel
+    from evergreen.performance.recent_rows import RecentRows
     from evergreen.performance.settings import PerformanceSettings
 
 CONFIDENCE = 0.95
@@ -56,6 +59,7 @@ def monitor(
     predictions: str = CHAMPION,
     seed: int = 7,
     reference_data: Any = None,
+    recent_rows: RecentRows | None = None,
 ) -> PerformanceResult:
     """Score the champion on new labelled rows and compare with its baseline.
 
@@ -71,7 +75,8 @@ def monitor(
         settings: Margin, minimum rows, slices, and whether to estimate.
         predictions: ``champion`` predicts with the model now; ``logged`` uses its logged predictions from `join_labels`.
         seed: Random seed for the bootstrap.
-        reference_data: Artifact of the rows that the champion was fitted on, to explain a loss; may be None or absent.
+        reference_data: Artifact of the rows that the champion was fitted on, to explain a loss and for the probe; may be None or absent.
+        recent_rows: The rows kept of earlier windows, for the probe, to which a sample of this window's is added; None to keep none.
 
     Raises:
         PerformanceError: A setting is out of range, a column is missing, or the baseline contains no metric and score.
@@ -91,7 +96,7 @@ def monitor(
     logged = predictions == LOG
     watched = as_logged(read_description(model.path), str(model.metadata.get("version", ""))) if logged else asked_now(load_model(model.path))
     known = Baseline.from_json(read_json(baseline.path), source=f"baseline {baseline.path}", error=PerformanceError)
-    question = _Question(watched, known, columns, settings, logged=logged, seed=seed, reference=reference_data)
+    question = _Question(watched, known, columns, settings, logged=logged, seed=seed, reference=reference_data, recent_rows=recent_rows)
     return _monitor(question, read_frame(current_data.path), current_data.metadata.get("window_end"))
 
 
@@ -104,12 +109,14 @@ def monitor_rows(
     columns: WatchedColumns,
     settings: PerformanceSettings,
     seed: int,
+    older: OlderRows = OlderRows(),  # noqa: B008 - it is immutable
 ) -> PerformanceResult:
     """Score a model on the labelled rows of a window that it has not seen, and compare it with its baseline.
 
-    Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves instead of artifacts.
+    Arguments and errors are those of `monitor`, with the model, its baseline and the rows themselves instead of artifacts, and with the rows from
+    before the window for the probe.
     """
-    return _monitor(_Question(asked_now(champion), baseline, columns, settings, logged=False, seed=seed), frame, window_end)
+    return _monitor(_Question(asked_now(champion), baseline, columns, settings, logged=False, seed=seed, older=older), frame, window_end)
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,8 @@ class _Question:
     logged: bool
     seed: int
     reference: Any = None
+    recent_rows: RecentRows | None = None
+    older: OlderRows | None = None
 
 
 def _monitor(question: _Question, frame: pd.DataFrame, window_end: str | None) -> PerformanceResult:
@@ -169,7 +178,34 @@ def _with_labels(result: PerformanceResult, question: _Question, rows: NewRows, 
         return replace(result, sentence=f"Cannot tell: {error}")
     slices = score_parts(rows.labelled, said, metric=metric, settings=settings, seed=seed)
     told = replace(judged, errors=compare_errors(question.baseline.errors, said), slices=slices, worst_slice=worst_part(slices))
-    return with_explanation(told, rows.labelled, question.watched.description, question.reference, seed=seed)
+    explained = with_explanation(told, rows.labelled, question.watched.description, question.reference, seed=seed)
+    return with_outlook(
+        explained, rows.labelled, _older_rows(question, rows), question.watched, metric, settings=settings.probe, logged=question.logged, seed=seed
+    )
+
+
+def _older_rows(question: _Question, rows: NewRows) -> OlderRows:
+    """Return the rows from before the window, and keep a sample of the window's for later ones."""
+    if question.older is not None:
+        return question.older
+    columns, probe = question.columns, question.settings.probe
+    recent = None
+    if question.recent_rows is not None and probe.run:
+        timestamp = columns.timestamp_column
+        recent = question.recent_rows.before(event_times(rows.labelled[timestamp]).min(), timestamp)
+        if probe.keep_rows:
+            described = question.watched.description
+            kept = [name for name in (*described.features, columns.target_column, timestamp) if name in rows.labelled.columns]
+            question.recent_rows.keep(rows.labelled, columns=kept, timestamp_column=timestamp, seed=question.seed)
+    return OlderRows(recent, _labelled_reference(question.reference) if probe.run else None)
+
+
+def _labelled_reference(reference: Any) -> pd.DataFrame | None:
+    from evergreen.drift.profile.file import is_profile
+
+    if reference is None or not is_present(reference) or is_profile(reference.path):
+        return None
+    return read_frame(reference.path)
 
 
 def _with_estimate(result: PerformanceResult, question: _Question, rows: NewRows, metric: Metric) -> PerformanceResult:

@@ -23,6 +23,7 @@ def monitor_and_record(request: MonitoringRequest, outputs: MonitoringOutputs, p
     """
     with place.reported() as record:
         from evergreen.performance.monitoring import WatchedColumns, monitor
+        from evergreen.performance.recent_rows import model_name_of, open_recent_rows
         from evergreen.performance.report import write_outputs
         from evergreen.performance.step import chosen_settings
 
@@ -35,5 +36,6 @@ def monitor_and_record(request: MonitoringRequest, outputs: MonitoringOutputs, p
             predictions=request.predictions,
             seed=request.seed,
             reference_data=request.reference_data,
+            recent_rows=open_recent_rows(place.ledger_uri, model_name_of(request.baseline)),
         )
         return write_outputs(performance, record, outputs)

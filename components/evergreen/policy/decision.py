@@ -8,6 +8,7 @@ from evergreen.errors import PolicyError
 from evergreen.policy import triggers
 from evergreen.policy.diagnosis import what_moved
 from evergreen.policy.feedback import feedback
+from evergreen.policy.history import last_change
 from evergreen.policy.restraint import held_back
 from evergreen.policy.track_record import at_promotion, measured, with_track_record
 from evergreen.policy.training_window import training_since
@@ -20,20 +21,22 @@ if TYPE_CHECKING:
 
 
 # In order of precedence. DECIDING_WITHOUT_LABELS applies only while performance is unknown.
-DECIDING = ("no_champion", "explicit_request", "external_event", "performance", "follow_up", "feedback", "model_age", "new_data")
+DECIDING = ("no_champion", "explicit_request", "external_event", "performance", "probe", "follow_up", "feedback", "model_age", "new_data")
 DECIDING_WITHOUT_LABELS = ("input_drift", "prediction_drift")
-AGAINST_CHAMPION = ("performance", "follow_up", "model_age")
+AGAINST_CHAMPION = ("performance", "probe", "follow_up", "model_age")
 """Triggers that are evidence against the champion itself, before any challenger is trained."""
+RELATION_CHANGED = ("performance", "probe", "feedback")
+"""Triggers which say that what older rows teach may hold no longer."""
 
 
 def decide(evidence: Evidence, policy: Policy) -> Decision:
     """Decide whether to retrain. The same evidence always gives the same decision.
 
     Performance is compared with the champion's track record: its score at promotion and in later windows in which it did not degrade.
-    Order of precedence: no champion, an explicit request, an external event, degraded performance, a follow-up, user complaints, a champion that is
-    too old, enough new rows, and, while performance is unknown, severe drift of the inputs or the predictions. Drift does not retrain while
-    labels show that performance holds: it raises an alert. Except for the first two, a trigger that fired may be held back by hysteresis, back-off,
-    a veto, a cool-down or a budget. The reasons also state what is unknown.
+    Order of precedence: no champion, an explicit request, an external event, degraded performance, a better new model (probe), a follow-up, user
+    complaints, a champion that is too old, enough new rows, and, while performance is unknown, severe drift of the inputs or the predictions. Drift does
+    not retrain while labels show that performance holds: it raises an alert. Except for the first two, a trigger that fired may be held back by
+    too few rows since a change, hysteresis, back-off, a veto, a cool-down or a budget. The reasons also state what is unknown.
 
     Args:
         evidence: The evidence.
@@ -75,10 +78,18 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
         scored,
         training_since(evidence, policy) if rule else "",
         rule in AGAINST_CHAMPION or (bool(rule) and said["performance"].verdict == "fired"),
+        choose_rows=bool(rule) and policy.training_window != "fixed" and _relation_may_have_changed(said, rule, evidence),
+        changed_at=evidence.performance.changed_at or last_change(evidence) or "",
         at_promotion=at_promotion(evidence.performance),
         expected=evidence.performance.expected,
         explained=evidence.performance.explained,
     )
+
+
+def _relation_may_have_changed(said: dict[str, Trigger], rule: str, evidence: Evidence) -> bool:
+    explained = evidence.performance.explained
+    drifted = explained is not None and explained.verdict in ("relation", "both")
+    return rule in ("follow_up", "external_event") or drifted or any(said[name].verdict == "fired" for name in RELATION_CHANGED)
 
 
 def _all_triggers(evidence: Evidence, policy: Policy) -> tuple[Trigger, ...]:
@@ -87,6 +98,7 @@ def _all_triggers(evidence: Evidence, policy: Policy) -> tuple[Trigger, ...]:
         triggers.explicit_request(evidence),
         triggers.external_event(evidence),
         triggers.performance(evidence, on_estimate=policy.retrain_on_estimate),
+        triggers.probe(evidence),
         triggers.follow_up(evidence, windows=policy.follow_up_windows),
         triggers.input_drift(evidence, retrain_on=policy.retrain_on_drift_severity),
         triggers.prediction_drift(evidence, retrain_on=policy.retrain_on_drift_severity),
@@ -110,6 +122,8 @@ def _reasons(said: dict[str, Trigger], *, rule: str, drifts: bool, policy: Polic
     reasons = [said[rule].sentence] if rule else []
     # Report evidence that did not decide, too: what fired, what is unknown, and what kept the champion.
     reasons += [said[name].sentence for name in ("performance", "input_drift") if name != rule and (not rule or said[name].verdict != "quiet")]
+    if rule != "probe" and said["probe"].verdict == "fired":
+        reasons.insert(1, said["probe"].sentence)
     if rule != "feedback" and said["feedback"].verdict != "quiet":
         reasons.append(said["feedback"].sentence)
     if not rule and drifts:

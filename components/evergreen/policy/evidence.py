@@ -26,6 +26,7 @@ class PastDecision:
         completed: Whether the decision was carried out; False for a retraining that failed or was a dry run, so that no challenger was judged.
         promoted: Whether its challenger became champion and was not rolled back.
         measured: The champion's metric, score and interval in the window; None when it was not measured.
+        changed_at: Event time since which the champion's errors differed, ISO, UTC; empty if no change was known.
     """
 
     window_end: str
@@ -36,6 +37,7 @@ class PastDecision:
     completed: bool = True
     promoted: bool = False
     measured: Measurement | None = None
+    changed_at: str = ""
 
     @property
     def retrained(self) -> bool:

@@ -85,6 +85,7 @@ def _past(decided: Decision, *, completed: bool, promoted: bool) -> PastDecision
         completed=completed,
         promoted=promoted,
         measured=decided.measured,
+        changed_at=decided.changed_at,
     )
 
 
@@ -109,32 +110,52 @@ def since_champion(evidence: Evidence) -> list[PastDecision]:
 
 
 def windows_since_recovery(evidence: Evidence) -> int | None:
-    """Return the number of the current window, counted from 1, after a promotion in response to degraded performance; None if there was none."""
+    """Return the number of the current window, counted from 1, after a promotion in response to a change; None if there was none."""
     earlier = before(evidence)
     number = _last_recovery(evidence, earlier)
     return None if number is None else len(earlier) - number
 
 
 def last_change(evidence: Evidence) -> str | None:
-    """Return when performance last changed: the start of the first degraded window before the last promotion in response to it, or None.
+    """Return when performance last changed before the last promotion in response to it, or None.
 
-    The start of a window is the end of the previous one. For the first known window, only its end is known.
+    That is the time since which the champion's errors differed, or, where it is unknown, the start of the first degraded window. The start of a window
+    is the end of the previous one; for the first known window, only its end is known.
     """
     earlier = before(evidence)
     number = _last_recovery(evidence, earlier)
     if number is None:
         return None
+    if earlier[number].changed_at:
+        return earlier[number].changed_at
     while number > 0 and "performance" in earlier[number].fired:
         number -= 1
     return earlier[number].window_end
 
 
+def share_of_growth(evidence: Evidence) -> float | None:
+    """Return how many times as long as at the last retraining the time since the change is now; None if the time of the change is unknown."""
+    earlier = before(evidence)
+    number = _last_recovery(evidence, earlier)
+    if number is None or not earlier[number].changed_at:
+        return None
+    changed_at = earlier[number].changed_at
+    last = max((past.window_end for past in earlier[number:] if past.retrained), key=lambda end: moment(end, "window_end"))
+    then = days_between(changed_at, last)
+    return days_between(changed_at, evidence.window_end) / then if then > 0 else None
+
+
 def _last_recovery(evidence: Evidence, earlier: list[PastDecision]) -> int | None:
-    """Return the position of the newest decision that led to a promotion in response to degraded performance."""
+    """Return the position of the newest decision that led to a promotion in response to a change of the champion's performance."""
     fit_end = evidence.fit_end
     if not fit_end:
         return None
-    return max((number for number, past in enumerate(earlier) if past.rule == "performance" and _led_to_champion(past, fit_end)), default=None)
+    return max((number for number, past in enumerate(earlier) if _answers_change(past) and _led_to_champion(past, fit_end)), default=None)
+
+
+def _answers_change(past: PastDecision) -> bool:
+    # The probe also finds models that are better because there are more rows; that is no change.
+    return past.rule == "performance" or (past.rule == "probe" and bool(past.changed_at))
 
 
 def _led_to_champion(past: PastDecision, fit_end: str) -> bool:

@@ -19,6 +19,7 @@ TriggerName = Literal[
     "explicit_request",
     "external_event",
     "performance",
+    "probe",
     "follow_up",
     "input_drift",
     "prediction_drift",
@@ -74,12 +75,15 @@ class Policy(StrictSettings):
         maximum_model_age_spans: The same age, in multiples of the time span of the champion's training data: at 3, a champion fitted on one year is
             retrained after three more years, when four years of data are available. None means never; if both are set, the shorter age applies.
         minimum_new_rows: Number of new rows since the champion was fitted that triggers a retraining; None means never.
-        follow_up_windows: Number of windows after a promotion in response to degraded performance in which to retrain again whenever the rows since
-            the change have doubled, that is in the 1st, 2nd, 4th, ... window.
+        follow_up_windows: Number of windows after a promotion in response to a change of performance in which to retrain again whenever the rows since
+            the change have doubled.
+        minimum_rows_since_change: Number of labelled rows since the champion's errors changed below which the policy waits, because fewer rows teach a model
+            nothing. The next looks come as they double.
         training_window: ``since_change``: while the champion's performance holds, a challenger learns from the training window and from all older rows
             since performance last changed (since the champion's first row if it never did), because more rows with the same relation between inputs
-            and label make a better model. ``fixed``: it learns from the training window only.
-        hysteresis: In how many recent windows performance, drift or feedback must fire. Requests, events, age and new rows
+            and label make a better model. When it does not, the rows to learn from are chosen among several windows. ``fixed``: a challenger always
+            learns from the training window, and from nothing else.
+        hysteresis: In how many recent windows performance, drift or feedback must fire. Requests, events, the probe, age and new rows
             need no second window.
         back_off: Whether performance and drift wait 2 windows after the third challenger that they requested was rejected, 4 after the fourth, and so
             on: if three challengers were no improvement, another one in the next window is unlikely to be.
@@ -104,6 +108,7 @@ class Policy(StrictSettings):
     maximum_model_age_spans: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 3.0
     minimum_new_rows: Annotated[int, Field(ge=1)] | None = None
     follow_up_windows: Annotated[int, Field(ge=0)] = 4
+    minimum_rows_since_change: Annotated[int, Field(ge=0)] = 60
     training_window: Literal["since_change", "fixed"] = "since_change"
     hysteresis: Hysteresis = Hysteresis()
     back_off: bool = True

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from evergreen.policy.policy_file import Policy
     from evergreen.results.decision import Trigger
 
+SURE_AT_ONCE = ("probe",)
+"""Triggers whose evidence is corrected for chance by itself, so that a second window adds nothing."""
+ANSWER_TO_CHANGE = ("performance", "probe", "feedback")
 NEVER_HELD_BACK = ("no_champion", "explicit_request")
 WITHOUT_HYSTERESIS = ("external_event", "follow_up", "model_age", "new_data")
 
@@ -31,8 +34,10 @@ def held_back(name: str, evidence: Evidence, policy: Policy, said: Mapping[str, 
     """
     if name in NEVER_HELD_BACK:
         return "", ""
+    if name in ANSWER_TO_CHANGE and (words := _too_few_rows(evidence, policy)):
+        return "few_rows", words
     if name not in WITHOUT_HYSTERESIS:
-        if not _certain(said[name], evidence, policy) and (words := _unconfirmed(name, evidence, policy)):
+        if name not in SURE_AT_ONCE and not _certain(said[name], evidence, policy) and (words := _unconfirmed(name, evidence, policy)):
             return "hysteresis", words
         if policy.back_off and (words := _just_rejected(evidence)):
             return "back_off", words
@@ -40,6 +45,16 @@ def held_back(name: str, evidence: Evidence, policy: Policy, said: Mapping[str, 
         if veto in policy.vetoes and words:
             return f"veto_{veto}", words
     return _too_often(evidence, policy)
+
+
+def _too_few_rows(evidence: Evidence, policy: Policy) -> str:
+    rows, changed_at = evidence.performance.rows_since_change, evidence.performance.changed_at
+    if not changed_at or rows >= policy.minimum_rows_since_change:
+        return ""
+    return (
+        f"The policy waits: only {rows} labelled rows have come since the champion's errors changed on {changed_at[:10]}; "
+        f"a challenger is trained when there are about {policy.minimum_rows_since_change}."
+    )
 
 
 def _certain(trigger: Trigger, evidence: Evidence, policy: Policy) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evergreen.policy.history import days_between, days_text, since_champion, windows_since_recovery
+from evergreen.policy.history import days_between, days_text, share_of_growth, since_champion, windows_since_recovery
 from evergreen.results.decision import Trigger
 from evergreen.results.drift import SEVERITIES
 from evergreen.storage.uris import is_nothing
@@ -57,6 +57,16 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
     why = result.sentence or ("There is no champion." if result.verdict == "no champion" else "There are too few labelled rows.")
     words = f"Cannot tell whether performance holds: {why.removeprefix('Cannot tell: ')}"
     return _untold(words, result, far=evidence.drift.severity == "severe", on_estimate=on_estimate)
+
+
+def probe(evidence: Evidence) -> Trigger:
+    """Fire when a small model of the champion's recipe, fitted on newer rows, is better than the champion by more than chance can explain."""
+    found = evidence.performance.probe
+    if found is None:
+        return Trigger("probe", None, None, "cannot tell", "Whether a new model would be better was not probed.")
+    gain = None if found.best is None else found.best.gain
+    verdict: TriggerVerdict = {"better": "fired", "no better": "quiet", "cannot tell": "cannot tell"}[found.verdict]  # type: ignore[assignment]  # one of its values
+    return Trigger("probe", gain, found.minimum_gain, verdict, found.sentence)
 
 
 def _untold(words: str, result: PerformanceResult, *, far: bool, on_estimate: bool) -> Trigger:
@@ -112,7 +122,7 @@ def prediction_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
 
 
 def follow_up(evidence: Evidence, *, windows: int) -> Trigger:
-    """Fire after a promotion in response to degraded performance, whenever the number of rows since the change has doubled.
+    """Fire after a promotion in response to a change, whenever the number of rows since the change has doubled.
 
     The first challenger after a change has seen few new rows; the next one is worth its cost when there are twice as many.
 
@@ -122,12 +132,14 @@ def follow_up(evidence: Evidence, *, windows: int) -> Trigger:
     """
     number = windows_since_recovery(evidence)
     if number is None:
-        return Trigger("follow_up", None, windows, "quiet", "The champion was not promoted because of degraded performance.")
-    words = f"This is window {number} after a promotion in response to degraded performance"
-    # A power of two: the rows since the change have doubled since the last such window.
-    if number <= windows and number & (number - 1) == 0:
+        return Trigger("follow_up", None, windows, "quiet", "The champion was not promoted in response to a change of its performance.")
+    words = f"This is window {number} after a promotion in response to a change of performance"
+    growth = share_of_growth(evidence)
+    # Where the time of the change is unknown, a power of two: the rows since the change have about doubled since the last such window.
+    doubled = number & (number - 1) == 0 if growth is None else growth >= 2
+    if number <= windows and doubled:
         return Trigger("follow_up", number, windows, "fired", f"{words}, and twice as many rows since the change may give a better model.")
-    return Trigger("follow_up", number, windows, "quiet", f"{words}; the policy retrains in windows 1, 2, 4 and so on, up to window {windows}.")
+    return Trigger("follow_up", number, windows, "quiet", f"{words}; the policy retrains whenever the rows since the change double, up to window {windows}.")
 
 
 def new_data(evidence: Evidence, *, minimum_rows: int | None) -> Trigger:

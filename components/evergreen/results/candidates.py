@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from evergreen.data.artifacts import Origin  # noqa: TC001 - the types of fields are read at run time
 from evergreen.results.reading import JsonResult
-
-Origin = Literal["trained", "former champion", "constant baseline"]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
+from evergreen.data.artifacts import Origin  # noqa: TC001 - the types of fields are read at run time
 from evergreen.data.json_values import plain
 from evergreen.results.baseline import Calibration, ErrorSummary  # noqa: TC001 - the types of fields are read at run time
-from evergreen.results.candidates import Origin  # noqa: TC001 - the types of fields are read at run time
 from evergreen.results.reading import JsonResult
 
 

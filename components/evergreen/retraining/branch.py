@@ -118,6 +118,8 @@ def retrain(
         hyperparameters=training_hyperparameters,
         search=training_search,
         champion=champion,
+        decision=decision,
+        metric=evaluation_metric,
         policy_config=policy_config,
         seed=training_seed,
         holdout_share=evaluation_holdout_share,

@@ -5,24 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from evergreen.data.artifacts import PRESENT, ModelDescription, is_present, manifest_of
 from evergreen.data.times import iso_time
-from evergreen.models.files import read_description
+from evergreen.models.files import load_model, read_description
 from evergreen.storage.experiments import Tracking, connect
 from evergreen.training.data_warnings import look_at_rows
+from evergreen.training.description import fit_part
 from evergreen.training.errors import TrainingError
-from evergreen.training.fit import Fit, fit_recipe, measure_importances
-from evergreen.training.job import read_job, row_weights
+from evergreen.training.fit import Fit
+from evergreen.training.job import read_job
 from evergreen.training.mlflow_logging import LoggedChallenger, find_logged, log_challenger
+from evergreen.training.plan import FORMER_CHAMPION, choose_for, chosen_plan, ordinary_plan
 from evergreen.training.provenance import peak_memory_megabytes, surroundings
 from evergreen.training.recipe import Recipe, challenger_id
 from evergreen.training.search.memory import SearchMemory
 from evergreen.training.settings import TrainingSettings
-from evergreen.training.training_rows import TrainingRows, feature_kinds, label_classes, read_training_rows
+from evergreen.training.training_rows import TrainingRows, label_classes, read_training_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from evergreen.results.candidates import CandidateChoice
     from evergreen.training.request import TrainingRequest
 
 
@@ -37,6 +40,7 @@ class TrainingResult:
         reused: Whether the model comes from an earlier attempt.
         unlabelled: Number of rows left out because they have no label.
         warnings: Warnings about the rows; empty for a model from an earlier attempt.
+        choice: What it was chosen among; None if nothing was chosen.
     """
 
     description: ModelDescription
@@ -45,44 +49,52 @@ class TrainingResult:
     reused: bool
     unlabelled: int
     warnings: list[str] = field(default_factory=list)
+    choice: CandidateChoice | None = None
 
 
-def train_challenger(request: TrainingRequest, *, model: Any, holdout_data: Any, model_name: str, tracking_uri: str) -> TrainingResult:
+def train_challenger(
+    request: TrainingRequest, *, model: Any, holdout_data: Any, model_name: str, tracking_uri: str, ledger_uri: str = "none"
+) -> TrainingResult:
     """Fit a challenger on all but the newest rows, hold those out, and log the model.
 
-    A challenger completed by an earlier attempt is fetched rather than fitted again.
+    If the decision says that the relation between inputs and label may have changed, the challenger is chosen among several training windows and
+    former champions (see `evergreen.training.choice`). A challenger completed by an earlier attempt is fetched rather than fitted again.
 
     Args:
         request: Data and parameters of the challenger.
         model: Output artifact for the challenger.
-        holdout_data: Output artifact for the rows that it has not seen.
+        holdout_data: Output artifact for the rows that it has not seen, and for those predicted in advance.
         model_name: Name of the registered model.
         tracking_uri: Address of the MLflow server.
+        ledger_uri: Folder or bucket for the ledger, which names former champions; ``none`` for none.
 
     Raises:
         TrainingError: The data, the recipe or the tracking server does not allow training.
-        PolicyError: The policy is invalid.
     """
     job = read_job(request)
-    rows, recipe, classes, start = job.rows, job.recipe, job.classes, job.holdout_start
-    to_fit, held_out = rows.parted(start)
-    identifier = job.challenger_id
+    rows = job.rows
+    choice, notes = choose_for(job, request, model_name=model_name, tracking_uri=tracking_uri, ledger_uri=ledger_uri)
+    plan = ordinary_plan(job) if choice is None else chosen_plan(job, choice)
     tracking = connect(tracking_uri, model_name)
-    logged = find_logged(tracking, identifier, model.path)
-    _write_holdout(holdout_data, held_out, start=start, end=rows.window_end)
+    logged = find_logged(tracking, plan.identifier, model.path)
+    _write_holdout(holdout_data, plan.held_out(rows), start=plan.holdout_start(rows), end=rows.window_end)
+    told = None if choice is None else choice.told
     if logged is not None:
-        return _reuse(logged, model, rows)
-    memory = SearchMemory(tracking, identifier) if recipe.search else None
-    fit, description = fit_before(start, rows, recipe, classes=classes, identifier=identifier, memory=memory)
-    found = look_at_rows(to_fit, held_out, target_column=rows.target_column, features=description.features, classes=classes)
+        return replace(_reuse(logged, model, rows), choice=told, warnings=notes)
+    memory = SearchMemory(tracking, plan.identifier) if plan.recipe.search else None
+    fit, description = plan.fit(rows, classes=job.classes, memory=memory)
+    to_fit, held_out = rows.frame.iloc[plan.first : plan.before], rows.frame.iloc[plan.before :]
+    found = [*notes, *look_at_rows(to_fit, held_out, target_column=rows.target_column, features=description.features, classes=job.classes)]
     described = replace(description, training_data_uri=str(request.training_data.uri))
-    return _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=request.training_data)
+    result = _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=request.training_data)
+    return replace(result, choice=told)
 
 
 def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_name: str, tracking_uri: str) -> TrainingResult:
-    """Fit an evaluated challenger's recipe on all rows, including its holdout, and log the model.
+    """Fit an evaluated challenger's recipe on all rows of its training window, including its holdout, and log the model.
 
-    The hyperparameters are those found by the challenger's search. The arguments are those of the component `refit_model`.
+    The hyperparameters are those found by the challenger's search. A former champion is logged as it is. The arguments are those of the component
+    `refit_model`.
 
     Raises:
         TrainingError: There is no challenger, or the data or the tracking server does not allow training.
@@ -105,45 +117,28 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
     identifier = challenger_id(recipe, role=f"refit of {judged.challenger_id}", columns=columns, data_fingerprint=rows.fingerprint)
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, identifier, model.path)
-    if logged is None:
-        fit, description = fit_all(rows, recipe, features=judged.features, classes=classes, identifier=identifier)
-        described = replace(description, importances=judged.importances, training_data_uri=str(training_data.uri))
-        return _log(tracking, fit, described, model, rows=rows, fitted_on=rows.frame, role="refit", warnings=[], data=training_data)
-    return _reuse(logged, model, rows)
+    if logged is not None:
+        return _reuse(logged, model, rows)
+    if judged.origin == FORMER_CHAMPION:
+        fit, described = _as_it_was(challenger, recipe, identifier)
+    else:
+        fit, described = fit_all(rows, recipe, features=judged.features, classes=classes, identifier=identifier, since=judged.fit_start)
+        described = replace(described, importances=judged.importances, origin=judged.origin)
+    described = replace(described, training_data_uri=str(training_data.uri))
+    fitted_on = rows.frame[rows.times >= pd.Timestamp(described.fit_start)]
+    return _log(tracking, fit, described, model, rows=rows, fitted_on=fitted_on, role="refit", warnings=[], data=training_data)
 
 
-def fit_before(
-    start: pd.Timestamp,
-    rows: TrainingRows,
-    recipe: Recipe,
-    *,
-    classes: list[Any],
-    identifier: str,
-    memory: SearchMemory | None = None,
+def _as_it_was(challenger: Any, recipe: Recipe, identifier: str) -> tuple[Fit, ModelDescription]:
+    """Return a former champion under a new ID: a version of its own, with the evidence of its new evaluation."""
+    former = load_model(challenger.path)
+    return Fit(former.pipeline, recipe, {}), replace(former.description, challenger_id=identifier)
+
+
+def fit_all(
+    rows: TrainingRows, recipe: Recipe, *, features: dict[str, str], classes: list[Any], identifier: str, since: str = ""
 ) -> tuple[Fit, ModelDescription]:
-    """Fit a recipe on the rows before the holdout, and measure the feature importances on the holdout.
-
-    Args:
-        start: Event time at which the holdout starts.
-        rows: All labelled rows.
-        recipe: The recipe of the model.
-        classes: The classes; empty for regression.
-        identifier: ID of the challenger.
-        memory: Store for the scores of a search.
-
-    Raises:
-        TrainingError: The rows or the recipe do not allow training.
-    """
-    to_fit, held_out = rows.parted(start)
-    features = feature_kinds(to_fit, rows.feature_names)
-    weights = row_weights(recipe, rows.times.iloc[: len(to_fit)])
-    fit = fit_recipe(recipe, to_fit, target_column=rows.target_column, features=features, classes=classes, weights=weights, memory=memory)
-    importances = measure_importances(fit, held_out, target_column=rows.target_column, features=features, classes=classes)
-    return fit, replace(_describe(fit, rows, features=features, fit_end=start, count=len(to_fit), identifier=identifier), importances=importances)
-
-
-def fit_all(rows: TrainingRows, recipe: Recipe, *, features: dict[str, str], classes: list[Any], identifier: str) -> tuple[Fit, ModelDescription]:
-    """Fit a recipe on all rows.
+    """Fit a recipe on all rows since a certain time.
 
     Args:
         rows: All labelled rows.
@@ -151,49 +146,23 @@ def fit_all(rows: TrainingRows, recipe: Recipe, *, features: dict[str, str], cla
         features: Kind of each feature.
         classes: The classes; empty for regression.
         identifier: ID of the model.
+        since: Event time of the first row to fit on, ISO; empty for all rows.
 
     Raises:
         TrainingError: The rows or the recipe do not allow training.
     """
-    weights = row_weights(recipe, rows.times)
-    fit = fit_recipe(recipe, rows.frame, target_column=rows.target_column, features=features, classes=classes, weights=weights)
-    return fit, _describe(fit, rows, features=features, fit_end=rows.window_end, count=len(rows.frame), identifier=identifier)
+    first = int(rows.times.searchsorted(pd.Timestamp(since))) if since else 0
+    return fit_part(rows, recipe, features=features, classes=classes, identifier=identifier, first=first)
 
 
 def _write_holdout(artifact: Any, rows: pd.DataFrame, *, start: pd.Timestamp, end: pd.Timestamp) -> None:
     from pathlib import Path
-
-    import pandas as pd
 
     Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
     # Dictionary encoding is wasted on numbers that hardly repeat.
     repeated = [str(name) for name, kind in rows.dtypes.items() if not pd.api.types.is_float_dtype(kind)]
     rows.to_parquet(artifact.path, index=False, use_dictionary=repeated)
     artifact.metadata.update({PRESENT: True, "rows": len(rows), "window_start": iso_time(start), "window_end": iso_time(end)})
-
-
-def _classes_of(fit: Fit) -> list[Any]:
-    return [value.item() if hasattr(value, "item") else value for value in fit.pipeline.classes_] if fit.recipe.task == "classification" else []
-
-
-def _describe(fit: Fit, rows: TrainingRows, *, features: dict[str, str], fit_end: pd.Timestamp, count: int, identifier: str) -> ModelDescription:
-    return ModelDescription(
-        task=fit.recipe.task,
-        target_column=rows.target_column,
-        timestamp_column=rows.timestamp_column,
-        features=dict(features),
-        classes=_classes_of(fit),
-        fit_start=iso_time(rows.times.iloc[0]),
-        fit_end=iso_time(fit_end),
-        rows=count,
-        estimator=fit.recipe.estimator,
-        hyperparameters=fit.recipe.hyperparameters,
-        seed=fit.recipe.seed,
-        data_fingerprint=rows.fingerprint,
-        challenger_id=identifier,
-        durations=fit.durations,
-        training_options=fit.recipe.options,
-    )
 
 
 def _log(

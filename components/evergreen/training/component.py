@@ -24,6 +24,8 @@ def train_model(
     holdout_share: float = 0.2,
     policy_config: str = "default",
     champion: Input[Model] = None,
+    decision: Input[Artifact] = None,
+    metric: str = "auto",
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "train_model",
@@ -45,7 +47,10 @@ def train_model(
         holdout_share: Share of the newest rows, by event time, to hold out.
         policy_config: The policy as inline YAML or JSON, or the path or gs:// URI of a file; default for the default policy. Its training section
             contains recency_half_life_days, sample_rows and encoding.
-        champion: The champion, for a search with warm_start.
+        champion: The champion. It is needed for a search with warm_start, and for choosing among training windows.
+        decision: The decision of decide_retraining. If it says that the relation between inputs and label may have changed, the challenger is chosen
+            among several training windows, with and without weights that fade with age, and former champions.
+        metric: Name of the metric by which these are compared.
         ledger_uri: Folder or bucket for the run records; none records nothing.
         run_id: ID of the pipeline run.
         step_name: Name of this step in the run records.
@@ -75,8 +80,10 @@ def train_model(
             holdout_share,
             policy_config,
             champion,
+            decision,
+            metric,
         )
-        trained = train_challenger(request, model=model, holdout_data=holdout_data, model_name=model_name, tracking_uri=tracking_uri)
+        trained = train_challenger(request, model=model, holdout_data=holdout_data, model_name=model_name, tracking_uri=tracking_uri, ledger_uri=ledger_uri)
         return report(trained, record, metrics)
 
 

@@ -22,6 +22,7 @@ when the model is loaded, must be trusted by that name (``EVERGREEN_TRUSTED_TYPE
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,19 @@ if TYPE_CHECKING:
     from evergreen.training.recipe import Recipe
 
 TRIED_ROWS = 5
+
+
+def trainer_accepts_weights(path: str) -> bool:
+    """Return whether a trainer has an argument ``sample_weight``.
+
+    Args:
+        path: ``module:function``.
+
+    Raises:
+        TrainingError: The function does not exist.
+    """
+    arguments = inspect.signature(import_function(path, thing="trainer", error_class=TrainingError)).parameters.values()
+    return any(argument.name == "sample_weight" or argument.kind is argument.VAR_KEYWORD for argument in arguments)
 
 
 def fit_custom(recipe: Recipe, pipeline: Any, prepared: pd.DataFrame, labels: np.ndarray[Any, Any], *, weights: np.ndarray[Any, Any] | None) -> Any:

@@ -14,7 +14,7 @@ from evergreen.data.columns import prepare_features, prepare_labels
 from evergreen.models.threads import fitting_threads
 from evergreen.settings.function_path import is_function_path
 from evergreen.training.class_weights import weigh_classes
-from evergreen.training.custom_trainer import fit_custom
+from evergreen.training.custom_trainer import fit_custom, trainer_accepts_weights
 from evergreen.training.errors import TrainingError
 from evergreen.training.preprocessing import build_pipeline, many_valued
 from evergreen.training.recipe import Recipe, build_estimator
@@ -162,10 +162,17 @@ def _since(start: float, end: float | None = None) -> float:
     return round((time.monotonic() if end is None else end) - start, 3)
 
 
-def _check_weights(recipe: Recipe) -> None:
+def accepts_weights(recipe: Recipe) -> bool:
+    """Return whether the recipe's estimator or trainer accepts a weight for each row."""
+    if is_function_path(recipe.estimator):
+        return trainer_accepts_weights(recipe.estimator)
     from sklearn.utils.validation import has_fit_parameter
 
-    if not has_fit_parameter(build_estimator(recipe), "sample_weight"):
+    return bool(has_fit_parameter(build_estimator(recipe), "sample_weight"))
+
+
+def _check_weights(recipe: Recipe) -> None:
+    if not accepts_weights(recipe):
         raise TrainingError(
             f"policy_config: training.recency_half_life_days: {recipe.estimator} does not support weights. Remove it, or choose another estimator."
         )

@@ -11,11 +11,10 @@ from evergreen.settings.policy_sections import read_policy_section
 from evergreen.training.holdout import holdout_start
 from evergreen.training.recipe import Recipe, challenger_id, estimator_path, parse_hyperparameters
 from evergreen.training.search.settings import parse_search
-from evergreen.training.settings import TrainingSettings, recency_weights
+from evergreen.training.settings import TrainingSettings
 from evergreen.training.training_rows import TrainingRows, label_classes, read_training_rows
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from evergreen.training.request import TrainingRequest
@@ -92,11 +91,6 @@ def job_of(recipe: Recipe, *, training_data: Any, target_column: str, timestamp_
     )
     _, classes = label_classes(rows.frame[target_column], recipe.task)
     return TrainingJob(rows, recipe, classes, holdout_start(rows.times, recipe.holdout_share))
-
-
-def row_weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
-    """Return the weight of each row by its age, or None if all rows count the same."""
-    return recency_weights(times, TrainingSettings(**recipe.options).recency_half_life_days)
 
 
 def _warm_start(champion: Any, estimator: str, search: dict[str, Any]) -> dict[str, Any]:

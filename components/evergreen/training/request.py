@@ -21,7 +21,9 @@ class TrainingRequest:
         seed: Random seed.
         holdout_share: Share of the newest rows to hold out.
         policy_config: The ``policy_config`` parameter.
-        champion: The champion's model artifact, for a search with ``warm_start``; may be absent.
+        champion: The champion's model artifact; may be absent.
+        decision: The decision to train, which says whether to choose the rows to learn from; may be absent.
+        metric: Name of the metric by which candidates are compared.
     """
 
     training_data: Any
@@ -35,3 +37,5 @@ class TrainingRequest:
     holdout_share: float = 0.2
     policy_config: str = "default"
     champion: Any = None
+    decision: Any = None
+    metric: str = "auto"

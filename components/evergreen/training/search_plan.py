@@ -10,11 +10,12 @@ from evergreen.data.artifacts import PRESENT, read_json, write_json
 from evergreen.data.json_values import plain
 from evergreen.training.errors import TrainingError
 from evergreen.training.fit import PreparedRows, check_recipe, prepare_rows
-from evergreen.training.job import TrainingJob, read_job, row_weights
+from evergreen.training.job import TrainingJob, read_job
 from evergreen.training.recipe import Recipe, build_estimator
 from evergreen.training.search.candidates import trials_of
 from evergreen.training.search.running import searched_space
 from evergreen.training.search.settings import MOST_CANDIDATES, SearchSettings
+from evergreen.training.settings import row_weights
 from evergreen.training.training_rows import feature_kinds
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from evergreen.training.recipe import Recipe
+
 
 class TrainingSettings(StrictSettings):
     """How the rows are used.
@@ -45,3 +47,8 @@ def recency_weights(times: pd.Series[pd.Timestamp], half_life_days: float | None
     age_days = (times.max() - times).dt.total_seconds().to_numpy() / 86_400
     weights: np.ndarray[Any, Any] = np.exp2(-age_days / half_life_days)
     return weights
+
+
+def row_weights(recipe: Recipe, times: pd.Series[pd.Timestamp]) -> np.ndarray[Any, Any] | None:
+    """Return the weight of each row by its age, or None if all rows count the same."""
+    return recency_weights(times, TrainingSettings(**recipe.options).recency_half_life_days)

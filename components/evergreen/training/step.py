@@ -32,6 +32,7 @@ def report(trained: TrainingResult, record: StepRecord, metrics: Any = None) -> 
         "fit_start": description.fit_start,
         "fit_end": description.fit_end,
         "warnings": trained.warnings,
+        **({"choice": trained.choice.to_json()} if trained.choice else {}),
         **trained.numbers,
     }
     if metrics is not None:

@@ -1,0 +1,123 @@
+"""A sample of the rows of earlier windows, kept beside the ledger: small models of the probe learn from them.
+
+Each window adds one Parquet file, ``recent_rows/MODEL/END.parquet``, with at most 2,000 labelled rows. A file is written once and never changed;
+old ones can be deleted at any time, and the probe then learns from less.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evergreen.data.artifacts import is_present
+from evergreen.data.columns import event_times
+from evergreen.errors import StateError
+from evergreen.registry.ledger import folder_name
+from evergreen.storage.opening import open_store
+from evergreen.storage.uris import is_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from evergreen.storage.base import ObjectStore
+
+MOST_ROWS_KEPT = 2000
+MOST_ROWS_READ = 20_000
+MOST_FILES_READ = 24
+SUFFIX = ".parquet"
+STAMP = "%Y%m%dT%H%M%S%fZ"
+
+
+@dataclass(frozen=True)
+class RecentRows:
+    """The rows kept of one model's windows.
+
+    Attributes:
+        store: The store of the ledger.
+        folder: The model's folder in it.
+    """
+
+    store: ObjectStore
+    folder: str
+
+    def before(self, start: pd.Timestamp, timestamp_column: str) -> pd.DataFrame | None:
+        """Return the newest rows of earlier windows that are older than a time, or None if there are none.
+
+        Raises:
+            StateError: The store cannot be used, or a file in it is not Parquet.
+        """
+        import pandas as pd
+        import pyarrow as pa
+
+        frames: list[pd.DataFrame] = []
+        rows = 0
+        for name in list(reversed(self._names()))[:MOST_FILES_READ]:
+            content = self.store.read(name)
+            if content is None:
+                continue
+            try:
+                frame = pd.read_parquet(io.BytesIO(content))
+            except (pa.ArrowException, OSError, ValueError) as error:
+                raise StateError(f"{self.store.uri}/{name}: not a Parquet file of rows: {error}. Delete it; the probe works without it.") from error
+            if timestamp_column in frame.columns:
+                frames.insert(0, frame[event_times(frame[timestamp_column]) < start])
+                rows += len(frames[0])
+            if rows >= MOST_ROWS_READ:
+                break
+        found = [frame for frame in frames if len(frame)]
+        return pd.concat(found, ignore_index=True) if found else None
+
+    def keep(self, rows: pd.DataFrame, *, columns: Sequence[str], timestamp_column: str, seed: int) -> int:
+        """Keep a sample of the rows that are newer than those kept before, and return its size.
+
+        Windows may overlap, and a run may be repeated: each row is kept at most once.
+
+        Args:
+            rows: Labelled rows of a window.
+            columns: The columns to keep.
+            timestamp_column: Name of the event time column.
+            seed: Random seed of the sample.
+
+        Raises:
+            StateError: The store cannot be used.
+        """
+        import pandas as pd
+
+        names = self._names()
+        times = event_times(rows[timestamp_column])
+        if names:
+            last = pd.Timestamp(pd.to_datetime(names[-1].rsplit("/", 1)[-1].removesuffix(SUFFIX), format=STAMP, utc=True))
+            rows, times = rows[times > last], times[times > last]
+        if rows.empty:
+            return 0
+        kept = rows.sample(min(len(rows), MOST_ROWS_KEPT), random_state=seed).sort_index()[list(columns)]
+        buffer = io.BytesIO()
+        kept.to_parquet(buffer, index=False)
+        self.store.create(f"{self.folder}/{times.max().strftime(STAMP)}{SUFFIX}", buffer.getvalue())
+        return len(kept)
+
+    def _names(self) -> list[str]:
+        return [name for name in self.store.names(f"{self.folder}/") if name.endswith(SUFFIX)]
+
+
+def open_recent_rows(ledger_uri: str, model_name: str) -> RecentRows | None:
+    """Return the rows kept of a model's windows, or None when monitoring is used without a ledger.
+
+    Args:
+        ledger_uri: Folder or bucket of the ledger, or ``none``.
+        model_name: Name of the registered model; empty if unknown.
+
+    Raises:
+        StateError: The URI's scheme is not supported.
+    """
+    if is_nothing(ledger_uri) or not model_name:
+        return None
+    return RecentRows(open_store(ledger_uri), f"recent_rows/{folder_name(model_name)}")
+
+
+def model_name_of(baseline: Any) -> str:
+    """Return the model's name in the metadata of a baseline written by load_champion; empty if unknown."""
+    return str(baseline.metadata.get("model_name", "")) if is_present(baseline) else ""

@@ -1,0 +1,212 @@
+"""Chooses what a challenger learns from, by validation on newer rows, forward in time.
+
+After the relation between inputs and label has changed, older rows teach a model what no longer holds, and how many of them do is unknown. So
+the recipe is fitted on several training windows, with and without weights that fade with age, and the newest rows decide (blocked forward
+validation: Tashman, International Journal of Forecasting 16, 2000; Bergmeir and Benitez, Information Sciences 191, 2012).
+
+The newest rows are divided into three blocks of equal size. The first choice is made on the first block and predicts the second; the second choice
+is made on the first two and predicts the third, the holdout. The gate pools both predictions. Neither of them was made by a model that was chosen or
+fitted on the rows it predicts, so the comparison with the champion is fair, and covers twice as many rows as a single holdout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evergreen.data.times import iso_time
+from evergreen.metrics.change_point import FEWEST_ROWS_APART, latest_change
+from evergreen.metrics.prediction_errors import RESIDUAL, prediction_errors
+from evergreen.metrics.predictions import ScoringError
+from evergreen.results.candidates import Candidate, CandidateChoice
+from evergreen.training.choice.blocks import Blocks, divide
+from evergreen.training.choice.candidates import ChoiceRows, FormerChampion, constant_baseline, trained_contenders
+from evergreen.training.choice.rounds import AnyContender, Round, play
+from evergreen.training.errors import TrainingError
+from evergreen.training.fit import accepts_weights
+from evergreen.training.holdout import FEWEST_FIT_ROWS
+from evergreen.training.training_rows import feature_kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from evergreen.metrics.predictions import Predictions
+    from evergreen.metrics.scoring import Metric
+    from evergreen.models.fitted import FittedModel
+    from evergreen.training.recipe import Recipe
+    from evergreen.training.training_rows import TrainingRows
+
+MOST_WINDOWS = 4
+"""Training windows between the shortest and all rows, each twice as long as the one before."""
+
+
+@dataclass(frozen=True)
+class ChoiceRequest:
+    """What to choose among.
+
+    Attributes:
+        rows: All labelled rows, oldest first.
+        recipe: The recipe of the challenger.
+        classes: The classes; empty for regression.
+        metric: The metric by which candidates are compared.
+        champion: The champion.
+        former: Former champions, newest first.
+        changed_at: Event time since which the champion's errors are known to differ, ISO; empty if unknown.
+        allow_baseline: Whether the constant baseline is a candidate.
+    """
+
+    rows: TrainingRows
+    recipe: Recipe
+    classes: list[Any]
+    metric: Metric
+    champion: FittedModel
+    former: Sequence[FormerChampion] = ()
+    changed_at: str = ""
+    allow_baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen contender, and the predictions made on the way to it.
+
+    Attributes:
+        contender: The chosen one.
+        blocks: The blocks of the newest rows.
+        forward: Predictions for the rows from ``blocks.validation`` up to ``blocks.holdout``, by the contender that was the choice before they were
+            known; None if there was no choice yet.
+        told: The choice in plain values, for records and reports.
+    """
+
+    contender: AnyContender
+    blocks: Blocks
+    forward: Predictions | None
+    told: CandidateChoice
+
+
+def choose(request: ChoiceRequest) -> Choice | None:
+    """Choose among training windows, former champions and the constant baseline; None if there are too few new rows to choose on.
+
+    Raises:
+        TrainingError: No candidate can be fitted.
+    """
+    rows, context = request.rows, ChoiceRows(request.rows, feature_kinds(request.rows.frame, request.rows.feature_names), request.classes)
+    unseen = len(rows.times) - _position(rows, request.champion.description.fit_end)
+    change = find_change(request, context, unseen)
+    since = len(rows.times) - change if change is not None else max(unseen, _since_champion_began(request))
+    blocks = divide(rows.times, since=since, unseen=unseen, holdout_share=request.recipe.holdout_share)
+    if blocks is None:
+        return None
+    contenders = _contenders(request, blocks, change)
+    first = play(contenders, context, request.metric, known=blocks.choice, first=blocks.choice, before=blocks.validation)
+    second = play(first.remaining(contenders), context, request.metric, known=blocks.validation, first=blocks.validation, before=blocks.holdout, earlier=first)
+    if second.best is None:
+        notes = "; ".join(f"{name}: {note}" for name, note in {**first.notes, **second.notes}.items())
+        raise TrainingError(f"None of the candidates can be fitted and scored on the newest rows. {notes} Increase training_window_days.")
+    told = _tell(request, context, contenders, (first, second), blocks)
+    changed_at = iso_time(rows.times.iloc[change]) if change is not None else ""
+    told = replace(told, changed_at=changed_at, rows_since_change=since if change is not None else 0, next_look_rows=2 * since if change is not None else None)
+    # Without a first choice, nothing was predicted in advance: whatever is chosen now has been chosen on that block.
+    forward = second.predictions.get(first.best.name) if first.best is not None else None
+    return Choice(second.best, blocks, forward, told)
+
+
+def find_change(request: ChoiceRequest, context: ChoiceRows, unseen: int) -> int | None:
+    """Return the position of the first row after the latest change of the champion's errors, or None if none is known.
+
+    Only rows that the champion has not seen count, because its errors on the others are smaller. A change before them may be known from an earlier
+    decision.
+    """
+    rows = request.rows
+    first = len(rows.times) - unseen
+    try:
+        said = context.predictions(request.champion, first, len(rows.times))
+        measure, errors = prediction_errors(said)
+        found = latest_change(abs(errors) if measure == RESIDUAL else errors, seed=request.recipe.seed)
+    except ScoringError:
+        found = None
+    if found is not None:
+        return first + found
+    if not request.changed_at:
+        return None
+    known = _position(rows, request.changed_at)
+    return known if FEWEST_ROWS_APART <= known < len(rows.times) else None
+
+
+def _position(rows: TrainingRows, time: str) -> int:
+    return int(rows.times.searchsorted(_moment(time), side="left"))
+
+
+def _moment(time: str) -> pd.Timestamp:
+    import pandas as pd
+
+    found = pd.Timestamp(time)
+    return found.tz_localize("UTC") if found.tz is None else found
+
+
+def _since_champion_began(request: ChoiceRequest) -> int:
+    """Return the number of rows since the champion's first one: it was chosen because what it learned from held then."""
+    return len(request.rows.times) - _position(request.rows, request.champion.description.fit_start)
+
+
+def _contenders(request: ChoiceRequest, blocks: Blocks, change: int | None) -> list[AnyContender]:
+    rows, block = request.rows, blocks.rows - blocks.holdout
+    starts = {0, _position(rows, request.champion.description.fit_start)}
+    if change is not None:
+        starts.add(change)
+    starts |= {blocks.validation - block * 2**power for power in range(MOST_WINDOWS)}
+    possible = sorted(start for start in starts if 0 <= start <= blocks.validation - FEWEST_FIT_ROWS)
+    own = request.recipe.options.get("recency_half_life_days")
+    half_lives: list[float | None] = [own] if own is not None else [None, *_half_lives(request, blocks)]
+    found: list[AnyContender] = [*trained_contenders(request.recipe, rows, starts=possible, half_lives=half_lives, before=blocks.validation)]
+    if request.allow_baseline:
+        found.append(constant_baseline(request.recipe, max(possible, default=0)))
+    return [*found, *request.former]
+
+
+def _half_lives(request: ChoiceRequest, blocks: Blocks) -> list[float]:
+    """Return the half-life of the weights that are tried: as long as the rows of two blocks; none if the estimator takes no weights."""
+    if not accepts_weights(request.recipe):
+        return []
+    span = (request.rows.times.iloc[-1] - request.rows.times.iloc[blocks.validation]).total_seconds() / 86_400
+    return [float(f"{span:.2g}")] if span > 0 else []
+
+
+def _tell(request: ChoiceRequest, context: ChoiceRows, contenders: Sequence[AnyContender], rounds: tuple[Round, Round], blocks: Blocks) -> CandidateChoice:
+    first, second = rounds
+    start = blocks.choice if second.pooled else blocks.validation
+    champion = _champion_score(request, context, start, blocks.holdout)
+    notes = {**first.notes, **second.notes}
+    told = []
+    for contender in contenders:
+        score = second.scores.get(contender.name)
+        gain = None if score is None or champion is None else score - champion
+        note = "" if contender is second.best else notes.get(contender.name, "scored lower")
+        told.append(replace(contender.described(context, blocks.validation), score=score, gain=gain, note=note))
+    chosen = next(item for item in told if not item.note)
+    return CandidateChoice(
+        chosen,
+        told,
+        request.metric.name,
+        champion,
+        blocks.holdout - start,
+        iso_time(request.rows.times.iloc[start]),
+        sentence=_sentence(chosen, told, champion, blocks.holdout - start, request.metric.name),
+    )
+
+
+def _champion_score(request: ChoiceRequest, context: ChoiceRows, first: int, before: int) -> float | None:
+    try:
+        return request.metric.score_rows(context.predictions(request.champion, first, before))
+    except ScoringError:
+        return None
+
+
+def _sentence(chosen: Candidate, told: list[Candidate], champion: float | None, rows: int, metric: str) -> str:
+    others = [item for item in told if item is not chosen and item.score is not None]
+    best = max(others, key=lambda item: item.score or 0.0, default=None)
+    said = f"Chosen among {len(told)} candidates on {rows} newer rows: {chosen.name}, with {metric} {chosen.score or 0.0:.3g}"
+    if best is not None:
+        said += f"; next best: {best.name}, {best.score or 0.0:.3g}"
+    return f"{said}; the champion: {champion:.3g}." if champion is not None else f"{said}."
