@@ -76,6 +76,25 @@ class WindowResult:
 
 
 @dataclass(frozen=True)
+class Observation:
+    """A window as an observer of the replay sees it, with the models themselves, for instance to score a replaced model on later windows.
+
+    Attributes:
+        window: The window.
+        champion: The model in use in the window.
+        successor: The model in use from the next window on: the promoted challenger, or the champion.
+        retrained: Whether a challenger was trained after the window.
+        rule: The rule that decided, as in `WindowResult`.
+    """
+
+    window: HistoryWindow
+    champion: Champion
+    successor: Champion
+    retrained: bool
+    rule: str
+
+
+@dataclass(frozen=True)
 class Replay:
     """The replay of a policy over history.
 
@@ -138,7 +157,15 @@ class Replay:
         return cls(content["name"], windows, content["seconds"], content["metric"])
 
 
-def replay(timeline: Timeline, policy: Policy | str, *, name: str, settings: BacktestSettings, progress: Callable[[], None] = lambda: None) -> Replay:
+def replay(
+    timeline: Timeline,
+    policy: Policy | str,
+    *,
+    name: str,
+    settings: BacktestSettings,
+    progress: Callable[[], None] = lambda: None,
+    observer: Callable[[Observation], None] = lambda _: None,
+) -> Replay:
     """Replay a policy.
 
     After each window, the model is scored on the labels known by then, the drift of its inputs is measured, and the
@@ -150,6 +177,7 @@ def replay(timeline: Timeline, policy: Policy | str, *, name: str, settings: Bac
         name: Name of the policy.
         settings: Settings shared by all policies.
         progress: Called after each window.
+        observer: Called after each window with its models.
 
     Raises:
         BacktestError: The history is too short for the windows.
@@ -177,6 +205,7 @@ def replay(timeline: Timeline, policy: Policy | str, *, name: str, settings: Bac
                 retrain, rule, reason = decision.decision == "retrain", decision.rule, next(iter(decision.reasons), "")
                 challenger = learner.challenge(knowledge, champion, decision) if retrain else None
                 watch.remember(decision, promoted=challenger is not None)
+            observer(Observation(window, champion, challenger or champion, retrain, rule))
             champion = challenger or champion
             results.append(_result(window, rows, score, retrained=retrain, promoted=challenger is not None, rule=rule, reason=reason))
             progress()
