@@ -210,7 +210,7 @@ def _big() -> pd.DataFrame:
     signal = turned * numbers[:, 0] + 0.7 * numbers[:, 1] * numbers[:, 2] + (kinds == 0) - 0.5 * numbers[:, 3]
     frame = pd.DataFrame(numbers, columns=[f"x{number}" for number in range(BIG_NUMBERS)])
     return frame.assign(
-        city=np.asarray([f"c{number}" for number in range(30)], dtype=object)[random.integers(0, 30, BIG_ROWS)],
+        city=np.asarray([f"c{number}" for number in range(6)], dtype=object)[random.integers(0, 6, BIG_ROWS)],
         kind=np.asarray(["a", "b", "c"], dtype=object)[kinds],
         flag=random.random(BIG_ROWS) < 0.3,
         label=(signal + random.normal(0, 0.8, BIG_ROWS) > 0.3).astype(int),

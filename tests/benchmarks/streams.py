@@ -35,7 +35,7 @@ from stream_table import Table
 from evergreen.backtest.learner import Champion, Learner, LearnerSettings
 from evergreen.backtest.parallel import HistorySource, replay_all
 from evergreen.backtest.policies import policies_to_compare
-from evergreen.backtest.replay import BacktestSettings, Observation, Replay, replay
+from evergreen.backtest.replay import BacktestSettings, Observation, replay
 from evergreen.backtest.timeline import Timeline
 from evergreen.backtest.tuning import tune
 from evergreen.policy.policy_file import Policy
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pandas as pd
+
+    from evergreen.backtest.replayed import Replay
 
 WEATHER = Path(__file__).parents[2] / "demo" / "weather.parquet"
 ALL_DAYS = 1825

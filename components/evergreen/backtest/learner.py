@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from evergreen.backtest.fits import Shared, rows_name
 from evergreen.data.times import iso_time
 from evergreen.evaluation.comparison import compare_models
 from evergreen.evaluation.gate import Gate
 from evergreen.evaluation.holdout_rows import comparison_rows, predictions_of
 from evergreen.metrics.predictions import ScoringError
 from evergreen.metrics.scoring import resolve_metric
-from evergreen.models.fitted import FittedModel
 from evergreen.policy.history import days_between
 from evergreen.policy.policy_file import Policy
 from evergreen.results.baseline import Baseline
-from evergreen.training.challenger import fit_all, fit_before
 from evergreen.training.holdout import holdout_start
 from evergreen.training.memory import sample_positions
 from evergreen.training.recipe import Recipe, estimator_path
@@ -24,6 +23,7 @@ from evergreen.training.training_rows import label_classes, training_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evergreen.backtest.fits import SharedModel
     from evergreen.backtest.timeline import Knowledge
     from evergreen.data.artifacts import ModelDescription
     from evergreen.results.decision import Decision
@@ -68,7 +68,7 @@ class Champion:
     """
 
     version: int
-    model: FittedModel
+    model: SharedModel
     baseline: Baseline
     reference: pd.DataFrame
 
@@ -76,7 +76,9 @@ class Champion:
 class Learner:
     """Trains and judges challengers."""
 
-    def __init__(self, settings: LearnerSettings, *, target_column: str, timestamp_column: str, policy: Policy | None = None) -> None:
+    def __init__(
+        self, settings: LearnerSettings, *, target_column: str, timestamp_column: str, policy: Policy | None = None, shared: Shared | None = None
+    ) -> None:
         """Create a learner without fitting anything.
 
         Args:
@@ -84,9 +86,10 @@ class Learner:
             target_column: Name of the label column.
             timestamp_column: Name of the event time column.
             policy: The policy, whose ``training`` and ``gate`` sections are used; None for the default policy.
+            shared: What is shared with other policies replayed on the same timeline; None to share nothing.
         """
         self.settings, self._columns = settings, {"target_column": target_column, "timestamp_column": timestamp_column}
-        self._policy = policy or Policy()
+        self._policy, self._shared = policy or Policy(), shared or Shared()
 
     def first(self, knowledge: Knowledge, days: float) -> Champion:
         """Return the first model, fitted on the newest days regardless of the gate, because there is no other model to use.
@@ -115,14 +118,19 @@ class Learner:
             return None
         return self._refitted(rows, recipe, classes, version=champion.version + 1, evaluation=evaluation)
 
-    def renew(self, knowledge: Knowledge, champion: Champion) -> Champion:
+    def renew(self, knowledge: Knowledge, *, version: int, days: float | None = None) -> Champion:
         """Return a model fitted on the training window, without a gate.
+
+        Args:
+            knowledge: The known rows.
+            version: Its number.
+            days: Length of the training window; None for that of the settings.
 
         Raises:
             TrainingError: The rows do not allow training.
         """
-        rows, recipe, classes = self._prepare(knowledge, self.settings.training_window_days)
-        return self._refitted(rows, recipe, classes, version=champion.version + 1, evaluation=None)
+        rows, recipe, classes = self._prepare(knowledge, self.settings.training_window_days if days is None else days)
+        return self._refitted(rows, recipe, classes, version=version, evaluation=None)
 
     def score(self, champion: Champion, rows: pd.DataFrame) -> float | None:
         """Return the champion's score on labelled rows, or None if the metric is undefined."""
@@ -142,31 +150,31 @@ class Learner:
         window, most = knowledge.newest(days), self._policy.training.sample_rows
         if most is not None and most < len(window):
             window = window.iloc[sample_positions(len(window), most, self.settings.seed)]
-        metadata = {"fingerprint": f"{iso_time(knowledge.settled)}, {days:g} days", "window_end": iso_time(knowledge.settled)}
+        metadata = {"fingerprint": rows_name(window), "window_end": iso_time(knowledge.settled)}
         rows = training_rows(window.reset_index(drop=True), metadata, **self._columns)
         task, classes = label_classes(rows.frame[rows.target_column], self.settings.task)
         path, options = estimator_path(self.settings.estimator, task), self._policy.training.given()
         return rows, Recipe(task, path, self.settings.hyperparameters, self.settings.seed, options=options), classes
 
-    def _challenger(self, rows: TrainingRows, recipe: Recipe, classes: list[Any]) -> FittedModel:
+    def _challenger(self, rows: TrainingRows, recipe: Recipe, classes: list[Any]) -> SharedModel:
         start = holdout_start(rows.times, self.settings.holdout_share)
-        fit, description = fit_before(start, rows, recipe, classes=classes, identifier=f"challenger of {iso_time(rows.window_end)}")
-        return FittedModel(fit.pipeline, description)
+        return self._shared.fit_before(start, rows, recipe, classes=classes, identifier=f"challenger of {iso_time(rows.window_end)}")
 
-    def _judged(self, challenger: FittedModel, champion: Champion | None, rows: TrainingRows, *, stale: bool = False) -> Evaluation:
+    def _judged(self, challenger: SharedModel, champion: Champion | None, rows: TrainingRows, *, stale: bool = False) -> Evaluation:
         models = [challenger] if champion is None else [challenger, champion.model]
         held = comparison_rows(rows.frame[rows.times >= holdout_start(rows.times, self.settings.holdout_share)], models)
         gate = Gate(margin=self.settings.margin, seed=self.settings.seed, settings=self._policy.gate, champion_stale=stale)
-        version = "none" if champion is None else str(champion.version)
+        version, rows_key = ("none" if champion is None else str(champion.version)), (rows.fingerprint, len(held.frame), held.start)
         theirs = None if champion is None else champion.model
-        return compare_models(challenger, theirs, held, metric=self.settings.metric, gate=gate, champion_version=version)[0]
+        key = ("judged", challenger.token, theirs.token if theirs is not None else "", rows_key, repr(gate), version)
+        return self._shared.once(key, lambda: compare_models(challenger, theirs, held, metric=self.settings.metric, gate=gate, champion_version=version)[0])
 
     def _refitted(self, rows: TrainingRows, recipe: Recipe, classes: list[Any], *, version: int, evaluation: Evaluation | None) -> Champion:
         from evergreen.training.training_rows import feature_kinds
 
         features = feature_kinds(rows.frame, rows.feature_names)
-        fit, description = fit_all(rows, recipe, features=features, classes=classes, identifier=f"version {version}")
-        return Champion(version, FittedModel(fit.pipeline, description), _baseline(description, evaluation, version), rows.frame)
+        model = self._shared.fit_all(rows, recipe, features=features, classes=classes, identifier=f"version {version}")
+        return Champion(version, model, _baseline(model.description, evaluation, version), rows.frame)
 
 
 def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> Baseline:
