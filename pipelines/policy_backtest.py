@@ -21,6 +21,7 @@ def policy_backtest(
     data_label_delay_days: int = 0,
     data_excluded_columns: str = "none",
     policy_configs: list[str] = ["never", "always", "default"],  # noqa: B006 - KFP copies the default of a list
+    policy_known_changes: str = "none",
     training_start_days: int = 90,
     training_window_days: int = 1825,
     training_estimator: str = "auto",
@@ -41,7 +42,9 @@ def policy_backtest(
         data_window_days: Length of each window in days.
         data_label_delay_days: Days until labels are complete.
         data_excluded_columns: Columns to omit, such as keys or leaks, separated by commas; ``none`` for none.
-        policy_configs: Policies to replay: ``never``, ``always``, ``default``, or inline policies or their URIs. Must include ``never`` and ``always``.
+        policy_configs: Policies to replay: ``never``, ``always``, ``best fixed window``, ``since every change``, ``default``, or inline policies or their
+            URIs. Must include ``never`` and ``always``.
+        policy_known_changes: Times at which the relation between inputs and label changed, ISO, separated by commas, for ``since every change``.
         training_start_days: Number of days at the start of the history that the first model is fitted on.
         training_window_days: Length of the training window in days.
         training_estimator: Import path of a scikit-learn estimator; ``auto`` is histogram gradient boosting.
@@ -79,6 +82,7 @@ def policy_backtest(
             metric=evaluation_metric,
             margin=evaluation_margin,
             seed=training_seed,
+            changes=policy_known_changes,
             reports=False,
             size=LARGE,
         )

@@ -10,7 +10,8 @@ import pytest
 
 from evergreen.backtest.errors import LookAheadError
 from evergreen.backtest.learner import Learner, LearnerSettings
-from evergreen.backtest.replay import ALWAYS, NEVER, BacktestSettings, Replay, WindowResult, replay
+from evergreen.backtest.replay import BacktestSettings, replay
+from evergreen.backtest.replayed import ALWAYS, NEVER, Replay, WindowResult
 from evergreen.backtest.report import slumps, windows_to_recover
 from evergreen.backtest.timeline import Knowledge, Timeline
 from evergreen.policy.policy_file import Policy

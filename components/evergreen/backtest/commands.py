@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +13,9 @@ from evergreen.settings.command_options import AsJson  # noqa: TC001 - Typer rea
 from evergreen.settings.renamed_options import renamed_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from evergreen.backtest.replay import BacktestSettings, Replay
+    from evergreen.backtest.replayed import Replay
 
 
 def register(app: typer.Typer) -> None:
@@ -39,20 +37,35 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
     metric: Annotated[str, typer.Option("--metric", help="Name of a scikit-learn scorer.")] = "auto",
     margin: Annotated[float, typer.Option("--margin", help="The gate's margin in units of the metric. A negative margin allows non-inferiority.")] = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 7,
+    hindsight: Annotated[
+        bool,
+        typer.Option(
+            "--hindsight/--no-hindsight",
+            help="Whether to show the training window that is best in hindsight, of 1.5, 3 and 6 windows and --training-window-days. It refits "
+            "three more models per window, on few rows; without it, the backtest takes about two thirds of the time on a long history.",
+        ),
+    ] = True,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--change", help="A time at which the relation changed (ISO), to show a policy that was told of it. Repeatable.", metavar="DATE"),
+    ] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Search for a policy on the first part of history and report on the rest.")] = False,
     tune_until: Annotated[str, typer.Option("--tune-until", help="End of the first part (ISO). Defaults to 60 % of the windows.")] = "",
     retrain_cost: Annotated[float, typer.Option("--retrain-cost", help="Gain in the mean metric required to justify retraining every window.")] = 0.005,
     html: Annotated[Path | None, typer.Option("--html", help="Write the HTML report to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay retraining policies over history and compare them with never retraining and with retraining every window.
+    """Replay retraining policies over history and compare them with never retraining, retraining every window, and bounds by hindsight.
 
     Exit status: 0 if the replay completed, 2 for invalid input.
     """
+    from evergreen.backtest.ending import ending
     from evergreen.backtest.errors import BacktestError
+    from evergreen.backtest.every_window import change_times
     from evergreen.backtest.learner import LearnerSettings
-    from evergreen.backtest.parallel import HistorySource, replay_all
+    from evergreen.backtest.parallel import HistorySource, replay_all, split
     from evergreen.backtest.policies import policies_to_compare
+    from evergreen.backtest.progress import show_progress
     from evergreen.backtest.replay import BacktestSettings
     from evergreen.backtest.report import backtest_page
     from evergreen.backtest.tuning import candidates
@@ -61,10 +74,13 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
     source = HistorySource(data, target, timestamp_column, label_delay_days, tuple(exclude or ()))
     learner = LearnerSettings(training_window_days, estimator, {}, "auto", metric, margin, 0.2, seed)
     settings = BacktestSettings(window_days, 3 * window_days if start_days is None else start_days, learner)
+    timeline = source.timeline()
+    windows = len(timeline.windows(window_days=settings.window_days, start_days=settings.start_days))
     if tune:
-        if policy:
-            raise BacktestError("--tune cannot be combined with --policy, because tuning creates its own policies. Pass only one of them.")
-        with _progress(source.timeline(), settings, len(candidates(window_days)), as_json=as_json) as show:
+        for option, given in (("--policy", policy), ("--change", change)):
+            if given:
+                raise BacktestError(f"--tune cannot be combined with {option}, because tuning creates its own policies. Pass only one of them.")
+        with show_progress(windows * len(candidates(window_days))) as show:
             found = tune_policy(source, settings, retrain_cost=retrain_cost, until=tune_until, progress=show)
         replays, chosen = found.replays, found.policy.model_dump(mode="json", exclude_defaults=True)
         notes = [
@@ -72,29 +88,18 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
         ]
         answer: dict[str, Any] = {"tuned_policy": chosen, "tuned_until": found.until}
     else:
-        policies = policies_to_compare(policy or [])
-        with _progress(source.timeline(), settings, len(policies), as_json=as_json) as show:
+        policies = policies_to_compare(policy or [], hindsight=hindsight, changes=change_times(change or (), timeline))
+        scheduled, deciding = split(policies, settings)
+        with show_progress(windows * (len(scheduled) + len(deciding))) as show:
             replays = replay_all(source, policies, settings, progress=show)
         notes, answer = [], {}
     if html is not None:
         html.write_text(backtest_page(replays, notes=notes), encoding="utf-8")
     if as_json:
-        typer.echo(json.dumps(plain({**answer, "policies": [made.as_json() for made in replays]}), ensure_ascii=False))
+        told = [{**made.as_json(), "ends_degraded": ending(made, replays).degraded} for made in replays]
+        typer.echo(json.dumps(plain({**answer, "policies": told}), ensure_ascii=False))
     else:
         _print(replays, notes)
-
-
-@contextmanager
-def _progress(timeline: Any, settings: BacktestSettings, policies: int, *, as_json: bool) -> Iterator[Callable[[str], None]]:
-    """Show a progress bar with the remaining time on standard error if it is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    windows = len(timeline.windows(window_days=settings.window_days, start_days=settings.start_days))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True, disable=not sys.stderr.isatty() or as_json) as bar:
-        task = bar.add_task("Replaying windows", total=windows * policies)
-        yield lambda _: bar.advance(task)
 
 
 def _print(replays: Sequence[Replay], notes: Sequence[str]) -> None:
@@ -102,22 +107,26 @@ def _print(replays: Sequence[Replay], notes: Sequence[str]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from evergreen.backtest.report import windows_to_recover
+    from evergreen.backtest.ending import ending
+    from evergreen.backtest.report import degraded_endings, hindsight_notes, shown_name, windows_to_recover
 
     console, table = Console(), Table()
     for note in notes:
         console.print(escape(note))
-    for heading in ("policy", f"mean {replays[0].metric}", "retrainings", "promotions", "worst window", "longest slump", "seconds"):
+    for heading in ("policy", f"mean {replays[0].metric}", "retrainings", "promotions", "worst window", "longest slump", "ends degraded", "seconds"):
         table.add_column(heading, justify="left" if heading == "policy" else "right")
     for made in replays:
         worst, slump = made.worst, windows_to_recover(made)
         table.add_row(
-            escape(made.name),
+            escape(shown_name(made)),
             "none" if made.mean_metric is None else f"{made.mean_metric:.4f}",
             str(made.retrains),
             str(made.promotions),
             "none" if worst is None else f"{worst.metric:.4f} ({worst.start[:10]})",
             "none" if slump is None else f"{slump} windows",
+            "yes" if ending(made, replays).degraded else "no",
             f"{made.seconds:.1f}",
         )
     console.print(table)
+    for note in [*hindsight_notes(replays), *degraded_endings(replays)]:
+        console.print(escape(note))

@@ -21,6 +21,7 @@ def replay_policy(
     metric: str = "auto",
     margin: float = 0.0,
     seed: int = 7,
+    changes: str = "none",
     ledger_uri: str = "none",
     run_id: str = "none",
     step_name: str = "replay_policy",
@@ -31,7 +32,9 @@ def replay_policy(
         history: All rows, with features, label and event time.
         target_column: Name of the label column.
         timestamp_column: Name of the event time column.
-        policy: never, always (refit after every window, without a gate), default, or a policy as inline YAML or JSON, or its path or URI.
+        policy: never, always (refit after every window, without a gate), best fixed window (the same with the training window that is best in
+            hindsight), since every change (the same on the rows since the last of the changes), default, or a policy as inline YAML or JSON, or its
+            path or URI.
         window_days: Length of the windows in days.
         start_days: Number of days at the start on which the first model is fitted.
         training_window_days: Length of the training window in days.
@@ -40,12 +43,13 @@ def replay_policy(
         metric: Name of a scikit-learn scorer; auto is accuracy or the negated mean absolute error.
         margin: The gate's margin in units of the metric; a negative margin allows non-inferiority.
         seed: Random seed.
+        changes: Times at which the relation between inputs and label changed, ISO, separated by commas; only since every change knows them.
         ledger_uri: Folder or bucket for the run records; none records nothing.
         run_id: ID of the pipeline run.
         step_name: Name of this step in the run records.
 
     Returns:
-        Output: Name of the policy: never, always, default, the name of the file, or the policy itself if given inline.
+        Output: Name of the policy: never, always, best fixed window, since every change, default, the name of the file, or the policy itself if given inline.
         replay: Score, retraining and promotion of every window (JSON).
     """
     from evergreen.runs.records import reported_step
@@ -67,6 +71,7 @@ def replay_policy(
             metric=metric,
             margin=margin,
             seed=seed,
+            changes=changes,
         )
         record.outcome = made.name
         record.details = {"mean_metric": made.mean_metric, "retrains": made.retrains, "promotions": made.promotions, "seconds": made.seconds}

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from evergreen.backtest.fits import Shared, rows_name
 from evergreen.data.times import iso_time
 from evergreen.evaluation.comparison import compare_models
 from evergreen.evaluation.gate import Gate
 from evergreen.evaluation.holdout_rows import comparison_rows, predictions_of
 from evergreen.metrics.predictions import ScoringError
 from evergreen.metrics.scoring import resolve_metric
-from evergreen.models.fitted import FittedModel
 from evergreen.policy.history import days_between
 from evergreen.policy.policy_file import Policy
 from evergreen.results.baseline import Baseline
-from evergreen.training.challenger import fit_all
 from evergreen.training.choice.candidates import FormerChampion
 from evergreen.training.choice.choosing import ChoiceRequest, choose
 from evergreen.training.choice.former import distinct_models
@@ -28,6 +27,7 @@ from evergreen.training.training_rows import label_classes, training_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evergreen.backtest.fits import SharedModel
     from evergreen.backtest.timeline import Knowledge
     from evergreen.data.artifacts import ModelDescription
     from evergreen.results.decision import Decision
@@ -72,7 +72,7 @@ class Champion:
     """
 
     version: int
-    model: FittedModel
+    model: SharedModel
     baseline: Baseline
     reference: pd.DataFrame
 
@@ -80,7 +80,9 @@ class Champion:
 class Learner:
     """Trains and judges challengers."""
 
-    def __init__(self, settings: LearnerSettings, *, target_column: str, timestamp_column: str, policy: Policy | None = None) -> None:
+    def __init__(
+        self, settings: LearnerSettings, *, target_column: str, timestamp_column: str, policy: Policy | None = None, shared: Shared | None = None
+    ) -> None:
         """Create a learner without fitting anything.
 
         Args:
@@ -88,11 +90,11 @@ class Learner:
             target_column: Name of the label column.
             timestamp_column: Name of the event time column.
             policy: The policy, whose ``training`` and ``gate`` sections are used; None for the default policy.
+            shared: What is shared with other policies replayed on the same timeline; None to share nothing.
         """
         self.settings, self._columns = settings, {"target_column": target_column, "timestamp_column": timestamp_column}
-        self._policy = policy or Policy()
-        self._former: list[FormerChampion] = []
-        self._references: dict[str, pd.DataFrame] = {}
+        self._policy, self._shared = policy or Policy(), shared or Shared()
+        self._former: list[Champion] = []
 
     def first(self, knowledge: Knowledge, days: float) -> Champion:
         """Return the first model, fitted on the newest days regardless of the gate, because there is no other model to use.
@@ -102,8 +104,7 @@ class Learner:
         """
         rows, recipe, classes = self._prepare(knowledge, days)
         plan = self._ordinary(rows, recipe)
-        fit, description = plan.fit(rows, classes=classes)
-        evaluation = self._judged(FittedModel(fit.pipeline, description), None, plan.held_out(rows))
+        evaluation = self._judged(self._shared.challenger(plan, rows, classes=classes), None, plan, rows)
         return self._refitted(rows, recipe, classes, version=1, evaluation=evaluation)
 
     def challenge(self, knowledge: Knowledge, champion: Champion, decision: Decision) -> Champion | None:
@@ -119,25 +120,32 @@ class Learner:
         """
         rows, recipe, classes = self._prepare(knowledge, self._days(knowledge, decision))
         plan = self._plan(rows, recipe, classes, champion, decision)
-        fit, description = plan.fit(rows, classes=classes)
-        evaluation = self._judged(FittedModel(fit.pipeline, description), champion, plan.held_out(rows), stale=decision.champion_stale)
+        challenger = self._shared.challenger(plan, rows, classes=classes)
+        evaluation = self._judged(challenger, champion, plan, rows, stale=decision.champion_stale)
         if evaluation.verdict != "promote":
             return None
-        self._former.insert(0, FormerChampion(str(champion.version), champion.model))
-        self._references[str(champion.version)] = champion.reference
+        version = champion.version + 1
         if plan.former is not None:
-            return self._again(plan.former, champion, evaluation)
-        since = description.fit_start
-        return self._refitted(rows, replace(plan.recipe, search={}), classes, version=champion.version + 1, evaluation=evaluation, since=since)
+            promoted = self._again(plan.former, version, evaluation)
+        else:
+            since = challenger.description.fit_start
+            promoted = self._refitted(rows, plan.recipe, classes, version=version, evaluation=evaluation, since=since)
+        self._former.insert(0, champion)
+        return promoted
 
-    def renew(self, knowledge: Knowledge, champion: Champion) -> Champion:
+    def renew(self, knowledge: Knowledge, *, version: int, days: float | None = None) -> Champion:
         """Return a model fitted on the training window, without a gate.
+
+        Args:
+            knowledge: The known rows.
+            version: Its number.
+            days: Length of the training window; None for that of the settings.
 
         Raises:
             TrainingError: The rows do not allow training.
         """
-        rows, recipe, classes = self._prepare(knowledge, self.settings.training_window_days)
-        return self._refitted(rows, recipe, classes, version=champion.version + 1, evaluation=None)
+        rows, recipe, classes = self._prepare(knowledge, self.settings.training_window_days if days is None else days)
+        return self._refitted(rows, recipe, classes, version=version, evaluation=None)
 
     def score(self, champion: Champion, rows: pd.DataFrame) -> float | None:
         """Return the champion's score on labelled rows, or None if the metric is undefined."""
@@ -157,7 +165,7 @@ class Learner:
         window, most = knowledge.newest(days), self._policy.training.sample_rows
         if most is not None and most < len(window):
             window = window.iloc[sample_positions(len(window), most, self.settings.seed)]
-        metadata = {"fingerprint": f"{iso_time(knowledge.settled)}, {days:g} days", "window_end": iso_time(knowledge.settled)}
+        metadata = {"fingerprint": rows_name(window), "window_end": iso_time(knowledge.settled)}
         rows = training_rows(window.reset_index(drop=True), metadata, **self._columns)
         task, classes = label_classes(rows.frame[rows.target_column], self.settings.task)
         path, options = estimator_path(self.settings.estimator, task), self._policy.training.given()
@@ -171,31 +179,34 @@ class Learner:
         ordinary = self._ordinary(rows, recipe)
         if not decision.choose_rows or champion.model.description.task != recipe.task:
             return ordinary
-        former = distinct_models(self._former, champion.model.description)
+        former = distinct_models([FormerChampion(str(one.version), one.model) for one in self._former], champion.model.description)
         metric = resolve_metric(self.settings.metric, recipe.task)
         asked = ChoiceRequest(rows, recipe, classes, metric, champion.model, former, decision.changed_at, self._policy.gate.allow_baseline)
+        asked = replace(asked, holdout_share=self.settings.holdout_share)
         choice = choose(asked)
         return ordinary if choice is None else planned(choice, recipe, identifier=ordinary.identifier)
 
-    def _judged(self, challenger: FittedModel, champion: Champion | None, held_out: pd.DataFrame, *, stale: bool = False) -> Evaluation:
+    def _judged(self, challenger: SharedModel, champion: Champion | None, plan: TrainingPlan, rows: TrainingRows, *, stale: bool = False) -> Evaluation:
         models = [challenger] if champion is None else [challenger, champion.model]
+        held = comparison_rows(plan.held_out(rows), models)
         gate = Gate(margin=self.settings.margin, seed=self.settings.seed, settings=self._policy.gate, champion_stale=stale)
-        version = "none" if champion is None else str(champion.version)
-        theirs = None if champion is None else champion.model
-        rows = comparison_rows(held_out, models)
-        return compare_models(challenger, theirs, rows, metric=self.settings.metric, gate=gate, champion_version=version)[0]
+        version, theirs = ("none", None) if champion is None else (str(champion.version), champion.model)
+        made_in_advance = None if plan.forward is None else content_of(held.frame.iloc[: held.forward].filter(regex="^evergreen"))
+        compared_rows = (rows.fingerprint, len(held.frame), held.start, made_in_advance)
+        key = ("judged", challenger.token, theirs.token if theirs is not None else "", compared_rows, repr(gate), version)
+        return self._shared.once(key, lambda: compare_models(challenger, theirs, held, metric=self.settings.metric, gate=gate, champion_version=version)[0])
 
     def _refitted(self, rows: TrainingRows, recipe: Recipe, classes: list[Any], *, version: int, evaluation: Evaluation | None, since: str = "") -> Champion:
         from evergreen.training.training_rows import feature_kinds
 
         features = feature_kinds(rows.frame, rows.feature_names)
-        fit, description = fit_all(rows, recipe, features=features, classes=classes, identifier=f"version {version}", since=since)
-        reference = rows.frame.iloc[len(rows.frame) - description.rows :]
-        return Champion(version, FittedModel(fit.pipeline, description), _baseline(description, evaluation, version), reference)
+        model = self._shared.fit_all(rows, recipe, features=features, classes=classes, identifier=f"version {version}", since=since)
+        reference = rows.frame.iloc[len(rows.frame) - model.description.rows :]
+        return Champion(version, model, _baseline(model.description, evaluation, version), reference)
 
-    def _again(self, former: FormerChampion, champion: Champion, evaluation: Evaluation) -> Champion:
-        version = champion.version + 1
-        return Champion(version, former.model, _baseline(former.model.description, evaluation, version), self._references[former.version])
+    def _again(self, former: FormerChampion, version: int, evaluation: Evaluation) -> Champion:
+        was = next(one for one in self._former if str(one.version) == former.version)
+        return Champion(version, was.model, _baseline(was.model.description, evaluation, version), was.reference)
 
 
 def _baseline(description: ModelDescription, evaluation: Evaluation | None, version: int) -> Baseline:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from evergreen.backtest.fits import Shared, rows_name
 from evergreen.backtest.learner import Champion, Learner, LearnerSettings
+from evergreen.backtest.replayed import ALWAYS, Replay, WindowResult
 from evergreen.data.times import iso_time
 from evergreen.drift.detection import detect
 from evergreen.drift.settings import DriftSettings
@@ -22,7 +23,7 @@ from evergreen.results.drift import DriftResult
 from evergreen.results.performance import PerformanceResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from evergreen.policy.policy_file import Policy
     from evergreen.results.decision import Decision
 
-NEVER, ALWAYS = "never", "always"
 REFERENCE_ROWS = 20_000
 
 
@@ -53,94 +53,33 @@ class BacktestSettings:
 
 
 @dataclass(frozen=True)
-class WindowResult:
-    """The result of a window.
+class Observation:
+    """A window as an observer of the replay sees it, with the models themselves, for instance to score a replaced model on later windows.
 
     Attributes:
-        start: Start of the window, ISO, UTC.
-        end: End of the window, ISO, UTC.
-        rows: Number of labelled rows.
-        metric: Score of the model in use; None if undefined.
+        window: The window.
+        champion: The model in use in the window.
+        successor: The model in use from the next window on: the promoted challenger, or the champion.
         retrained: Whether a challenger was trained after the window.
-        promoted: Whether that challenger was promoted.
-        rule: The rule that decided; the policy's own name for ``never`` and ``always``.
-        reason: The first reason of the decision.
+        rule: The rule that decided, as in `WindowResult`.
     """
 
-    start: str
-    end: str
-    rows: int
-    metric: float | None
+    window: HistoryWindow
+    champion: Champion
+    successor: Champion
     retrained: bool
-    promoted: bool
     rule: str
-    reason: str = ""
 
 
-@dataclass(frozen=True)
-class Replay:
-    """The replay of a policy over history.
-
-    Attributes:
-        name: Name of the policy.
-        windows: The result of each window, oldest first.
-        seconds: Computing time in seconds.
-        metric: Name of the metric; higher is better.
-    """
-
-    name: str
-    windows: list[WindowResult]
-    seconds: float
-    metric: str
-
-    @property
-    def scored(self) -> list[WindowResult]:
-        """The windows with a score."""
-        return [window for window in self.windows if window.metric is not None]
-
-    @property
-    def mean_metric(self) -> float | None:
-        """Mean score over the windows."""
-        return fmean(window.metric for window in self.scored if window.metric is not None) if self.scored else None
-
-    @property
-    def worst(self) -> WindowResult | None:
-        """The window with the lowest score."""
-        return min(self.scored, key=lambda window: window.metric or 0.0) if self.scored else None
-
-    @property
-    def retrains(self) -> int:
-        """Number of trained challengers."""
-        return sum(window.retrained for window in self.windows)
-
-    @property
-    def promotions(self) -> int:
-        """Number of promoted challengers."""
-        return sum(window.promoted for window in self.windows)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the replay as plain JSON values."""
-        worst = self.worst
-        return {
-            "name": self.name,
-            "metric": self.metric,
-            "mean_metric": self.mean_metric,
-            "retrains": self.retrains,
-            "promotions": self.promotions,
-            "worst_window": worst.metric if worst else None,
-            "worst_window_start": worst.start if worst else None,
-            "seconds": round(self.seconds, 3),
-            "windows": [asdict(window) for window in self.windows],
-        }
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Replay:
-        """Read a replay from the output of `as_json`."""
-        windows = [WindowResult(**window) for window in content["windows"]]
-        return cls(content["name"], windows, content["seconds"], content["metric"])
-
-
-def replay(timeline: Timeline, policy: Policy | str, *, name: str, settings: BacktestSettings, progress: Callable[[], None] = lambda: None) -> Replay:
+def replay(
+    timeline: Timeline,
+    policy: Policy | str,
+    *,
+    name: str,
+    settings: BacktestSettings,
+    progress: Callable[[], None] = lambda: None,
+    observer: Callable[[Observation], None] = lambda _: None,
+) -> Replay:
     """Replay a policy.
 
     After each window, the model is scored on the labels known by then, the drift of its inputs is measured, and the
@@ -152,56 +91,90 @@ def replay(timeline: Timeline, policy: Policy | str, *, name: str, settings: Bac
         name: Name of the policy.
         settings: Settings shared by all policies.
         progress: Called after each window.
+        observer: Called after each window with its models.
 
     Raises:
         BacktestError: The history is too short for the windows.
         TrainingError: A model cannot be trained on its window.
     """
-    started = time.process_time()
+    return replay_in_step(timeline, {name: policy}, settings=settings, progress=lambda _: progress(), observer=observer)[0]
+
+
+def replay_in_step(
+    timeline: Timeline,
+    policies: Mapping[str, Policy | str],
+    *,
+    settings: BacktestSettings,
+    progress: Callable[[str], None] = lambda _: None,
+    observer: Callable[[Observation], None] = lambda _: None,
+) -> list[Replay]:
+    """Replay several policies window by window, sharing whatever has the same inputs: fits, predictions, scores and measured drift.
+
+    The time of what is shared counts for the first policy that needs it. The arguments are those of `replay`.
+    """
     windows = timeline.windows(window_days=settings.window_days, start_days=settings.start_days)
-    columns = {"target_column": timeline.target_column, "timestamp_column": timeline.timestamp_column}
-    learner = Learner(settings.learner, **columns, policy=None if isinstance(policy, str) else policy)
-    # Labels of the first days arrive late, too: the first model uses what is known when the first window begins.
-    champion = learner.first(timeline.at(windows[0].start), settings.start_days)
-    metric = champion.baseline.metric
-    results: list[WindowResult] = []
+    shared = Shared()
     with tempfile.TemporaryDirectory(prefix="evergreen-backtest-") as folder:
-        watch = _Watch(Path(folder), settings, timeline)
+        runs = [_Run(timeline, policy, name=name, settings=settings, shared=shared, folder=Path(folder)) for name, policy in policies.items()]
         for window in windows:
-            rows = timeline.outcome(window)
-            score = learner.score(champion, rows)
-            knowledge = timeline.at(window.end)
-            if isinstance(policy, str):
-                retrain, rule, reason = policy == ALWAYS, policy, ""
-                challenger = learner.renew(knowledge, champion) if retrain else None
-            else:
-                decision = watch.decide(policy, champion, knowledge)
-                retrain, rule, reason = decision.decision == "retrain", decision.rule, next(iter(decision.reasons), "")
-                challenger = learner.challenge(knowledge, champion, decision) if retrain else None
-                watch.remember(decision, promoted=challenger is not None)
-            champion = challenger or champion
-            results.append(_result(window, rows, score, retrained=retrain, promoted=challenger is not None, rule=rule, reason=reason))
-            progress()
-    return Replay(name, results, time.process_time() - started, metric)
+            for run in runs:
+                observer(run.step(window))
+                progress(run.name)
+    return [Replay(run.name, run.results, run.seconds, run.metric) for run in runs]
 
 
-def _result(window: HistoryWindow, rows: pd.DataFrame, score: float | None, *, retrained: bool, promoted: bool, rule: str, reason: str) -> WindowResult:
-    return WindowResult(iso_time(window.start), iso_time(window.end), len(rows), score, retrained, promoted, rule, reason)
+class _Run:
+    """A policy on its way through history."""
+
+    def __init__(self, timeline: Timeline, policy: Policy | str, *, name: str, settings: BacktestSettings, shared: Shared, folder: Path) -> None:
+        started = time.process_time()
+        columns = {"target_column": timeline.target_column, "timestamp_column": timeline.timestamp_column}
+        self._learner = Learner(settings.learner, **columns, policy=None if isinstance(policy, str) else policy, shared=shared)
+        start = timeline.windows(window_days=settings.window_days, start_days=settings.start_days)[0].start
+        # Labels of the first days arrive late, too: the first model uses what is known when the first window begins.
+        self._champion = self._learner.first(timeline.at(start), settings.start_days)
+        self._timeline, self._policy, self._watch = timeline, policy, _Watch(folder, settings, timeline, shared)
+        self.name, self.metric = name, self._champion.baseline.metric
+        self.results: list[WindowResult] = []
+        self.seconds = time.process_time() - started
+
+    def step(self, window: HistoryWindow) -> Observation:
+        """Score the model in use in a window, and decide what is used from the next one on."""
+        started = time.process_time()
+        policy, champion, knowledge = self._policy, self._champion, self._timeline.at(window.end)
+        rows = self._timeline.outcome(window)
+        score = self._learner.score(champion, rows)
+        if isinstance(policy, str):
+            retrain, rule, reason = policy == ALWAYS, policy, ""
+            challenger = self._learner.renew(knowledge, version=champion.version + 1) if retrain else None
+        else:
+            decision = self._watch.decide(policy, champion, knowledge)
+            retrain, rule, reason = decision.decision == "retrain", decision.rule, next(iter(decision.reasons), "")
+            challenger = self._learner.challenge(knowledge, champion, decision) if retrain else None
+            self._watch.remember(decision, promoted=challenger is not None)
+        self._champion = challenger or champion
+        promoted = challenger is not None
+        self.results.append(WindowResult(iso_time(window.start), iso_time(window.end), len(rows), score, retrain, promoted, rule, reason))
+        self.seconds += time.process_time() - started
+        return Observation(window, champion, self._champion, retrain, rule)
 
 
 class _Watch:
     """Monitors a champion in the same way as the pipeline, and remembers past decisions."""
 
-    def __init__(self, folder: Path, settings: BacktestSettings, timeline: Timeline) -> None:
-        self._folder, self._settings, self._timeline = folder, settings, timeline
+    def __init__(self, folder: Path, settings: BacktestSettings, timeline: Timeline, shared: Shared) -> None:
+        self._folder, self._settings, self._timeline, self._shared = folder, settings, timeline, shared
         self._history: list[PastDecision] = []
-        self._reference: tuple[int, Path] | None = None
+        self._reference: tuple[str, Path] | None = None
 
     def decide(self, policy: Policy, champion: Champion, knowledge: Knowledge) -> Decision:
         window = knowledge.newest(self._settings.window_days)
         end = iso_time(knowledge.settled)
-        performance = self._performance(champion, window, end, policy.performance, knowledge)
-        evidence = Evidence(self._drift(champion, window), performance, champion.baseline, "auto", end, history=tuple(self._history))
+        seen = champion.model.token, rows_name(window)
+        key = ("performance", *seen, end, repr(champion.baseline), repr(policy.performance))
+        performance = self._shared.once(key, lambda: self._performance(champion, window, knowledge, policy.performance))
+        drift = self._shared.once(("drift", *seen), lambda: self._drift(champion, window))
+        evidence = Evidence(drift, performance, champion.baseline, "auto", end, history=tuple(self._history))
         return decide(evidence, policy)
 
     def remember(self, decision: Decision, *, promoted: bool) -> None:
@@ -218,7 +191,7 @@ class _Watch:
             )
         )
 
-    def _performance(self, champion: Champion, window: pd.DataFrame, end: str, settings: PerformanceSettings, knowledge: Knowledge) -> PerformanceResult:
+    def _performance(self, champion: Champion, window: pd.DataFrame, knowledge: Knowledge, settings: PerformanceSettings) -> PerformanceResult:
         if champion.baseline.score is None:
             # Too few labels had arrived when it was judged, so there is nothing to compare with yet.
             return PerformanceResult("cannot tell", sentence="The champion was judged on too few rows to have its own score.")
@@ -226,7 +199,7 @@ class _Watch:
             champion.model,
             champion.baseline,
             window,
-            window_end=end,
+            window_end=iso_time(knowledge.settled),
             columns=WatchedColumns(self._timeline.target_column, self._timeline.timestamp_column),
             # Slices do not affect the decision, and every row of a past window has its label.
             settings=settings.model_copy(update={"slices": (), "estimate": "off"}),
@@ -238,12 +211,12 @@ class _Watch:
     def _drift(self, champion: Champion, window: pd.DataFrame) -> DriftResult:
         if window.empty:
             return DriftResult("insufficient", sentence="The window contains no rows.", rows={"current": 0})
-        if self._reference is None or self._reference[0] != champion.version:
-            path = self._folder / f"reference-{champion.version}.parquet"
+        if self._reference is None or self._reference[0] != champion.model.token:
+            path = self._folder / f"reference-{champion.model.token}.parquet"
             rows = champion.reference
             rows = rows if len(rows) <= REFERENCE_ROWS else rows.sample(REFERENCE_ROWS, random_state=self._settings.learner.seed)
             rows.to_parquet(path, index=False)
-            self._reference = champion.version, path
+            self._reference = champion.model.token, path
         current = self._folder / "current.parquet"
         window.to_parquet(current, index=False)
         compared = detect(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.backtest.replay import ALWAYS, NEVER
+from evergreen.backtest.ending import ending
+from evergreen.backtest.replayed import ALWAYS, BOUNDS, FIXED, HINDSIGHT, INFORMED, NEVER
 from evergreen.policy.triggers import metric_name
 from evergreen.reporting.figures import FIRST, INK, SECOND, readable, svg_figure
 from evergreen.reporting.page import Section, Table, Tone, render_page
@@ -14,7 +15,7 @@ from evergreen.reporting.page import Section, Table, Tone, render_page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evergreen.backtest.replay import Replay
+    from evergreen.backtest.replayed import Replay
 
 RECOVERED_SHARE = 0.5
 BEFORE_WINDOWS = 5
@@ -29,31 +30,54 @@ def backtest_page(replays: Sequence[Replay], *, title: str = "Backtest of retrai
         notes: Sentences shown at the top.
     """
     sections = [
-        Section("Policies", notes, table=_table(replays)),
+        Section("Policies", [*notes, *hindsight_notes(replays)], table=_table(replays)),
         Section(
             f"{metric_name(replays[0].metric)} over time",
             ["Each mark is a retraining, filled if its challenger was promoted."],
             figure_svg=time_figure(replays),
         ),
         Section("Benefit of retrainings", ["Higher is better, further left is cheaper."], figure_svg=cost_figure(replays)),
-        *[_retrainings(made) for made in replays if made.name not in (NEVER, ALWAYS) and made.retrains],
+        *[_retrainings(made) for made in _judged(replays) if made.retrains],
     ]
     return render_page(title, verdict(replays), _tone(replays), sections)
 
 
 def verdict(replays: Sequence[Replay]) -> str:
-    """Return the comparison, one sentence per policy."""
+    """Return the comparison, one sentence per policy, and which policies end with a degraded model."""
     always = next(made for made in replays if made.name == ALWAYS)
     said = []
-    for made in replays:
-        if made.name in (NEVER, ALWAYS):
-            continue
+    for made in _judged(replays):
         gap = (made.mean_metric or 0.0) - (always.mean_metric or 0.0)
         said.append(
             f"{made.name}: {_number(made.mean_metric)} with {made.retrains} retrainings; retraining every window: {_number(always.mean_metric)} with "
             f"{always.retrains} ({gap:+.4f})."
         )
-    return " ".join(said)
+    return " ".join([*degraded_endings(replays), *said])
+
+
+def degraded_endings(replays: Sequence[Replay]) -> list[str]:
+    """Return a sentence for each policy whose history ends with a degraded model; none for a bound."""
+    return [f"{made.name} {found.sentence}." for made in _judged(replays) if (found := ending(made, replays)).degraded]
+
+
+def hindsight_notes(replays: Sequence[Replay]) -> list[str]:
+    """Return what the bounds marked with an asterisk knew; nothing if there are none."""
+    said = []
+    for made in replays:
+        if made.name == FIXED:
+            said.append(f"* {FIXED}: a training window of {made.training_window_days} days, chosen in hindsight because its mean is the highest.")
+        elif made.name == INFORMED:
+            said.append(f"* {INFORMED}: learns from the rows since the last change, because it was told of the changes.")
+    return [*said, "No policy could know this when it decides; these are bounds."] if said else []
+
+
+def shown_name(made: Replay) -> str:
+    """Return the name of a policy, with an asterisk if it knew what is only known in hindsight."""
+    return f"{made.name} *" if made.name in HINDSIGHT else made.name
+
+
+def _judged(replays: Sequence[Replay]) -> list[Replay]:
+    return [made for made in replays if made.name not in BOUNDS]
 
 
 def windows_to_recover(made: Replay) -> int | None:
@@ -90,8 +114,10 @@ def _table(replays: Sequence[Replay]) -> Table:
     for made in replays:
         worst, slump = made.worst, windows_to_recover(made)
         worst_text = None if worst is None else f"{worst.metric:.4f} ({worst.start[:10]})"
-        rows.append([made.name, _number(made.mean_metric), made.retrains, made.promotions, worst_text, slump, f"{made.seconds:.1f}"])
-    return Table(["Policy", f"Mean {replays[0].metric}", "Retrainings", "Promotions", "Worst window", "Longest slump (windows)", "Computing time (s)"], rows)
+        ends = "yes" if ending(made, replays).degraded else "no"
+        rows.append([shown_name(made), _number(made.mean_metric), made.retrains, made.promotions, worst_text, slump, ends, f"{made.seconds:.1f}"])
+    heading = ["Policy", f"Mean {replays[0].metric}", "Retrainings", "Promotions", "Worst window", "Longest slump (windows)", "Ends degraded"]
+    return Table([*heading, "Computing time (s)"], rows)
 
 
 def _retrainings(made: Replay) -> Section:
@@ -110,10 +136,10 @@ def time_figure(replays: Sequence[Replay]) -> str:
             heights = np.array([base + (float(window.metric or 0.0) - spread[0]) / (spread[1] - spread[0]) for window in made.scored])
             axes.plot(times, heights, color=FIRST, linewidth=1.4)
             for window, time, height in zip(made.scored, times, heights, strict=True):
-                if window.retrained and made.name != ALWAYS:
+                if window.retrained and made.name not in BOUNDS:
                     axes.plot([time], [height], "o", markersize=6, markeredgecolor=SECOND, color=SECOND if window.promoted else "none")
             axes.axhline(base, color=INK, linewidth=0.4)
-        axes.set_yticks([position * 1.25 + 0.5 for position in range(len(replays))], [readable(made.name, 20) for made in reversed(replays)])
+        axes.set_yticks([position * 1.25 + 0.5 for position in range(len(replays))], [readable(shown_name(made), 20) for made in reversed(replays)])
         axes.set_xlabel(f"each band spans {spread[0]:.2f} to {spread[1]:.2f} {readable(replays[0].metric)}")
 
     return svg_figure(draw, height_in=0.8 + 1.0 * len(replays))
@@ -126,8 +152,8 @@ def cost_figure(replays: Sequence[Replay]) -> str:
         for made in replays:
             if made.mean_metric is None:
                 continue
-            axes.plot([made.retrains], [made.mean_metric], "o", markersize=8, color=FIRST if made.name in (NEVER, ALWAYS) else SECOND)
-            axes.annotate(readable(made.name, 20), (made.retrains, made.mean_metric), (8, -4), textcoords="offset points", color=INK)
+            axes.plot([made.retrains], [made.mean_metric], "o", markersize=8, color=FIRST if made.name in BOUNDS else SECOND)
+            axes.annotate(readable(shown_name(made), 20), (made.retrains, made.mean_metric), (8, -4), textcoords="offset points", color=INK)
         axes.margins(x=0.2, y=0.15)
         axes.set_xlabel("retrainings")
         axes.set_ylabel(f"mean {readable(replays[0].metric, 30)}")
@@ -142,9 +168,12 @@ def _spread(replays: Sequence[Replay]) -> tuple[float, float]:
 
 
 def _tone(replays: Sequence[Replay]) -> Tone:
-    bounds = {made.name: made.mean_metric or 0.0 for made in replays}
-    others = [score for name, score in bounds.items() if name not in (NEVER, ALWAYS)]
-    return "good" if others and max(others) >= bounds[NEVER] else "warning"
+    judged = _judged(replays)
+    degraded = len(degraded_endings(replays))
+    if degraded:
+        return "bad" if degraded == len(judged) else "warning"
+    never = next(made.mean_metric or 0.0 for made in replays if made.name == NEVER)
+    return "good" if any((made.mean_metric or 0.0) >= never for made in judged) else "warning"
 
 
 def _number(value: float | None) -> str:

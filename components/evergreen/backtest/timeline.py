@@ -84,6 +84,16 @@ class Timeline:
         columns = {"target_column": self.target_column, "timestamp_column": self.timestamp_column}
         return Timeline(part, **columns, label_delay_days=self.label_delay.days)
 
+    @property
+    def start(self) -> pd.Timestamp:
+        """Event time of the first row."""
+        return pd.Timestamp(self._times.iloc[0])
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """Event time of the last row."""
+        return pd.Timestamp(self._times.iloc[-1])
+
     def windows(self, *, window_days: int, start_days: int) -> list[HistoryWindow]:
         """Return the complete windows after the first days, on which the first model is fitted. A remainder at the end is dropped.
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evergreen.backtest.parallel import HistorySource
-    from evergreen.backtest.replay import BacktestSettings, Replay
+    from evergreen.backtest.replay import BacktestSettings
+    from evergreen.backtest.replayed import Replay
 
 TUNED = "tuned"
 LEARNED_SHARE = 0.6

@@ -102,9 +102,8 @@ def run_probe(request: ProbeRequest) -> Probe:
     if better:
         best = max(better, key=lambda model: model.gain or 0.0)
         return replace(found, verdict="better", sentence=f"{_comparison(best, found)}.", best=best)
-    return replace(
-        found, verdict="no better", sentence=f"{_comparison(best, found)}, so a new model would be no better by the {minimum:.2g} that matters.", best=best
-    )
+    rest = f"so a new model would be no better by the {minimum:.2g} that matters"
+    return replace(found, verdict="no better", sentence=f"{_comparison(best, found)}, {rest}.", best=best)
 
 
 def _prepare(request: ProbeRequest) -> tuple[TrainingRows, ChoiceRows, Recipe]:

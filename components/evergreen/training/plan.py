@@ -147,7 +147,7 @@ def choose_for(job: TrainingJob, request: TrainingRequest, *, model_name: str, t
         raise TrainingError(f"evaluation_{error}") from error
     former, problems = read_former_champions(tracking_uri=tracking_uri, ledger_uri=ledger_uri, model_name=model_name, champion=champion.description)
     allowed = read_policy_section(request.policy_config, "gate", GateSettings).allow_baseline
-    asked = ChoiceRequest(job.rows, job.recipe, job.classes, metric, champion, tuple(former), decision.changed_at, allowed)
+    asked = ChoiceRequest(job.rows, job.recipe, job.classes, metric, champion, tuple(former), decision.changed_at, allowed, request.holdout_share)
     choice = choose(asked)
     if choice is None:
         problems.append("Nothing was chosen: too few labelled rows are newer than the champion. The challenger learns from all rows but the newest.")

@@ -55,6 +55,7 @@ class ChoiceRequest:
         former: Former champions, newest first.
         changed_at: Event time since which the champion's errors are known to differ, ISO; empty if unknown.
         allow_baseline: Whether the constant baseline is a candidate.
+        holdout_share: Share of all rows that the two newest blocks hold at most.
     """
 
     rows: TrainingRows
@@ -65,6 +66,7 @@ class ChoiceRequest:
     former: Sequence[FormerChampion] = ()
     changed_at: str = ""
     allow_baseline: bool = False
+    holdout_share: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def choose(request: ChoiceRequest) -> Choice | None:
     unseen = len(rows.times) - _position(rows, request.champion.description.fit_end)
     change = find_change(request, context, unseen)
     since = len(rows.times) - change if change is not None else max(unseen, _since_champion_began(request))
-    blocks = divide(rows.times, since=since, unseen=unseen, holdout_share=request.recipe.holdout_share)
+    blocks = divide(rows.times, since=since, unseen=unseen, holdout_share=request.holdout_share)
     if blocks is None:
         return None
     contenders = _contenders(request, blocks, change)
