@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from evergreen.backtest.fits import Shared, rows_name
+from evergreen.backtest.fits import Shared, SharedModel, content_of, rows_name
 from evergreen.data.times import iso_time
 from evergreen.evaluation.comparison import compare_models
 from evergreen.evaluation.gate import Gate
