@@ -12,7 +12,7 @@ import pytest
 
 from evergreen.policy.history import read_history
 from pipeline.recordings import facts, recorded_inputs
-from support.laptop import MODEL, PIPELINES, Laptop, events_that_change
+from support.laptop import MODEL, PIPELINES, WITHOUT_SERVING, Laptop, events_that_change
 from support.local_runs import run_file
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def test_a_window_that_is_profiled_in_shards_drifts_as_it_does_in_one_step(lapto
 
 def test_a_dry_run_does_everything_but_the_promotion(laptop: Laptop) -> None:
     before = laptop.champion(), laptop.versions()
-    summary, finished = laptop.run("2024-01-01", policy_mode="dry-run")
+    summary, finished = laptop.run("2024-01-01", policy_mode="dry-run", policy_config=WITHOUT_SERVING)
     assert (summary.decision, summary.outcome) == ("retrain", "dry run"), finished.log_file.read_text()[-3000:]
     assert (laptop.champion(), laptop.versions()) == before
 

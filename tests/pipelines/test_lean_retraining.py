@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evergreen.storage.opening import open_store
-from support.laptop import MODEL, PIPELINES, Laptop, events_that_change
+from support.laptop import MODEL, PIPELINES, WITHOUT_SERVING, Laptop, events_that_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.timeout(900), pytest.mark.begins_first]
 
 WAYS = ("continuous_retraining", "lean_retraining")
-WITHOUT_SERVING = '{"gate": {"serving": {"check": false}}}'
-"""Once is enough for a check that starts two processes, each of which takes seconds to load a model."""
 SCENARIOS: dict[str, tuple[dict[str, Any], str]] = {
     "first run": ({"window_end": "2021-06-01", "policy_config": WITHOUT_SERVING}, "promoted"),
     "quiet day": ({"window_end": "2022-01-01"}, "kept"),

@@ -21,6 +21,8 @@ PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
 PIPELINE = PIPELINES / "continuous_retraining.py"
 MODEL = "rain"
 CHANGE = "2023-01-01"
+WITHOUT_SERVING = '{"gate": {"serving": {"check": false}}}'
+"""A policy for runs that are about something else: the check starts two processes, each of which takes seconds to load a model."""
 
 
 def events_that_change(make_events: Callable[..., pd.DataFrame]) -> pd.DataFrame:
