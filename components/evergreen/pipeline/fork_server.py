@@ -260,10 +260,11 @@ def main() -> None:
     try:
         run_step(request)
     except SystemExit as end:
-        # The interpreter itself prints a text.
-        if isinstance(end.code, str):
+        code: object = end.code
+        # The interpreter prints anything that is not a number.
+        if code is not None and not isinstance(code, int):
             raise
-        status = end.code or 0
+        status = code or 0
     end_process(status)
 
 
