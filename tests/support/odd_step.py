@@ -92,7 +92,7 @@ def leave_file_open_elsewhere(path: str) -> None:
 
 
 def leave_bytes_open(path: str) -> None:
-    json.kept = open(path, "wb")  # noqa: SIM115, PTH123
+    json.kept = open(path, "wb")  # noqa: SIM115, PTH123  # a file of bytes has another buffer
     json.kept.write(b"written")
 
 
