@@ -48,9 +48,10 @@ demo-docker: images ## Play the first scheduled run from these images, step by s
 # Per cent of the package's lines that run in the tests' own processes. Steps and servers that tests start are not measured: each would start slower.
 COVERAGE_FLOOR ?= 94
 COVERAGE := $(BIN)/python -m slipcover --out .coverage.json
-WORKERS ?= logical
+# One more than there are processors: tests of outages and of processes mostly wait.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-test: $(INSTALLED) ## Run the tests, a file at a time on each processor (WORKERS=), and print what they cover
+test: $(INSTALLED) ## Run the tests, a file at a time in each of several processes (WORKERS=), and print what they cover
 	$(COVERAGE) --json --source components/evergreen -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 	$(COVERAGE) --merge .coverage.json --skip-covered --missing-width 60 --fail-under $(COVERAGE_FLOOR)
 

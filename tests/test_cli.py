@@ -13,6 +13,7 @@ import yaml
 
 from evergreen.cli.main import ROOMS_WITH_COMMANDS, app
 from support.commands import evergreen
+from support.laptop import WITHOUT_SERVING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 EVERGREEN = str(Path(sys.executable).parent / "evergreen")
 PIPELINE = str(ROOT / "pipelines" / "continuous_retraining.py")
+
+
+# Whole runs by processes of their own: the slowest of all files but those of the pipelines.
+pytestmark = pytest.mark.begins_first
 
 
 def in_a_shell(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -39,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_events: Callable[..., 
         "data_target_column": "rain",
         "data_window_days": 30,
         "model_name": "rain",
+        "policy_config": WITHOUT_SERVING,
     }
     (folder / "parameters.yaml").write_text(yaml.safe_dump(parameters))
     return folder

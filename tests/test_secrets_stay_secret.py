@@ -15,6 +15,7 @@ from evergreen.secrets.files import SECRET_FOLDER, SECRET_KEYS
 from evergreen.submission.connection import COOKIE_VARIABLE, TOKEN_VARIABLE
 from evergreen.trigger.settings import SECRET_VARIABLES
 from submission.kfp_server import KfpServer
+from support.local_runs import local_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PIPELINE = str(ROOT / "pipelines" / "continuous_retraining.py")
 EVERGREEN = str(Path(sys.executable).parent / "evergreen")
 CANARY = "c4n4ry-8f21"
+
+# Whole runs by processes of their own: the slowest of all files but those of the pipelines.
+pytestmark = pytest.mark.begins_first
 
 CONNECTIONS = {"MLFLOW_TRACKING_URI", "AWS_ENDPOINT_URL", "EVERGREEN_DATABASE_URL"}
 
@@ -63,7 +67,10 @@ def test_nothing_secret_is_compiled(tmp_path: Path, environment: dict[str, str])
         assert "secretAsEnv" not in executor
 
 
-def test_nothing_secret_is_written_or_printed_by_a_run(tmp_path: Path, environment: dict[str, str], make_events: Callable[..., pd.DataFrame]) -> None:
+def test_nothing_secret_is_written_or_printed_by_a_run(
+    tmp_path: Path, environment: dict[str, str], empty_database: Path, make_events: Callable[..., pd.DataFrame]
+) -> None:
+    local_home(tmp_path / ".evergreen", empty_database)
     make_events(days=400, per_day=2).to_csv(tmp_path / "events.csv", index=False)
     parameters = ["-p", "data_source_uri=events.csv", "-p", "data_timestamp_column=time", "-p", "data_target_column=rain", "-p", "model_name=rain"]
     # MLflow answers to its credentials on a server only; the local registry takes none.
@@ -75,7 +82,8 @@ def test_nothing_secret_is_written_or_printed_by_a_run(tmp_path: Path, environme
     assert where_canaries_are(tmp_path) == []
 
 
-def test_nothing_secret_is_told_by_a_run_that_fails_on_its_database(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_nothing_secret_is_told_by_a_run_that_fails_on_its_database(tmp_path: Path, environment: dict[str, str], empty_database: Path) -> None:
+    local_home(tmp_path / ".evergreen", empty_database)
     parameters = [
         "-p",
         "data_source_uri=env:EVERGREEN_DATABASE_URL#events",

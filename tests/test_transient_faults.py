@@ -13,7 +13,7 @@ from email.message import Message
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import StateError
@@ -278,6 +278,7 @@ def of_mlflow(inner: Exception) -> Exception:
 WRAPPERS = [caused, in_context, as_argument, as_reason, of_mlflow]
 
 
+@settings(deadline=None)  # the first of a kind imports the library that raises it
 @given(case=st.sampled_from(sorted(TRANSIENT)), wrappers=st.lists(st.sampled_from(WRAPPERS), max_size=4))
 def test_what_may_pass_is_known_below_any_wrapping(case: str, wrappers: list[Callable[[Exception], Exception]]) -> None:
     error = TRANSIENT[case]()
@@ -286,6 +287,7 @@ def test_what_may_pass_is_known_below_any_wrapping(case: str, wrappers: list[Cal
     assert is_transient(error) is True
 
 
+@settings(deadline=None)  # the first of a kind imports the library that raises it
 @given(case=st.sampled_from(sorted(PERMANENT)), wrappers=st.lists(st.sampled_from(WRAPPERS), max_size=4))
 def test_what_will_not_pass_is_known_below_any_wrapping(case: str, wrappers: list[Callable[[Exception], Exception]]) -> None:
     error = PERMANENT[case]()

@@ -15,6 +15,7 @@ import pytest
 from docs.checks import check_command, read_yaml
 from docs.pages import ROOT, Block, all_blocks, programs
 from docs.prepared_commands import PreparedCommands
+from support.local_runs import local_home
 
 LANGUAGES = {"", "bash", "json", "python", "text", "yaml", "{toctree}"}
 SECONDS = 600
@@ -75,7 +76,8 @@ def test_every_block_says_what_it_is() -> None:
 
 @pytest.mark.begins_first
 @pytest.mark.timeout(2400)
-def test_what_can_be_run_works(tmp_path: Path) -> None:
+def test_what_can_be_run_works(tmp_path: Path, empty_database: Path) -> None:
+    local_home(tmp_path / ".evergreen", empty_database)
     with PreparedCommands(tmp_path) as prepared:
         session = Session(tmp_path, prepared)
         for block in all_blocks("bash", "python", "yaml"):

@@ -102,11 +102,20 @@ def test_a_step_sees_what_it_would_see_in_a_fresh_interpreter(odd: Odd) -> None:
     "arguments",
     [
         ("exit", "a text"),
+        ("exit_with", "0"),
+        ("exit_with", "3"),
+        ("exit_with", "259"),
+        ("exit_with", "-1"),
+        ("exit_with", "None"),
+        ("exit_with", "True"),
+        ("exit_with", "2.5"),
         ("exit_at_once",),
         ("kill", str(int(signal.SIGKILL))),
         ("kill", str(int(signal.SIGSEGV))),
         ("print_lines",),
         ("leave_thread",),
+        ("leave_cycle",),
+        ("print_in_c",),
         ("compute",),
     ],
     ids=" ".join,
@@ -123,6 +132,8 @@ def test_statuses_are_those_that_a_run_reports(odd: Odd) -> None:
     assert printed.splitlines()[-1] == "ValueError: what was wrong"
     assert odd.forked("leave_thread") == (0, "the thread has ended\nat exit\n")
     assert odd.forked("exit") == (1, "\n")
+    status, printed = odd.forked("interrupt")
+    assert (status, printed.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
 
 
 def test_what_a_step_changes_is_not_seen_by_the_next(odd: Odd) -> None:
@@ -133,9 +144,25 @@ def test_what_a_step_changes_is_not_seen_by_the_next(odd: Odd) -> None:
     assert odd.pid == first
 
 
-def test_a_file_that_is_left_open_is_written(odd: Odd) -> None:
-    assert odd.forked("leave_file_open", str(odd.folder / "kept.txt")) == (0, "")
+@pytest.mark.parametrize("behaviour", ["leave_file_open", "leave_file_open_elsewhere", "leave_bytes_open"])
+def test_a_file_that_is_left_open_is_written(odd: Odd, behaviour: str) -> None:
+    assert odd.forked(behaviour, str(odd.folder / "kept.txt")) == (0, "")
     assert (odd.folder / "kept.txt").read_text() == "written"
+
+
+def test_a_temporary_folder_that_is_left_is_removed(odd: Odd) -> None:
+    assert odd.forked("leave_folder", str(odd.folder / "name.txt"))[0] == 0
+    assert not Path((odd.folder / "name.txt").read_text()).exists()
+
+
+def test_what_was_left_is_destroyed(odd: Odd) -> None:
+    assert odd.forked("leave_cycle") == (0, "destroyed\ndestroyed\n")
+
+
+def test_the_modules_are_not_taken_apart(odd: Odd) -> None:
+    """Which takes a third of a second with what a step imports."""
+    assert odd.forked("say_when_taken_apart") == (0, "")
+    assert odd.fresh("say_when_taken_apart") == (0, "taken apart\n")
 
 
 def test_a_process_that_a_step_leaves_behind_is_not_waited_for(odd: Odd) -> None:

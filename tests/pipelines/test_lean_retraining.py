@@ -6,14 +6,16 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pytest
 
 from evergreen.storage.opening import open_store
-from pipelines.test_branches import CHANGE, MODEL, PIPELINES, Laptop
+from support.laptop import MODEL, PIPELINES, WITHOUT_SERVING, Laptop, events_that_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    import pandas as pd
 
     from evergreen.pipeline.local_run import LocalRun
     from evergreen.reporting.summary import RunSummary
@@ -22,7 +24,7 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.begins_first]
 
 WAYS = ("continuous_retraining", "lean_retraining")
 SCENARIOS: dict[str, tuple[dict[str, Any], str]] = {
-    "first run": ({"window_end": "2021-06-01"}, "promoted"),
+    "first run": ({"window_end": "2021-06-01", "policy_config": WITHOUT_SERVING}, "promoted"),
     "quiet day": ({"window_end": "2022-01-01"}, "kept"),
     "no better": ({"window_end": "2022-06-01", "policy_mode": "force"}, "rejected"),
     "broken contract": ({"window_end": "2022-07-01", "data_source_uri": "broken.parquet"}, "failed"),
@@ -73,15 +75,18 @@ class Told:
         self.champion = laptop.champion()
         self.versions = laptop.versions()
 
+    @property
+    def state(self) -> tuple[str, list[str], list[dict[str, Any]]]:
+        return self.champion, self.versions, self.ledger
+
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, make_events: Callable[..., pd.DataFrame]) -> dict[str, dict[str, Told]]:
+def told(tmp_path_factory: pytest.TempPathFactory, make_events: Callable[..., pd.DataFrame], empty_database: Path) -> dict[str, dict[str, Told]]:
     """Every scenario, one after the other, by either pipeline on a laptop of its own."""
-    stable = make_events(start="2020-01-01", days=1096, seed=1)
-    events = pd.concat([stable, make_events(start=CHANGE, days=600, seed=2, shift=1.0, flip=True)], ignore_index=True)
+    events = events_that_change(make_events)
     found: dict[str, dict[str, Told]] = {}
     for way in WAYS:
-        laptop = Laptop(tmp_path_factory.mktemp(way), events)
+        laptop = Laptop(tmp_path_factory.mktemp(way), events, empty_database)
         broken = laptop.source.with_name("broken.parquet")
         events.assign(temperature=events["temperature"] * 20 + 55).to_parquet(broken)
         for file in (laptop.source, broken):
@@ -122,13 +127,41 @@ def test_the_ledger_tells_every_outcome_once_by_the_step_that_found_it(told: dic
         assert [record["version_after"] for record in ledger] == ["none", "1", "1", "1", "1", "1", "2"]
 
 
-def test_data_that_breaks_the_contract_stops_both_at_the_step_that_finds_it(told: dict[str, dict[str, Told]]) -> None:
-    for way in WAYS:
-        run = told["broken contract"][way]
-        assert [name for name, record in run.records.items() if record["state"] == "failed"] == ["validate_window"]
-        assert set(run.steps) == {"load_champion", "ingest_window", "validate_window", "record_run"}
-        assert run.reports["validate_window"] == ["validation_report"]
-        assert "temperature" in run.summary["error"]
+@pytest.mark.parametrize("way", WAYS)
+def test_a_quiet_window_keeps_the_champion_and_trains_nothing(told: dict[str, dict[str, Told]], way: str) -> None:
+    before, run = told["first run"][way], told["quiet day"][way]
+    assert (run.summary["status"], run.summary["decision"], run.summary["outcome"]) == ("succeeded", "keep", "kept")
+    assert run.summary["reasons"]
+    assert run.champion == run.summary["champion_after"] == run.summary["champion_before"] == "1"
+    assert run.versions == before.versions
+    assert "train_challenger" not in run.steps
+    assert run.order[-1] == "record_run"
+    kept = run.ledger[-1]
+    assert (kept["kind"], kept["step_name"], kept["evidence"]["champion_found"]) == ("kept", "decide_retraining", "1")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_challenger_that_is_no_better_is_rejected(told: dict[str, dict[str, Told]], way: str) -> None:
+    before, run = told["quiet day"][way], told["no better"][way]
+    assert (run.summary["status"], run.summary["decision"], run.summary["outcome"]) == ("succeeded", "retrain", "rejected")
+    assert run.summary["evaluation"]["verdict"] == "reject"
+    assert run.champion == "1"
+    assert run.versions == before.versions
+    assert [record["kind"] for record in run.ledger][-2:] == ["retraining", "rejection"]
+    assert run.ledger[-1]["evidence"]["champion_found"] == "1"
+    assert {"deploy_model", "refit_challenger"}.isdisjoint(run.steps)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_data_that_breaks_the_contract_fails_in_validation_and_changes_nothing(told: dict[str, dict[str, Told]], way: str) -> None:
+    before, run = told["no better"][way], told["broken contract"][way]
+    assert (run.summary["status"], run.summary["outcome"]) == ("failed", "failed")
+    assert "temperature" in run.summary["error"]
+    assert [name for name, record in run.records.items() if record["state"] == "failed"] == ["validate_window"]
+    assert set(run.steps) == {"load_champion", "ingest_window", "validate_window", "record_run"}
+    assert run.order[-1] == "record_run"
+    assert run.reports["validate_window"] == ["validation_report"]
+    assert run.state == before.state
 
 
 def test_a_run_without_a_schedule_looks_at_the_newest_data(told: dict[str, dict[str, Told]]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ from kfp import dsl
 
 from evergreen.backtest.component import report_backtest
 from evergreen.backtest.errors import BacktestError
+from support.commands import evergreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,11 +38,9 @@ def test_policies_fan_out_and_meet_in_one_report(make_events: Callable[..., pd.D
             }
         )
     )
-    evergreen = str(Path(sys.executable).with_name("evergreen"))
-    command = [evergreen, "run", str(PIPELINE), "--params", str(tmp_path / "params.yaml"), "--home", str(tmp_path / "home"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
-    answer = json.loads(done.stdout.splitlines()[-1])
-    assert (done.returncode, answer["status"], answer["outcome"]) == (0, "succeeded", "compared"), done.stderr
+    done = evergreen("run", str(PIPELINE), "--params", str(tmp_path / "params.yaml"), "--home", str(tmp_path / "home"), "--json")
+    answer = done.json
+    assert (done.status, answer["status"], answer["outcome"]) == (0, "succeeded", "compared"), done.stderr
     page = Path(answer["reports"]["report_backtest/backtest_report"]).read_text(encoding="utf-8")
     for name in ("never", "always", "maximum_model_age_days: 60"):
         assert name in page

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import atexit
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 KEPT = []
 
@@ -38,6 +40,16 @@ def tell(_: str) -> None:
 
 def fail(text: str) -> None:
     raise ValueError(text)
+
+
+def exit_with(code: str) -> None:
+    print("last words", end="")
+    sys.exit(ast.literal_eval(code))
+
+
+def interrupt(_: str) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
 
 
 def exit_at_once(_: str) -> None:
@@ -72,6 +84,47 @@ def leave_thread(_: str) -> None:
 def leave_file_open(path: str) -> None:
     KEPT.append(open(path, "w"))  # noqa: SIM115, PTH123  # neither flushed nor closed
     KEPT[0].write("written")
+
+
+def leave_file_open_elsewhere(path: str) -> None:
+    json.kept = open(path, "w")  # noqa: SIM115, PTH123  # kept by a module that was imported before the step
+    json.kept.write("written")
+
+
+def leave_bytes_open(path: str) -> None:
+    json.kept = open(path, "wb")  # noqa: SIM115, PTH123  # a file of bytes has another buffer
+    json.kept.write(b"written")
+
+
+def leave_folder(path: str) -> None:
+    import tempfile
+
+    json.kept = tempfile.TemporaryDirectory(dir=Path(path).parent)
+    Path(path).write_text(json.kept.name)
+
+
+def leave_cycle(_: str) -> None:
+    class Told:
+        def __del__(self) -> None:
+            print("destroyed")
+
+    one = Told()
+    one.itself = one
+    KEPT.append(Told())
+
+
+def say_when_taken_apart(_: str) -> None:
+    class Told:
+        def __del__(self, say: Any = os.write) -> None:
+            say(1, b"taken apart\n")
+
+    json.kept = Told()
+
+
+def print_in_c(_: str) -> None:
+    import ctypes
+
+    ctypes.CDLL(None).printf(b"in a buffer of the C library")
 
 
 def leave_child(_: str) -> None:

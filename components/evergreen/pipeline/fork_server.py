@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evergreen.pipeline.step_end import end_process
+
 PACKET_BYTES = 65536
 """Larger than any message on the control socket."""
 
@@ -190,7 +192,7 @@ class ForkServer:
 
 
 def run_step(request: StepRequest) -> None:
-    """Run a step like a fresh interpreter would; ends with SystemExit or the exception that the step raises."""
+    """Run a step like a fresh interpreter would; raises SystemExit or the exception that the step raises."""
     sys.argv = [request.module, *request.arguments]
     sys.orig_argv = [sys.executable, "-m", *sys.argv]
     # Use a new main module, whose names are cleared at exit like those of any main module, which flushes files that are still open.
@@ -254,7 +256,16 @@ def main() -> None:
     if request is None:
         # Skip the modules' exit handlers, because no step has run in this process.
         os._exit(0)
-    run_step(request)
+    status = 0
+    try:
+        run_step(request)
+    except SystemExit as end:
+        code: object = end.code
+        # The interpreter prints anything that is not a number.
+        if code is not None and not isinstance(code, int):
+            raise
+        status = code or 0
+    end_process(status)
 
 
 if __name__ == "__main__":
