@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from google.protobuf.json_format import MessageToDict
 
 from evergreen.data.artifacts import ModelDescription
 from evergreen.data.json_values import plain
@@ -26,6 +27,7 @@ from evergreen.performance.importance_weights import importance_weights
 from evergreen.performance.monitoring import WatchedColumns, monitor_rows
 from evergreen.performance.report import performance_page
 from evergreen.performance.settings import PerformanceSettings
+from evergreen.pipeline.loading import load_pipeline
 from evergreen.policy.diagnosis import what_moved
 from evergreen.reporting.page import format_number
 from evergreen.results.baseline import Baseline
@@ -166,6 +168,13 @@ def test_a_regression_is_explained_in_the_unit_of_its_label(tmp_path: Path) -> N
     assert found.verdict == "relation"
     assert (found.loss or 0.0) > 0.5
     assert abs(found.explained or 1.0) < 0.1
+
+
+def test_the_pipeline_hands_over_the_reference(repository: Path) -> None:
+    spec = MessageToDict(load_pipeline(repository / "pipelines" / "continuous_retraining.py").pipeline_spec)
+    tasks = {name: task for part in spec["components"].values() for name, task in part.get("dag", {}).get("tasks", {}).items()} | spec["root"]["dag"]["tasks"]
+    given = tasks["monitor-performance"]["inputs"]["artifacts"]["reference_data"]["taskOutputArtifact"]
+    assert given == {"producerTask": "load-champion", "outputArtifactKey": "reference_data"}
 
 
 def profile_only(folder: Path) -> Any:
