@@ -232,6 +232,20 @@ def test_a_trainer_of_the_users_own_is_stood_in_for(world: World) -> None:
     assert resolve_metric("roc_auc", "classification").score_rows(said) > 0.7
 
 
+@pytest.mark.parametrize(
+    ("estimator", "hyperparameters", "reason"),
+    [
+        ("nowhere.Model", {}, "cannot import module 'nowhere'"),
+        ("sklearn.linear_model.LogisticRegression", {"penalties": 1}, "Unknown hyperparameter 'penalties'"),
+    ],
+)
+def test_a_recipe_that_cannot_be_fitted_here_stops_no_run(world: World, estimator: str, hyperparameters: dict[str, Any], reason: str) -> None:
+    found = world.explained(rows(1000, 3, turn=0.5), estimator=estimator, hyperparameters=hyperparameters)
+    assert found is not None
+    assert found.verdict == "cannot tell"
+    assert reason in found.reason
+
+
 def test_no_row_is_predicted_by_a_model_that_was_fitted_on_it(world: World) -> None:
     # A tree without limits repeats every label that it has seen, so labels by chance are predicted by chance only if no row was seen.
     chance = pd.read_parquet(world.reference.path).head(1500)
