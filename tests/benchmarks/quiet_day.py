@@ -74,6 +74,7 @@ def main(home: Path, window_end: str, source: str) -> None:
         model=model,
         baseline=baseline,
         current_data=valid,
+        reference_data=reference,
         performance_result=performance,
         performance_report=new(HTML, "performance/report"),
         metrics=new(Metrics, "performance/metrics"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from google.protobuf.json_format import MessageToDict
 
 from evergreen.data.artifacts import ModelDescription
 from evergreen.data.json_values import plain
@@ -26,6 +27,7 @@ from evergreen.performance.importance_weights import importance_weights
 from evergreen.performance.monitoring import WatchedColumns, monitor_rows
 from evergreen.performance.report import performance_page
 from evergreen.performance.settings import PerformanceSettings
+from evergreen.pipeline.loading import load_pipeline
 from evergreen.policy.diagnosis import what_moved
 from evergreen.reporting.page import format_number
 from evergreen.results.baseline import Baseline
@@ -168,6 +170,13 @@ def test_a_regression_is_explained_in_the_unit_of_its_label(tmp_path: Path) -> N
     assert abs(found.explained or 1.0) < 0.1
 
 
+def test_the_pipeline_hands_over_the_reference(repository: Path) -> None:
+    spec = MessageToDict(load_pipeline(repository / "pipelines" / "continuous_retraining.py").pipeline_spec)
+    tasks = {name: task for part in spec["components"].values() for name, task in part.get("dag", {}).get("tasks", {}).items()} | spec["root"]["dag"]["tasks"]
+    given = tasks["monitor-performance"]["inputs"]["artifacts"]["reference_data"]["taskOutputArtifact"]
+    assert given == {"producerTask": "load-champion", "outputArtifactKey": "reference_data"}
+
+
 def profile_only(folder: Path) -> Any:
     write_profile(profile_dataset(folder / "reference", ignored_columns=["y", "t", "amount"]), folder / "profile")
     return SimpleNamespace(path=str(folder / "profile"), metadata={"present": True})
@@ -221,6 +230,20 @@ def test_a_trainer_of_the_users_own_is_stood_in_for(world: World) -> None:
     assert said.probabilities is not None
     assert said.probabilities.sum(axis=1) == pytest.approx(np.ones(600))
     assert resolve_metric("roc_auc", "classification").score_rows(said) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("estimator", "hyperparameters", "reason"),
+    [
+        ("nowhere.Model", {}, "cannot import module 'nowhere'"),
+        ("sklearn.linear_model.LogisticRegression", {"penalties": 1}, "Unknown hyperparameter 'penalties'"),
+    ],
+)
+def test_a_recipe_that_cannot_be_fitted_here_stops_no_run(world: World, estimator: str, hyperparameters: dict[str, Any], reason: str) -> None:
+    found = world.explained(rows(1000, 3, turn=0.5), estimator=estimator, hyperparameters=hyperparameters)
+    assert found is not None
+    assert found.verdict == "cannot tell"
+    assert reason in found.reason
 
 
 def test_no_row_is_predicted_by_a_model_that_was_fitted_on_it(world: World) -> None:

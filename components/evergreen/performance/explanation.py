@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.data.artifacts import is_present, read_frame
-from evergreen.errors import ArtifactError
+from evergreen.errors import EvergreenError
 from evergreen.metrics.intervals import NORMAL_QUANTILE
 from evergreen.metrics.prediction_errors import RESIDUAL, WRONG, prediction_errors
 from evergreen.metrics.predictions import Predictions, ScoringError
@@ -78,7 +78,8 @@ def with_explanation(result: PerformanceResult, rows: pd.DataFrame, description:
         return result
     try:
         return replace(result, explained=_explain(loss, rows, description, reference, seed=seed))
-    except (_UnexplainedError, ScoringError, ArtifactError) as error:
+    except (_UnexplainedError, EvergreenError) as error:
+        # A diagnosis that fails must not stop the run that it is about.
         why = str(error).rstrip(".")
         told = f"Cannot tell how much of the loss the inputs' drift explains, because {why}."
         return replace(result, explained=LossExplanation("cannot tell", told, reason=why, measure=loss.measure, loss=loss.size))
