@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from evergreen.results.reading import JsonResult
+from evergreen.results.repair import Outlook  # noqa: TC001 - the types of fields are read at run time
 
 TriggerVerdict = Literal["fired", "quiet", "cannot tell"]
 
@@ -68,6 +69,8 @@ class Decision(JsonResult):
         champion_stale: Whether there is evidence against the champion apart from its challenger: degraded performance, or its age.
         choose_rows: Whether the relation between inputs and label may have changed, so that the rows to learn from are chosen among several windows.
         changed_at: Event time since which the champion's errors differ, ISO, UTC; empty if no change was found.
+        outlook: What the policy knows about a degraded champion: since when, what would let a retraining through, and when it retrains next; None
+            if performance is not degraded.
     """
 
     written_by: ClassVar[str] = "decide_retraining"
@@ -87,6 +90,7 @@ class Decision(JsonResult):
     champion_stale: bool = False
     choose_rows: bool = False
     changed_at: str = ""
+    outlook: Outlook | None = None
 
     def __post_init__(self) -> None:
         # In JSON, a missing measurement is an empty object.
@@ -101,3 +105,9 @@ class Decision(JsonResult):
     def fired(self) -> tuple[str, ...]:
         """Names of the triggers that fired."""
         return tuple(trigger.name for trigger in self.triggers if trigger.verdict == "fired")
+
+    @property
+    def champion_degraded(self) -> bool:
+        """Whether the champion's performance is degraded."""
+        # Decisions of releases without an outlook are told by their triggers.
+        return self.outlook is not None or "performance" in self.fired
