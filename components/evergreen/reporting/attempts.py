@@ -26,7 +26,7 @@ def attempts_of(found: StepResults) -> list[Attempt]:
     evaluation = found.evaluation
     if evaluation and evaluation.challenger_score is not None:
         name = f"version {evaluation.former_version}, a former champion" if evaluation.former_version else f"the challenger ({evaluation.origin})"
-        why = " ".join(evaluation.reasons) if evaluation.verdict == "reject" else "passed the gate"
+        why = " ".join(evaluation.reasons) if evaluation.verdict == "reject" else "It passed the gate."
         rows = _chosen_rows(found.choice)
         tried.append(Attempt("gate", name, rows, evaluation.challenger_score, evaluation.champion_score, evaluation.difference, why))
     elif evaluation:
@@ -51,12 +51,17 @@ def _why_not_by_probe(model: ProbedModel, probe: Probe) -> str:
         return f"Chance alone may explain its gain (lower bound {format_number(model.gain_lower)})."
     if probe.best is not None and model.name != probe.best.name:
         return f"A model of {probe.best.name} scores higher."
-    return "It is better: a small model that only asks whether a retraining pays, and is not promoted itself."
+    return "It is better, but only asks whether a retraining pays: the probe's small models are not promoted."
 
 
 def _candidate(candidate: Candidate, choice: CandidateChoice) -> Attempt:
     weighted = f", half weight at {candidate.half_life_days:g} days" if candidate.half_life_days is not None else ""
     chosen = candidate == choice.chosen
-    why = candidate.note or ("It was chosen as the challenger." if chosen else "Another candidate scored higher.")
+    why = _sentence(candidate.note) or ("It was chosen as the challenger." if chosen else "Another candidate scored higher.")
     champion = None if candidate.score is None else choice.champion_score
     return Attempt("choice of training rows", f"{candidate.name}{weighted}", candidate.rows or None, candidate.score, champion, candidate.gain, why)
+
+
+def _sentence(note: str) -> str:
+    """Return a note as a sentence; empty if there is none."""
+    return f"{note[0].upper()}{note[1:].rstrip('.')}." if note else ""

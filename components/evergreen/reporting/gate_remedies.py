@@ -26,10 +26,14 @@ def settings_for_gate(evaluation: Evaluation, gate: Mapping[str, Any], *, champi
         champion_stale: Whether the policy found the champion stale.
         holdout_share: Share of the rows that were held out; None if unknown or chosen by the training step.
     """
+    return [*_baseline(evaluation, gate), *_for_conclusion(evaluation, gate, champion_stale=champion_stale, holdout_share=holdout_share)]
+
+
+def _for_conclusion(evaluation: Evaluation, gate: Mapping[str, Any], *, champion_stale: bool, holdout_share: float | None) -> list[ProposedSetting]:
     if evaluation.conclusion == "failed check":
         return _checks(evaluation, gate)
     if evaluation.conclusion == "below floor":
-        return [*_baseline(evaluation, gate), *_floors(evaluation, gate)]
+        return _floors(evaluation, gate)
     if evaluation.conclusion == "cannot tell":
         return _inconclusive(evaluation, gate, holdout_share=holdout_share)
     if evaluation.conclusion == "not better":

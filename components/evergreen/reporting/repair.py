@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.reporting.attempts import attempts_of
 from evergreen.reporting.gate_remedies import settings_for_gate
 from evergreen.reporting.repair_times import degraded_since, moment_of, next_steps
-from evergreen.reporting.step_results import TRAININGS, first_of
+from evergreen.reporting.step_results import EVALUATIONS, TRAININGS, first_of
 from evergreen.results.repair import ProposedSetting, Repair
 from evergreen.settings.yaml_values import yaml_text
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from evergreen.reporting.step_results import StepResults
     from evergreen.results.decision import Decision
+    from evergreen.results.evaluation import Evaluation
     from evergreen.runs.records import StepRecord
 
 REPAIRED = ("promoted", "already champion")
@@ -66,7 +67,7 @@ def _promoted(steps: Mapping[str, StepRecord]) -> bool:
 def _cause(steps: Mapping[str, StepRecord], found: StepResults, decision: Decision) -> tuple[str, str]:
     """Return why the champion was not repaired, in a word and in a sentence."""
     broken = next((record for record in steps.values() if record.state != "succeeded"), None)
-    deployment, evaluation = steps.get("deploy_model"), found.evaluation
+    deployment = steps.get("deploy_model")
     if broken is not None:
         return "failed", f"The run failed in {broken.step_name}, before a better model was promoted."
     if deployment is not None and deployment.outcome == "waiting for approval":
@@ -74,11 +75,19 @@ def _cause(steps: Mapping[str, StepRecord], found: StepResults, decision: Decisi
         return "waiting for approval", f"A better model passed the gate, and only a person's approval of version {version} is missing."
     if deployment is not None and deployment.outcome == "dry run":
         return "dry run", "A better model passed the gate, and a dry run promotes nothing."
-    if evaluation is not None and evaluation.verdict == "reject":
-        return "rejected", f"The gate rejected the challenger ({evaluation.conclusion}): {' '.join(evaluation.reasons)}".removesuffix(": ")
+    judged = first_of(steps, EVALUATIONS)
+    if judged is not None and judged.outcome == "reject":
+        return "rejected", _why_rejected(found.evaluation)
     if decision.decision == "keep":
         return decision.rule or "kept", _why_kept(decision)
     return "not promoted", "The policy decided to retrain, but no step of this run promoted a model."
+
+
+def _why_rejected(evaluation: Evaluation | None) -> str:
+    if evaluation is None:
+        return "The gate rejected the challenger; the record of the comparison cannot be read."
+    reasons = " ".join(evaluation.reasons)
+    return f"The gate rejected the challenger ({evaluation.conclusion})" + (f": {reasons}" if reasons else ".")
 
 
 def _why_kept(decision: Decision) -> str:

@@ -10,8 +10,10 @@ from evergreen.reporting.repair_times import day_of
 if TYPE_CHECKING:
     from evergreen.results.repair import Attempt, ProposedSetting, Repair
 
-MOST_LINES = 6
+MOST_LINES = 4
 """Number of attempts on the terminal; the run page has all of them."""
+
+NO_SETTING = "No setting is known to help; a better model needs more rows since the change, or other features."
 
 
 def since_words(repair: Repair) -> str:
@@ -34,8 +36,10 @@ def repair_sections(repair: Repair) -> list[Section]:
         sections.append(Section("What was tried", ["Nothing: no challenger was trained in this run."]))
     if repair.settings:
         listed = [(setting.name, setting.current or None, setting.proposed, _place(setting), setting.effect) for setting in repair.settings]
-        note = "All of these are needed together." if repair.all_needed else "Each of these is enough to try." if len(listed) > 1 else ""
+        note = "All of these are needed together." if repair.all_needed else "Either of these may be enough." if len(listed) > 1 else ""
         sections.append(Section("What would probably help", table=Table(["setting", "now", "proposed", "where", "effect"], listed, note=note)))
+    elif repair.cause != "failed":
+        sections.append(Section("What would probably help", [NO_SETTING]))
     sections.append(Section("What happens next", bullets=repair.next_steps))
     return sections
 
@@ -50,6 +54,8 @@ def repair_lines(repair: Repair) -> list[str]:
     if repair.settings:
         lines.append("Would probably help (all together):" if repair.all_needed else "Would probably help:")
         lines += [f"  {setting_words(setting)}" for setting in repair.settings]
+    elif repair.cause != "failed":
+        lines.append(f"Would probably help: {NO_SETTING[0].lower()}{NO_SETTING[1:]}")
     lines.append("Next:")
     lines += [f"  {sentence}" for sentence in repair.next_steps]
     return lines

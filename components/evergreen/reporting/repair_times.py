@@ -60,9 +60,9 @@ def degraded_since(steps: Mapping[str, StepRecord], found: StepResults, decision
     length = _window_length(steps, decision)
     if length is None:
         since = iso_time(first_end)
-        return since, "first degraded window", f"That is the end of {row}; the change came before it, and its exact time is not known."
+        return since, "first degraded window", f"{day_of(since)} is the end of {row}; the change came before it, and its exact time is not known."
     since = iso_time(_not_before_fit_end(first_end - length, steps))
-    return since, "first degraded window", f"That is the start of {row}; the change may have come later within it."
+    return since, "first degraded window", f"{day_of(since)} is the start of {row}; the change may have come later within it."
 
 
 def _window_length(steps: Mapping[str, StepRecord], decision: Decision) -> timedelta | None:
