@@ -72,9 +72,9 @@ def judged(verdict: str = "reject", conclusion: str = "not better", reasons: tup
     return step("evaluate_challenger", verdict, details=details)
 
 
-def deployed(outcome: str) -> StepRecord:
-    """Return the record of the step that deploys a challenger."""
-    after = "4" if outcome == "promoted" else "3"
+def deployed(outcome: str, after: str = "") -> StepRecord:
+    """Return the record of the step that deploys a challenger, after which the given version is the champion."""
+    after = after or ("4" if outcome == "promoted" else "3")
     return step("deploy_model", outcome, details={"outcome": outcome, "version": "4", "champion_before": "3", "champion_after": after})
 
 

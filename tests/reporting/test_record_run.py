@@ -18,6 +18,7 @@ from evergreen.reporting.summary import OTHER_PIPELINES, RunSummary, summarise_r
 from evergreen.results.repair import NOT_REPAIRED
 from evergreen.runs.records import StepRecord, reported_step
 from evergreen.storage.opening import open_store
+from reporting.degraded_runs import looked
 
 
 def step(name: str, outcome: str = "", state: str = "succeeded", second: int = 0, **more: Any) -> StepRecord:
@@ -133,6 +134,26 @@ def test_a_kept_champion_is_recorded_and_reported(tmp_path: Path) -> None:
     assert "Accuracy holds &amp; &lt;b&gt;more&lt;/b&gt;." in page
     assert '<a href="https://store/report.html">decision report</a>' in page
     assert "secret" not in page
+
+
+def test_a_degraded_champion_that_stays_is_in_summary_page_metrics_and_the_steps_own_record(tmp_path: Path) -> None:
+    place = {"ledger_uri": str(tmp_path / "ledger"), "run_id": "run-1"}
+    for given in looked():
+        with reported_step(**place, step_name=given.step_name) as record:
+            record.outcome, record.details = given.outcome, given.details
+    report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
+    metrics = dsl.Metrics(name="metrics", uri=str(tmp_path / "metrics"), metadata={})
+    record_run.python_func(run_report=report, run_metrics=metrics, status=None, model_name="rain", **place)
+    assert {name: metrics.metadata[name] for name in ("Outcome: degraded and not repaired", "degraded and not repaired")} == {
+        "Outcome: degraded and not repaired": 1.0,
+        "degraded and not repaired": 1.0,
+    }
+    assert "Degraded since 2 October 2021, not repaired." in (tmp_path / "ledger/runs/run-1.html").read_text()
+    summary = json.loads((tmp_path / "ledger/runs/run-1.json").read_text())
+    own = json.loads((tmp_path / "ledger/runs/run-1/record_run.json").read_text())
+    assert (summary["outcome"], summary["status"], own["outcome"]) == (NOT_REPAIRED, "succeeded", NOT_REPAIRED)
+    assert summary["repair"] == own["details"]["repair"]
+    assert [setting["name"] for setting in summary["repair"]["settings"]] == ["hysteresis.needed", "policy_mode"]
 
 
 def test_a_failed_step_is_shown_in_full(tmp_path: Path) -> None:

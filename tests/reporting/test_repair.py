@@ -56,11 +56,26 @@ PASSED = judged("promote", "better")
         ([*looked(AT_ONCE), *trained(CHOICE), NO_BETTER], NOT_REPAIRED, "rejected", []),
         ([*RETRAINED, PASSED, deployed("dry run")], NOT_REPAIRED, "dry run", ["policy_mode"]),
         ([*RETRAINED, PASSED, deployed("waiting for approval")], "waiting for approval", "waiting for approval", ["approve it", "deployment_approval"]),
+        ([*RETRAINED, PASSED, deployed("already champion")], NOT_REPAIRED, "not promoted", []),
         ([*looked(AT_ONCE), step("train_challenger", state="failed", error="TrainingError: no rows")], "failed", "failed", []),
         ([*looked(AT_ONCE), step("train_challenger", state="running")], "failed", "failed", []),
         ([*RETRAINED], "failed", "not promoted", []),
     ],
-    ids=["hysteresis", "back-off", "cool-down", "budget", "trigger", "rejected", "rejected choice", "dry run", "approval", "failed", "killed", "no result"],
+    ids=[
+        "hysteresis",
+        "back-off",
+        "cool-down",
+        "budget",
+        "trigger",
+        "rejected",
+        "rejected choice",
+        "dry run",
+        "approval",
+        "itself",
+        "failed",
+        "killed",
+        "no result",
+    ],
 )
 def test_a_degraded_champion_that_stays_is_an_alarm_whatever_the_cause(records: list[StepRecord], outcome: str, cause: str, settings: list[str]) -> None:
     summary = summary_of(records)
@@ -81,7 +96,7 @@ def test_a_degraded_champion_that_stays_is_an_alarm_whatever_the_cause(records: 
     ("records", "outcome"),
     [
         ([*RETRAINED, PASSED, deployed("promoted")], "promoted"),
-        ([*RETRAINED, PASSED, deployed("already champion")], "already champion"),
+        ([*RETRAINED, PASSED, deployed("already champion", after="4")], "already champion"),
         ([*RETRAINED, PASSED, deployed("promoted"), step("mail", state="failed", error="X: y")], "failed"),
         (looked(verdict="holds"), "kept"),
         (looked(verdict="cannot tell"), "kept"),

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from evergreen.results.evaluation import Evaluation
     from evergreen.runs.records import StepRecord
 
-REPAIRED = ("promoted", "already champion")
-"""Outcomes of deploy_model after which another model serves than the one that was found degraded."""
+ALREADY = "already champion"
 
 FEWEST_ROWS_TO_LEARN_FROM = 100
 """With fewer rows since the change, a training window that starts there is no advice."""
@@ -61,7 +60,15 @@ def find_repair(steps: Mapping[str, StepRecord], found: StepResults, *, model_na
 
 def _promoted(steps: Mapping[str, StepRecord]) -> bool:
     deployment = steps.get("deploy_model")
-    return deployment is not None and deployment.state == "succeeded" and deployment.outcome in REPAIRED
+    if deployment is None or deployment.state != "succeeded":
+        return False
+    # A retried step finds its challenger promoted. But a challenger may also be the very champion that was found degraded.
+    return deployment.outcome == "promoted" or (deployment.outcome == ALREADY and deployment.details.get("champion_after") != _champion_found(steps))
+
+
+def _champion_found(steps: Mapping[str, StepRecord]) -> Any:
+    loaded = steps.get("load_champion")
+    return loaded.details.get("champion_version") if loaded else None
 
 
 def _cause(steps: Mapping[str, StepRecord], found: StepResults, decision: Decision) -> tuple[str, str]:
@@ -70,17 +77,23 @@ def _cause(steps: Mapping[str, StepRecord], found: StepResults, decision: Decisi
     deployment = steps.get("deploy_model")
     if broken is not None:
         return "failed", f"The run failed in {broken.step_name}, before a better model was promoted."
-    if deployment is not None and deployment.outcome == "waiting for approval":
-        version = deployment.details.get("version") or "the challenger"
-        return "waiting for approval", f"A better model passed the gate, and only a person's approval of version {version} is missing."
-    if deployment is not None and deployment.outcome == "dry run":
-        return "dry run", "A better model passed the gate, and a dry run promotes nothing."
+    if deployment is not None:
+        return _not_deployed(deployment)
     judged = first_of(steps, EVALUATIONS)
     if judged is not None and judged.outcome == "reject":
         return "rejected", _why_rejected(found.evaluation)
     if decision.decision == "keep":
         return decision.rule or "kept", _why_kept(decision)
     return "not promoted", "The policy decided to retrain, but no step of this run promoted a model."
+
+
+def _not_deployed(deployment: StepRecord) -> tuple[str, str]:
+    version = deployment.details.get("version") or "the challenger"
+    return {
+        "waiting for approval": ("waiting for approval", f"A better model passed the gate, and only a person's approval of version {version} is missing."),
+        "dry run": ("dry run", "A better model passed the gate, and a dry run promotes nothing."),
+        ALREADY: ("not promoted", "The challenger is the degraded champion itself: the same rows and recipe give the same model."),
+    }.get(deployment.outcome, ("not promoted", "The step that deploys the challenger reported no promotion."))
 
 
 def _why_rejected(evaluation: Evaluation | None) -> str:
