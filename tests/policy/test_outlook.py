@@ -207,3 +207,18 @@ def test_after_a_retraining_the_settings_make_the_next_one_come_sooner() -> None
     assert looked(evidence("degraded", *history, end="2020-04-01T00:00:00Z"), quick)[1].windows_to_wait == 1
     made, outlook = looked(evidence("degraded", rejected(3), mode="force"), Policy())
     assert (made.rule, outlook.settings, outlook.windows_to_wait) == ("explicit_request", [], 1)
+
+
+def test_a_policy_that_switches_the_choice_of_rows_off_is_told_to_switch_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def choosing(given: Evidence, policy: Policy) -> Decision:
+        return replace(decide(given, policy), choose_rows=policy.training_window != "fixed")
+
+    monkeypatch.setattr("evergreen.policy.outlook.decide", choosing)
+    fixed, given = read_policy(f"{{training_window: fixed, {AT_ONCE}}}"), evidence()
+    outlook = with_outlook(choosing(given, fixed), given, fixed).outlook
+    assert outlook is not None
+    assert [(setting.name, setting.current, setting.proposed) for setting in outlook.settings] == [("training_window", "fixed", "since_change")]
+    changed = with_setting(fixed, outlook.settings[0])
+    again = with_outlook(choosing(given, changed), given, changed).outlook
+    assert again is not None
+    assert again.settings == []

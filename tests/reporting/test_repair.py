@@ -351,6 +351,13 @@ def test_a_champion_worse_than_a_constant_may_give_way_to_it() -> None:
     assert repair_of(records).settings == []
 
 
+def test_the_choice_of_rows_comes_before_the_gates_demands() -> None:
+    records = [*looked(with_gate("{stale_champion: proven_better}")), *trained(), judged()]
+    choice = {"kind": "policy", "name": "training_window", "current": "fixed", "proposed": "since_change", "effect": "The rows are then chosen."}
+    records[3].details["outlook"]["settings"] = [choice]
+    assert [setting.name for setting in repair_of(records).settings] == ["training_window", "gate.stale_champion"]
+
+
 def test_without_a_choice_among_rows_a_shorter_training_window_is_proposed() -> None:
     records = [*looked(AT_ONCE, changed_at="2021-10-09T12:00:00Z", rows_since_change=300), *trained(), NO_BETTER]
     told = [(setting.name, setting.current, setting.proposed) for setting in repair_of(records).settings]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from evergreen.data.times import iso_time
 from evergreen.policy.decision import decide
 from evergreen.policy.history import before, moment, past_decision, since_champion
-from evergreen.policy.remedies import restraints_lifted, settings_that_retrain, with_setting
+from evergreen.policy.remedies import restraints_lifted, rows_chosen, settings_that_retrain, with_setting
 from evergreen.policy.restraint import last_completed, retrainings_in_budget
 from evergreen.results.repair import Outlook
 
@@ -45,7 +45,7 @@ def _outlook(made: Decision, evidence: Evidence, policy: Policy) -> Outlook:
     if made.decision == "keep":
         settings, all_needed = settings_that_retrain(made, evidence, policy)
     else:
-        settings, all_needed = _sooner(made, evidence, policy, wait=wait, distance=distance), False
+        settings, all_needed = [*_choice(made, evidence, policy), *_sooner(made, evidence, policy, wait=wait, distance=distance)], False
     return Outlook(
         first_window_end=run[0].window_end if run else evidence.window_end,
         windows=len(run) + 1,
@@ -100,6 +100,12 @@ def _windows_to_wait(made: Decision, evidence: Evidence, policy: Policy, distanc
             return number
         history.append(past_decision(decided, completed=True, promoted=False))
     return None
+
+
+def _choice(made: Decision, evidence: Evidence, policy: Policy) -> list[ProposedSetting]:
+    """Return the setting with which the rows to learn from would have been chosen among several windows; none if they were."""
+    change = rows_chosen(policy)
+    return [change] if change and not made.choose_rows and decide(evidence, with_setting(policy, change)).choose_rows else []
 
 
 def _sooner(made: Decision, evidence: Evidence, policy: Policy, *, wait: int | None, distance: timedelta | None) -> list[ProposedSetting]:

@@ -53,6 +53,13 @@ def settings_that_retrain(made: Decision, evidence: Evidence, policy: Policy) ->
     return [*needed, *others][:2], False
 
 
+def rows_chosen(policy: Policy) -> ProposedSetting | None:
+    """Return the change after which a challenger need not learn from the whole training window; None if it need not already."""
+    if policy.training_window != "fixed":
+        return None
+    return _policy_setting("training_window", "fixed", "since_change", "The rows to learn from are then chosen, among them those since the change.")
+
+
 def restraints_lifted(policy: Policy) -> list[ProposedSetting]:
     """Return one change for each restraint of a policy that makes the next retraining wait."""
     changes = []

@@ -126,7 +126,9 @@ def _settings(
         share = None if found.choice else _holdout_share(steps)
         for_gate = settings_for_gate(found.evaluation, gate, champion_stale=decision.champion_stale, holdout_share=share)
         for_rows = [] if found.choice else _rows_to_learn_from(steps, found, decision, since=since)
-        return [*for_gate, *for_rows, *foreseen][:2], False
+        # Choosing the rows to learn from addresses the cause, and the gate's demands only its consequence.
+        ranked = sorted([*for_gate, *for_rows, *foreseen], key=lambda setting: setting.name != "training_window")
+        return ranked[:2], False
     if outlook is not None and outlook.all_needed:
         return foreseen, True
     return foreseen[:2], False

@@ -43,7 +43,8 @@ class Outlook:
             not within the foreseeable future.
         retrains_at: Expected end of that window, ISO, UTC; empty if unknown.
         waits_until: Time at which a cool-down ends or a budget allows another retraining, ISO, UTC; empty if neither holds the retraining back.
-        settings: Settings that would have let the retraining through; if it was not held back, settings with which the next one would come sooner.
+        settings: Settings that would have let the retraining through; if it was not held back, settings with which the
+            rows to learn from would be chosen, or the next retraining would come sooner.
         all_needed: Whether all of these settings are needed together.
     """
 
