@@ -161,7 +161,7 @@ def test_what_was_tried_are_probe_choice_and_challenger_each_with_why_it_did_not
         ("choice of training rows", "all rows", 4000, 0.6, -0.01, "Worse than the champion."),
         ("choice of training rows", "rows since 2021-10-09", 60, 0.64, 0.03, "It was chosen as the challenger."),
         ("choice of training rows", "version 1", None, None, None, "Its feature 'age' is gone."),
-        ("gate", "the challenger (trained)", 60, 0.66, 0.05, "There is no reliable evidence."),
+        ("gate", "the challenger (trained)", 800, 0.66, 0.05, "There is no reliable evidence."),
     ]
     assert {attempt.champion_score for attempt in repair.tried} == {0.61, None}
 

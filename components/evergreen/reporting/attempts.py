@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from evergreen.results.performance import Probe, ProbedModel
 
 
-def attempts_of(found: StepResults) -> list[Attempt]:
+def attempts_of(found: StepResults, *, fitted_rows: int | None = None) -> list[Attempt]:
     """Return what a run tried, in the order of its steps.
 
     Args:
         found: Results of the steps.
+        fitted_rows: Number of rows that the challenger was fitted on; None if unknown.
     """
     probe = found.performance.probe if found.performance else None
     tried = [_probed(model, probe) for model in probe.models] if probe else []
@@ -27,15 +28,10 @@ def attempts_of(found: StepResults) -> list[Attempt]:
     if evaluation and evaluation.challenger_score is not None:
         name = f"version {evaluation.former_version}, a former champion" if evaluation.former_version else f"the challenger ({evaluation.origin})"
         why = " ".join(evaluation.reasons) if evaluation.verdict == "reject" else "It passed the gate."
-        rows = _chosen_rows(found.choice)
-        tried.append(Attempt("gate", name, rows, evaluation.challenger_score, evaluation.champion_score, evaluation.difference, why))
+        tried.append(Attempt("gate", name, fitted_rows, evaluation.challenger_score, evaluation.champion_score, evaluation.difference, why))
     elif evaluation:
-        tried.append(Attempt("gate", "the challenger", _chosen_rows(found.choice), why=" ".join(evaluation.reasons) or evaluation.conclusion))
+        tried.append(Attempt("gate", "the challenger", fitted_rows, why=" ".join(evaluation.reasons) or evaluation.conclusion))
     return tried
-
-
-def _chosen_rows(choice: CandidateChoice | None) -> int | None:
-    return choice.chosen.rows if choice and choice.chosen.rows else None
 
 
 def _probed(model: ProbedModel, probe: Probe) -> Attempt:

@@ -51,7 +51,7 @@ def find_repair(steps: Mapping[str, StepRecord], found: StepResults, *, model_na
         cause,
         why,
         metric,
-        attempts_of(found),
+        attempts_of(found, fitted_rows=_fitted_rows(steps)),
         settings,
         all_needed,
         next_steps(cause, found, decision),
@@ -147,6 +147,12 @@ def _holdout_share(steps: Mapping[str, StepRecord]) -> float | None:
     training = first_of(steps, TRAININGS)
     fitted, held_out = (_number(training.details.get(name)) if training else None for name in ("rows", "holdout_rows"))
     return round(held_out / (fitted + held_out), 2) if fitted and held_out else None
+
+
+def _fitted_rows(steps: Mapping[str, StepRecord]) -> int | None:
+    training = first_of(steps, TRAININGS)
+    rows = _number(training.details.get("rows")) if training else None
+    return int(rows) if rows else None
 
 
 def _rows_to_learn_from(steps: Mapping[str, StepRecord], found: StepResults, decision: Decision, *, since: str) -> list[ProposedSetting]:
