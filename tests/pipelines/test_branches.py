@@ -111,18 +111,24 @@ def test_a_window_that_is_profiled_in_shards_drifts_as_it_does_in_one_step(lapto
 def test_a_dry_run_does_everything_but_the_promotion(laptop: Laptop) -> None:
     before = laptop.champion(), laptop.versions()
     summary, finished = laptop.run("2024-01-01", policy_mode="dry-run", policy_config=WITHOUT_SERVING)
-    assert (summary.decision, summary.outcome) == ("retrain", "dry run"), finished.log_file.read_text()[-3000:]
+    assert (summary.decision, summary.outcome) == ("retrain", "degraded, not repaired"), finished.log_file.read_text()[-3000:]
     assert (laptop.champion(), laptop.versions()) == before
+    assert summary.repair is not None
+    assert (summary.repair.cause, [setting.name for setting in summary.repair.settings]) == ("dry run", ["policy_mode"])
+    assert summary.repair.since
 
 
 def test_a_changed_world_is_noticed_learned_and_promoted_after_approval_was_waited_for(laptop: Laptop) -> None:
     waiting, _ = laptop.run("2024-01-01", deployment_approval="required")
     assert waiting.outcome == "waiting for approval"
+    assert waiting.repair is not None
+    assert waiting.repair.cause == "waiting for approval"
     assert laptop.champion() == "1"
     versions = laptop.versions()
 
     promoted, finished = laptop.run("2024-01-01")
     assert (promoted.decision, promoted.outcome) == ("retrain", "promoted"), finished.log_file.read_text()[-3000:]
+    assert promoted.repair is None
     assert promoted.evaluation is not None
     assert (promoted.evaluation.difference_lower or 0) > 0
     assert laptop.champion() == promoted.champion_after == "2"

@@ -120,3 +120,19 @@ def test_two_windows_that_one_run_decides_about_are_two_records(steps: Steps) ->
     steps.decide(HOLDS, step_name="decide_on_february", window_end="1981-03-01T00:00:00Z")
     assert steps.keep() == "kept"
     assert [record.step_name for record in steps.ledger.records()] == ["decide_on_january", "decide_on_february"]
+
+
+DEGRADED = {**HOLDS, "verdict": "degraded", "score": 0.7, "lower": 0.68, "upper": 0.72, "baseline_score": 0.8}
+
+
+def test_a_degraded_champion_that_stays_is_recorded_with_its_outlook(steps: Steps) -> None:
+    never = "{triggers: [no_champion], maximum_model_age_spans: null}"
+    for number, end in enumerate(("1981-02-01T00:00:00Z", "1981-03-01T00:00:00Z"), start=1):
+        assert steps.decide(DEGRADED, run=f"run-{number}", window_end=end, policy_config=never) == "keep"
+    outlook = steps.ledger.records()[-1].evidence["outlook"]
+    assert (outlook["first_window_end"], outlook["windows"], outlook["next_window_end"]) == ("1981-02-01T00:00:00Z", 2, "1981-03-29T00:00:00Z")
+    (record,) = read_run(open_store(steps.ledger_uri), "run-2")
+    assert record.details["outlook"] == outlook == json.loads((steps.folder / "decision").read_text())["outlook"]
+    assert [setting["name"] for setting in outlook["settings"]] == ["triggers"]
+    steps.decide(HOLDS, run="run-3", window_end="1981-04-01T00:00:00Z")
+    assert steps.ledger.records()[-1].evidence["outlook"] is None

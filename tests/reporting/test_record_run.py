@@ -15,8 +15,10 @@ from evergreen.reporting.run_metrics import run_metrics
 from evergreen.reporting.run_page import run_page
 from evergreen.reporting.summary import DEPLOYED as DEPLOYMENTS
 from evergreen.reporting.summary import OTHER_PIPELINES, RunSummary, summarise_run
+from evergreen.results.repair import NOT_REPAIRED
 from evergreen.runs.records import StepRecord, reported_step
 from evergreen.storage.opening import open_store
+from reporting.degraded_runs import looked
 
 
 def step(name: str, outcome: str = "", state: str = "succeeded", second: int = 0, **more: Any) -> StepRecord:
@@ -134,6 +136,26 @@ def test_a_kept_champion_is_recorded_and_reported(tmp_path: Path) -> None:
     assert "secret" not in page
 
 
+def test_a_degraded_champion_that_stays_is_in_summary_page_metrics_and_the_steps_own_record(tmp_path: Path) -> None:
+    place = {"ledger_uri": str(tmp_path / "ledger"), "run_id": "run-1"}
+    for given in looked():
+        with reported_step(**place, step_name=given.step_name) as record:
+            record.outcome, record.details = given.outcome, given.details
+    report = dsl.HTML(name="report", uri=str(tmp_path / "report"), metadata={})
+    metrics = dsl.Metrics(name="metrics", uri=str(tmp_path / "metrics"), metadata={})
+    record_run.python_func(run_report=report, run_metrics=metrics, status=None, model_name="rain", **place)
+    assert {name: metrics.metadata[name] for name in ("Outcome: degraded and not repaired", "degraded and not repaired")} == {
+        "Outcome: degraded and not repaired": 1.0,
+        "degraded and not repaired": 1.0,
+    }
+    assert "Degraded since 2 October 2021, not repaired." in (tmp_path / "ledger/runs/run-1.html").read_text()
+    summary = json.loads((tmp_path / "ledger/runs/run-1.json").read_text())
+    own = json.loads((tmp_path / "ledger/runs/run-1/record_run.json").read_text())
+    assert (summary["outcome"], summary["status"], own["outcome"]) == (NOT_REPAIRED, "succeeded", NOT_REPAIRED)
+    assert summary["repair"] == own["details"]["repair"]
+    assert [setting["name"] for setting in summary["repair"]["settings"]] == ["hysteresis.needed", "policy_mode"]
+
+
 def test_a_failed_step_is_shown_in_full(tmp_path: Path) -> None:
     write_steps(tmp_path)
     with pytest.raises(RuntimeError), reported_step(ledger_uri=str(tmp_path / "ledger"), run_id="run-1", step_name="train_challenger"):
@@ -230,11 +252,11 @@ DRIFTED = {"verdict": "drift", "features": [{"name": "a", "drift": True}, {"name
 )
 def test_the_ui_shows_the_outcome_and_the_decisive_numbers(records: list[StepRecord], numbers: dict[str, float]) -> None:
     shown = run_metrics(summarise_run(records), records)
-    assert {name: value for name, value in shown.items() if value is not None} == numbers
+    assert {name: value for name, value in shown.items() if value is not None} == {**numbers, "degraded and not repaired": 0.0}
     assert sorted(shown)[0].startswith("Outcome: "), "the UI shows them in alphabetical order"
 
 
-@pytest.mark.parametrize("outcome", ["failed", *DEPLOYMENTS, "kept", "rejected", *OTHER_PIPELINES.values()])
+@pytest.mark.parametrize("outcome", ["failed", *DEPLOYMENTS, "kept", "rejected", NOT_REPAIRED, *OTHER_PIPELINES.values()])
 def test_mlflow_takes_the_names_too(outcome: str) -> None:
     # KFP logs the numbers of Metrics artifacts to MLflow, which refuses a whole batch for one bad name.
     from mlflow.utils.validation import _validate_metric_name

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from evergreen.data.times import parse_time
+from evergreen.reporting.repair_terminal import print_repair
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,11 +69,12 @@ def _first_line(record: StepRecord) -> str:
 
 
 def print_summary(console: Console, summary: RunSummary, run: LocalRun) -> None:
-    """Print the table of a finished run: decision, evaluation, champion, reports and errors."""
+    """Print the table of a finished run: decision, evaluation, champion, reports and errors; and what to know about a degraded champion that stays."""
     table = Table(title=f"Run {summary.run_id}", show_header=False, title_justify="left", expand=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("status", f"[{'green' if summary.status == 'succeeded' else 'red'}]{summary.status}[/] in {run.duration_s:.1f} s: {escape(summary.outcome)}")
+    outcome = f"[bold red]{escape(summary.outcome)}[/]" if summary.repair else escape(summary.outcome)
+    table.add_row("status", f"[{'green' if summary.status == 'succeeded' else 'red'}]{summary.status}[/] in {run.duration_s:.1f} s: {outcome}")
     table.add_row("decision", escape(summary.decision or "none"))
     for reason in summary.reasons:
         table.add_row("", escape(reason))
@@ -82,6 +84,7 @@ def print_summary(console: Console, summary: RunSummary, run: LocalRun) -> None:
     if summary.error:
         table.add_row("[red]error[/]", escape(summary.error))
     console.print(table)
+    print_repair(console, summary)
     # Paths are printed on their own lines so that terminals can link them; a table would truncate them.
     for name, uri in summary.reports.items():
         console.print(f"  {name}: {escape(uri)}", soft_wrap=True, highlight=False)

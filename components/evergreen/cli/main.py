@@ -17,7 +17,7 @@ from evergreen.data.json_values import plain
 from evergreen.errors import EvergreenError
 from evergreen.secrets.files import load_secrets
 from evergreen.secrets.masked_streams import masked_output
-from evergreen.settings.command_options import DEFAULT_HOME, AsJson, Digests, Home, ImageRegistry, PipelineFile, PlatformFile
+from evergreen.settings.command_options import DEFAULT_HOME, AsJson, Digests, FailOn, Home, ImageRegistry, PipelineFile, PlatformFile
 from evergreen.version import __version__
 
 if TYPE_CHECKING:
@@ -74,10 +74,11 @@ def run(
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
     isolated: Annotated[bool, typer.Option("--isolated", help="Start a fresh Python interpreter for every step, which takes longer.")] = False,
+    fail_on: FailOn = None,
 ) -> None:
     """Run a pipeline on this machine and print its decision.
 
-    Exit status: 0 if the run succeeded, 1 if it failed, 2 for invalid input.
+    Exit status: 0 if the run succeeded, 1 if it failed, 2 for invalid input, 3 if it succeeded with a finding named by --fail-on.
     """
     from rich.console import Console
 
@@ -87,9 +88,11 @@ def run(
     from evergreen.pipeline.local_steps import StepProcesses
     from evergreen.pipeline.preloads import first_needs
     from evergreen.pipeline.warm_steps import StepServer
+    from evergreen.reporting.fail_on import FAIL_ON_STATUS, check_findings, reached
     from evergreen.reporting.summary import summarise_run
     from evergreen.runs.local_home import LocalHome
 
+    check_findings(fail_on or [])
     # With --json, standard output is reserved for the JSON line. Keep a reference, because the runner redirects sys.stdout.
     console = Console(file=sys.stderr if as_json else sys.stdout, soft_wrap=False)
     with StepServer() as server:
@@ -107,6 +110,8 @@ def run(
         typer.echo(json.dumps(plain(run_as_json(summary, finished)), ensure_ascii=False))
     if summary.status != "succeeded":
         raise typer.Exit(1)
+    if reached(summary, fail_on or []):
+        raise typer.Exit(FAIL_ON_STATUS)
 
 
 def run_as_json(summary: RunSummary, finished: LocalRun) -> dict[str, Any]:

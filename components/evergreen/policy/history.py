@@ -49,7 +49,7 @@ def read_history(ledger: Ledger | None, *, run_id: str) -> tuple[PastDecision, .
             decided = Decision.from_json(record.evidence, source=f"ledger record {record.number} of model {record.model_name!r}", error=PolicyError)
             ended = known or decided.decision != "retrain"
             promoted = record.kind == RETRAINING and record.run_id in promoting
-            found.setdefault(decided.window_end, _past(decided, completed=ended, promoted=promoted))
+            found.setdefault(decided.window_end, past_decision(decided, completed=ended, promoted=promoted))
     return tuple(found.values())
 
 
@@ -75,7 +75,14 @@ def _promoting_runs(records: list[LedgerRecord]) -> set[str]:
     return runs - {"none"}
 
 
-def _past(decided: Decision, *, completed: bool, promoted: bool) -> PastDecision:
+def past_decision(decided: Decision, *, completed: bool, promoted: bool) -> PastDecision:
+    """Return a decision as later decisions see it.
+
+    Args:
+        decided: The decision.
+        completed: Whether it was carried out.
+        promoted: Whether its challenger became champion.
+    """
     return PastDecision(
         window_end=decided.window_end,
         decision=decided.decision,

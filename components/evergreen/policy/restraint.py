@@ -60,7 +60,7 @@ def _too_few_rows(evidence: Evidence, policy: Policy) -> str:
 def _certain(trigger: Trigger, evidence: Evidence, policy: Policy) -> bool:
     """Return whether a trigger's evidence is strong enough to need no second window."""
     if trigger.name == "performance":
-        return _standard_errors(evidence) >= policy.hysteresis.certain_standard_errors
+        return standard_errors(evidence) >= policy.hysteresis.certain_standard_errors
     return trigger.value == "severe"
 
 
@@ -75,7 +75,7 @@ def _unconfirmed(name: str, evidence: Evidence, policy: Policy) -> str:
     return f"The policy waits: {what} fired in {windows} of this champion, and {rule.needed} of {rule.windows} are required."
 
 
-def _standard_errors(evidence: Evidence) -> float:
+def standard_errors(evidence: Evidence) -> float:
     """Return the performance drop in standard errors; 0 if unknown."""
     drop, lower, upper = evidence.performance.drop, evidence.performance.drop_lower, evidence.performance.drop_upper
     if drop is None or lower is None or upper is None or upper <= lower:
@@ -108,16 +108,35 @@ def _vetoes(evidence: Evidence, said: Mapping[str, Trigger]) -> dict[str, str]:
 
 
 def _too_often(evidence: Evidence, policy: Policy) -> tuple[str, str]:
-    # A failed retraining produced no model, so there is no cool-down after it; its cost still counts against the budget.
-    started = [past for past in before(evidence) if past.decision == "retrain"]
-    last = min((_age(past, evidence) for past in started if past.completed), default=None)
+    last = completed_age(evidence)
     if policy.cooldown_days is not None and last is not None and last < policy.cooldown_days:
         return "cooldown", f"The policy waits: the last retraining was {days_text(last)} days ago, within the cool-down of {policy.cooldown_days:g} days."
     if policy.budget is not None:
-        spent = sum(_age(past, evidence) < policy.budget.days for past in started)
+        spent = len(retrainings_in_budget(evidence, policy.budget.days))
         if spent >= policy.budget.retrains:
             return "budget", f"The budget is spent: {spent} retrainings in the last {policy.budget.days:g} days, with {policy.budget.retrains} allowed."
     return "", ""
+
+
+def last_completed(evidence: Evidence) -> PastDecision | None:
+    """Return the newest earlier retraining that produced a model, or None: after one that failed, there is no cool-down."""
+    return next((past for past in reversed(before(evidence)) if past.retrained), None)
+
+
+def completed_age(evidence: Evidence) -> float | None:
+    """Return the days since the newest earlier retraining that produced a model, or None if there was none."""
+    last = last_completed(evidence)
+    return None if last is None else _age(last, evidence)
+
+
+def retrainings_in_budget(evidence: Evidence, days: float) -> list[PastDecision]:
+    """Return the retrainings that count against a budget, oldest first. One that failed counts, too: it had its cost.
+
+    Args:
+        evidence: The evidence.
+        days: Length of the budget's period in days.
+    """
+    return [past for past in before(evidence) if past.decision == "retrain" and _age(past, evidence) < days]
 
 
 def _age(past: PastDecision, evidence: Evidence) -> float:

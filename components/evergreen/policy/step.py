@@ -10,6 +10,7 @@ from evergreen.errors import PolicyError
 from evergreen.policy.decision import decide
 from evergreen.policy.evidence import Evidence
 from evergreen.policy.history import read_history
+from evergreen.policy.outlook import with_outlook
 from evergreen.policy.policy_file import read_policy
 from evergreen.policy.report import decision_page
 from evergreen.registry.champion import open_ledger
@@ -68,7 +69,7 @@ def run_decision_step(request: DecisionRequest, outputs: DecisionOutputs, place:
         rollout_under_way=_rollout_under_way(ledger),
         feedback=_feedback(request.feedback, policy.feedback, request.window_end),
     )
-    made = decide(evidence, policy)
+    made = with_outlook(decide(evidence, policy), evidence, policy)
     write_json(outputs.decision.path, made.to_json())
     outputs.decision.metadata.update({"decision": made.decision, "rule": made.rule, "alert": made.alert})
     report = Path(outputs.decision_report.path)

@@ -24,15 +24,20 @@ def register(app: typer.Typer) -> None:
 
 
 def history(model: ModelName, ledger_uri: LedgerUri = None, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
-    """Show a model's ledger: every promotion, rejection and decision to keep the champion."""
+    """Show a model's ledger: every promotion, rejection and decision to keep the champion.
+
+    Records of runs that left a degraded champion in service are marked "degraded, not repaired"; with --json, in the field outcome.
+    """
     from rich.console import Console
 
     from evergreen.registry.display import print_history
     from evergreen.registry.ledger import Ledger
+    from evergreen.registry.run_outcomes import run_outcomes
 
     records = Ledger(ledger_store(ledger_uri, home), model).records()
     if as_json:
-        typer.echo(json.dumps(plain([asdict(record) for record in records]), ensure_ascii=False))
+        outcomes = run_outcomes(records)
+        typer.echo(json.dumps(plain([{**asdict(record), "outcome": outcomes.get(record.number, record.kind)} for record in records]), ensure_ascii=False))
     elif records:
         print_history(Console(), model, records)
     else:

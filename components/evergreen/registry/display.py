@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from evergreen.registry.run_outcomes import run_outcomes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def print_history(console: Console, model_name: str, records: list[LedgerRecord]) -> None:
-    """Print a model's ledger as a table, oldest record first."""
+    """Print a model's ledger as a table, oldest record first; records of runs that left a degraded champion in service are marked red."""
+    outcomes = run_outcomes(records)
     table = Table(title=f"Ledger of {escape(model_name)}", title_justify="left")
     for heading in ("#", "time", "kind", "champion", "reason"):
         table.add_column(heading, overflow="fold")
@@ -25,7 +28,9 @@ def print_history(console: Console, model_name: str, records: list[LedgerRecord]
         number = record.evidence.get("semantic_version") if record.changed_champion() else None
         champion = f"{record.version_before} → {record.version_after}{f' ({number})' if number else ''}"
         sentence = str(record.evidence.get("sentence", ""))
-        table.add_row(str(record.number), record.time[:19].replace("T", " "), escape(record.kind), champion, escape(sentence))
+        outcome = outcomes.get(record.number)
+        kind = f"{escape(record.kind)}: [bold red]{escape(outcome)}[/]" if outcome else escape(record.kind)
+        table.add_row(str(record.number), record.time[:19].replace("T", " "), kind, champion, escape(sentence))
     console.print(table)
 
 

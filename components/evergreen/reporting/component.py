@@ -48,4 +48,5 @@ def record_run(
             step_name=step_name,
         )
         record.outcome = summary.outcome
+        record.details = {"repair": summary.to_json()["repair"]}
         record.reports = {"run_report": run_report.uri}

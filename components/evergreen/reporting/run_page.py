@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.data.json_values import plain
 from evergreen.reporting.page import Link, Section, Table, Tone, format_number, render_page
+from evergreen.reporting.repair_text import repair_sections, since_words
 from evergreen.secrets.addresses import without_password
 
 if TYPE_CHECKING:
     from evergreen.reporting.summary import RunSummary
     from evergreen.results.evaluation import Evaluation
+    from evergreen.results.repair import Repair
 
 _TONES: dict[str, Tone] = {"failed": "bad", "promoted": "good", "waiting for approval": "warning", "kept": "good"}
 
@@ -22,7 +24,7 @@ def run_page(summary: RunSummary, *, tracking_uri: str = "none") -> str:
         summary: Summary of the run.
         tracking_uri: Address of the MLflow server; a password in it is hidden.
     """
-    sections = []
+    sections = repair_sections(summary.repair) if summary.repair else []
     if summary.error:
         sections.append(Section("Error", preformatted=summary.error))
     if summary.problems:
@@ -38,13 +40,20 @@ def run_page(summary: RunSummary, *, tracking_uri: str = "none") -> str:
         rows = [(name.partition("/")[0], Link(name.partition("/")[2].replace("_", " "), uri), uri) for name, uri in summary.reports.items()]
         sections.append(Section("Reports", table=Table(["step", "report", "location"], rows)))
     sections.append(_run_section(summary, tracking_uri))
-    return render_page(f"Run of {summary.model_name}", verdict_of(summary), _TONES.get(summary.outcome, "neutral"), sections)
+    return render_page(f"Run of {summary.model_name}", verdict_of(summary), tone_of(summary), sections)
+
+
+def tone_of(summary: RunSummary) -> Tone:
+    """Return the colour of a run's verdict: a degraded champion that stays is bad, however the run ended."""
+    return "bad" if summary.repair else _TONES.get(summary.outcome, "neutral")
 
 
 def verdict_of(summary: RunSummary) -> str:
     """Return the outcome of a run in one sentence."""
     before, after = summary.champion_before, summary.champion_after
     champion = "There is no champion." if before == "none" else f"Version {before} remains the champion."
+    if summary.repair is not None:
+        return _unrepaired_verdict(summary, summary.repair, champion)
     if summary.outcome == "promoted":
         return f"Promoted: version {after} is the champion" + ("." if before == "none" else f", replacing version {before}.")
     if summary.outcome == "failed" and after != before:
@@ -61,6 +70,14 @@ def verdict_of(summary: RunSummary) -> str:
         "searched": f"Searched: hyperparameters were chosen and a challenger was trained with them. {champion}",
         "drift measured": f"Drift measured; nothing was changed. {champion}",
     }[summary.outcome]
+
+
+def _unrepaired_verdict(summary: RunSummary, repair: Repair, champion: str) -> str:
+    since = since_words(repair)
+    return {
+        "failed": f"Failed, and the champion is degraded{since}, not repaired. {champion}",
+        "waiting for approval": f"Waiting for approval: a better challenger is ready, but the champion is degraded{since}. {champion}",
+    }.get(summary.outcome, f"Degraded{since}, not repaired. {champion}")
 
 
 def _decision_words(decision: str) -> str:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from evergreen.errors import ArtifactError
+from evergreen.results.candidates import CandidateChoice
 from evergreen.results.decision import Decision
 from evergreen.results.drift import DriftResult
 from evergreen.results.evaluation import Evaluation
 from evergreen.results.performance import PerformanceResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evergreen.results.reading import JsonResult
     from evergreen.runs.records import StepRecord
 
 EVALUATIONS = ("evaluate_challenger", "evaluate_model")
 """Names of the step that compares the models: the name in the pipelines, and the component's name."""
+
+TRAININGS = ("train_challenger", "train_model")
+"""Names of the step that trains a challenger: the name in the pipelines, and the component's name."""
 
 Result = TypeVar("Result", bound="JsonResult")
 
@@ -32,6 +36,7 @@ class StepResults:
         performance: Result of monitor_performance.
         decision: Result of decide_retraining.
         evaluation: Result of evaluate_challenger.
+        choice: What train_challenger chose among.
         problems: One sentence for each unreadable result.
     """
 
@@ -39,6 +44,7 @@ class StepResults:
     performance: PerformanceResult | None = None
     decision: Decision | None = None
     evaluation: Evaluation | None = None
+    choice: CandidateChoice | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -54,9 +60,21 @@ def read_step_results(records: Sequence[StepRecord]) -> StepResults:
         _read(DriftResult, by_name.get("detect_drift"), problems),
         _read(PerformanceResult, by_name.get("monitor_performance"), problems),
         _read(Decision, by_name.get("decide_retraining"), problems),
-        _read(Evaluation, next((by_name[name] for name in EVALUATIONS if name in by_name), None), problems),
+        _read(Evaluation, first_of(by_name, EVALUATIONS), problems),
+        _read_choice(first_of(by_name, TRAININGS), problems),
         problems,
     )
+
+
+def first_of(records: Mapping[str, StepRecord], names: Sequence[str]) -> StepRecord | None:
+    """Return the record of the first of several names that a step may have, or None."""
+    return next((records[name] for name in names if name in records), None)
+
+
+def _read_choice(record: StepRecord | None, problems: list[str]) -> CandidateChoice | None:
+    # Where nothing was chosen, the record has none.
+    choice = record.details.get("choice") if record else None
+    return _read(CandidateChoice, replace(record, details=choice), problems) if record and choice else None
 
 
 def _read(kind: type[Result], record: StepRecord | None, problems: list[str]) -> Result | None:

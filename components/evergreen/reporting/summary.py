@@ -10,16 +10,22 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.times import parse_time
+from evergreen.reporting.repair import find_repair
 from evergreen.reporting.step_results import read_step_results
+from evergreen.results.repair import NOT_REPAIRED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evergreen.results.evaluation import Evaluation
+    from evergreen.results.repair import Repair
     from evergreen.runs.records import StepRecord
 
 DEPLOYED = ("promoted", "already champion", "waiting for approval", "dry run")
 """Outcomes that deploy_model may report."""
+
+KEEPS_ITS_NAME = ("failed", "waiting for approval")
+"""Outcomes that say themselves what is missing, even if the champion stays degraded."""
 
 OTHER_PIPELINES = {
     ("roll_back_model",): "rolled back",
@@ -40,8 +46,8 @@ class RunSummary:
     Attributes:
         run_id: ID of the run.
         model_name: Name of the registered model.
-        outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept``, ``rejected``, ``rolled back``, ``compared``,
-            ``searched``, ``drift measured`` or ``completed``.
+        outcome: ``failed``, ``promoted``, ``already champion``, ``waiting for approval``, ``dry run``, ``kept``, ``rejected``,
+            ``degraded, not repaired``, ``rolled back``, ``compared``, ``searched``, ``drift measured`` or ``completed``.
         status: ``succeeded`` or ``failed``.
         decision: ``retrain``, ``keep``, or empty if no decision was made.
         reasons: The reasons for the decision.
@@ -55,6 +61,8 @@ class RunSummary:
         duration_s: Seconds from then until the end of the last finished step.
         problems: Records that could not be read.
         final_status: State, error code and error message as reported by KFP.
+        repair: Why a degraded champion was not repaired, whatever the outcome: since when it is degraded, what was tried, what would probably help and
+            what happens next; None (in JSON an empty object) if it is not degraded or was repaired.
     """
 
     run_id: str
@@ -73,10 +81,12 @@ class RunSummary:
     duration_s: float | None = None
     problems: list[str] = field(default_factory=list)
     final_status: dict[str, str] = field(default_factory=dict)
+    repair: Repair | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the summary as plain JSON values; a missing evaluation is an empty object."""
-        return {**asdict(self), "evaluation": self.evaluation.without_rows() if self.evaluation else {}}
+        """Return the summary as plain JSON values; a missing evaluation or repair is an empty object."""
+        content = asdict(self)
+        return {**content, "evaluation": self.evaluation.without_rows() if self.evaluation else {}, "repair": content["repair"] or {}}
 
 
 def summarise_run(
@@ -107,6 +117,9 @@ def summarise_run(
     found = read_step_results(records)
     unreadable = [*problems, *found.problems]
     outcome, error = _outcome(steps, unreadable, failure)
+    repair = find_repair(steps, found, model_name=model_name)
+    if repair is not None and outcome not in KEEPS_ITS_NAME:
+        outcome = NOT_REPAIRED
     status = final_status or {}
     if outcome == "failed" and status.get("error_message"):
         error = f"{error}\nKFP reports: {status['error_message']}"
@@ -129,6 +142,7 @@ def summarise_run(
         duration_s=_duration(records),
         problems=unreadable,
         final_status=status,
+        repair=repair,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from evergreen.results.performance import ExpectedScore, LossExplanation  # noqa: TC001 - read at run time, for reading from JSON
 from evergreen.results.reading import JsonResult
+from evergreen.results.repair import Outlook  # noqa: TC001 - the types of fields are read at run time
 
 TriggerVerdict = Literal["fired", "quiet", "cannot tell"]
 
@@ -72,6 +73,8 @@ class Decision(JsonResult):
         at_promotion: The champion's metric, score and interval at promotion; None if unknown.
         expected: The score expected from its track record; None without a measured window since its promotion.
         explained: How much of a loss of performance the drift of the inputs explains; None if nothing was lost.
+        outlook: What the policy knows about a degraded champion: since when, what would let a retraining through, and when it retrains next; None
+            if performance is not degraded.
     """
 
     written_by: ClassVar[str] = "decide_retraining"
@@ -94,6 +97,7 @@ class Decision(JsonResult):
     at_promotion: Measurement | None = None
     expected: ExpectedScore | None = None
     explained: LossExplanation | None = None
+    outlook: Outlook | None = None
 
     def __post_init__(self) -> None:
         # In JSON, a missing measurement is an empty object.
@@ -108,3 +112,9 @@ class Decision(JsonResult):
     def fired(self) -> tuple[str, ...]:
         """Names of the triggers that fired."""
         return tuple(trigger.name for trigger in self.triggers if trigger.verdict == "fired")
+
+    @property
+    def champion_degraded(self) -> bool:
+        """Whether the champion's performance is degraded."""
+        # Decisions of releases without an outlook are told by their triggers.
+        return self.outlook is not None or "performance" in self.fired

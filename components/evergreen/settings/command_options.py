@@ -14,6 +14,15 @@ DEFAULT_HOME = Path(".evergreen")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
 Digests = Annotated[Path | None, typer.Option("--digests", help="JSON file that maps each image name to its digest.")]
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-on",
+        help="Exit with status 3 if every step succeeded but the champion is degraded and was not repaired (degraded), or the gate rejected a "
+        "challenger (rejected). Repeatable.",
+        metavar="FINDING",
+    ),
+]
 Home = Annotated[Path, typer.Option("--home", help="Folder for the local registry, ledger, artifacts and logs.")]
 ImageRegistry = Annotated[str | None, typer.Option("--image-registry", help="Registry and path that hold your images.")]
 LedgerUri = Annotated[str | None, typer.Option("--ledger-uri", help="Folder or bucket of the ledger. Defaults to the local ledger.")]

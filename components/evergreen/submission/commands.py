@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from evergreen.settings.command_options import AsJson, Digests, ImageRegistry, PlatformFile
+from evergreen.settings.command_options import AsJson, Digests, FailOn, ImageRegistry, PlatformFile
 from evergreen.submission import schedule_commands
 from evergreen.submission.options import Assignments, Experiment, Host, Namespace, ParameterFile, ServiceAccount, given_parameters, to_console
 
@@ -47,20 +47,25 @@ def submit(
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for the run to end, showing its steps.")] = True,
     poll_seconds: Annotated[float, typer.Option("--poll-seconds", help="Seconds between status checks of the run.", min=0.05)] = 5.0,
     as_json: AsJson = False,
+    fail_on: FailOn = None,
 ) -> None:
     """Upload a pipeline to Kubeflow as a new version, start a run and follow it.
 
     An existing version is not uploaded again. If the run fails, the error of each failed step is printed, with advice and the location of
-    the report. Exit status: 0 if the run succeeded, 1 if it did not, 2 for invalid input.
+    the report. --fail-on reads the run's records, so this machine needs access to the ledger. Exit status: 0 if the run succeeded, 1 if it did not,
+    2 for invalid input, 3 if it succeeded with a finding named by --fail-on.
     """
     from evergreen.pipeline.loading import arguments_for, parse_assignments
+    from evergreen.reporting.fail_on import FAIL_ON_STATUS
     from evergreen.submission.connection import connect
+    from evergreen.submission.findings import check_fail_on, run_findings
     from evergreen.submission.parameter_values import check_parameter_values, check_text
     from evergreen.submission.run_names import default_run_name, effective_parameters, experiment_name
     from evergreen.submission.server_pipelines import upload_version
     from evergreen.submission.server_pipelines import version_name as name_by_content
     from evergreen.submission.tags import check_tags
 
+    check_fail_on(fail_on or [], follow=follow and not upload_only)
     console = to_console(as_json=as_json)
     with tempfile.TemporaryDirectory() as folder:
         compiled = _compiled(pipeline_file, Path(folder), image_registry, digests, platform_file)
@@ -94,10 +99,15 @@ def submit(
             follow=follow,
             poll_seconds=poll_seconds,
         )
-    if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False))
+    try:
+        findings = run_findings(result, parameters, console, fail_on) if fail_on and result.get("state") == "SUCCEEDED" else []
+    finally:
+        if as_json:
+            typer.echo(json.dumps(result, ensure_ascii=False))
     if result.get("state") not in {None, "SUCCEEDED"}:
         raise typer.Exit(1)
+    if findings:
+        raise typer.Exit(FAIL_ON_STATUS)
 
 
 def _run(
