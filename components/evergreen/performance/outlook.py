@@ -100,5 +100,8 @@ def _with_change(result: PerformanceResult, new: pd.DataFrame, watched: WatchedM
         return result
     change = latest_change(abs(errors) if measure == RESIDUAL else errors, seed=seed)
     if change is None:
+        # The champion is worse than at its promotion, and equally so on all rows that are new to it.
+        change = 0 if result.verdict == "degraded" else None
+    if change is None:
         return result
     return replace(result, changed_at=iso_time(new[watched.description.timestamp_column].iloc[change]), rows_since_change=len(new) - change)

@@ -1,8 +1,8 @@
 """The probe: would a new model be better than the champion?
 
 Whether a champion got worse is a question about the past; whether a retraining pays is another one. So small models of the champion's recipe are
-fitted on several training windows that end before the newest rows, and compared with the champion on these. The windows are counted in rows, each
-twice as long as the one before, because after a change the shortest may be best, and without one the longest.
+fitted on several training windows that end before the newest rows, and compared with the champion on these. The windows are counted in rows, because
+after a change the shortest may be best, and without one the longest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from evergreen.performance.watched_rows import WatchedModel
     from evergreen.training.training_rows import TrainingRows
 
-WINDOWS = 5
+WINDOWS = 4
+LONGER = 3
+"""Each training window is three times as long as the one before."""
 RESAMPLES = 1000
 FEWEST_PROBED_ROWS = 40
 SHARE_PROBED = 3
@@ -126,7 +128,7 @@ def _prepare(request: ProbeRequest) -> tuple[TrainingRows, ChoiceRows, Recipe]:
 
 def _starts(before: int, shortest: int, most: int) -> list[int]:
     """Return the first rows of the training windows, the shortest first, without the same one twice."""
-    lengths = [min(shortest * 2**power, most, before) for power in range(WINDOWS)]
+    lengths = [min(shortest * LONGER**power, most, before) for power in range(WINDOWS)]
     return sorted({before - length for length in lengths}, reverse=True)
 
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from evergreen.data.artifacts import Origin
     from evergreen.training.training_rows import TrainingRows
 
-MOST_FIT_ROWS = 10_000
+TOO_FEW = "too few rows to fit on"
+MOST_FIT_ROWS = 5_000
 """Larger training windows are represented by a random sample of their rows while candidates are compared."""
 
 
@@ -107,7 +108,7 @@ class TrainedContender(Contender):
     _fitted: dict[int, FittedModel] = field(default_factory=dict, repr=False, compare=False)
 
     def predictions(self, context: ChoiceRows, *, known: int, first: int, before: int) -> Predictions:
-        """Fit on at most 10,000 of the rows, once, and predict."""
+        """Fit on at most 5,000 of the rows, once, and predict."""
         if known not in self._fitted:
             self._fitted[known] = self._fit(context, known)
         return context.predictions(self._fitted[known], first, before)
@@ -125,7 +126,7 @@ class TrainedContender(Contender):
     def _fit(self, context: ChoiceRows, known: int) -> FittedModel:
         count = known - self.first_row
         if count < FEWEST_FIT_ROWS:
-            raise TrainingError(f"only {count} rows to fit on; at least {FEWEST_FIT_ROWS} are required.")
+            raise TrainingError(f"{TOO_FEW}: {max(0, count)}; at least {FEWEST_FIT_ROWS} are required.")
         rows, first, before = context.rows, self.first_row, known
         if count > MOST_FIT_ROWS:
             chosen = self.first_row + sample_positions(count, MOST_FIT_ROWS, self.recipe.seed)

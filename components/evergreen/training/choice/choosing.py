@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from evergreen.training.recipe import Recipe
     from evergreen.training.training_rows import TrainingRows
 
-MOST_WINDOWS = 4
-"""Training windows between the shortest and all rows, each twice as long as the one before."""
+WINDOWS_IN_BLOCKS = (2, 6)
+"""Lengths, in blocks, of the training windows that are tried whatever is known about a change."""
+WEIGHTED_WINDOWS = 2
+"""The longest training windows are tried with weights that fade with age, too; in short ones, all rows are about equally old."""
+LEAST_DIFFERENCE = 0.25
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,12 @@ def choose(request: ChoiceRequest) -> Choice | None:
     rows, context = request.rows, ChoiceRows(request.rows, feature_kinds(request.rows.frame, request.rows.feature_names), request.classes)
     unseen = len(rows.times) - _position(rows, request.champion.description.fit_end)
     change = find_change(request, context, unseen)
-    since = len(rows.times) - change if change is not None else max(unseen, _since_champion_began(request))
+    # Without a change among the new rows, the relation is the same in all of them, whatever it was before.
+    since = len(rows.times) - change if change is not None else unseen
     blocks = divide(rows.times, since=since, unseen=unseen, holdout_share=request.holdout_share)
     if blocks is None:
         return None
-    contenders = _contenders(request, blocks, change)
+    contenders = _contenders(request, blocks, change, unseen)
     first = play(contenders, context, request.metric, known=blocks.choice, first=blocks.choice, before=blocks.validation)
     second = play(first.remaining(contenders), context, request.metric, known=blocks.validation, first=blocks.validation, before=blocks.holdout, earlier=first)
     if second.best is None:
@@ -147,24 +151,30 @@ def _moment(time: str) -> pd.Timestamp:
     return found.tz_localize("UTC") if found.tz is None else found
 
 
-def _since_champion_began(request: ChoiceRequest) -> int:
-    """Return the number of rows since the champion's first one: it was chosen because what it learned from held then."""
-    return len(request.rows.times) - _position(request.rows, request.champion.description.fit_start)
-
-
-def _contenders(request: ChoiceRequest, blocks: Blocks, change: int | None) -> list[AnyContender]:
+def _contenders(request: ChoiceRequest, blocks: Blocks, change: int | None, unseen: int) -> list[AnyContender]:
     rows, block = request.rows, blocks.rows - blocks.holdout
-    starts = {0, _position(rows, request.champion.description.fit_start)}
-    if change is not None:
-        starts.add(change)
-    starts |= {blocks.validation - block * 2**power for power in range(MOST_WINDOWS)}
-    possible = sorted(start for start in starts if 0 <= start <= blocks.validation - FEWEST_FIT_ROWS)
+    began = change if change is not None else blocks.rows - unseen
+    # In order of importance: of two windows of about the same length, the first one is fitted.
+    wanted = [0, began, _position(rows, request.champion.description.fit_start), *(blocks.validation - block * times for times in WINDOWS_IN_BLOCKS)]
+    starts = _apart([start for start in wanted if 0 <= start <= blocks.validation - FEWEST_FIT_ROWS], blocks.validation)
     own = request.recipe.options.get("recency_half_life_days")
-    half_lives: list[float | None] = [own] if own is not None else [None, *_half_lives(request, blocks)]
-    found: list[AnyContender] = [*trained_contenders(request.recipe, rows, starts=possible, half_lives=half_lives, before=blocks.validation)]
+    found: list[AnyContender] = [*trained_contenders(request.recipe, rows, starts=starts, half_lives=[own], before=blocks.validation)]
+    if own is None:
+        weighted = sorted(starts)[:WEIGHTED_WINDOWS]
+        found += trained_contenders(request.recipe, rows, starts=weighted, half_lives=_half_lives(request, blocks), before=blocks.validation)
     if request.allow_baseline:
-        found.append(constant_baseline(request.recipe, max(possible, default=0)))
+        found.append(constant_baseline(request.recipe, max(starts, default=0)))
     return [*found, *request.former]
+
+
+def _apart(starts: Sequence[int], before: int) -> list[int]:
+    """Return the starts whose windows differ in length by at least a quarter from those named before them."""
+    found: list[int] = []
+    for start in starts:
+        length = before - start
+        if all(abs(length - (before - other)) >= LEAST_DIFFERENCE * max(length, before - other) for other in found):
+            found.append(start)
+    return found
 
 
 def _half_lives(request: ChoiceRequest, blocks: Blocks) -> list[float]:

@@ -7,13 +7,13 @@ the metric itself is what the gate compares on.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.metrics.prediction_errors import RESIDUAL, prediction_errors
 from evergreen.metrics.predictions import Predictions, ScoringError, join_predictions
-from evergreen.training.choice.candidates import ChoiceRows, FormerChampion, TrainedContender
+from evergreen.training.choice.candidates import TOO_FEW, ChoiceRows, FormerChampion, TrainedContender
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 CLEARLY_WORSE = 2.0
 """Standard errors of the mean difference in error at which a candidate is left out of the second round."""
-WORSE_IN_A_ROW = 3
+BETTER_ANYWAY = 1.0
+"""Standard errors by which a candidate that had too few rows in the first round must be better than the best of both rounds."""
+MOST_IN_SECOND = 3
+WORSE_IN_A_ROW = 2
 """The shortest training windows cost least and come first; after this many that are clearly worse, longer ones are not fitted."""
 
 AnyContender = TrainedContender | FormerChampion
@@ -48,21 +51,18 @@ class Round:
     pooled: bool = False
 
     def remaining(self, contenders: Sequence[AnyContender]) -> list[AnyContender]:
-        """Return the contenders for the next round: those that are not clearly worse than the best.
+        """Return the contenders for the next round: up to three of those that are not clearly worse than the best.
 
         One that had too few rows takes part, because it has more now.
         """
         if self.best is None:
             return list(contenders)
-        best = _errors(self.predictions[self.best.name])
-        left = []
-        for contender in contenders:
-            said = self.predictions.get(contender.name)
-            if said is not None and _clearly_worse(_errors(said), best):
-                self.notes[contender.name] = "clearly worse on the first block"
-            elif said is not None or contender.name not in self.notes or "rows to fit on" in self.notes[contender.name]:
-                left.append(contender)
-        return left
+        errors = {name: _errors(said) for name, said in self.predictions.items()}
+        ranked = sorted(errors, key=lambda name: float(errors[name].mean()))
+        for place, name in enumerate(ranked):
+            if place >= MOST_IN_SECOND or _worse(errors[name], errors[self.best.name], CLEARLY_WORSE):
+                self.notes[name] = "scored lower on the first block"
+        return [one for one in contenders if one.name not in self.notes or (one.name not in errors and TOO_FEW in self.notes[one.name])]
 
 
 def play(
@@ -94,28 +94,34 @@ def play(
         errors = _errors(said)
         if errors.mean() < least:
             found.best, worse, least = contender, 0, float(errors.mean())
-        elif found.best is not None and _clearly_worse(errors, _errors(found.predictions[found.best.name])):
+        elif found.best is not None and _worse(errors, _errors(found.predictions[found.best.name]), CLEARLY_WORSE):
             worse += 1
-    if earlier is not None and found.predictions and all(name in earlier.predictions for name in found.predictions):
+    if earlier is not None and any(name in earlier.predictions for name in found.predictions):
         _pool(found, earlier, contenders, metric)
     return found
 
 
 def _pool(found: Round, earlier: Round, contenders: Sequence[AnyContender], metric: Metric) -> None:
-    """Judge by both blocks; only on the same rows can contenders be compared."""
-    both = {name: join_predictions(earlier.predictions[name], said) for name, said in found.predictions.items()}
-    found.scores = {name: metric.score_rows(said) for name, said in both.items()}
-    least = min(both, key=lambda name: float(_errors(both[name]).mean()))
-    found.best = next(contender for contender in contenders if contender.name == least)
-    found.pooled = True
+    """Judge by both blocks; a contender without predictions for the first one is chosen only if it is clearly better on the second one."""
+    both = {name: join_predictions(earlier.predictions[name], said) for name, said in found.predictions.items() if name in earlier.predictions}
+    best = min(both, key=lambda name: float(_errors(both[name]).mean()))
+    errors = {name: _errors(said) for name, said in found.predictions.items()}
+    for name in errors.keys() - both.keys():
+        if _worse(errors[best], errors[name], BETTER_ANYWAY):
+            best = name
+    found.best = next(contender for contender in contenders if contender.name == best)
+    # Scores for people: on the same rows for all where that is possible.
+    found.pooled = len(both) == len(found.predictions)
+    if found.pooled:
+        found.scores = {name: metric.score_rows(said) for name, said in both.items()}
 
 
-def _errors(said: Predictions) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _errors(said: Predictions) -> np.ndarray[Any, Any]:
     measure, errors = prediction_errors(said)
     return np.abs(errors) if measure == RESIDUAL else errors
 
 
-def _clearly_worse(errors: np.ndarray[tuple[int], np.dtype[np.float64]], best: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+def _worse(errors: np.ndarray[Any, Any], best: np.ndarray[Any, Any], standard_errors: float) -> bool:
     difference = errors - best
     error = difference.std() / np.sqrt(len(difference))
-    return bool(difference.mean() > CLEARLY_WORSE * error > 0)
+    return bool(difference.mean() > standard_errors * error > 0)
