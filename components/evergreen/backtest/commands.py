@@ -42,7 +42,7 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
         typer.Option(
             "--hindsight/--no-hindsight",
             help="Whether to show the training window that is best in hindsight, of 1.5, 3 and 6 windows and --training-window-days. It refits "
-            "three more models per window, on few rows; without it, the backtest takes about two thirds of the time on a long history.",
+            "up to three more models per window, on few rows.",
         ),
     ] = True,
     change: Annotated[

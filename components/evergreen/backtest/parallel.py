@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Schedule = Policy | EveryWindow | str
 
 POLL_S = 0.2
+MOST_WORKERS = 8
+"""Each holds the whole history."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def replay_all(
     windows = len(source.timeline().windows(window_days=settings.window_days, start_days=settings.start_days))
     scheduled, deciding = split(policies, settings)
     wait_passively()
-    workers = max(1, min(os.cpu_count() or 1, len(deciding) + windows * len(scheduled)))
+    workers = max(1, min(os.cpu_count() or 1, MOST_WORKERS, len(deciding) + windows * len(scheduled)))
     # Spawn rather than fork, because a process with threads must not be forked.
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
