@@ -2,7 +2,7 @@
 
 Policies that decide by what they see are replayed window by window, several of them in step in one process, where they share what has the same inputs.
 For a policy that retrains in every window anyway, each window is a task of its own. Measured with always, default and never on 277,000 rows and two
-cores: a process for each policy takes as long as the slowest one, always, while the other core is idle for more than half of the time.
+cores: in a process for each policy, always takes 158 s of computing time and the two others 83 s together, so one core is idle for half of the time.
 """
 
 from __future__ import annotations
