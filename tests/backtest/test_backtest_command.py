@@ -34,11 +34,26 @@ def data(history: pd.DataFrame, tmp_path: Path) -> str:
 
 def test_the_command_compares_policies_and_writes_a_report(data: str, tmp_path: Path) -> None:
     (tmp_path / "often.yaml").write_text("maximum_model_age_days: 50\n")
-    arguments = ["backtest", data, *OPTIONS, *LOGISTIC, "--policy", str(tmp_path / "often.yaml"), "--html", str(tmp_path / "report.html"), "--json"]
+    arguments = [
+        "backtest",
+        data,
+        *OPTIONS,
+        *LOGISTIC,
+        "--policy",
+        str(tmp_path / "often.yaml"),
+        "--change",
+        "2020-10-27",
+        "--html",
+        str(tmp_path / "report.html"),
+        "--json",
+    ]
     # A process of its own: the policies' processes start from the main module.
     done = subprocess.run([str(Path(sys.executable).with_name("evergreen")), *arguments], capture_output=True, text=True, timeout=200, check=True)
     policies: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])["policies"]
-    assert [policy["name"] for policy in policies] == ["never", "always", "often"]
+    assert [policy["name"] for policy in policies] == ["never", "always", "best fixed window", "since every change", "often"]
+    assert [policy["hindsight"] for policy in policies] == [False, False, True, True, False]
+    assert policies[2]["training_window_days"] in (75, 100)
+    assert policies[0]["ends_degraded"] is True, "the relation turned round and never retrains"
     for policy in policies:
         assert {"mean_metric", "retrains", "promotions", "worst_window", "seconds", "windows"} <= set(policy)
         assert len(policy["windows"]) == 7
@@ -59,6 +74,9 @@ def test_the_command_compares_policies_and_writes_a_report(data: str, tmp_path: 
         (["--window-days", "400"], "contains no window of 400 days"),
         (["--policy", "/no/such.yaml"], "'such.yaml' does not exist"),
         (["--tune", "--policy", "default"], "--tune cannot be combined with --policy"),
+        (["--tune", "--change", "2020-10-27"], "--tune cannot be combined with --change"),
+        (["--change", "someday"], "Invalid --change 'someday': expected an ISO date"),
+        (["--change", "1999-01-01"], "a change must be after its first row"),
         (["--tune", "--retrain-cost", "-1"], "--retrain-cost -1.0: expected 0 or more"),
         (["--tune", "--tune-until", "soon"], "Invalid --tune-until 'soon'"),
         (["--tune", "--tune-until", "2020-07-01"], "windows for the search"),

@@ -42,7 +42,7 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
         typer.Option(
             "--hindsight/--no-hindsight",
             help="Whether to show the training window that is best in hindsight, of 1.5, 3 and 6 windows and --training-window-days. It refits "
-            "three more models per window, on few rows; without it, the backtest takes about two thirds of the time on a long history.",
+            "up to three more models per window, on few rows.",
         ),
     ] = True,
     change: Annotated[
@@ -103,6 +103,7 @@ def backtest(  # noqa: PLR0917 - Typer makes a command's arguments from the sign
 
 
 def _print(replays: Sequence[Replay], notes: Sequence[str]) -> None:
+    from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -110,23 +111,25 @@ def _print(replays: Sequence[Replay], notes: Sequence[str]) -> None:
     from evergreen.backtest.ending import ending
     from evergreen.backtest.report import degraded_endings, hindsight_notes, shown_name, windows_to_recover
 
-    console, table = Console(), Table()
+    # Narrow enough for 80 columns.
+    console, table = Console(), Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, title=f"Scores: {replays[0].metric}", title_justify="left")
     for note in notes:
         console.print(escape(note))
-    for heading in ("policy", f"mean {replays[0].metric}", "retrainings", "promotions", "worst window", "longest slump", "ends degraded", "seconds"):
-        table.add_column(heading, justify="left" if heading == "policy" else "right")
+    for heading in ("policy", "mean", "retrained", "promoted", "worst", "slump", "end", "seconds"):
+        table.add_column(heading, justify="left" if heading in ("policy", "end") else "right", no_wrap=heading != "policy")
     for made in replays:
-        worst, slump = made.worst, windows_to_recover(made)
+        worst = made.worst
         table.add_row(
             escape(shown_name(made)),
             "none" if made.mean_metric is None else f"{made.mean_metric:.4f}",
             str(made.retrains),
             str(made.promotions),
-            "none" if worst is None else f"{worst.metric:.4f} ({worst.start[:10]})",
-            "none" if slump is None else f"{slump} windows",
-            "yes" if ending(made, replays).degraded else "no",
+            "none" if worst is None else f"{worst.metric:.4f}",
+            str(windows_to_recover(made) or "none"),
+            "degraded" if ending(made, replays).degraded else "",
             f"{made.seconds:.1f}",
         )
     console.print(table)
+    console.print("slump: length of the longest one, in windows.")
     for note in [*hindsight_notes(replays), *degraded_endings(replays)]:
         console.print(escape(note))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 LAST_WINDOWS = 3
 LEVEL_WINDOWS = 5
 USUAL_CHANGES = 3.0
-"""How many usual changes from window to window the end has to be lower. Where nothing changes, the mean of three windows falls short of the highest mean
-of five by about one, because that one is the highest of many, and hardly ever by three."""
+"""How many usual changes from window to window the end has to be lower. Where nothing changes, the last windows fall short of the highest mean of five by
+about one, because that is the highest of many, and hardly ever by three."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Ending:
 
     Attributes:
         degraded: Whether the model in use at the end is degraded.
-        score: Mean score in the last three scored windows; None if there are too few windows to judge.
+        score: Its score there: that of the last scored window or the median of the last three, whichever is higher; None if there are too few windows.
         level: The higher of the two scores it is compared with.
         compared_with: What that is, for a person.
         needed: By how much the score has to be lower.
@@ -44,14 +44,15 @@ class Ending:
         """The end of a degraded replay in a few words; empty for any other."""
         if not self.degraded:
             return ""
-        return f"ends degraded: {self.score:.4f} in the last {LAST_WINDOWS} windows, {self.level:.4f} {self.compared_with}"
+        return f"ends degraded: {self.score:.4f} at the end, {self.level:.4f} {self.compared_with}"
 
 
 def ending(made: Replay, replays: Sequence[Replay]) -> Ending:
     """Return how a replay ends.
 
-    It ends degraded if the mean of its last three scored windows is below its own earlier level (the highest mean of five windows in a row), or below
-    that of always in the same windows, by more than three times the usual change of its score from window to window (the median over the replay).
+    It ends degraded if its last scored window and the median of the last three are below its own earlier level (the highest mean of five windows in a
+    row), or below those of always, by more than three times the usual change of its score from window to window (the median over the replay). So
+    neither a bad window among the last nor one in which a repair has just been made counts.
 
     Args:
         made: The replay.
@@ -60,15 +61,19 @@ def ending(made: Replay, replays: Sequence[Replay]) -> Ending:
     scores = _scores(made)
     if len(scores) <= LAST_WINDOWS:
         return Ending(degraded=False)
-    now, earlier = float(np.mean(scores[-LAST_WINDOWS:])), scores[:-LAST_WINDOWS]
+    now, earlier = _at_the_end(scores), scores[:-LAST_WINDOWS]
     length = min(LEVEL_WINDOWS, len(earlier))
     levels = [(float(np.convolve(earlier, np.ones(length) / length, "valid").max()), "at its best before")]
     always = next((other for other in replays if other.name == ALWAYS and other is not made), None)
     if always is not None and len(_scores(always)) > LAST_WINDOWS:
-        levels.append((float(np.mean(_scores(always)[-LAST_WINDOWS:])), "when retraining every window"))
+        levels.append((_at_the_end(_scores(always)), "when retraining every window"))
     level, compared_with = max(levels)
     needed = USUAL_CHANGES * float(np.median(np.abs(np.diff(scores))))
     return Ending(now < level - needed, now, level, compared_with, needed)
+
+
+def _at_the_end(scores: list[float]) -> float:
+    return max(scores[-1], float(np.median(scores[-LAST_WINDOWS:])))
 
 
 def _scores(made: Replay) -> list[float]:

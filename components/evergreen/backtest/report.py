@@ -30,7 +30,7 @@ def backtest_page(replays: Sequence[Replay], *, title: str = "Backtest of retrai
         notes: Sentences shown at the top.
     """
     sections = [
-        Section("Policies", [*notes, *hindsight_notes(replays)], table=_table(replays)),
+        Section("Policies", notes, table=_table(replays)),
         Section(
             f"{metric_name(replays[0].metric)} over time",
             ["Each mark is a retraining, filled if its challenger was promoted."],
@@ -117,7 +117,7 @@ def _table(replays: Sequence[Replay]) -> Table:
         ends = "yes" if ending(made, replays).degraded else "no"
         rows.append([shown_name(made), _number(made.mean_metric), made.retrains, made.promotions, worst_text, slump, ends, f"{made.seconds:.1f}"])
     heading = ["Policy", f"Mean {replays[0].metric}", "Retrainings", "Promotions", "Worst window", "Longest slump (windows)", "Ends degraded"]
-    return Table([*heading, "Computing time (s)"], rows)
+    return Table([*heading, "Time (s)"], rows, note=" ".join(hindsight_notes(replays)))
 
 
 def _retrainings(made: Replay) -> Section:
@@ -129,6 +129,8 @@ def time_figure(replays: Sequence[Replay]) -> str:
     """Return the scores over time as an ``<svg>`` element, with one panel per policy so that lines never overlap."""
 
     def draw(axes: Any) -> None:
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
         spread = _spread(replays)
         for position, made in enumerate(reversed(replays)):
             base = position * 1.25
@@ -140,6 +142,10 @@ def time_figure(replays: Sequence[Replay]) -> str:
                     axes.plot([time], [height], "o", markersize=6, markeredgecolor=SECOND, color=SECOND if window.promoted else "none")
             axes.axhline(base, color=INK, linewidth=0.4)
         axes.set_yticks([position * 1.25 + 0.5 for position in range(len(replays))], [readable(shown_name(made), 20) for made in reversed(replays)])
+        # By default, the labels of two years overlap.
+        locator = AutoDateLocator(minticks=3, maxticks=7)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.set_xlabel(f"each band spans {spread[0]:.2f} to {spread[1]:.2f} {readable(replays[0].metric)}")
 
     return svg_figure(draw, height_in=0.8 + 1.0 * len(replays))
