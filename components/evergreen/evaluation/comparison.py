@@ -203,9 +203,8 @@ def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, 
             )
         difference = test.interval
     evaluation.difference, evaluation.difference_lower, evaluation.difference_upper = difference.score, difference.lower, difference.upper
-    return rule_against_champion(
-        metric, difference, gate, challenger_score=evaluation.challenger_score or 0.0, naive_score=evaluation.naive_score or 0.0, missed=missed
-    )
+    scores = {"challenger_score": evaluation.challenger_score or 0.0, "naive_score": evaluation.naive_score or 0.0}
+    return rule_against_champion(metric, difference, gate, **scores, missed=missed, constant=evaluation.origin == "constant baseline")
 
 
 def _obstacle(ours: Predictions, evaluation: Evaluation, target_column: str, champion: FittedModel) -> str:

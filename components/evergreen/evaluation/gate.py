@@ -139,7 +139,9 @@ def rule_without_champion(metric: Metric, over_naive: Interval, missed: list[str
     )
 
 
-def rule_against_champion(metric: Metric, difference: Interval, gate: Gate, *, challenger_score: float, naive_score: float, missed: list[str]) -> Ruling:
+def rule_against_champion(
+    metric: Metric, difference: Interval, gate: Gate, *, challenger_score: float, naive_score: float, missed: list[str], constant: bool = False
+) -> Ruling:
     """Rule on a challenger against the champion.
 
     Args:
@@ -149,9 +151,11 @@ def rule_against_champion(metric: Metric, difference: Interval, gate: Gate, *, c
         challenger_score: The challenger's score.
         naive_score: The score of the best constant.
         missed: Sentences about floors that were missed.
+        constant: Whether the challenger is the constant baseline, which the policy allows: it need not beat itself, but it must be better than the
+            champion beyond doubt.
     """
     span = f"the interval of the difference in {metric.name} is {difference.lower:.4g} to {difference.upper:.4g}"
-    if challenger_score <= naive_score:
+    if challenger_score <= naive_score and not constant:
         missed = [*missed, f"{metric.name} is {challenger_score:.4g}, no better than a constant's {naive_score:.4g}."]
     if missed:
         return Ruling("reject", "below floor", missed)
@@ -160,7 +164,7 @@ def rule_against_champion(metric: Metric, difference: Interval, gate: Gate, *, c
         return Ruling("promote", "better", [f"The challenger is {how}: {span}, above the margin of {gate.margin:.4g}."])
     if difference.upper < min(0.0, gate.margin):
         return Ruling("reject", "worse", [f"The challenger is worse than the champion: {span}."])
-    if gate.champion_stale and gate.settings.stale_champion == "higher_score" and difference.score > max(0.0, gate.margin):
+    if gate.champion_stale and not constant and gate.settings.stale_champion == "higher_score" and difference.score > max(0.0, gate.margin):
         ahead = f"the challenger scores higher on the same rows by {difference.score:.4g}"
         return Ruling("promote", "better than a stale champion", [f"The policy found the champion stale, and {ahead}, which is then sufficient; {span}."])
     return Ruling(

@@ -87,7 +87,8 @@ def run_probe(request: ProbeRequest) -> Probe:
     try:
         rows, context, recipe = _prepare(request)
         start = int(rows.times.searchsorted(rows.times.iloc[len(rows.times) - probed], side="left"))
-        newest = rows.frame.iloc[start:]
+        # The rows as they came: logged predictions are columns of them.
+        newest = request.new_rows.tail(len(rows.times) - start)
         champion = request.watched.predictions(newest, target_column=request.target_column)
         champion_score = request.metric.score_rows(champion)
         minimum = _minimum_gain(request, champion)

@@ -21,6 +21,7 @@ POLICY_SETTINGS = (
     "maximum_model_age_spans",
     "minimum_new_rows",
     "follow_up_windows",
+    "minimum_rows_since_change",
     "training_window",
     "hysteresis",
     "back_off",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 FEWEST_BLOCK_ROWS = 15
 """Two such blocks hold the 30 rows that the gate requires by default."""
-MOST_BLOCK_ROWS = 400
+MOST_BLOCK_ROWS = 200
 SHARE_OF_CHANGE = 4
 """A block takes at most a quarter of the rows since the change, so that a quarter is left to learn from in the first comparison and half in the last."""
 

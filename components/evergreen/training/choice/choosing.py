@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from evergreen.training.recipe import Recipe
     from evergreen.training.training_rows import TrainingRows
 
-WINDOWS_IN_BLOCKS = (2, 6)
+WINDOWS_IN_BLOCKS = (2, 4, 8)
 """Lengths, in blocks, of the training windows that are tried whatever is known about a change."""
 WEIGHTED_WINDOWS = 2
 """The longest training windows are tried with weights that fade with age, too; in short ones, all rows are about equally old."""
