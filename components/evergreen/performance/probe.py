@@ -37,6 +37,8 @@ LONGER = 3
 """Each training window is three times as long as the one before."""
 RESAMPLES = 1000
 FEWEST_PROBED_ROWS = 40
+ENOUGH_PROBED_ROWS = 200
+"""Fewer rows are probed only if there are too few new ones: half of them."""
 SHARE_PROBED = 3
 """A third of the new rows is probed, so that the shortest training windows lie within the new rows, too."""
 
@@ -78,7 +80,7 @@ def run_probe(request: ProbeRequest) -> Probe:
         request: The champion, the rows and the settings.
     """
     settings = request.settings
-    probed = min(max(request.window_rows // SHARE_PROBED, FEWEST_PROBED_ROWS), settings.most_probed_rows, len(request.new_rows) // 2)
+    probed = min(max(request.window_rows // SHARE_PROBED, ENOUGH_PROBED_ROWS), settings.most_probed_rows, len(request.new_rows) // 2)
     if probed < FEWEST_PROBED_ROWS:
         needed = 2 * FEWEST_PROBED_ROWS
         return Probe(

@@ -60,13 +60,22 @@ def performance(evidence: Evidence, *, on_estimate: bool = False) -> Trigger:
 
 
 def probe(evidence: Evidence) -> Trigger:
-    """Fire when a small model of the champion's recipe, fitted on newer rows, is better than the champion by more than chance can explain."""
+    """Fire when a small model of the champion's recipe, fitted on newer rows, is better than the champion by more than chance can explain.
+
+    In the first window of a champion, the gain must be twice the minimum: while a relation changes slowly, a new model is a little better in every
+    window, and most of that gain is also had by retraining in every other one.
+    """
     found = evidence.performance.probe
     if found is None:
         return Trigger("probe", None, None, "cannot tell", "Whether a new model would be better was not probed.")
     gain = None if found.best is None else found.best.gain
-    verdict: TriggerVerdict = {"better": "fired", "no better": "quiet", "cannot tell": "cannot tell"}[found.verdict]  # type: ignore[assignment]  # one of its values
-    return Trigger("probe", gain, found.minimum_gain, verdict, found.sentence)
+    if found.verdict != "better" or gain is None or found.minimum_gain is None:
+        return Trigger("probe", gain, found.minimum_gain, "cannot tell" if found.verdict == "cannot tell" else "quiet", found.sentence)
+    needed = found.minimum_gain if since_champion(evidence) else 2 * found.minimum_gain
+    if gain >= needed:
+        return Trigger("probe", gain, needed, "fired", found.sentence)
+    words = f"{found.sentence} In a champion's first window, the policy retrains for a gain of at least {needed:.2g}."
+    return Trigger("probe", gain, needed, "quiet", words)
 
 
 def _untold(words: str, result: PerformanceResult, *, far: bool, on_estimate: bool) -> Trigger:
@@ -124,7 +133,8 @@ def prediction_drift(evidence: Evidence, *, retrain_on: Severity) -> Trigger:
 def follow_up(evidence: Evidence, *, windows: int) -> Trigger:
     """Fire after a promotion in response to a change, whenever the number of rows since the change has doubled.
 
-    The first challenger after a change has seen few new rows; the next one is worth its cost when there are twice as many.
+    The first challenger after a change has seen few new rows; the next one is worth its cost when there are twice as many, unless the probe finds that
+    a new model would be hardly better.
 
     Args:
         evidence: The evidence.
@@ -137,9 +147,17 @@ def follow_up(evidence: Evidence, *, windows: int) -> Trigger:
     growth = share_of_growth(evidence)
     # Where the time of the change is unknown, a power of two: the rows since the change have about doubled since the last such window.
     doubled = number & (number - 1) == 0 if growth is None else growth >= 2
-    if number <= windows and doubled:
+    if number <= windows and doubled and _promising(evidence):
         return Trigger("follow_up", number, windows, "fired", f"{words}, and twice as many rows since the change may give a better model.")
     return Trigger("follow_up", number, windows, "quiet", f"{words}; the policy retrains whenever the rows since the change double, up to window {windows}.")
+
+
+def _promising(evidence: Evidence) -> bool:
+    """Return whether a new model may be better as far as the probe can tell: at least half of the gain that matters."""
+    found = evidence.performance.probe
+    if found is None or found.best is None or found.best.gain is None or found.minimum_gain is None:
+        return True
+    return found.best.gain >= found.minimum_gain / 2
 
 
 def new_data(evidence: Evidence, *, minimum_rows: int | None) -> Trigger:
