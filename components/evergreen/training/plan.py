@@ -98,7 +98,7 @@ def ordinary_plan(job: TrainingJob) -> TrainingPlan:
 def chosen_plan(job: TrainingJob, choice: Choice) -> TrainingPlan:
     """Return the plan for what was chosen."""
     plan = planned(choice, job.recipe, identifier="")
-    role = f"challenger, {plan.origin}, {choice.contender.name}, from {choice.blocks.holdout} of {choice.blocks.rows}"
+    role = f"challenger, {plan.origin}, {choice.contender.name}, rows {plan.first} to {choice.blocks.holdout} of {choice.blocks.rows}"
     columns = (job.rows.target_column, job.rows.timestamp_column)
     return replace(plan, identifier=challenger_id(plan.recipe, role=role, columns=columns, data_fingerprint=job.rows.fingerprint))
 
@@ -141,6 +141,8 @@ def choose_for(job: TrainingJob, request: TrainingRequest, *, model_name: str, t
     champion = load_model(request.champion.path)
     if champion.description.task != job.recipe.task:
         return None, [f"Nothing was chosen: the champion is for {champion.description.task}, and the labels are for {job.recipe.task}."]
+    if champion.description.target_column != job.rows.target_column:
+        return None, [f"Nothing was chosen: the champion predicts {champion.description.target_column!r}, and the label is {job.rows.target_column!r}."]
     try:
         metric = resolve_metric(request.metric, job.recipe.task)
     except ScoringError as error:

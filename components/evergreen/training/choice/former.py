@@ -92,6 +92,9 @@ def _former_versions(ledger: Ledger) -> Sequence[str]:
     for record in ledger.newest_first():
         if record.kind == ROLLBACK:
             rolled_back.add(record.version_before)
+        elif record.kind == PROMOTION and record.version_after in rolled_back:
+            # Where it was a former champion, promoted again, that version is the same model.
+            rolled_back.add(str(record.evidence.get("former_version", "")))
         elif record.kind == PROMOTION and record.version_after not in (champion, NO_CHAMPION, *found, *rolled_back):
             found.append(record.version_after)
     return found
