@@ -224,7 +224,10 @@ def _champion_score(request: ChoiceRequest, context: ChoiceRows, first: int, bef
 def _sentence(chosen: Candidate, told: list[Candidate], champion: float | None, rows: int, metric: str) -> str:
     others = [item for item in told if item is not chosen and item.score is not None]
     best = max(others, key=lambda item: item.score or 0.0, default=None)
-    said = f"Chosen among {len(told)} candidates on {rows} newer rows: {chosen.name}, with {metric} {chosen.score or 0.0:.3g}"
+    said = f"Chosen among {len(told)} candidates on {rows} newer rows: {chosen.name}, "
+    if chosen.score is None:
+        return f"{said}by the errors of single rows, because {metric} is not defined on these rows."
+    said += f"with {metric} {chosen.score:.3g}"
     if best is not None:
         said += f"; next best: {best.name}, {best.score or 0.0:.3g}"
     return f"{said}; the champion: {champion:.3g}." if champion is not None else f"{said}."
