@@ -45,10 +45,15 @@ class RecentRows:
     store: ObjectStore
     folder: str
 
-    def before(self, start: pd.Timestamp, timestamp_column: str) -> tuple[pd.DataFrame | None, list[str]]:
+    def before(self, start: pd.Timestamp, *, columns: Sequence[str], timestamp_column: str) -> tuple[pd.DataFrame | None, list[str]]:
         """Return the newest rows of earlier windows that are older than a time, or None, and a sentence about each file that cannot be read.
 
-        A broken file costs the probe some rows; it is no reason not to monitor.
+        A broken file costs the probe some rows; it is no reason not to monitor. Rows kept for a champion with other features are left out.
+
+        Args:
+            start: The time.
+            columns: The columns to return.
+            timestamp_column: Name of the event time column.
 
         Raises:
             StateError: The store cannot be used.
@@ -65,11 +70,14 @@ class RecentRows:
             try:
                 frame, times = _read(content, timestamp_column)
             except (OSError, ValueError, ArtifactError) as error:
-                problems.append(f"{self.store.uri}/{names[place]} is not a Parquet file of rows, so the probe works without it: {error}. Delete the file.")
+                why = " ".join(str(error).split()).rstrip(".")
+                problems.append(f"{self.store.uri}/{names[place]} is not a Parquet file of rows, so the probe works without it: {why}. Delete the file.")
+                continue
+            if not set(columns) <= set(frame.columns):
                 continue
             # Two runs at once may both have kept rows of the same time: each file counts from the end of the one before.
             counts = times < start if place == 0 else (times < start) & (times > _end_of(names[place - 1]))
-            frames.insert(0, frame[counts])
+            frames.insert(0, frame.loc[counts, list(columns)])
             if sum(map(len, frames)) >= MOST_ROWS_READ:
                 break
         found = [frame for frame in frames if len(frame)]
