@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from evergreen.data.artifacts import read_json
 from evergreen.deployment.rollback import RollbackRequest, roll_back
 from evergreen.models.files import load_model
 from evergreen.registry.champion import BASELINE_FILE, CARD_FILE, REFERENCE_FILE
+from evergreen.registry.versions import ModelRegistry
 from evergreen.training.choice.former import read_former_champions
 from evergreen.training.errors import TrainingError
 from evergreen.training.reproduction import reproduce
@@ -22,6 +24,7 @@ from support.registry_fixtures import World
 from support.turning_streams import LOGISTIC, TURN, stream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TURNED = pd.Timestamp(TURN, tz="UTC")
@@ -195,6 +198,25 @@ def test_a_former_champion_that_was_deleted_is_one_candidate_less(copy: Workshop
     assert found == []
     assert len(problems) == 1
     assert problems[0].startswith("version 2: ")
+
+
+@pytest.mark.parametrize("file", ["evergreen.json", "model.skops"])
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+def test_a_former_champion_that_cannot_be_loaded_is_one_candidate_less(filled: Workshop, monkeypatch: pytest.MonkeyPatch, file: str, how: str) -> None:
+    fetched = ModelRegistry.fetched
+
+    @contextmanager
+    def harmed(registry: ModelRegistry, version: str) -> Iterator[Path]:
+        with fetched(registry, version) as files:
+            for place in files.rglob(file):
+                place.unlink() if how == "gone" else place.write_bytes(b"{")
+            yield files
+
+    monkeypatch.setattr(ModelRegistry, "fetched", harmed)
+    found, problems = former(filled, "3")
+    assert found == []
+    # Whether version 1 is the champion's model cannot be told either.
+    assert [problem.partition(":")[0] for problem in problems] == ["version 2", "version 1"]
 
 
 def test_the_second_attempt_of_a_killed_step_finds_what_the_first_one_logged(copy: Workshop) -> None:

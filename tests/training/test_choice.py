@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evergreen.data.times import iso_time
+from evergreen.metrics.predictions import ScoringError
 from evergreen.metrics.scoring import resolve_metric
 from evergreen.results.candidates import CandidateChoice
 from evergreen.training.choice import candidates, choosing
@@ -304,6 +306,31 @@ def test_a_former_champion_that_has_seen_the_rows_has_a_note() -> None:
     choice = made(replace(request, former=(FormerChampion("1", late),)))
     former = next(item for item in choice.told.candidates if item.origin == "former champion")
     assert "has seen these rows" in former.note
+
+
+@pytest.mark.parametrize(("later", "seen"), [("0ms", False), ("1us", True), ("500ms", True)])
+def test_whether_a_former_champion_has_seen_a_row_is_told_below_the_second(later: str, *, seen: bool) -> None:
+    frame = stream(days=60, turn=None)
+    rows = rows_of(frame)
+    model = fitted(rows, recipe_of(), until="2020-02-01")
+    end = iso_time(rows.times.iloc[200] + pd.Timedelta(later))
+    one = FormerChampion("1", replace(model, description=replace(model.description, fit_end=end)))
+    context = ChoiceRows(rows, dict(model.description.features), [0, 1])
+    if seen:
+        with pytest.raises(ScoringError, match="has seen these rows"):
+            one.predictions(context, known=200, first=200, before=220)
+    else:
+        assert len(one.predictions(context, known=200, first=200, before=220)) == 20
+
+
+def test_two_in_a_hundred_are_enough_to_choose_though_a_block_holds_none_of_them() -> None:
+    frame = stream(days=330, noise=0.1)
+    rare = np.where(frame["time"] < pd.Timestamp(TURN, tz="UTC"), frame["a"], -frame["a"]) > 2.05
+    frame["rain"] = rare.astype(int)
+    choice = made(asked(frame, metric="roc_auc", changed_at=TURN))
+    assert choice.told.chosen.origin == "trained"
+    # The sentence never names a score that is not known.
+    assert (choice.told.chosen.score is None) is ("not defined" in choice.told.sentence)
 
 
 def test_the_constant_baseline_is_a_candidate_only_where_the_policy_allows_it() -> None:

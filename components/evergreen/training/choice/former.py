@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.errors import ArtifactError
 from evergreen.models.files import load_model
 from evergreen.models.trust import ModelError
 from evergreen.registry.champion import open_ledger
@@ -40,8 +41,8 @@ def read_former_champions(*, tracking_uri: str, ledger_uri: str, model_name: str
         try:
             with registry.fetched(version) as files:
                 model = load_model(files)
-        except (RegistryError, ModelError) as error:
-            # It was deleted, or cannot be loaded any more: one candidate less.
+        except (RegistryError, ModelError, ArtifactError) as error:
+            # It was deleted, was registered by something else, or cannot be loaded any more: one candidate less.
             problems.append(f"version {version}: {error}")
             continue
         found = distinct_models([*found, FormerChampion(version, model)], champion)
