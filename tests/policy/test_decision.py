@@ -30,6 +30,7 @@ TRIGGERS = (
     "explicit_request",
     "external_event",
     "performance",
+    "probe",
     "follow_up",
     "input_drift",
     "prediction_drift",

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,8 +11,7 @@ from kfp import dsl
 from evergreen import train_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
 
@@ -42,3 +44,17 @@ def run_training(tmp_path: Path, tracking_uri: str) -> Callable[..., tuple[str, 
         return train_model.python_func(**artifacts, **given), artifacts
 
     return run
+
+
+@pytest.fixture
+def trainers() -> Iterator[str]:
+    """The name under which the tests' trainers can be imported."""
+    name = "trainers_of_the_tests"
+    found = importlib.util.spec_from_file_location(name, Path(__file__).with_name("trainers.py"))
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    yield name
+    del sys.modules[name]

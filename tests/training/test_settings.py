@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,24 +23,10 @@ from evergreen.training.reproduction import reproduce
 from evergreen.training.settings import recency_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
 FEATURES = {"temperature": "number", "pressure": "number", "humidity": "number", "city": "category"}
-
-
-@pytest.fixture
-def trainers() -> Iterator[str]:
-    """The name under which the tests' trainers can be imported."""
-    name = "trainers_of_the_tests"
-    found = importlib.util.spec_from_file_location(name, Path(__file__).with_name("trainers.py"))
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    found.loader.exec_module(module)
-    yield name
-    del sys.modules[name]
 
 
 def test_a_trainer_of_ones_own(run_training: Callable[..., Any], make_events: Callable[..., pd.DataFrame], trainers: str) -> None:

@@ -16,6 +16,10 @@ def logistic(features: Any, labels: Any, *, hyperparameters: dict[str, Any], see
     return LogisticRegression(random_state=seed, **hyperparameters).fit(features, labels, sample_weight)
 
 
+def unweighted(features: Any, labels: Any, *, hyperparameters: dict[str, Any], seed: int, task: str) -> Any:
+    return LogisticRegression(random_state=seed, **hyperparameters).fit(features, labels)
+
+
 def nothing(features: Any, labels: Any, **settings: Any) -> None:
     LogisticRegression().fit(features, labels)
 

@@ -18,6 +18,7 @@ from evergreen.results.baseline import Baseline
 from evergreen.training.choice.candidates import FormerChampion
 from evergreen.training.choice.choosing import ChoiceRequest, choose
 from evergreen.training.choice.former import distinct_models
+from evergreen.training.errors import TrainingError
 from evergreen.training.holdout import holdout_start
 from evergreen.training.memory import sample_positions
 from evergreen.training.plan import TrainingPlan, planned
@@ -183,7 +184,11 @@ class Learner:
         metric = resolve_metric(self.settings.metric, recipe.task)
         asked = ChoiceRequest(rows, recipe, classes, metric, champion.model, former, decision.changed_at, self._policy.gate.allow_baseline)
         asked = replace(asked, holdout_share=self.settings.holdout_share)
-        choice = choose(asked)
+        try:
+            choice = choose(asked)
+        except TrainingError:
+            # As in a run, the ordinary training says why nothing can be fitted, if so.
+            return ordinary
         return ordinary if choice is None else planned(choice, recipe, identifier=ordinary.identifier)
 
     def _judged(self, challenger: SharedModel, champion: Champion | None, plan: TrainingPlan, rows: TrainingRows, *, stale: bool = False) -> Evaluation:

@@ -55,18 +55,23 @@ def evidence_differs(challenger: PassedChallenger, folder: Path) -> bool:
 
 
 def write_reference(target: Path, source: str, description: ModelDescription) -> None:
-    """Write a random sample of at most 20,000 rows in their original order, with features, label and event time only.
+    """Write a random sample of at most 20,000 of the rows that a model was fitted on, in their original order, with features, label and event time only.
 
-    Identical rows give an identical sample, byte for byte.
+    Older rows may hold a relation between inputs and label that no longer exists. Identical rows give an identical sample, byte for byte.
     """
     import numpy as np
+    import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from evergreen.data.columns import event_times
+
     table = open_table(source)
     columns = [*description.features, description.target_column, description.timestamp_column]
-    total = table.count_rows()
     rows = table.to_table(columns=columns)
+    times = event_times(rows.column(description.timestamp_column).to_pandas())
+    rows = rows.filter(pa.array((times >= pd.Timestamp(description.fit_start)) & (times < pd.Timestamp(description.fit_end))))
+    total = rows.num_rows
     if total > REFERENCE_ROWS:
         chosen = np.sort(np.random.default_rng(REFERENCE_SEED).choice(total, REFERENCE_ROWS, replace=False))
         rows = rows.take(pa.array(chosen))

@@ -6,6 +6,7 @@ created only if absent, decides. Everything after the ledger record is derived f
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from evergreen.deployment.request import PROMOTED, Deployment, ledger_entry
 from evergreen.deployment.serving import serve_champion
 from evergreen.deployment.targets import open_targets
 from evergreen.models.files import load_model
-from evergreen.registry.champion import open_ledger
+from evergreen.registry.champion import REFERENCE_FILE, open_ledger
 from evergreen.registry.errors import RolledBackError, SupersededError
 from evergreen.registry.head import keep_head_noted
 from evergreen.registry.ledger import NO_CHAMPION, WAITING
@@ -186,7 +187,18 @@ class _Promotion:
     def _add_evidence(self, model_id: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_evidence(self.challenger, Path(folder))
+            self._take_over_reference(Path(folder))
             self.registry.add_evidence(model_id, Path(folder))
+
+    def _take_over_reference(self, folder: Path) -> None:
+        """Replace the reference data of a former champion by those of its former version: the new dataset need not contain the rows it was fitted on."""
+        former = self.challenger.description.former_version
+        if not former:
+            return
+        with self.registry.fetched(former) as files:
+            kept = files / EVIDENCE_FOLDER / REFERENCE_FILE
+            if kept.is_file():
+                shutil.copyfile(kept, folder / REFERENCE_FILE)
 
     def _try_out(self, version: str) -> list[CopyCheck]:
         with self.registry.fetched(version) as files:

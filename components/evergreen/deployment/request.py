@@ -139,6 +139,8 @@ def ledger_entry(deployment: Deployment, challenger: PassedChallenger, request: 
         challenger_id=description.challenger_id,
         evidence={
             **{name: getattr(challenger.evaluation, name) for name in EVIDENCE_OF_THE_GATE},
+            "origin": description.origin,
+            "former_version": description.former_version,
             "version": deployment.version,
             "targets": request.targets,
             "model_uri": deployment.model_uri,

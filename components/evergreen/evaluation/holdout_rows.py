@@ -48,7 +48,8 @@ def load_present(artifact: Any) -> FittedModel | None:
 def comparison_rows(frame: pd.DataFrame, models: Sequence[FittedModel]) -> ComparisonRows:
     """Return the labelled holdout rows at or after the newest ``fit_end`` of the models.
 
-    A row that the challenger has seen counts if its prediction was made in advance.
+    A row that the challenger has seen counts if its prediction was made in advance. That prediction counts for a former champion, too, which has not
+    seen the row but was chosen on it.
 
     Args:
         frame: The holdout.
@@ -64,7 +65,7 @@ def comparison_rows(frame: pd.DataFrame, models: Sequence[FittedModel]) -> Compa
     times = event_times(frame[timestamp])
     labelled = frame[target].notna() & times.notna()
     ours, *theirs = (times >= pd.Timestamp(model.description.fit_end) for model in models)
-    in_advance = has_forward(frame) & ~ours
+    in_advance = has_forward(frame)
     unseen = labelled & (ours | in_advance)
     for theirs_unseen in theirs:
         unseen &= theirs_unseen

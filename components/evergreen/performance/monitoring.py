@@ -190,14 +190,14 @@ def _older_rows(question: _Question, rows: NewRows) -> OlderRows:
         return question.older
     columns, probe = question.columns, question.settings.probe
     recent = None
+    problems: list[str] = []
     if question.recent_rows is not None and probe.run:
         timestamp = columns.timestamp_column
-        recent = question.recent_rows.before(event_times(rows.labelled[timestamp]).min(), timestamp)
-        if probe.keep_rows:
-            described = question.watched.description
-            kept = [name for name in (*described.features, columns.target_column, timestamp) if name in rows.labelled.columns]
-            question.recent_rows.keep(rows.labelled, columns=kept, timestamp_column=timestamp, seed=question.seed)
-    return OlderRows(recent, _labelled_reference(question.reference) if probe.run else None)
+        wanted = [*question.watched.description.features, columns.target_column, timestamp]
+        recent, problems = question.recent_rows.before(event_times(rows.labelled[timestamp]).min(), columns=wanted, timestamp_column=timestamp)
+        if probe.keep_rows and set(wanted) <= set(rows.labelled.columns):
+            question.recent_rows.keep(rows.labelled, columns=wanted, timestamp_column=timestamp, seed=question.seed)
+    return OlderRows(recent, _labelled_reference(question.reference) if probe.run else None, tuple(problems))
 
 
 def _labelled_reference(reference: Any) -> pd.DataFrame | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evergreen.metrics.scoring import Metric
     from evergreen.performance.settings import ProbeSettings
     from evergreen.performance.watched_rows import WatchedModel
-    from evergreen.results.performance import PerformanceResult
+    from evergreen.results.performance import PerformanceResult, Probe
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,12 @@ class OlderRows:
     Attributes:
         recent: Labelled rows of earlier windows, or a sample of them; None if there are none.
         reference: Rows that the champion was fitted on, or a sample of them; None if there are none.
+        problems: Sentences about kept rows that could not be read.
     """
 
     recent: pd.DataFrame | None = None
     reference: pd.DataFrame | None = None
+    problems: tuple[str, ...] = ()
 
 
 def with_outlook(
@@ -63,11 +65,15 @@ def with_outlook(
         return result
     new, seen = _divided(window, older, watched.description.fit_end, logged=logged, **named)
     request = ProbeRequest(watched, new, seen, len(window), **named, metric=metric, settings=settings, seed=seed)
-    found = replace(result, probe=run_probe(request) if settings.run else None)
+    found = replace(result, probe=_with_problems(run_probe(request), older.problems) if settings.run else None)
     changed = result.verdict == "degraded" or (result.errors is not None and result.errors.verdict == "changed")
     if not changed and (found.probe is None or found.probe.verdict != "better"):
         return found
     return _with_change(found, new, watched, seed=seed)
+
+
+def _with_problems(probe: Probe, problems: tuple[str, ...]) -> Probe:
+    return replace(probe, sentence=" ".join([probe.sentence, *problems]))
 
 
 def _divided(

@@ -21,7 +21,7 @@ from evergreen.results.performance import Probe, ProbedModel
 from evergreen.training.choice.candidates import ChoiceRows
 from evergreen.training.description import fit_part
 from evergreen.training.errors import TrainingError
-from evergreen.training.recipe import Recipe
+from evergreen.training.recipe import AUTOMATIC, Recipe
 from evergreen.training.training_rows import training_rows
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run_probe(request: ProbeRequest) -> Probe:
         )
     try:
         rows, context, recipe = _prepare(request)
-        start = int(rows.times.searchsorted(rows.times.iloc[len(rows.times) - probed], side="left"))
+        start = _first_probed(rows.times, probed)
         # The rows as they came: logged predictions are columns of them.
         newest = request.new_rows.tail(len(rows.times) - start)
         champion = request.watched.predictions(newest, target_column=request.target_column)
@@ -126,7 +126,18 @@ def _prepare(request: ProbeRequest) -> tuple[TrainingRows, ChoiceRows, Recipe]:
     rows = training_rows(frame, {"fingerprint": "probe"}, target_column=request.target_column, timestamp_column=request.timestamp_column)
     options = {name: value for name, value in described.training_options.items() if name != "sample_rows"}
     recipe = Recipe(described.task, described.estimator, described.hyperparameters, described.seed, options=options)
+    if described.origin == "constant baseline":
+        # A constant fitted again is a constant; the question is whether a model has become possible.
+        recipe = replace(recipe, estimator=AUTOMATIC[described.task], hyperparameters={})
     return rows, ChoiceRows(rows, dict(described.features), list(described.classes)), recipe
+
+
+def _first_probed(times: pd.Series[pd.Timestamp], probed: int) -> int:
+    """Return the position of the first row to compare on; rows of one time are never separated."""
+    first = int(times.searchsorted(times.iloc[len(times) - probed], side="left"))
+    if not first:
+        raise ScoringError(f"none of the {len(times)} labelled rows is older than the newest ones, which have the time {iso_time(times.iloc[0])}.")
+    return first
 
 
 def _starts(before: int, shortest: int, most: int) -> list[int]:

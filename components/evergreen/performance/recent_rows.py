@@ -7,12 +7,13 @@ old ones can be deleted at any time, and the probe then learns from less.
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import is_present
 from evergreen.data.columns import event_times
-from evergreen.errors import StateError
+from evergreen.errors import ArtifactError
 from evergreen.registry.ledger import folder_name
 from evergreen.storage.opening import open_store
 from evergreen.storage.uris import is_nothing
@@ -29,6 +30,7 @@ MOST_ROWS_READ = 20_000
 MOST_FILES_READ = 24
 SUFFIX = ".parquet"
 STAMP = "%Y%m%dT%H%M%S%fZ"
+NAMED_BY_TIME = re.compile(r"/\d{8}T\d{12}Z\.parquet$")
 
 
 @dataclass(frozen=True)
@@ -43,32 +45,43 @@ class RecentRows:
     store: ObjectStore
     folder: str
 
-    def before(self, start: pd.Timestamp, timestamp_column: str) -> pd.DataFrame | None:
-        """Return the newest rows of earlier windows that are older than a time, or None if there are none.
+    def before(self, start: pd.Timestamp, *, columns: Sequence[str], timestamp_column: str) -> tuple[pd.DataFrame | None, list[str]]:
+        """Return the newest rows of earlier windows that are older than a time, or None, and a sentence about each file that cannot be read.
+
+        A broken file costs the probe some rows; it is no reason not to monitor. Rows kept for a champion with other features are left out.
+
+        Args:
+            start: The time.
+            columns: The columns to return.
+            timestamp_column: Name of the event time column.
 
         Raises:
-            StateError: The store cannot be used, or a file in it is not Parquet.
+            StateError: The store cannot be used.
         """
         import pandas as pd
-        import pyarrow as pa
 
         frames: list[pd.DataFrame] = []
-        rows = 0
-        for name in list(reversed(self._names()))[:MOST_FILES_READ]:
-            content = self.store.read(name)
+        problems: list[str] = []
+        names = self._names()
+        for place in reversed(range(max(0, len(names) - MOST_FILES_READ), len(names))):
+            content = self.store.read(names[place])
             if content is None:
                 continue
             try:
-                frame = pd.read_parquet(io.BytesIO(content))
-            except (pa.ArrowException, OSError, ValueError) as error:
-                raise StateError(f"{self.store.uri}/{name}: not a Parquet file of rows: {error}. Delete it; the probe works without it.") from error
-            if timestamp_column in frame.columns:
-                frames.insert(0, frame[event_times(frame[timestamp_column]) < start])
-                rows += len(frames[0])
-            if rows >= MOST_ROWS_READ:
+                frame, times = _read(content, timestamp_column)
+            except (OSError, ValueError, ArtifactError) as error:
+                why = " ".join(str(error).split()).rstrip(".")
+                problems.append(f"{self.store.uri}/{names[place]} is not a Parquet file of rows, so the probe works without it: {why}. Delete the file.")
+                continue
+            if not set(columns) <= set(frame.columns):
+                continue
+            # Two runs at once may both have kept rows of the same time: each file counts from the end of the one before.
+            counts = times < start if place == 0 else (times < start) & (times > _end_of(names[place - 1]))
+            frames.insert(0, frame.loc[counts, list(columns)])
+            if sum(map(len, frames)) >= MOST_ROWS_READ:
                 break
         found = [frame for frame in frames if len(frame)]
-        return pd.concat(found, ignore_index=True) if found else None
+        return (pd.concat(found, ignore_index=True) if found else None), problems
 
     def keep(self, rows: pd.DataFrame, *, columns: Sequence[str], timestamp_column: str, seed: int) -> int:
         """Keep a sample of the rows that are newer than those kept before, and return its size.
@@ -84,23 +97,38 @@ class RecentRows:
         Raises:
             StateError: The store cannot be used.
         """
-        import pandas as pd
-
         names = self._names()
-        times = event_times(rows[timestamp_column])
+        # To the microsecond, like the names of the files.
+        times = event_times(rows[timestamp_column]).dt.floor("us")
         if names:
-            last = pd.Timestamp(pd.to_datetime(names[-1].rsplit("/", 1)[-1].removesuffix(SUFFIX), format=STAMP, utc=True))
-            rows, times = rows[times > last], times[times > last]
+            newer = times > _end_of(names[-1])
+            rows, times = rows[newer], times[newer]
         if rows.empty:
             return 0
         kept = rows.sample(min(len(rows), MOST_ROWS_KEPT), random_state=seed).sort_index()[list(columns)]
         buffer = io.BytesIO()
         kept.to_parquet(buffer, index=False)
-        self.store.create(f"{self.folder}/{times.max().strftime(STAMP)}{SUFFIX}", buffer.getvalue())
-        return len(kept)
+        created = self.store.create(f"{self.folder}/{times.max().strftime(STAMP)}{SUFFIX}", buffer.getvalue())
+        return len(kept) if created else 0
 
     def _names(self) -> list[str]:
-        return [name for name in self.store.names(f"{self.folder}/") if name.endswith(SUFFIX)]
+        # A file of another name was put there by somebody else.
+        return [name for name in self.store.names(f"{self.folder}/") if NAMED_BY_TIME.search(name)]
+
+
+def _end_of(name: str) -> pd.Timestamp:
+    import pandas as pd
+
+    return pd.Timestamp(pd.to_datetime(name.rsplit("/", 1)[-1].removesuffix(SUFFIX), format=STAMP, utc=True))
+
+
+def _read(content: bytes, timestamp_column: str) -> tuple[pd.DataFrame, pd.Series[pd.Timestamp]]:
+    import pandas as pd
+
+    frame = pd.read_parquet(io.BytesIO(content))
+    if timestamp_column not in frame.columns:
+        raise ValueError(f"it has no column {timestamp_column!r}")
+    return frame, event_times(frame[timestamp_column])
 
 
 def open_recent_rows(ledger_uri: str, model_name: str) -> RecentRows | None:

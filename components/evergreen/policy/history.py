@@ -147,6 +147,7 @@ def share_of_growth(evidence: Evidence) -> float | None:
     if number is None or not earlier[number].changed_at:
         return None
     changed_at = earlier[number].changed_at
+    moment(changed_at, "changed_at of an earlier decision")
     last = max((past.window_end for past in earlier[number:] if past.retrained), key=lambda end: moment(end, "window_end"))
     then = days_between(changed_at, last)
     return days_between(changed_at, evidence.window_end) / then if then > 0 else None

@@ -80,13 +80,14 @@ def train_challenger(
     _write_holdout(holdout_data, plan.held_out(rows), start=plan.holdout_start(rows), end=rows.window_end)
     told = None if choice is None else choice.told
     if logged is not None:
-        return replace(_reuse(logged, model, rows), choice=told, warnings=notes)
+        return replace(_reuse(logged, model, rows, held_out=len(rows.frame) - plan.before), choice=told, warnings=notes)
     memory = SearchMemory(tracking, plan.identifier) if plan.recipe.search else None
     fit, description = plan.fit(rows, classes=job.classes, memory=memory)
     to_fit, held_out = rows.frame.iloc[plan.first : plan.before], rows.frame.iloc[plan.before :]
     found = [*notes, *look_at_rows(to_fit, held_out, target_column=rows.target_column, features=description.features, classes=job.classes)]
-    described = replace(description, training_data_uri=str(request.training_data.uri))
-    result = _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=request.training_data)
+    described = description if plan.former is not None else replace(description, training_data_uri=str(request.training_data.uri))
+    held = len(rows.frame) - plan.before
+    result = _log(tracking, fit, described, model, rows=rows, held_out=held, fitted_on=to_fit, role="challenger", warnings=found, data=request.training_data)
     return replace(result, choice=told)
 
 
@@ -118,19 +119,21 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, identifier, model.path)
     if logged is not None:
-        return _reuse(logged, model, rows)
+        return _reuse(logged, model, rows, held_out=0)
     if judged.origin == FORMER_CHAMPION:
         fit, described = _as_it_was(challenger, recipe, identifier)
     else:
         fit, described = fit_all(rows, recipe, features=judged.features, classes=classes, identifier=identifier, since=judged.fit_start)
-        described = replace(described, importances=judged.importances, origin=judged.origin)
-    described = replace(described, training_data_uri=str(training_data.uri))
-    fitted_on = rows.frame[rows.times >= pd.Timestamp(described.fit_start)]
-    return _log(tracking, fit, described, model, rows=rows, fitted_on=fitted_on, role="refit", warnings=[], data=training_data)
+        described = replace(described, importances=judged.importances, origin=judged.origin, training_data_uri=str(training_data.uri))
+    fitted_on = rows.frame if judged.origin == FORMER_CHAMPION else rows.frame[rows.times >= pd.Timestamp(described.fit_start)]
+    return _log(tracking, fit, described, model, rows=rows, held_out=0, fitted_on=fitted_on, role="refit", warnings=[], data=training_data)
 
 
 def _as_it_was(challenger: Any, recipe: Recipe, identifier: str) -> tuple[Fit, ModelDescription]:
-    """Return a former champion under a new ID: a version of its own, with the evidence of its new evaluation."""
+    """Return a former champion under a new ID: a version of its own, with the evidence of its new evaluation.
+
+    What it was fitted on stays recorded, so that it can be reproduced from these rows.
+    """
     former = load_model(challenger.path)
     return Fit(former.pipeline, recipe, {}), replace(former.description, challenger_id=identifier)
 
@@ -172,28 +175,29 @@ def _log(
     model: Any,
     *,
     rows: TrainingRows,
+    held_out: int,
     fitted_on: pd.DataFrame,
     role: str,
     warnings: list[str],
     data: Any,
 ) -> TrainingResult:
-    numbers = _numbers(description, rows)
+    numbers = _numbers(description, rows, held_out)
     facts = surroundings(manifest_of(data), data_uri=description.training_data_uri, warnings=warnings)
     logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, rows=fitted_on, facts=facts)
     _mark(model, description, logged)
     return TrainingResult(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)
 
 
-def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows) -> TrainingResult:
+def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows, *, held_out: int) -> TrainingResult:
     description = read_description(model.path)
     _mark(model, description, logged)
-    return TrainingResult(description=description, logged=logged, numbers=_numbers(description, rows), reused=True, unlabelled=rows.unlabelled)
+    return TrainingResult(description=description, logged=logged, numbers=_numbers(description, rows, held_out), reused=True, unlabelled=rows.unlabelled)
 
 
-def _numbers(description: ModelDescription, rows: TrainingRows) -> dict[str, float]:
+def _numbers(description: ModelDescription, rows: TrainingRows, held_out: int) -> dict[str, float]:
     return {
         "rows": float(description.rows),
-        "holdout_rows": float(len(rows.frame) - description.rows),
+        "holdout_rows": float(held_out),
         "unlabelled_rows": float(rows.unlabelled),
         "features": float(len(description.features)),
         "peak_memory_megabytes": peak_memory_megabytes(),

@@ -98,7 +98,7 @@ def ordinary_plan(job: TrainingJob) -> TrainingPlan:
 def chosen_plan(job: TrainingJob, choice: Choice) -> TrainingPlan:
     """Return the plan for what was chosen."""
     plan = planned(choice, job.recipe, identifier="")
-    role = f"challenger, {plan.origin}, {choice.contender.name}, from {choice.blocks.holdout} of {choice.blocks.rows}"
+    role = f"challenger, {plan.origin}, {choice.contender.name}, rows {plan.first} to {choice.blocks.holdout} of {choice.blocks.rows}"
     columns = (job.rows.target_column, job.rows.timestamp_column)
     return replace(plan, identifier=challenger_id(plan.recipe, role=role, columns=columns, data_fingerprint=job.rows.fingerprint))
 
@@ -130,7 +130,7 @@ def choose_for(job: TrainingJob, request: TrainingRequest, *, model_name: str, t
         ledger_uri: Folder or bucket for the ledger.
 
     Raises:
-        TrainingError: The metric is unknown, the decision cannot be read, or no candidate can be fitted.
+        TrainingError: The metric is unknown, or the decision cannot be read.
         ModelError: The champion cannot be loaded.
     """
     if not is_present(request.decision) or request.champion is None or not is_present(request.champion):
@@ -141,6 +141,8 @@ def choose_for(job: TrainingJob, request: TrainingRequest, *, model_name: str, t
     champion = load_model(request.champion.path)
     if champion.description.task != job.recipe.task:
         return None, [f"Nothing was chosen: the champion is for {champion.description.task}, and the labels are for {job.recipe.task}."]
+    if champion.description.target_column != job.rows.target_column:
+        return None, [f"Nothing was chosen: the champion predicts {champion.description.target_column!r}, and the label is {job.rows.target_column!r}."]
     try:
         metric = resolve_metric(request.metric, job.recipe.task)
     except ScoringError as error:
@@ -148,7 +150,11 @@ def choose_for(job: TrainingJob, request: TrainingRequest, *, model_name: str, t
     former, problems = read_former_champions(tracking_uri=tracking_uri, ledger_uri=ledger_uri, model_name=model_name, champion=champion.description)
     allowed = read_policy_section(request.policy_config, "gate", GateSettings).allow_baseline
     asked = ChoiceRequest(job.rows, job.recipe, job.classes, metric, champion, tuple(former), decision.changed_at, allowed, request.holdout_share)
-    choice = choose(asked)
+    try:
+        choice = choose(asked)
+    except TrainingError as error:
+        # Where no model at all can be fitted, the ordinary training says why.
+        return None, [*problems, f"Nothing was chosen: {error}"]
     if choice is None:
         problems.append("Nothing was chosen: too few labelled rows are newer than the champion. The challenger learns from all rows but the newest.")
     return choice, problems

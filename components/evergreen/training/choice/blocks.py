@@ -45,13 +45,14 @@ def divide(times: pd.Series[pd.Timestamp], *, since: int, unseen: int, holdout_s
     most = min(since // SHARE_OF_CHANGE, unseen // 2, max(FEWEST_BLOCK_ROWS, int(holdout_share * rows / 2)), MOST_BLOCK_ROWS)
     if most < FEWEST_BLOCK_ROWS:
         return None
-    holdout = _first_of_its_time(times, rows - most)
-    validation = _first_of_its_time(times, holdout - most)
-    choice = _first_of_its_time(times, validation - most)
+    holdout = first_of_its_time(times, rows - most)
+    validation = first_of_its_time(times, holdout - most)
+    choice = first_of_its_time(times, validation - most)
     if not 0 < choice < validation < holdout or rows - validation > unseen:
         return None
     return Blocks(choice, validation, holdout, rows)
 
 
-def _first_of_its_time(times: pd.Series[pd.Timestamp], position: int) -> int:
+def first_of_its_time(times: pd.Series[pd.Timestamp], position: int) -> int:
+    """Return the position of the first row with the same time as a row."""
     return int(times.searchsorted(times.iloc[position], side="left")) if position > 0 else 0

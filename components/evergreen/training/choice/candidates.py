@@ -6,10 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from evergreen.data.columns import prepare_labels
-from evergreen.data.times import iso_time
+from evergreen.data.times import iso_time, parse_time
 from evergreen.errors import ArtifactError
 from evergreen.metrics.predictions import Predictions, ScoringError
 from evergreen.models.fitted import FittedModel
@@ -54,7 +52,8 @@ class ChoiceRows:
         """
         part = self.rows.frame.iloc[first:before]
         known = model.description.classes
-        if len(known) != len(self.classes) or any(type(one) is not type(other) for one, other in zip(known, self.classes, strict=True)):
+        # Compare the types, too: True equals 1.
+        if [(type(value), value) for value in known] != [(type(value), value) for value in self.classes]:
             raise ScoringError(f"it knows the classes {known[:5]}, and the labels have {self.classes[:5]}.")
         try:
             labels = prepare_labels(part[self.rows.target_column], known)
@@ -162,7 +161,7 @@ class FormerChampion(Contender):
 
     def predictions(self, context: ChoiceRows, *, known: int, first: int, before: int) -> Predictions:  # noqa: ARG002 - it was fitted long ago
         """Predict, unless it has seen these rows."""
-        if np.datetime64(self.model.description.fit_end[:19]) > np.datetime64(context.rows.times.iloc[first].tz_convert(None)):
+        if parse_time(self.model.description.fit_end) > context.rows.times.iloc[first]:
             raise ScoringError(f"it was fitted up to {self.model.description.fit_end} and has seen these rows.")
         return context.predictions(self.model, first, before)
 
@@ -192,11 +191,12 @@ def trained_contenders(recipe: Recipe, rows: TrainingRows, *, starts: Sequence[i
         before: Position of the first row that none of them learns from.
     """
     found: list[TrainedContender] = []
-    for start in sorted(set(starts), reverse=True):
+    names = _names(rows, starts)
+    for start in sorted(names, reverse=True):
         span = (rows.times.iloc[before] - rows.times.iloc[start]).total_seconds() / 86_400
         # Over less than a half-life, weights hardly differ from equal ones.
         useful = [half_life for half_life in half_lives if half_life is None or half_life < span]
-        found += [TrainedContender(_name(rows, start, half_life), _weighted(recipe, half_life), start, half_life) for half_life in useful]
+        found += [TrainedContender(_name(names[start], half_life), _weighted(recipe, half_life), start, half_life) for half_life in useful]
     return found
 
 
@@ -206,6 +206,12 @@ def _weighted(recipe: Recipe, half_life: float | None) -> Recipe:
     return plain if half_life is None else replace(plain, options={**recipe.options, "recency_half_life_days": half_life})
 
 
-def _name(rows: TrainingRows, start: int, half_life: float | None) -> str:
-    since = "all rows" if start == 0 else f"rows since {iso_time(rows.times.iloc[start])[:10]}"
+def _names(rows: TrainingRows, starts: Sequence[int]) -> dict[int, str]:
+    """Return what each training window is called: by the day of its first row, or by the time of day where several begin on one day."""
+    times = {start: iso_time(rows.times.iloc[start]) for start in set(starts)}
+    days = [time[:10] for time in times.values()]
+    return {start: "all rows" if start == 0 else f"rows since {time[:10] if days.count(time[:10]) == 1 else time}" for start, time in times.items()}
+
+
+def _name(since: str, half_life: float | None) -> str:
     return since if half_life is None else f"{since}, weights halved every {half_life:g} days"

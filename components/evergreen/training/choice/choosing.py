@@ -19,7 +19,7 @@ from evergreen.metrics.change_point import FEWEST_ROWS_APART, latest_change
 from evergreen.metrics.prediction_errors import RESIDUAL, prediction_errors
 from evergreen.metrics.predictions import ScoringError
 from evergreen.results.candidates import Candidate, CandidateChoice
-from evergreen.training.choice.blocks import Blocks, divide
+from evergreen.training.choice.blocks import Blocks, divide, first_of_its_time
 from evergreen.training.choice.candidates import ChoiceRows, FormerChampion, constant_baseline, trained_contenders
 from evergreen.training.choice.rounds import AnyContender, Round, play
 from evergreen.training.errors import TrainingError
@@ -125,19 +125,23 @@ def find_change(request: ChoiceRequest, context: ChoiceRows, unseen: int) -> int
     decision.
     """
     rows = request.rows
-    first = len(rows.times) - unseen
-    try:
-        said = context.predictions(request.champion, first, len(rows.times))
-        measure, errors = prediction_errors(said)
-        found = latest_change(abs(errors) if measure == RESIDUAL else errors, seed=request.recipe.seed)
-    except ScoringError:
-        found = None
+    found = _latest_change(request, context, unseen) if unseen else None
     if found is not None:
-        return first + found
+        return found
     if not request.changed_at:
         return None
     known = _position(rows, request.changed_at)
     return known if FEWEST_ROWS_APART <= known < len(rows.times) else None
+
+
+def _latest_change(request: ChoiceRequest, context: ChoiceRows, unseen: int) -> int | None:
+    rows = len(request.rows.times)
+    try:
+        measure, errors = prediction_errors(context.predictions(request.champion, rows - unseen, rows))
+    except ScoringError:
+        return None
+    found = latest_change(abs(errors) if measure == RESIDUAL else errors, seed=request.recipe.seed)
+    return None if found is None else rows - unseen + found
 
 
 def _position(rows: TrainingRows, time: str) -> int:
@@ -156,7 +160,9 @@ def _contenders(request: ChoiceRequest, blocks: Blocks, change: int | None, unse
     began = change if change is not None else blocks.rows - unseen
     # In order of importance: of two windows of about the same length, the first one is fitted.
     wanted = [0, began, _position(rows, request.champion.description.fit_start), *(blocks.validation - block * times for times in WINDOWS_IN_BLOCKS)]
-    starts = _apart([start for start in wanted if 0 <= start <= blocks.validation - FEWEST_FIT_ROWS], blocks.validation)
+    # A model is fitted again by time, so rows of one time are never separated.
+    whole = [first_of_its_time(rows.times, start) for start in wanted if 0 <= start <= blocks.validation - FEWEST_FIT_ROWS]
+    starts = _apart(whole, blocks.validation)
     own = request.recipe.options.get("recency_half_life_days")
     found: list[AnyContender] = [*trained_contenders(request.recipe, rows, starts=starts, half_lives=[own], before=blocks.validation)]
     if own is None:
@@ -218,7 +224,10 @@ def _champion_score(request: ChoiceRequest, context: ChoiceRows, first: int, bef
 def _sentence(chosen: Candidate, told: list[Candidate], champion: float | None, rows: int, metric: str) -> str:
     others = [item for item in told if item is not chosen and item.score is not None]
     best = max(others, key=lambda item: item.score or 0.0, default=None)
-    said = f"Chosen among {len(told)} candidates on {rows} newer rows: {chosen.name}, with {metric} {chosen.score or 0.0:.3g}"
+    said = f"Chosen among {len(told)} candidates on {rows} newer rows: {chosen.name}, "
+    if chosen.score is None:
+        return f"{said}by the errors of single rows, because {metric} is not defined on these rows."
+    said += f"with {metric} {chosen.score:.3g}"
     if best is not None:
         said += f"; next best: {best.name}, {best.score or 0.0:.3g}"
     return f"{said}; the champion: {champion:.3g}." if champion is not None else f"{said}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.errors import ArtifactError
 from evergreen.models.files import load_model
 from evergreen.models.trust import ModelError
 from evergreen.registry.champion import open_ledger
@@ -40,8 +41,8 @@ def read_former_champions(*, tracking_uri: str, ledger_uri: str, model_name: str
         try:
             with registry.fetched(version) as files:
                 model = load_model(files)
-        except (RegistryError, ModelError) as error:
-            # It was deleted, or cannot be loaded any more: one candidate less.
+        except (RegistryError, ModelError, ArtifactError) as error:
+            # It was deleted, was registered by something else, or cannot be loaded any more: one candidate less.
             problems.append(f"version {version}: {error}")
             continue
         found = distinct_models([*found, FormerChampion(version, model)], champion)
@@ -92,6 +93,9 @@ def _former_versions(ledger: Ledger) -> Sequence[str]:
     for record in ledger.newest_first():
         if record.kind == ROLLBACK:
             rolled_back.add(record.version_before)
+        elif record.kind == PROMOTION and record.version_after in rolled_back:
+            # Where it was a former champion, promoted again, that version is the same model.
+            rolled_back.add(str(record.evidence.get("former_version", "")))
         elif record.kind == PROMOTION and record.version_after not in (champion, NO_CHAMPION, *found, *rolled_back):
             found.append(record.version_after)
     return found

@@ -6,6 +6,7 @@ the metric itself is what the gate compares on.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from evergreen.training.choice.candidates import TOO_FEW, ChoiceRows, FormerCham
 from evergreen.training.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evergreen.metrics.scoring import Metric
 
@@ -38,7 +39,7 @@ class Round:
 
     Attributes:
         predictions: Predictions for the block, by contender's name.
-        scores: Score by contender's name, for people.
+        scores: Score by contender's name, for people; without those for which the metric is not defined.
         notes: Why a contender was not scored or drops out, by name.
         best: The contender with the smallest mean error; None if none was scored.
         pooled: Whether scores and errors are those of this block and the one before.
@@ -86,16 +87,16 @@ def play(
             continue
         try:
             said = contender.predictions(context, known=known, first=first, before=before)
-            score = metric.score_rows(said)
         except (TrainingError, ScoringError) as error:
             found.notes[contender.name] = str(error)
             continue
-        found.predictions[contender.name], found.scores[contender.name] = said, score
+        found.predictions[contender.name] = said
         errors = _errors(said)
         if errors.mean() < least:
             found.best, worse, least = contender, 0, float(errors.mean())
         elif found.best is not None and _worse(errors, _errors(found.predictions[found.best.name]), CLEARLY_WORSE):
             worse += 1
+    found.scores = _scores(found.predictions, metric)
     if earlier is not None and any(name in earlier.predictions for name in found.predictions):
         _pool(found, earlier, contenders, metric)
     return found
@@ -113,7 +114,16 @@ def _pool(found: Round, earlier: Round, contenders: Sequence[AnyContender], metr
     # Scores for people: on the same rows for all where that is possible.
     found.pooled = len(both) == len(found.predictions)
     if found.pooled:
-        found.scores = {name: metric.score_rows(said) for name, said in both.items()}
+        found.scores = _scores(both, metric)
+
+
+def _scores(predictions: Mapping[str, Predictions], metric: Metric) -> dict[str, float]:
+    """Return the scores for people, without those that are not defined: a small block may hold one class only, and the errors decide without them."""
+    scores = {}
+    for name, said in predictions.items():
+        with contextlib.suppress(ScoringError):
+            scores[name] = metric.score_rows(said)
+    return scores
 
 
 def _errors(said: Predictions) -> np.ndarray[Any, Any]:
