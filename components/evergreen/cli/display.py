@@ -78,6 +78,8 @@ def print_summary(console: Console, summary: RunSummary, run: LocalRun) -> None:
     table.add_row("decision", escape(summary.decision or "none"))
     for reason in summary.reasons:
         table.add_row("", escape(reason))
+    if summary.choice:
+        table.add_row("challenger", escape(summary.choice.sentence or summary.choice.chosen.name))
     if summary.evaluation:
         table.add_row("evaluation", escape(summary.evaluation.sentence or summary.evaluation.verdict))
     table.add_row("champion", f"{escape(summary.champion_before or 'unknown')} → {escape(summary.champion_after or 'unknown')}")

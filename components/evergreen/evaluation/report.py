@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.data.artifacts import PRESENT, write_json, write_metrics
 from evergreen.evaluation.checks import gravest_first
 from evergreen.evaluation.evidence import evidence_sections
+from evergreen.reporting.challenger_text import origin_words, pooled_sentence
 from evergreen.reporting.page import Section, Table, render_page
 
 if TYPE_CHECKING:
@@ -78,9 +79,11 @@ def evaluation_page(evaluation: Evaluation, scored: PredictionPair | None = None
         ("Rows left out because a model has seen them", evaluation.rows_seen_by_champion),
         ("Event times of the compared rows", span),
         ("Challenger", evaluation.challenger_id),
+        ("Origin of the challenger", origin_words(evaluation)),
         ("Champion's version", evaluation.champion_version),
     ]
-    sections.append(Section("What was compared", table=Table(["", ""], facts)))
+    pooled = pooled_sentence(evaluation)
+    sections.append(Section("What was compared", [pooled] if pooled else [], table=Table(["", ""], facts)))
     return render_page("Challenger against champion", evaluation.sentence, tone, sections)
 
 
