@@ -13,7 +13,15 @@ WINDOW = {"start": "2021-10-01T00:00:00Z", "end": "2021-11-01T00:00:00Z"}
 
 
 def evaluated(**more: object) -> Evaluation:
-    content = {"verdict": "promote", "metric": "accuracy", "rows": 364, "challenger_id": "abc", "scores": {"accuracy": 0.7}, "holdout_window": WINDOW}
+    content = {
+        "verdict": "promote",
+        "metric": "accuracy",
+        "rows": 364,
+        "challenger_id": "abc",
+        "scores": {"accuracy": 0.7},
+        "challenger_score": 0.7,
+        "holdout_window": WINDOW,
+    }
     return Evaluation(**{**content, **more})
 
 

@@ -48,12 +48,12 @@ def test_a_probe_that_cannot_tell_says_why_and_has_no_table() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "words"),
-    [(340, "; 340 labelled rows have come since then."), (1, "; 1 labelled row has come since then."), (0, "in time order.")],
+    [(340, "; 340 labelled rows have come since then."), (1, "; 1 labelled row has come since then."), (0, "the rows monitored so far.")],
 )
 def test_since_when_the_errors_differ_is_told_with_and_without_a_probe(rows: int, words: str) -> None:
     for probe in (PROBE, None):
         page = performance_page(replace(HOLDS, probe=probe, changed_at="2021-10-09T12:00:00Z", rows_since_change=rows))
-        assert "errors differ since 9 October 2021" in page
+        assert "errors changed around 9 October 2021" in page
         assert words in page
         assert (HEADING in page) is (probe is not None)
 
@@ -61,7 +61,7 @@ def test_since_when_the_errors_differ_is_told_with_and_without_a_probe(rows: int
 def test_without_a_probe_and_a_change_there_is_no_section() -> None:
     page = performance_page(replace(HOLDS, probe=None))
     assert HEADING not in page
-    assert "errors differ since" not in page
+    assert "errors changed around" not in page
 
 
 def test_the_decision_shows_the_probe_and_says_that_rows_will_be_chosen() -> None:
@@ -72,7 +72,7 @@ def test_the_decision_shows_the_probe_and_says_that_rows_will_be_chosen() -> Non
     page = decision_page(made, Policy(), probe=PROBE)
     assert page.count(HEADING) == 1
     assert cells(page, BETTER.name)[-1] == "0.0175"
-    for words in ("The rows to learn from are chosen", "errors differ since 9 October 2021", "before about 60 labelled rows have come", "for 4 windows"):
+    for words in ("The rows to learn from are chosen", "errors changed around 9 October 2021", "before about 60 labelled rows have come", "for 4 windows"):
         assert words in page
     fixed = read_policy("{training_window: fixed, follow_up_windows: 1, minimum_rows_since_change: 0}")
     page = decision_page(decide(evidence, fixed), fixed)

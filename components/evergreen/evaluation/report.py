@@ -82,8 +82,7 @@ def evaluation_page(evaluation: Evaluation, scored: PredictionPair | None = None
         ("Origin of the challenger", origin_words(evaluation)),
         ("Champion's version", evaluation.champion_version),
     ]
-    pooled = pooled_sentence(evaluation)
-    sections.append(Section("What was compared", [pooled] if pooled else [], table=Table(["", ""], facts)))
+    sections.append(Section("What was compared", table=Table(["", ""], facts)))
     return render_page("Challenger against champion", evaluation.sentence, tone, sections)
 
 
@@ -100,6 +99,8 @@ def _scores_section(evaluation: Evaluation) -> Section:
     if test is not None:
         bounds = test["interval"]
         note += f" {test['name']}'s analytic interval of the difference: {bounds['lower']:.4g} to {bounds['upper']:.4g}, p = {test['p_value']:.3g}."
+    if pooled := pooled_sentence(evaluation):
+        note += f" {pooled}"
     if not shown:
         return Section("Scores", paragraphs=["There are no scores, because the rows were not sufficient."])
     return Section(f"Scores ({evaluation.metric})", table=Table(["Model", "Score", "Lower", "Upper"], shown, note=note), figure_svg=_figure(evaluation))

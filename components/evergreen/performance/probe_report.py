@@ -1,4 +1,4 @@
-"""The probe and the time since which the champion's errors differ, in reports."""
+"""The probe, and when the champion's errors changed, in reports."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ HEADING = "Would a new model be better?"
 
 
 def outlook_section(performance: PerformanceResult) -> Section | None:
-    """Return a section on what a new model would bring, and since when the champion's errors differ; None if neither is known."""
+    """Return a section on what a new model would bring, and on when the champion's errors changed; None if neither is known."""
     changed = change_sentence(performance.changed_at, performance.rows_since_change)
     if performance.probe is not None:
         return probe_section(performance.probe, changed)
-    return Section("Since when the champion's errors differ", [changed]) if changed else None
+    return Section("When the champion's errors changed", [changed]) if changed else None
 
 
 def probe_section(probe: Probe, changed: str = "") -> Section:
@@ -26,7 +26,7 @@ def probe_section(probe: Probe, changed: str = "") -> Section:
 
     Args:
         probe: The probe.
-        changed: A sentence on since when the champion's errors differ; empty if there is none.
+        changed: A sentence on when the champion's errors changed; empty if there is none.
     """
     said = [probe.sentence, *([changed] if changed else [])]
     if probe.champion_score is None:
@@ -43,7 +43,7 @@ def probe_section(probe: Probe, changed: str = "") -> Section:
 
 
 def change_sentence(changed_at: str, rows: int) -> str:
-    """Return one sentence on since when the champion's errors differ; empty if no change is known.
+    """Return one sentence on when the champion's errors changed; empty if no change is known.
 
     Args:
         changed_at: Event time since which they differ, ISO; empty if unknown.
@@ -52,4 +52,4 @@ def change_sentence(changed_at: str, rows: int) -> str:
     if not changed_at:
         return ""
     come = f"; {rows:,} labelled rows have come since then" if rows > 1 else "; 1 labelled row has come since then" if rows else ""
-    return f"The champion's errors differ since {day_of(changed_at)}, as estimated from its errors in time order{come}."
+    return f"The champion's errors changed around {day_of(changed_at)}, as estimated from the rows monitored so far{come}."

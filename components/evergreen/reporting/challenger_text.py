@@ -20,6 +20,16 @@ def origin_words(model: Evaluation | ModelDescription) -> str:
     return f"{model.origin}, version {model.former_version}" if model.former_version else model.origin
 
 
+def scores_sentence(evaluation: Evaluation) -> str:
+    """Return the scores of champion and challenger in one sentence; empty if one of them was not scored."""
+    if evaluation.champion_score is None or evaluation.challenger_score is None:
+        return ""
+    return (
+        f"On the same {evaluation.rows:,} rows, the champion scores {evaluation.champion_score:.3g} in {evaluation.metric} and the challenger "
+        f"{evaluation.challenger_score:.3g}."
+    )
+
+
 def pooled_sentence(evaluation: Evaluation) -> str:
     """Return one sentence on predictions of several blocks of rows that were pooled; empty for a single holdout."""
     if evaluation.folds < 2:
@@ -35,7 +45,7 @@ def choice_section(choice: CandidateChoice) -> Section:
     paragraphs = [choice.sentence] if choice.sentence else []
     if choice.changed_at:
         come = f"{choice.rows_since_change:,} labelled rows have come since then"
-        paragraphs.append(f"The champion's errors differ since {day_of(choice.changed_at)}, as estimated from its errors in time order; {come}.")
+        paragraphs.append(f"The champion's errors changed around {day_of(choice.changed_at)}, as estimated from all rows that are new to it; {come}.")
     rows = [(_name(item), item.rows or None, item.score, item.gain, CHOSEN if item == choice.chosen else item.note or None) for item in choice.candidates]
     since = f", from {day_of(choice.validation_start)} on" if choice.validation_start else ""
     scored = f"Scores are {choice.metric} on {choice.validation_rows:,} newer rows{since}; higher is better."
