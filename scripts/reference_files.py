@@ -32,6 +32,11 @@ OBJECTS = [
     ("`runs/RUN_ID/STEP.json`", "[step records](#step-record)", "when a step starts, and again when it ends"),
     ("`runs/RUN_ID/STEP.REPORT.html`", "the step's report", "once"),
     ("`runs/RUN_ID.json`, `runs/RUN_ID.html`", "[run summary](#run-summary) and its page", "by `record_run`, last"),
+    (
+        "`recent_rows/MODEL/END.parquet`",
+        "a sample of the labelled rows of a window, 2,000 at most, for [the probe](../guides/policy.md#the-probe); can be deleted",
+        "once each, never changed",
+    ),
     ("`windows/MODEL/STEP/END-FINGERPRINT.json`", "[window records](#window-record)", "once each, never changed"),
 ]
 

@@ -143,7 +143,7 @@ def quiet_day(table: Table) -> None:
 def _without_probe() -> PerformanceSettings | None:
     if "probe" not in PerformanceSettings.model_fields:
         return None
-    return PerformanceSettings.model_validate({"probe": "off"})
+    return PerformanceSettings.model_validate({"probe": {"run": False}})
 
 
 def _wide(rows: int) -> pd.DataFrame:

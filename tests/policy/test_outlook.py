@@ -85,6 +85,7 @@ def test_windows_in_a_row_are_counted_back_to_the_last_recovery(history: tuple[P
     assert (outlook.first_window_end, outlook.windows) == (f"2020-{first:02}-01T00:00:00Z", windows)
 
 
+WAITING = PerformanceResult("degraded", "accuracy", 0.6, changed_at="2020-04-26T00:00:00Z", rows_since_change=12)
 HELD_BACK = [
     ("hysteresis", Policy(), (), {}, ["hysteresis.needed", "policy_mode"]),
     ("back_off", Policy(), (rejected(2), rejected(3), rejected(4)), {}, ["back_off", "policy_mode"]),
@@ -98,6 +99,7 @@ HELD_BACK = [
         ["vetoes", "policy_mode"],
     ),
     ("veto_rollout_under_way", read_policy(f"{{vetoes: [rollout_under_way], {AT_ONCE}}}"), (), {"rollout_under_way": True}, ["vetoes", "policy_mode"]),
+    ("few_rows", read_policy(f"{{{AT_ONCE}}}"), (), {"performance": WAITING}, ["minimum_rows_since_change", "policy_mode"]),
     ("alert_only", read_policy(f"{{triggers: [no_champion, explicit_request], {AT_ONCE}}}"), (), {}, ["triggers", "policy_mode"]),
     ("alert_only", read_policy(f"{{triggers: [no_champion], {AT_ONCE}}}"), (), {}, ["triggers"]),
 ]
@@ -107,7 +109,7 @@ HELD_BACK = [
 def test_each_proposed_setting_would_have_let_the_retraining_through(
     rule: str, policy: Policy, history: tuple[PastDecision, ...], given: dict[str, Any], names: list[str]
 ) -> None:
-    held_back = evidence("degraded", *history, **given)
+    held_back = replace(evidence("degraded", *history), **given)
     made, outlook = looked(held_back, policy)
     assert (made.decision, made.rule) == ("keep", rule)
     assert ([setting.name for setting in outlook.settings], outlook.all_needed) == (names, False)
@@ -190,6 +192,24 @@ def test_the_ends_of_cool_down_and_budget_are_exact() -> None:
     made, outlook = looked(evidence("degraded", *spent, end="2020-04-15T00:00:00Z"), tight)
     assert (made.rule, outlook.waits_until) == ("budget", "2020-05-30T00:00:00Z")
     assert [decide(evidence("degraded", *spent, end=end), tight).decision for end in ("2020-05-29T23:00:00Z", outlook.waits_until)] == ["keep", "retrain"]
+
+
+def test_a_policy_that_waits_for_rows_retrains_when_enough_have_come() -> None:
+    weekly = [PastDecision(f"2020-04-{day}T00:00:00Z", "keep", ("performance",), 50, "few_rows") for day in (10, 17, 24)]
+    # 12 rows in 5 days: 28 after a week, 45 after two, 62 after three.
+    held_back = replace(evidence("degraded", *weekly), performance=WAITING)
+    made, outlook = looked(held_back, Policy())
+    assert made.rule == "few_rows"
+    assert (outlook.windows_to_wait, outlook.retrains_at) == (3, "2020-05-22T00:00:00Z")
+    for week, rows in ((8, 28), (15, 45), (22, 62)):
+        later = replace(held_back, window_end=f"2020-05-{week:02}T00:00:00Z", performance=replace(WAITING, rows_since_change=rows))
+        assert decide(later, Policy()).decision == ("retrain" if week == 22 else "keep")
+    _, sooner = looked(held_back, read_policy("minimum_rows_since_change: 40"))
+    assert sooner.windows_to_wait == 2
+    _, first = looked(replace(evidence(), performance=WAITING), Policy())
+    assert first.windows_to_wait is None, "how far windows lie apart is not known yet"
+    _, unseen = looked(replace(held_back, performance=replace(WAITING, rows_since_change=0)), Policy())
+    assert unseen.windows_to_wait is None
 
 
 def test_a_policy_that_never_retrains_for_it_is_said_to_never() -> None:

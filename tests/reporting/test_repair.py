@@ -362,7 +362,7 @@ def test_without_a_choice_among_rows_a_shorter_training_window_is_proposed() -> 
     records = [*looked(AT_ONCE, changed_at="2021-10-09T12:00:00Z", rows_since_change=300), *trained(), NO_BETTER]
     told = [(setting.name, setting.current, setting.proposed) for setting in repair_of(records).settings]
     assert told == [("training_window_days", "1825", "23"), ("training.recency_half_life_days", "null", "11.0")]
-    few = [*looked(AT_ONCE, changed_at="2021-10-09T12:00:00Z", rows_since_change=12), *trained(), NO_BETTER]
+    few = [*looked(f"{{minimum_rows_since_change: 0, {AT_ONCE}}}", changed_at="2021-10-09T12:00:00Z", rows_since_change=12), *trained(), NO_BETTER]
     assert repair_of(few).settings == []
     assert "No setting is known to help" in run_page(summary_of(few))
 

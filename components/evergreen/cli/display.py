@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from evergreen.data.times import parse_time
+from evergreen.reporting.challenger_text import scores_sentence
 from evergreen.reporting.repair_terminal import print_repair
 
 if TYPE_CHECKING:
@@ -78,8 +79,12 @@ def print_summary(console: Console, summary: RunSummary, run: LocalRun) -> None:
     table.add_row("decision", escape(summary.decision or "none"))
     for reason in summary.reasons:
         table.add_row("", escape(reason))
+    if summary.choice:
+        table.add_row("challenger", escape(summary.choice.sentence or summary.choice.chosen.name))
     if summary.evaluation:
         table.add_row("evaluation", escape(summary.evaluation.sentence or summary.evaluation.verdict))
+        if compared := scores_sentence(summary.evaluation):
+            table.add_row("", escape(compared))
     table.add_row("champion", f"{escape(summary.champion_before or 'unknown')} → {escape(summary.champion_after or 'unknown')}")
     if summary.error:
         table.add_row("[red]error[/]", escape(summary.error))

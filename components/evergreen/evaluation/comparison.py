@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_CHECK_ROWS = 200
 FEWEST_ROWS = 2
+FEWEST_ROWS_FOR_HIGHER_SCORE = 200
 UNSURE = ("better", "better than a stale champion", "not better", "no champion", "cannot tell")
 """Conclusions that are unreliable when there are too few rows."""
 OTHER_METRICS = {
@@ -204,7 +205,10 @@ def _against(evaluation: Evaluation, ours: Predictions, theirs: Predictions, *, 
         difference = test.interval
     evaluation.difference, evaluation.difference_lower, evaluation.difference_upper = difference.score, difference.lower, difference.upper
     scores = {"challenger_score": evaluation.challenger_score or 0.0, "naive_score": evaluation.naive_score or 0.0}
-    return rule_against_champion(metric, difference, gate, **scores, missed=missed, constant=evaluation.origin == "constant baseline")
+    constant = evaluation.origin == "constant baseline"
+    # With a holdout as small as that of a recent change, the higher of two scores is the luckier one too often.
+    enough = not constant and (evaluation.folds == 1 or len(ours) >= FEWEST_ROWS_FOR_HIGHER_SCORE)
+    return rule_against_champion(metric, difference, gate, **scores, missed=missed, constant=constant, enough=enough)
 
 
 def _obstacle(ours: Predictions, evaluation: Evaluation, target_column: str, champion: FittedModel) -> str:

@@ -140,7 +140,15 @@ def rule_without_champion(metric: Metric, over_naive: Interval, missed: list[str
 
 
 def rule_against_champion(
-    metric: Metric, difference: Interval, gate: Gate, *, challenger_score: float, naive_score: float, missed: list[str], constant: bool = False
+    metric: Metric,
+    difference: Interval,
+    gate: Gate,
+    *,
+    challenger_score: float,
+    naive_score: float,
+    missed: list[str],
+    constant: bool = False,
+    enough: bool = True,
 ) -> Ruling:
     """Rule on a challenger against the champion.
 
@@ -153,6 +161,7 @@ def rule_against_champion(
         missed: Sentences about floors that were missed.
         constant: Whether the challenger is the constant baseline, which the policy allows: it need not beat itself, but it must be better than the
             champion beyond doubt.
+        enough: Whether there are enough rows for a higher score to be sufficient against a stale champion.
     """
     span = f"the interval of the difference in {metric.name} is {difference.lower:.4g} to {difference.upper:.4g}"
     if challenger_score <= naive_score and not constant:
@@ -164,7 +173,7 @@ def rule_against_champion(
         return Ruling("promote", "better", [f"The challenger is {how}: {span}, above the margin of {gate.margin:.4g}."])
     if difference.upper < min(0.0, gate.margin):
         return Ruling("reject", "worse", [f"The challenger is worse than the champion: {span}."])
-    if gate.champion_stale and not constant and gate.settings.stale_champion == "higher_score" and difference.score > max(0.0, gate.margin):
+    if gate.champion_stale and enough and gate.settings.stale_champion == "higher_score" and difference.score > max(0.0, gate.margin):
         ahead = f"the challenger scores higher on the same rows by {difference.score:.4g}"
         return Ruling("promote", "better than a stale champion", [f"The policy found the champion stale, and {ahead}, which is then sufficient; {span}."])
     return Ruling(

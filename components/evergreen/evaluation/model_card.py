@@ -9,6 +9,7 @@ from evergreen.data.artifacts import PRESENT
 from evergreen.evaluation.changes import origin_text
 from evergreen.evaluation.checks import gravest_first
 from evergreen.models.files import read_description
+from evergreen.reporting.challenger_text import origin_words, pooled_sentence
 from evergreen.reporting.page import Section, Table, Tone, format_cell, render_page
 from evergreen.secrets.redaction import mask
 from evergreen.version import installed_version
@@ -59,6 +60,7 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
         ("Use of the rows", ", ".join(f"{name} = {value}" for name, value in sorted(description.training_options.items())) or "all weighted equally"),
         ("Seed", str(description.seed)),
         ("Identity", description.challenger_id),
+        ("Origin", origin_words(description)),
         ("Fitted on rows", description.rows),
         ("Fitted on event times", f"{description.fit_start} up to {description.fit_end} (exclusive)"),
         ("Data", description.training_data_uri or "not recorded"),
@@ -102,7 +104,10 @@ def _parts(evaluation: Evaluation) -> Table | None:
 def _rows_note(evaluation: Evaluation, description: ModelDescription, unseen_by: str) -> str:
     window = evaluation.holdout_window
     note = f"On {evaluation.rows} rows from {window['start']} to {window['end']} {unseen_by} had not seen before. Higher is better."
-    if description.challenger_id == evaluation.challenger_id:
+    if pooled := pooled_sentence(evaluation):
+        note = f"On {evaluation.rows} rows from {window['start']} to {window['end']}. Higher is better. {pooled}"
+    if description.challenger_id == evaluation.challenger_id or description.former_version:
+        # A former champion is registered again as it was.
         return note
     return f"{note} Measured on challenger {evaluation.challenger_id}, before its recipe was refitted on all rows, including these."
 

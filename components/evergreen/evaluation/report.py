@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.data.artifacts import PRESENT, write_json, write_metrics
 from evergreen.evaluation.checks import gravest_first
 from evergreen.evaluation.evidence import evidence_sections
+from evergreen.reporting.challenger_text import origin_words, pooled_sentence
 from evergreen.reporting.page import Section, Table, render_page
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def evaluation_page(evaluation: Evaluation, scored: PredictionPair | None = None
         ("Rows left out because a model has seen them", evaluation.rows_seen_by_champion),
         ("Event times of the compared rows", span),
         ("Challenger", evaluation.challenger_id),
+        ("Origin of the challenger", origin_words(evaluation)),
         ("Champion's version", evaluation.champion_version),
     ]
     sections.append(Section("What was compared", table=Table(["", ""], facts)))
@@ -97,6 +99,8 @@ def _scores_section(evaluation: Evaluation) -> Section:
     if test is not None:
         bounds = test["interval"]
         note += f" {test['name']}'s analytic interval of the difference: {bounds['lower']:.4g} to {bounds['upper']:.4g}, p = {test['p_value']:.3g}."
+    if pooled := pooled_sentence(evaluation):
+        note += f" {pooled}"
     if not shown:
         return Section("Scores", paragraphs=["There are no scores, because the rows were not sufficient."])
     return Section(f"Scores ({evaluation.metric})", table=Table(["Model", "Score", "Lower", "Upper"], shown, note=note), figure_svg=_figure(evaluation))

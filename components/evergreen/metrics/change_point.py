@@ -17,8 +17,10 @@ SHUFFLES = 299
 MOST_ROWS = 20_000
 
 
-def latest_change(errors: Array, *, false_alarms: float = FALSE_ALARMS, seed: int = 7) -> int | None:
-    """Return the row at which the errors last changed, or None if there is no reliable evidence of a change.
+def latest_rise(errors: Array, *, false_alarms: float = FALSE_ALARMS, seed: int = 7) -> int | None:
+    """Return the row at which the errors last changed, or None if they fell there, or if there is no reliable evidence of a change.
+
+    Where the errors fell, as they do after the hard season of a year or when an old relation returns, older rows are no worse for learning.
 
     The rank scan of Pettitt (Applied Statistics 28, 1979): at each row, the mean ranks of the errors before and after it are compared, each
     difference in units of its standard deviation, and the largest one marks the change. Ranks make single large errors harmless. Its p-value comes
@@ -41,7 +43,14 @@ def latest_change(errors: Array, *, false_alarms: float = FALSE_ALARMS, seed: in
         change = _change(np.asarray(errors[first:], dtype=np.float64), false_alarms, generator)
         if change is None:
             return found
-        found = first = first + change
+        rose = _rise(errors[first:], change) > 0
+        found, first = (first + change if rose else None), first + change
+
+
+def _rise(errors: Array, change: int) -> float:
+    """Return by how much the mean rank of the errors is higher after a change than before it."""
+    ranks = midranks(np.asarray(errors, dtype=np.float64))
+    return float(ranks[change:].mean() - ranks[:change].mean())
 
 
 def _change(errors: Array, false_alarms: float, generator: np.random.Generator) -> int | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.data.columns import event_times
 from evergreen.data.times import iso_time
-from evergreen.metrics.change_point import latest_change
+from evergreen.metrics.change_point import latest_rise
 from evergreen.metrics.prediction_errors import RESIDUAL, prediction_errors
 from evergreen.metrics.predictions import ScoringError
 from evergreen.performance.probe import ProbeRequest, labelled_in_order, run_probe
@@ -104,7 +104,7 @@ def _with_change(result: PerformanceResult, new: pd.DataFrame, watched: WatchedM
         measure, errors = prediction_errors(watched.predictions(new, target_column=watched.description.target_column))
     except ScoringError:
         return result
-    change = latest_change(abs(errors) if measure == RESIDUAL else errors, seed=seed)
+    change = latest_rise(abs(errors) if measure == RESIDUAL else errors, seed=seed)
     if change is None:
         # The champion is worse than at its promotion, and equally so on all rows that are new to it.
         change = 0 if result.verdict == "degraded" else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import PRESENT, write_json, write_metrics
 from evergreen.data.json_values import plain
+from evergreen.performance.probe_report import outlook_section
 from evergreen.performance.slice_scores import SCORED
 from evergreen.performance.watched_rows import LOG
 from evergreen.reporting.figures import interval_chart, overlaid_histograms
@@ -47,7 +48,16 @@ def write_outputs(performance: PerformanceResult, record: StepRecord, outputs: M
 def performance_page(performance: PerformanceResult) -> str:
     """Render the champion's performance as an HTML page."""
     explained = explanation_section(performance.explained) if performance.explained else None
-    sections = [_scores(performance), explained, _estimate(performance), _slices(performance), _errors(performance), _unlike(performance), _rows(performance)]
+    sections = [
+        _scores(performance),
+        outlook_section(performance),
+        explained,
+        _estimate(performance),
+        _slices(performance),
+        _errors(performance),
+        _unlike(performance),
+        _rows(performance),
+    ]
     return render_page(
         "Performance of the champion", performance.sentence, TONES[performance.verdict], [section for section in sections if section is not None]
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evergreen.policy.evidence import Evidence, PastDecision
     from evergreen.policy.policy_file import Policy
     from evergreen.results.decision import Decision
+    from evergreen.results.performance import PerformanceResult
     from evergreen.results.repair import ProposedSetting
 
 FORESEEN_WINDOWS = 40
@@ -86,7 +87,8 @@ def _later(evidence: Evidence, distance: timedelta | None, windows: int) -> str:
 
 def _windows_to_wait(made: Decision, evidence: Evidence, policy: Policy, distance: timedelta | None) -> int | None:
     """Return the number of windows until the policy retrains, if the evidence stays the same and nothing is promoted until then."""
-    dated = policy.cooldown_days is not None or policy.budget is not None
+    # Rows since a change take time to come, too.
+    dated = policy.cooldown_days is not None or policy.budget is not None or made.rule == "few_rows"
     if evidence.window_end == "latest" or (distance is None and dated):
         return None
     # Rules that count windows do not depend on the distance between them.
@@ -95,11 +97,23 @@ def _windows_to_wait(made: Decision, evidence: Evidence, policy: Policy, distanc
     history = [*evidence.history, past_decision(made, completed=evidence.mode != "dry-run", promoted=False)]
     for number in range(1, FORESEEN_WINDOWS + 1):
         end = iso_time(moment(evidence.window_end, "window_end") + number * step)
-        decided = decide(replace(evidence, mode=mode, event=policy.event, window_end=end, history=tuple(history)), policy)
+        performance = _with_more_rows(evidence, number * step)
+        decided = decide(replace(evidence, mode=mode, event=policy.event, window_end=end, history=tuple(history), performance=performance), policy)
         if decided.decision == "retrain":
             return number
         history.append(past_decision(decided, completed=True, promoted=False))
     return None
+
+
+def _with_more_rows(evidence: Evidence, time: timedelta) -> PerformanceResult:
+    """Return the performance with as many rows since the change as there will be after some time, at the pace at which they have come so far."""
+    found = evidence.performance
+    if not found.changed_at or not found.rows_since_change:
+        return found
+    so_far = moment(evidence.window_end, "window_end") - moment(found.changed_at, "changed_at")
+    if so_far <= timedelta(0):
+        return found
+    return replace(found, rows_since_change=int(found.rows_since_change * (1 + time / so_far)))
 
 
 def _choice(made: Decision, evidence: Evidence, policy: Policy) -> list[ProposedSetting]:

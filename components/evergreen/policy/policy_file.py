@@ -77,8 +77,8 @@ class Policy(StrictSettings):
         minimum_new_rows: Number of new rows since the champion was fitted that triggers a retraining; None means never.
         follow_up_windows: Number of windows after a promotion in response to a change of performance in which to retrain again whenever the rows since
             the change have doubled.
-        minimum_rows_since_change: Number of labelled rows since the champion's errors changed below which the policy waits, because fewer rows teach a model
-            nothing. The next looks come as they double.
+        minimum_rows_since_change: Number of labelled rows since the champion's errors changed below which performance, probe and feedback wait, because fewer
+            rows teach a model nothing.
         training_window: ``since_change``: while the champion's performance holds, a challenger learns from the training window and from all older rows
             since performance last changed (since the champion's first row if it never did), because more rows with the same relation between inputs
             and label make a better model. When it does not, the rows to learn from are chosen among several windows. ``fixed``: a challenger always

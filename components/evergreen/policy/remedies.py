@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evergreen.policy.evidence import Evidence
     from evergreen.results.decision import Decision
 
-MOST_CHANGES = 6
+MOST_CHANGES = 7
 """More changes than there are rules that hold a retraining back."""
 
 
@@ -96,6 +96,10 @@ def _change(decided: Decision, evidence: Evidence, policy: Policy) -> ProposedSe
         return _policy_setting("hysteresis.needed", policy.hysteresis.needed, 1, "One degraded window is then enough to retrain.")
     if decided.rule == "back_off":
         return _policy_setting("back_off", current=True, proposed=False, effect="A rejected challenger then no longer delays the next one.")
+    if decided.rule == "few_rows":
+        rows = evidence.performance.rows_since_change
+        effect = "A challenger is then trained at once, although so few rows since the change may teach it little."
+        return _policy_setting("minimum_rows_since_change", policy.minimum_rows_since_change, rows, effect)
     if decided.rule.startswith("veto_"):
         veto = decided.rule.removeprefix("veto_")
         kept = [name for name in policy.vetoes if name != veto]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.performance.probe_report import change_sentence, probe_section
 from evergreen.performance.report import explanation_section
 from evergreen.reporting.page import Section, Table, Tone, format_number, render_page
 
 if TYPE_CHECKING:
     from evergreen.policy.policy_file import Policy
     from evergreen.results.decision import Decision
+    from evergreen.results.performance import Probe
 
 
-def decision_page(decision: Decision, policy: Policy) -> str:
+def decision_page(decision: Decision, policy: Policy, *, probe: Probe | None = None) -> str:
     """Render the decision, its reasons and all triggers as HTML.
 
     Args:
         decision: The decision.
         policy: The policy the decision was made with.
+        probe: Whether a new model would be better; None if it was not probed.
     """
     verdict = "Retrain." if decision.decision == "retrain" else "Keep the champion, but review it." if decision.alert else "Keep the champion."
     tone: Tone = "warning" if decision.alert else "neutral" if decision.decision == "retrain" else "good"
@@ -27,6 +30,7 @@ def decision_page(decision: Decision, policy: Policy) -> str:
     sections = [
         Section("Why", [decision.change] if decision.change else [], bullets=[*decision.reasons, *_consequences(decision, policy)]),
         *_scores(decision),
+        *([probe_section(probe)] if probe else []),
         *([explanation_section(decision.explained)] if decision.explained else []),
         Section("Triggers", table=Table(["trigger", "verdict", "value", "threshold", "explanation"], rows)),
         Section(
@@ -63,6 +67,10 @@ def _scores(decision: Decision) -> list[Section]:
 def _restraints(policy: Policy) -> list[str]:
     hysteresis, budget, cooldown = policy.hysteresis, policy.budget, policy.cooldown_days
     said = []
+    if policy.minimum_rows_since_change:
+        said.append(f"After a change, no challenger is trained before about {policy.minimum_rows_since_change:,} labelled rows have come since.")
+    if policy.follow_up_windows:
+        said.append(f"After a promotion in response to a change, another challenger comes whenever the rows since the change double, {_for_windows(policy)}.")
     if hysteresis.windows > 1:
         said.append(f"Performance, drift and feedback retrain when they fire in {hysteresis.needed} of the last {hysteresis.windows} windows.")
     if cooldown is not None:
@@ -76,9 +84,21 @@ def _restraints(policy: Policy) -> list[str]:
     return said
 
 
+def _for_windows(policy: Policy) -> str:
+    return "in the next window only" if policy.follow_up_windows == 1 else f"for {policy.follow_up_windows} windows"
+
+
 def _consequences(decision: Decision, policy: Policy) -> list[str]:
     """Return what the decision means for the challenger."""
     said = []
+    changed = change_sentence(decision.changed_at, 0)
+    if changed:
+        said.append(changed)
+    if decision.choose_rows:
+        said.append(
+            "The rows to learn from are chosen: models of several training windows, with and without weights that fade with age, and former champions are "
+            "compared on the newest rows, and the best of them becomes the challenger."
+        )
     if decision.training_since:
         said.append(f"The challenger learns from all rows since {decision.training_since}, if that is longer than the training window.")
     if decision.champion_stale and policy.gate.stale_champion == "higher_score":
@@ -89,7 +109,10 @@ def _consequences(decision: Decision, policy: Policy) -> list[str]:
 def _training_window(policy: Policy) -> str:
     if policy.training_window == "fixed":
         return "A challenger learns from the training window only."
-    return "While performance holds, a challenger learns from all rows since performance last changed, even if they are older than the training window."
+    return (
+        "While performance holds, a challenger learns from all rows since performance last changed, even if they are older than the training window. When "
+        "the relation between inputs and label may have changed, the rows to learn from are chosen among several training windows."
+    )
 
 
 def _age(policy: Policy) -> str:

@@ -1,4 +1,4 @@
-"""Restraints that hold back a retraining although a trigger calls for it: hysteresis, back-off, vetoes, cool-down, budget."""
+"""Restraints that hold back a retraining although a trigger calls for it: too few rows since a change, hysteresis, back-off, vetoes, cool-down, budget."""
 
 from __future__ import annotations
 

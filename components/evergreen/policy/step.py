@@ -74,7 +74,7 @@ def run_decision_step(request: DecisionRequest, outputs: DecisionOutputs, place:
     outputs.decision.metadata.update({"decision": made.decision, "rule": made.rule, "alert": made.alert})
     report = Path(outputs.decision_report.path)
     report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(decision_page(made, policy), encoding="utf-8")
+    report.write_text(decision_page(made, policy, probe=evidence.performance.probe), encoding="utf-8")
     if ledger is not None and made.decision == "keep":
         record_kept_champion(
             reason=NO_REASON,

@@ -47,7 +47,7 @@ def _why_not_by_probe(model: ProbedModel, probe: Probe) -> str:
         return f"Chance alone may explain its gain (lower bound {format_number(model.gain_lower)})."
     if probe.best is not None and model.name != probe.best.name:
         return f"A model of {probe.best.name} scores higher."
-    return "It is better, but only asks whether a retraining pays: the probe's small models are not promoted."
+    return "It is better. The probe only asks whether a retraining pays; its small models are never promoted."
 
 
 def _candidate(candidate: Candidate, choice: CandidateChoice) -> Attempt:

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from evergreen.reporting.step_results import StepResults
-    from evergreen.results.candidates import CandidateChoice
     from evergreen.results.decision import Decision
     from evergreen.results.repair import Outlook, SinceSource
     from evergreen.runs.records import StepRecord
+
+FEW_ROWS = "few_rows"
+"""The policy's rule that waits for rows since the change."""
 
 FARTHEST_LOOK_DAYS = 3650
 """A pace of rows that needs longer than this to reach a number of rows is no forecast."""
@@ -46,9 +48,8 @@ def degraded_since(steps: Mapping[str, StepRecord], found: StepResults, decision
         found: Results of the steps.
         decision: The decision.
     """
-    changed = decision.changed_at or (found.performance.changed_at if found.performance else "")
+    changed, rows = _change(found, decision)
     if moment_of(changed) is not None:
-        rows = found.performance.rows_since_change if found.performance else 0
         since_then = f"; {rows:,} labelled rows have come since" if rows else ""
         return changed, "change point", f"The champion's errors changed on {day_of(changed)}, estimated from its errors in time order{since_then}."
     outlook = decision.outlook
@@ -63,6 +64,17 @@ def degraded_since(steps: Mapping[str, StepRecord], found: StepResults, decision
         return since, "first degraded window", f"{day_of(since)} is the end of {row}; the change came before it, and its exact time is not known."
     since = iso_time(_not_before_fit_end(first_end - length, steps))
     return since, "first degraded window", f"{day_of(since)} is the start of {row}; the change may have come later within it."
+
+
+def _change(found: StepResults, decision: Decision) -> tuple[str, int]:
+    """Return since when the champion's errors differ, ISO or empty, and the number of labelled rows since then, 0 if unknown."""
+    choice, performance = found.choice, found.performance
+    if choice is not None and choice.changed_at:
+        # The training step looks at all rows that are new to the champion, monitoring only at the window and a sample of those before.
+        return choice.changed_at, choice.rows_since_change
+    if performance is None:
+        return decision.changed_at, 0
+    return decision.changed_at or performance.changed_at, performance.rows_since_change
 
 
 def _window_length(steps: Mapping[str, StepRecord], decision: Decision) -> timedelta | None:
@@ -100,7 +112,7 @@ def next_steps(cause: str, found: StepResults, decision: Decision) -> list[str]:
     said.append(f"The next window is expected to end on {day_of(window_end)}." if window_end else "The next run looks at the next window.")
     if outlook is not None and cause not in ("failed", "waiting for approval", "dry run"):
         said += _wait(outlook, decision.rule)
-    return [*said, *_next_look(found.choice, decision)]
+    return [*said, *_next_look(found, decision)]
 
 
 def _wait(outlook: Outlook, rule: str) -> list[str]:
@@ -108,6 +120,8 @@ def _wait(outlook: Outlook, rule: str) -> list[str]:
         ends = "The cool-down ends" if rule == "cooldown" else "The budget allows another retraining"
         return [f"{ends} on {day_of(outlook.waits_until)}; until then, the policy does not retrain."]
     wait = outlook.windows_to_wait
+    if wait is None and rule == FEW_ROWS:
+        return []
     if wait is None:
         return ["With the settings as they are, no retraining is in sight." if outlook.next_window_end else "When the policy retrains next is unknown."]
     when = f", which is expected to end on {day_of(outlook.retrains_at)}" if outlook.retrains_at and wait > 1 else ""
@@ -115,15 +129,26 @@ def _wait(outlook: Outlook, rule: str) -> list[str]:
     return [f"If performance stays as it is, the policy retrains {which}."]
 
 
-def _next_look(choice: CandidateChoice | None, decision: Decision) -> list[str]:
+def _next_look(found: StepResults, decision: Decision) -> list[str]:
     """Return when enough rows will have come since the change for the next challenger to be worth its cost."""
-    if choice is None or choice.next_look_rows is None or choice.next_look_rows <= choice.rows_since_change:
+    performance, choice = found.performance, found.choice
+    if decision.rule == FEW_ROWS and performance is not None:
+        wanted = int(decision.policy.get("minimum_rows_since_change") or 0)
+        return _pace("A challenger is trained", performance.rows_since_change, wanted, performance.changed_at, decision)
+    if choice is None or choice.next_look_rows is None:
         return []
-    words = f"Another challenger is worth its cost when about {choice.next_look_rows:,} rows have come since the change ({choice.rows_since_change:,} so far)"
-    now, changed = moment_of(decision.window_end), moment_of(choice.changed_at)
-    if now is None or changed is None or changed >= now or choice.rows_since_change <= 0:
+    return _pace("Another challenger is worth its cost", choice.rows_since_change, choice.next_look_rows, choice.changed_at, decision)
+
+
+def _pace(what: str, rows: int, wanted: int, changed_at: str, decision: Decision) -> list[str]:
+    """Return when a number of rows will have come since the change, judging by how fast they came so far; nothing if they have."""
+    if wanted <= rows:
+        return []
+    words = f"{what} when about {wanted:,} rows have come since the change ({rows:,} so far)"
+    now, changed = moment_of(decision.window_end), moment_of(changed_at)
+    if now is None or changed is None or changed >= now or rows <= 0:
         return [f"{words}."]
-    days = (choice.next_look_rows - choice.rows_since_change) / choice.rows_since_change * ((now - changed).total_seconds() / 86_400)
+    days = (wanted - rows) / rows * ((now - changed).total_seconds() / 86_400)
     if days > FARTHEST_LOOK_DAYS:
         return [f"{words}; at the present pace, that takes more than {FARTHEST_LOOK_DAYS // 365} years."]
     return [f"{words}; at the present pace, that is around {day_of(iso_time(now + timedelta(days=days)))}."]

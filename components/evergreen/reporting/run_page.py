@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.json_values import plain
+from evergreen.reporting.challenger_text import choice_section, origin_words, pooled_sentence
 from evergreen.reporting.page import Link, Section, Table, Tone, format_number, render_page
 from evergreen.reporting.repair_text import repair_sections, since_words
 from evergreen.secrets.addresses import without_password
@@ -31,6 +32,9 @@ def run_page(summary: RunSummary, *, tracking_uri: str = "none") -> str:
         sections.append(Section("Unreadable records", bullets=summary.problems))
     if summary.decision or summary.reasons:
         sections.append(Section("Decision", [f"The decision was to {_decision_words(summary.decision)}."], bullets=summary.reasons))
+    if summary.choice is not None and summary.repair is None:
+        # Otherwise the candidates stand among what was tried.
+        sections.append(choice_section(summary.choice))
     if summary.evaluation is not None:
         sections.append(_evaluation_section(summary.evaluation))
     sections.append(Section("Champion", table=Table(["", "version"], [("before the run", summary.champion_before), ("after the run", summary.champion_after)])))
@@ -96,6 +100,10 @@ def _evaluation_section(evaluation: Evaluation) -> Section:
     if evaluation.sentence:
         facts.insert(0, evaluation.sentence)
     facts.append(f"Measured on {format_number(evaluation.rows)} holdout rows, by {evaluation.metric or 'an unknown metric'}.")
+    if pooled := pooled_sentence(evaluation):
+        facts.append(pooled)
+    if evaluation.origin != "trained":
+        facts.append(f"The challenger is a {origin_words(evaluation)}." if evaluation.former_version else "The challenger is the constant baseline.")
     table = Table(["", "score", "lower", "upper"], shown) if shown else None
     return Section("Evaluation", facts, table, bullets=[reason for reason in evaluation.reasons if reason not in facts])
 

@@ -17,6 +17,7 @@ from evergreen.results.repair import NOT_REPAIRED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evergreen.results.candidates import CandidateChoice
     from evergreen.results.evaluation import Evaluation
     from evergreen.results.repair import Repair
     from evergreen.runs.records import StepRecord
@@ -63,6 +64,7 @@ class RunSummary:
         final_status: State, error code and error message as reported by KFP.
         repair: Why a degraded champion was not repaired, whatever the outcome: since when it is degraded, what was tried, what would probably help and
             what happens next; None (in JSON an empty object) if it is not degraded or was repaired.
+        choice: The candidates that the challenger was chosen among, and the chosen one; None (in JSON an empty object) if nothing was chosen.
     """
 
     run_id: str
@@ -82,11 +84,13 @@ class RunSummary:
     problems: list[str] = field(default_factory=list)
     final_status: dict[str, str] = field(default_factory=dict)
     repair: Repair | None = None
+    choice: CandidateChoice | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the summary as plain JSON values; a missing evaluation or repair is an empty object."""
+        """Return the summary as plain JSON values; a missing evaluation, repair or choice is an empty object."""
         content = asdict(self)
-        return {**content, "evaluation": self.evaluation.without_rows() if self.evaluation else {}, "repair": content["repair"] or {}}
+        evaluation = self.evaluation.without_rows() if self.evaluation else {}
+        return {**content, "evaluation": evaluation, "repair": content["repair"] or {}, "choice": content["choice"] or {}}
 
 
 def summarise_run(
@@ -143,6 +147,7 @@ def summarise_run(
         problems=unreadable,
         final_status=status,
         repair=repair,
+        choice=found.choice,
     )
 
 

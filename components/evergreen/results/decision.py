@@ -56,8 +56,8 @@ class Decision(JsonResult):
         decision: ``retrain`` or ``keep``.
         reasons: Full sentences, the decisive one first.
         alert: Whether a person should take a look, with or without a retraining.
-        rule: What decided: the name of a trigger; ``hysteresis``, ``back_off``, ``cooldown``, ``budget`` or ``veto_...`` if that held a trigger back;
-            ``alert_only`` or ``all_quiet``.
+        rule: What decided: the name of a trigger; ``few_rows``, ``hysteresis``, ``back_off``, ``cooldown``, ``budget`` or ``veto_...`` if that held
+            a trigger back; ``alert_only`` or ``all_quiet``.
         triggers: The result of each trigger.
         mode: The mode the decision was made in.
         policy: The policy the decision was made with.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.data.artifacts import write_metrics
 
 if TYPE_CHECKING:
+    from evergreen.results.candidates import CandidateChoice
     from evergreen.runs.records import StepRecord
     from evergreen.training.challenger import TrainingResult
 
@@ -36,5 +37,13 @@ def report(trained: TrainingResult, record: StepRecord, metrics: Any = None) -> 
         **trained.numbers,
     }
     if metrics is not None:
-        write_metrics(metrics, {"rows learned from": trained.numbers["rows"]})
+        write_metrics(metrics, {"rows learned from": trained.numbers["rows"], **_choice_numbers(trained.choice)})
     return description.challenger_id
+
+
+def _choice_numbers(choice: CandidateChoice | None) -> dict[str, float | None]:
+    """Return the numbers of a choice by display name; none if nothing was chosen."""
+    if choice is None:
+        return {}
+    since = float(choice.rows_since_change) if choice.changed_at else None
+    return {"candidates to learn from": float(len(choice.candidates)), "gain of the chosen one": choice.chosen.gain, "rows since the change": since}

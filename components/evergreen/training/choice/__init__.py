@@ -1,1 +1,1 @@
-"""Chooses what a challenger learns from after the relation between inputs and label may have changed."""
+"""Chooses what a challenger learns from when the relation between inputs and label may have changed."""

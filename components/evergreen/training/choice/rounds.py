@@ -103,7 +103,7 @@ def play(
 
 
 def _pool(found: Round, earlier: Round, contenders: Sequence[AnyContender], metric: Metric) -> None:
-    """Judge by both blocks; a contender without predictions for the first one is chosen only if it is clearly better on the second one."""
+    """Judge by both blocks; a contender without predictions for the first block is chosen only if it is clearly better on the second."""
     both = {name: join_predictions(earlier.predictions[name], said) for name, said in found.predictions.items() if name in earlier.predictions}
     best = min(both, key=lambda name: float(_errors(both[name]).mean()))
     errors = {name: _errors(said) for name, said in found.predictions.items()}
