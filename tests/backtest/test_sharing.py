@@ -21,6 +21,7 @@ from evergreen.backtest.replayed import ALWAYS, FIXED, INFORMED, NEVER
 from evergreen.backtest.timeline import Timeline
 from evergreen.policy.policy_file import Policy
 from evergreen.training.errors import TrainingError
+from evergreen.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -52,9 +53,9 @@ class _Separate(Shared):
 
 def test_policies_in_step_do_what_each_does_alone(history: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    for name in ("fit_all", "fit_before"):
-        fit = getattr(fits, name)
-        monkeypatch.setattr(fits, name, lambda *args, fit=fit, name=name, **more: calls.append(name) or fit(*args, **more))
+    for place, name in ((fits, "fit_all"), (TrainingPlan, "fit")):
+        fit = getattr(place, name)
+        monkeypatch.setattr(place, name, lambda *args, fit=fit, name=name, **more: calls.append(name) or fit(*args, **more))
     timeline = Timeline(history, **COLUMNS)
     together = replay_in_step(timeline, POLICIES, settings=SETTINGS)
     shared = len(calls)
