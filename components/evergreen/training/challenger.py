@@ -77,18 +77,16 @@ def train_challenger(
     plan = ordinary_plan(job) if choice is None else chosen_plan(job, choice)
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, plan.identifier, model.path)
-    compared = plan.held_out(rows)
-    _write_holdout(holdout_data, compared, start=plan.holdout_start(rows), end=rows.window_end)
+    _write_holdout(holdout_data, plan.held_out(rows), start=plan.holdout_start(rows), end=rows.window_end)
     told = None if choice is None else choice.told
     if logged is not None:
-        return replace(_reuse(logged, model, rows, held_out=len(compared)), choice=told, warnings=notes)
+        return replace(_reuse(logged, model, rows), choice=told, warnings=notes)
     memory = SearchMemory(tracking, plan.identifier) if plan.recipe.search else None
     fit, description = plan.fit(rows, classes=job.classes, memory=memory)
     to_fit, held_out = rows.frame.iloc[plan.first : plan.before], rows.frame.iloc[plan.before :]
     found = [*notes, *look_at_rows(to_fit, held_out, target_column=rows.target_column, features=description.features, classes=job.classes)]
     described = replace(description, training_data_uri=str(request.training_data.uri))
-    numbers = _numbers(described, rows, held_out=len(compared))
-    result = _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, numbers=numbers, role="challenger", warnings=found, data=request.training_data)
+    result = _log(tracking, fit, described, model, rows=rows, fitted_on=to_fit, role="challenger", warnings=found, data=request.training_data)
     return replace(result, choice=told)
 
 
@@ -120,7 +118,7 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, identifier, model.path)
     if logged is not None:
-        return _reuse(logged, model, rows, held_out=0)
+        return _reuse(logged, model, rows)
     if judged.origin == FORMER_CHAMPION:
         fit, described = _as_it_was(challenger, recipe, identifier)
     else:
@@ -128,8 +126,7 @@ def refit_challenger(*, challenger: Any, training_data: Any, model: Any, model_n
         described = replace(described, importances=judged.importances, origin=judged.origin)
     described = replace(described, training_data_uri=str(training_data.uri))
     fitted_on = rows.frame[rows.times >= pd.Timestamp(described.fit_start)]
-    numbers = _numbers(described, rows, held_out=0)
-    return _log(tracking, fit, described, model, rows=rows, fitted_on=fitted_on, numbers=numbers, role="refit", warnings=[], data=training_data)
+    return _log(tracking, fit, described, model, rows=rows, fitted_on=fitted_on, role="refit", warnings=[], data=training_data)
 
 
 def _as_it_was(challenger: Any, recipe: Recipe, identifier: str) -> tuple[Fit, ModelDescription]:
@@ -176,28 +173,27 @@ def _log(
     *,
     rows: TrainingRows,
     fitted_on: pd.DataFrame,
-    numbers: dict[str, float],
     role: str,
     warnings: list[str],
     data: Any,
 ) -> TrainingResult:
+    numbers = _numbers(description, rows)
     facts = surroundings(manifest_of(data), data_uri=description.training_data_uri, warnings=warnings)
     logged = log_challenger(tracking, fit.pipeline, model.path, description=description, role=role, metrics=numbers, rows=fitted_on, facts=facts)
     _mark(model, description, logged)
     return TrainingResult(description=description, logged=logged, numbers=numbers, reused=False, unlabelled=rows.unlabelled, warnings=warnings)
 
 
-def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows, *, held_out: int) -> TrainingResult:
+def _reuse(logged: LoggedChallenger, model: Any, rows: TrainingRows) -> TrainingResult:
     description = read_description(model.path)
     _mark(model, description, logged)
-    numbers = _numbers(description, rows, held_out=held_out)
-    return TrainingResult(description=description, logged=logged, numbers=numbers, reused=True, unlabelled=rows.unlabelled)
+    return TrainingResult(description=description, logged=logged, numbers=_numbers(description, rows), reused=True, unlabelled=rows.unlabelled)
 
 
-def _numbers(description: ModelDescription, rows: TrainingRows, *, held_out: int) -> dict[str, float]:
+def _numbers(description: ModelDescription, rows: TrainingRows) -> dict[str, float]:
     return {
         "rows": float(description.rows),
-        "holdout_rows": float(held_out),
+        "holdout_rows": float(len(rows.frame) - description.rows),
         "unlabelled_rows": float(rows.unlabelled),
         "features": float(len(description.features)),
         "peak_memory_megabytes": peak_memory_megabytes(),
