@@ -154,7 +154,7 @@ def test_what_was_tried_are_probe_choice_and_challenger_each_with_why_it_did_not
     repair = repair_of([*looked(AT_ONCE, probe=PROBE), *trained(CHOICE), judged(former_version="")])
     told = [(attempt.by, attempt.name, attempt.rows, attempt.score, attempt.gain, attempt.why) for attempt in repair.tried]
     assert told == [
-        ("probe", "the last 20 days", 70, 0.7, 0.09, "It is better, but only asks whether a retraining pays: the probe's small models are not promoted."),
+        ("probe", "the last 20 days", 70, 0.7, 0.09, "It is better. The probe only asks whether a retraining pays; its small models are never promoted."),
         ("probe", "all rows", 4000, 0.615, 0.005, "It gains less than the 0.02 that matters."),
         ("probe", "the last 90 days", 300, 0.65, 0.04, "Chance alone may explain its gain (lower bound -0.01)."),
         ("probe", "the last 5 days", 3, None, None, "It could not be scored."),

@@ -9,7 +9,7 @@ from evergreen.data.artifacts import PRESENT
 from evergreen.evaluation.changes import origin_text
 from evergreen.evaluation.checks import gravest_first
 from evergreen.models.files import read_description
-from evergreen.reporting.challenger_text import origin_words, pooled_sentence
+from evergreen.reporting.challenger_text import pooled_sentence
 from evergreen.reporting.page import Section, Table, Tone, format_cell, render_page
 from evergreen.secrets.redaction import mask
 from evergreen.version import installed_version
@@ -60,7 +60,6 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
         ("Use of the rows", ", ".join(f"{name} = {value}" for name, value in sorted(description.training_options.items())) or "all weighted equally"),
         ("Seed", str(description.seed)),
         ("Identity", description.challenger_id),
-        ("Origin", origin_words(description)),
         ("Fitted on rows", description.rows),
         ("Fitted on event times", f"{description.fit_start} up to {description.fit_end} (exclusive)"),
         ("Data", description.training_data_uri or "not recorded"),

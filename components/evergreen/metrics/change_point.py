@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.metrics.prediction_errors import RESIDUAL, prediction_errors
+from evergreen.metrics.predictions import Predictions, ScoringError
 from evergreen.metrics.ranks import midranks
+
+if TYPE_CHECKING:
+    from evergreen.metrics.scoring import Metric
 
 Array = np.ndarray[Any, Any]
 
@@ -15,6 +20,36 @@ FEWEST_ROWS_APART = 20
 FALSE_ALARMS = 0.01
 SHUFFLES = 299
 MOST_ROWS = 20_000
+
+
+def latest_fall(metric: Metric, said: Predictions, *, seed: int = 7) -> int | None:
+    """Return the row since which a model has been worse, or None if there is no reliable evidence of one.
+
+    Its errors rise there, and its score is lower after it than before: in some seasons, single rows are harder to predict, and the score is no lower.
+
+    Args:
+        metric: The metric.
+        said: The model's predictions for labelled rows, oldest first.
+        seed: Random seed of the shuffles.
+
+    Returns:
+        The index of the first row after the change.
+    """
+    measure, errors = prediction_errors(said)
+    change = latest_rise(np.abs(errors) if measure == RESIDUAL else errors, seed=seed)
+    if change is None:
+        return None
+    try:
+        before, after = (metric.score_rows(_part(said, rows)) for rows in (slice(0, change), slice(change, None)))
+    except ScoringError:
+        # One class only on one side: the errors alone decide.
+        return change
+    return change if after < before else None
+
+
+def _part(said: Predictions, rows: slice) -> Predictions:
+    probabilities = None if said.probabilities is None else said.probabilities[rows]
+    return Predictions(said.labels[rows], said.predicted[rows], probabilities, said.classes)
 
 
 def latest_rise(errors: Array, *, false_alarms: float = FALSE_ALARMS, seed: int = 7) -> int | None:

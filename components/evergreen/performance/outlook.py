@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.data.columns import event_times
 from evergreen.data.times import iso_time
-from evergreen.metrics.change_point import latest_rise
-from evergreen.metrics.prediction_errors import RESIDUAL, prediction_errors
+from evergreen.metrics.change_point import latest_fall
 from evergreen.metrics.predictions import ScoringError
 from evergreen.performance.probe import ProbeRequest, labelled_in_order, run_probe
 
@@ -69,7 +68,7 @@ def with_outlook(
     changed = result.verdict == "degraded" or (result.errors is not None and result.errors.verdict == "changed")
     if not changed and (found.probe is None or found.probe.verdict != "better"):
         return found
-    return _with_change(found, new, watched, seed=seed)
+    return _with_change(found, new, watched, metric, seed=seed)
 
 
 def _with_problems(probe: Probe, problems: tuple[str, ...]) -> Probe:
@@ -99,12 +98,11 @@ def _divided(
     return labelled_in_order([frame for frame in new if len(frame)], **named), labelled_in_order(old, **named) if old else None
 
 
-def _with_change(result: PerformanceResult, new: pd.DataFrame, watched: WatchedModel, *, seed: int) -> PerformanceResult:
+def _with_change(result: PerformanceResult, new: pd.DataFrame, watched: WatchedModel, metric: Metric, *, seed: int) -> PerformanceResult:
     try:
-        measure, errors = prediction_errors(watched.predictions(new, target_column=watched.description.target_column))
+        change = latest_fall(metric, watched.predictions(new, target_column=watched.description.target_column), seed=seed)
     except ScoringError:
         return result
-    change = latest_rise(abs(errors) if measure == RESIDUAL else errors, seed=seed)
     if change is None:
         # The champion is worse than at its promotion, and equally so on all rows that are new to it.
         change = 0 if result.verdict == "degraded" else None

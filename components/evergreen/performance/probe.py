@@ -107,7 +107,7 @@ def run_probe(request: ProbeRequest) -> Probe:
     if better:
         best = max(better, key=lambda model: model.gain or 0.0)
         return replace(found, verdict="better", sentence=f"{_comparison(best, found)}.", best=best)
-    rest = f"so no new model is sure to gain the {minimum:.2g} that matters"
+    rest = f"so a new model would be no better by the {minimum:.2g} that matters"
     return replace(found, verdict="no better", sentence=f"{_comparison(best, found)}, {rest}.", best=best)
 
 

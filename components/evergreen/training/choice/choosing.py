@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.times import iso_time
-from evergreen.metrics.change_point import FEWEST_ROWS_APART, latest_rise
-from evergreen.metrics.prediction_errors import RESIDUAL, prediction_errors
+from evergreen.metrics.change_point import FEWEST_ROWS_APART, latest_fall
 from evergreen.metrics.predictions import ScoringError
 from evergreen.results.candidates import Candidate, CandidateChoice
 from evergreen.training.choice.blocks import Blocks, divide, first_of_its_time
@@ -125,7 +124,7 @@ def find_change(request: ChoiceRequest, context: ChoiceRows, unseen: int) -> int
     decision.
     """
     rows = request.rows
-    found = _latest_rise(request, context, unseen) if unseen else None
+    found = _latest_fall(request, context, unseen) if unseen else None
     if found is not None:
         return found
     if not request.changed_at:
@@ -134,13 +133,12 @@ def find_change(request: ChoiceRequest, context: ChoiceRows, unseen: int) -> int
     return known if FEWEST_ROWS_APART <= known < len(rows.times) else None
 
 
-def _latest_rise(request: ChoiceRequest, context: ChoiceRows, unseen: int) -> int | None:
+def _latest_fall(request: ChoiceRequest, context: ChoiceRows, unseen: int) -> int | None:
     rows = len(request.rows.times)
     try:
-        measure, errors = prediction_errors(context.predictions(request.champion, rows - unseen, rows))
+        found = latest_fall(request.metric, context.predictions(request.champion, rows - unseen, rows), seed=request.recipe.seed)
     except ScoringError:
         return None
-    found = latest_rise(abs(errors) if measure == RESIDUAL else errors, seed=request.recipe.seed)
     return None if found is None else rows - unseen + found
 
 

@@ -26,6 +26,8 @@ CLEARLY_WORSE = 2.0
 """Standard errors of the mean difference in error at which a candidate is left out of the second round."""
 BETTER_ANYWAY = 1.0
 """Standard errors by which a candidate that had too few rows in the first round must be better than the best of both rounds."""
+ABOUT_AS_GOOD = 0.5
+"""Standard errors within which a longer training window is preferred to the best one."""
 MOST_IN_SECOND = 3
 WORSE_IN_A_ROW = 2
 """The shortest training windows cost least and come first; after this many that are clearly worse, longer ones are not fitted."""
@@ -110,11 +112,21 @@ def _pool(found: Round, earlier: Round, contenders: Sequence[AnyContender], metr
     for name in errors.keys() - both.keys():
         if _worse(errors[best], errors[name], BETTER_ANYWAY):
             best = name
+    best = _longest_alike(best, {name: _errors(said) for name, said in both.items()}, contenders)
     found.best = next(contender for contender in contenders if contender.name == best)
     # Scores for people: on the same rows for all where that is possible.
     found.pooled = len(both) == len(found.predictions)
     if found.pooled:
         found.scores = _scores(both, metric)
+
+
+def _longest_alike(best: str, errors: Mapping[str, np.ndarray[Any, Any]], contenders: Sequence[AnyContender]) -> str:
+    """Return the longest training window that is about as good as the best: what two scores do not tell apart, more rows usually do."""
+    windows = [one for one in contenders if isinstance(one, TrainedContender) and one.origin == "trained"]
+    if best not in errors or best not in [one.name for one in windows]:
+        return best
+    alike = [one for one in windows if one.name in errors and (one.name == best or not _worse(errors[one.name], errors[best], ABOUT_AS_GOOD))]
+    return min(alike, key=lambda one: (one.first_row, one.half_life_days is not None, one.name != best)).name
 
 
 def _scores(predictions: Mapping[str, Predictions], metric: Metric) -> dict[str, float]:
