@@ -79,7 +79,8 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
         training_since(evidence, policy) if rule else "",
         rule in AGAINST_CHAMPION or (bool(rule) and said["performance"].verdict == "fired"),
         choose_rows=bool(rule) and policy.training_window != "fixed" and _relation_may_have_changed(said, rule, evidence),
-        changed_at=evidence.performance.changed_at or last_change(evidence) or "",
+        # A follow-up answers the change that the promotion before it answered; any other decision knows of a change of its own, or of none.
+        changed_at=evidence.performance.changed_at or ((last_change(evidence) or "") if rule == "follow_up" else ""),
         at_promotion=at_promotion(evidence.performance),
         expected=evidence.performance.expected,
         explained=evidence.performance.explained,
