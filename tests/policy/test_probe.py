@@ -55,7 +55,19 @@ def test_a_better_model_retrains_at_once_though_performance_holds() -> None:
     assert (made.decision, made.rule, made.choose_rows, made.champion_stale) == ("retrain", "probe", True, True)
     assert made.reasons[0] == SENTENCES["better"]
     said = next(trigger for trigger in made.triggers if trigger.name == "probe")
-    assert (said.value, said.threshold, said.verdict) == (0.15, 0.02, "fired")
+    # In a champion's first window, the gain must be twice the minimum.
+    assert (said.value, said.threshold, said.verdict) == (0.15, 0.04, "fired")
+
+
+def test_in_a_champions_first_window_a_small_gain_is_left_for_the_next_one() -> None:
+    small = {"probe": {**probed("better"), "best": {**BEST, "gain": 0.03}}}
+    first = decide(evidence(told=small), Policy())
+    said = next(trigger for trigger in first.triggers if trigger.name == "probe")
+    assert (first.decision, said.verdict, said.threshold) == ("keep", "quiet", 0.04)
+    assert "at least 0.04" in said.sentence
+    later = decide(evidence("better", past(4, decision="keep"), told=small), Policy())
+    said = next(trigger for trigger in later.triggers if trigger.name == "probe")
+    assert (later.decision, later.rule, said.threshold) == ("retrain", "probe", 0.02)
 
 
 @pytest.mark.parametrize(("probe", "verdict"), [("no better", "quiet"), ("cannot tell", "cannot tell"), ("", "cannot tell")])
@@ -150,11 +162,10 @@ def test_the_probe_backs_off_after_challengers_that_were_rejected() -> None:
 
 
 def test_the_probe_needs_no_second_window_and_what_was_held_back_is_reported() -> None:
-    made = decide(evidence("better", performance="degraded"), Policy())
-    # Performance waits for a second window; the probe does not.
-    assert made.rule == "probe"
-    held = decide(evidence("no better", performance="degraded"), Policy())
-    assert held.rule == "hysteresis"
+    # Performance waits for a second window, unless the probe agrees that a new model would be better by enough to matter.
+    assert decide(evidence("better", performance="degraded"), Policy()).rule == "performance"
+    small = {"probe": {**probed("no better"), "best": {**BEST, "gain": 0.01}}}
+    assert decide(evidence(performance="degraded", told=small), Policy()).rule == "hysteresis"
 
 
 FIRST = past(1, "performance", promoted=True, changed_at="2019-12-22T00:00:00Z")

@@ -38,7 +38,7 @@ LONGER = 3
 RESAMPLES = 1000
 FEWEST_PROBED_ROWS = 40
 ENOUGH_PROBED_ROWS = 200
-"""Fewer rows are probed only if there are too few new ones: half of them."""
+"""So many are probed even if the window is small, where rows of earlier windows are new to the champion, too."""
 SHARE_PROBED = 3
 """A third of the new rows is probed, so that the shortest training windows lie within the new rows, too."""
 
@@ -80,7 +80,8 @@ def run_probe(request: ProbeRequest) -> Probe:
         request: The champion, the rows and the settings.
     """
     settings = request.settings
-    probed = min(max(request.window_rows // SHARE_PROBED, ENOUGH_PROBED_ROWS), settings.most_probed_rows, len(request.new_rows) // 2)
+    wanted = max(request.window_rows // SHARE_PROBED, min(ENOUGH_PROBED_ROWS, len(request.new_rows) // SHARE_PROBED), FEWEST_PROBED_ROWS)
+    probed = min(wanted, settings.most_probed_rows, len(request.new_rows) // 2)
     if probed < FEWEST_PROBED_ROWS:
         needed = 2 * FEWEST_PROBED_ROWS
         return Probe(
