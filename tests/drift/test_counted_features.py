@@ -50,7 +50,7 @@ def counted(result: DriftResult) -> dict[str, Any]:
     """Return every number of features that is said anywhere about a result."""
     said = re.search(r"(\d+|none) of (\d+) features", result.sentence)
     assert said is not None, result.sentence
-    summary: Any = SimpleNamespace(outcome="kept", evaluation=None)
+    summary: Any = SimpleNamespace(outcome="kept", evaluation=None, repair=None)
     return {
         "sentence": (0 if said[1] == "none" else int(said[1]), int(said[2])),
         "json": (sum(entry["drift"] for entry in result.to_json()["features"]), len(result.to_json()["features"])),

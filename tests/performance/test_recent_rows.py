@@ -230,7 +230,8 @@ def test_the_probe_learns_from_earlier_windows(watch: Callable[..., Any]) -> Non
     alone, _ = watch("2020-07-01", ledger="none")
     watch("2020-06-01")
     both, _ = watch("2020-07-01")
-    assert max(model["rows"] for model in both["probe"]["models"]) == max(model["rows"] for model in alone["probe"]["models"]) + 120
+    longest = [max(model["rows"] for model in result["probe"]["models"]) for result in (alone, both)]
+    assert [rows + result["probe"]["rows"] for rows, result in zip(longest, (alone, both), strict=True)] == [120, 240]
 
 
 def test_a_broken_sample_does_not_stop_monitoring_and_is_reported(watch: Callable[..., Any], tmp_path: Path) -> None:

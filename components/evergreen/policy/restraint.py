@@ -60,16 +60,8 @@ def _too_few_rows(evidence: Evidence, policy: Policy) -> str:
 def _certain(trigger: Trigger, evidence: Evidence, policy: Policy) -> bool:
     """Return whether a trigger's evidence is strong enough to need no second window."""
     if trigger.name == "performance":
-        return standard_errors(evidence) >= policy.hysteresis.certain_standard_errors or _agreed(evidence)
+        return standard_errors(evidence) >= policy.hysteresis.certain_standard_errors
     return trigger.value == "severe"
-
-
-def _agreed(evidence: Evidence) -> bool:
-    """Return whether the probe agrees with a drop of performance: a new model gains enough to matter, be it by more than chance or not."""
-    found = evidence.performance.probe
-    if found is None or found.best is None or found.best.gain is None or found.minimum_gain is None:
-        return False
-    return found.best.gain >= found.minimum_gain
 
 
 def _unconfirmed(name: str, evidence: Evidence, policy: Policy) -> str:

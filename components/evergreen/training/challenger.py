@@ -77,19 +77,17 @@ def train_challenger(
     plan = ordinary_plan(job) if choice is None else chosen_plan(job, choice)
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, plan.identifier, model.path)
-    compared = plan.held_out(rows)
-    _write_holdout(holdout_data, compared, start=plan.holdout_start(rows), end=rows.window_end)
+    _write_holdout(holdout_data, plan.held_out(rows), start=plan.holdout_start(rows), end=rows.window_end)
     told = None if choice is None else choice.told
     if logged is not None:
-        return replace(_reuse(logged, model, rows, held_out=len(compared)), choice=told, warnings=notes)
+        return replace(_reuse(logged, model, rows, held_out=len(rows.frame) - plan.before), choice=told, warnings=notes)
     memory = SearchMemory(tracking, plan.identifier) if plan.recipe.search else None
     fit, description = plan.fit(rows, classes=job.classes, memory=memory)
     to_fit, held_out = rows.frame.iloc[plan.first : plan.before], rows.frame.iloc[plan.before :]
     found = [*notes, *look_at_rows(to_fit, held_out, target_column=rows.target_column, features=description.features, classes=job.classes)]
     described = description if plan.former is not None else replace(description, training_data_uri=str(request.training_data.uri))
-    result = _log(
-        tracking, fit, described, model, rows=rows, held_out=len(compared), fitted_on=to_fit, role="challenger", warnings=found, data=request.training_data
-    )
+    held, data = len(rows.frame) - plan.before, request.training_data
+    result = _log(tracking, fit, described, model, rows=rows, held_out=held, fitted_on=to_fit, role="challenger", warnings=found, data=data)
     return replace(result, choice=told)
 
 
