@@ -227,5 +227,7 @@ def _sentence(chosen: Candidate, told: list[Candidate], champion: float | None, 
         return f"{said}by the errors of single rows, because {metric} is not defined on these rows."
     said += f"with {metric} {chosen.score:.3g}"
     if best is not None:
-        said += f"; next best: {best.name}, {best.score or 0.0:.3g}"
+        # Errors of single rows decide, and a longer window is preferred to one that is about as good; a score may say otherwise.
+        why = ", but its errors are not clearly smaller" if (best.score or 0.0) > chosen.score else ""
+        said += f"; {best.name} scores {best.score or 0.0:.3g}{why}"
     return f"{said}; the champion: {champion:.3g}." if champion is not None else f"{said}."
