@@ -74,7 +74,7 @@ def test_too_few_rows_or_one_class_since_the_change_are_not_learned_from(history
 
     def watched(self: Learner, *args: object, days: float | None = None, **others: object) -> object:
         seen.append(days)
-        return learn(self, *args, days=days, **others)  # type: ignore[arg-type]  # passed on as they came
+        return learn(self, *args, days=days, **others)
 
     monkeypatch.setattr(Learner, "renew", watched)
     settings = replace(SETTINGS, window_days=30, start_days=304)

@@ -77,7 +77,7 @@ def test_processes_do_what_one_process_does(history: pd.DataFrame, tmp_path: Pat
     assert [found.name for found in made] == [NEVER, ALWAYS, FIXED, INFORMED, "default", "often"]
     by_name = {found.name: found for found in made}
     for name in (NEVER, ALWAYS, "default", "often"):
-        alone = replay(timeline, policies[name], name=name, settings=SETTINGS)  # type: ignore[arg-type]  # none of these is a bound by hindsight
+        alone = replay(timeline, policies[name], name=name, settings=SETTINGS)
         assert by_name[name].windows == alone.windows, name
     # The fixed window of 140 days is always; the one of 120 is a replay of its own.
     assert len(ticks) == 6 * len(by_name[NEVER].windows)

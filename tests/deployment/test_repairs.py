@@ -159,7 +159,7 @@ def test_a_former_champion_is_not_judged_on_rows_that_it_was_chosen_on(filled: W
 def test_every_version_can_be_reproduced(filled: Workshop, version: str) -> None:
     found = reproduce(model_name=filled.world.model_name, version=version, tracking_uri=filled.world.tracking_uri)
     assert (found.same, found.different) == (True, 0)
-    assert found.rows_fitted == filled.runs[int(version) - 1].model.description.rows  # type: ignore[union-attr]  # each was promoted
+    assert found.rows_fitted == filled.runs[int(version) - 1].model.description.rows
 
 
 def test_a_former_champion_is_not_reproduced_from_the_data_of_its_second_promotion(filled: Workshop) -> None:

@@ -91,7 +91,7 @@ def test_a_policy_without_the_probe_reports_it_and_does_not_retrain() -> None:
 @pytest.mark.parametrize("event", ["none", "a new sensor"])
 @pytest.mark.parametrize("old", [True, False])
 def test_the_order_of_precedence(performance: str, mode: str, event: str, *, old: bool) -> None:
-    policy = Policy(hysteresis={"needed": 1, "windows": 1}, maximum_model_age_days=30.0 if old else None)  # type: ignore[arg-type]  # pydantic reads it
+    policy = Policy(hysteresis={"needed": 1, "windows": 1}, maximum_model_age_days=30.0 if old else None)
     for probe, champion, promoted in itertools.product(("better", "no better", "cannot tell"), (True, False), (True, False)):
         history = [past(4, "performance", promoted=True)] if promoted else []
         given = evidence(probe, *history, performance=performance, mode=mode, event=event, baseline=BASELINE if champion else None)
@@ -121,7 +121,7 @@ def test_a_challenger_waits_for_rows_since_the_change(rule: str) -> None:
         "probe": {"probe": "better"},
         "feedback": {"probe": "no better", "feedback": complaints},
     }[rule]
-    policy = Policy(hysteresis={"needed": 1, "windows": 1})  # type: ignore[arg-type]  # pydantic reads it
+    policy = Policy(hysteresis={"needed": 1, "windows": 1})
     few = decide(evidence(**more, told=since_change(ENOUGH - 1)), policy)
     assert (few.decision, few.rule, few.alert, few.choose_rows) == ("keep", "few_rows", True, False)
     assert few.reasons[-1] == (
@@ -221,8 +221,8 @@ def test_a_probe_that_found_more_rows_is_no_change_to_follow_up() -> None:
 )
 def test_rows_are_chosen_where_the_relation_may_have_changed(given: dict[str, Any], *, chooses: bool) -> None:
     at_once = {"hysteresis": {"needed": 1, "windows": 1}}
-    assert decide(evidence(**given), Policy(**at_once)).choose_rows is chooses  # type: ignore[arg-type]  # pydantic reads it
-    assert decide(evidence(**given), Policy(**at_once, training_window="fixed")).choose_rows is False  # type: ignore[arg-type]  # pydantic reads it
+    assert decide(evidence(**given), Policy(**at_once)).choose_rows is chooses
+    assert decide(evidence(**given), Policy(**at_once, training_window="fixed")).choose_rows is False
 
 
 @pytest.mark.parametrize("policy", ["maximum_model_age_days: 30", "minimum_new_rows: 50"])

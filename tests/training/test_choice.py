@@ -117,7 +117,7 @@ def test_windows_begin_with_all_rows_of_a_time(ties: int) -> None:
     choice = made(asked(stream(days=330, per_day=12, ties=ties)))
     rows = rows_of(stream(days=330, per_day=12, ties=ties))
     starts = [rows.times.searchsorted(pd.Timestamp(item.start)) for item in choice.told.candidates if item.start]
-    first = choice.contender.first_row  # type: ignore[union-attr]  # one was trained
+    first = choice.contender.first_row
     assert first in starts
     # A refit finds its first row by time.
     assert first == 0 or rows.times.iloc[first] > rows.times.iloc[first - 1]

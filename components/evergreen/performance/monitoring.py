@@ -109,7 +109,7 @@ def monitor_rows(
     columns: WatchedColumns,
     settings: PerformanceSettings,
     seed: int,
-    older: OlderRows = OlderRows(),  # noqa: B008 - it is immutable
+    older: OlderRows | None = None,
 ) -> PerformanceResult:
     """Score a model on the labelled rows of a window that it has not seen, and compare it with its baseline.
 
