@@ -77,7 +77,7 @@ def train_challenger(
     plan = ordinary_plan(job) if choice is None else chosen_plan(job, choice)
     tracking = connect(tracking_uri, model_name)
     logged = find_logged(tracking, plan.identifier, model.path)
-    _write_holdout(holdout_data, plan.held_out(rows), start=plan.holdout_start(rows), end=rows.window_end)
+    _write_holdout(holdout_data, plan.held_out(rows), start=rows.times.iloc[plan.compared_from], end=rows.window_end)
     told = None if choice is None else choice.told
     if logged is not None:
         return replace(_reuse(logged, model, rows, held_out=len(rows.frame) - plan.before), choice=told, warnings=notes)

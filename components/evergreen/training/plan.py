@@ -44,8 +44,7 @@ class TrainingPlan:
         identifier: ID of the challenger.
         first: Position of the first row to learn from.
         before: Position after the last row to learn from, where the holdout begins.
-        held_out_first: Position of the first row that the gate compares on; before ``before`` if its prediction was made in advance.
-        forward: These predictions, for the rows from ``held_out_first`` up to ``before``.
+        forward: Predictions made in advance, for the newest rows up to ``before``, on which the gate compares, too; None for none.
         former: The former champion that is the challenger; None if one is fitted.
         origin: ``trained``, ``former champion`` or ``constant baseline``.
     """
@@ -54,21 +53,19 @@ class TrainingPlan:
     identifier: str
     first: int
     before: int
-    held_out_first: int | None = None
     forward: Predictions | None = None
     former: FormerChampion | None = None
     origin: Origin = "trained"
 
+    @property
+    def compared_from(self) -> int:
+        """Position of the first row that the gate compares on."""
+        return self.before - (len(self.forward) if self.forward is not None else 0)
+
     def held_out(self, rows: TrainingRows) -> pd.DataFrame:
         """Return the rows that the gate compares on, with the predictions made in advance."""
-        if self.held_out_first is None or self.forward is None:
-            return rows.frame.iloc[self.before :]
-        return with_forward(rows.frame.iloc[self.held_out_first :], self.forward)
-
-    def holdout_start(self, rows: TrainingRows) -> pd.Timestamp:
-        """Return the event time of the first row that the gate compares on."""
-        found: pd.Timestamp = rows.times.iloc[self.before if self.forward is None or self.held_out_first is None else self.held_out_first]
-        return found
+        compared = rows.frame.iloc[self.compared_from :]
+        return compared if self.forward is None else with_forward(compared, self.forward)
 
     def fit(self, rows: TrainingRows, *, classes: list[Any], memory: SearchMemory | None = None) -> tuple[Fit, ModelDescription]:
         """Fit the challenger, and measure the feature importances on the holdout; a former champion stays as it was.
@@ -113,10 +110,8 @@ def planned(choice: Choice, recipe: Recipe, *, identifier: str) -> TrainingPlan:
     """
     contender, blocks = choice.contender, choice.blocks
     if isinstance(contender, FormerChampion):
-        return TrainingPlan(recipe, identifier, 0, blocks.holdout, blocks.validation, choice.forward, contender, contender.origin)
-    return TrainingPlan(
-        contender.final_recipe(recipe), identifier, contender.first_row, blocks.holdout, blocks.validation, choice.forward, origin=contender.origin
-    )
+        return TrainingPlan(recipe, identifier, 0, blocks.holdout, choice.forward, contender, contender.origin)
+    return TrainingPlan(contender.final_recipe(recipe), identifier, contender.first_row, blocks.holdout, choice.forward, origin=contender.origin)
 
 
 def choose_for(job: TrainingJob, request: TrainingRequest, *, model_name: str, tracking_uri: str, ledger_uri: str) -> tuple[Choice | None, list[str]]:
