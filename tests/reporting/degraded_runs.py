@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evergreen.policy.decision import decide
 from evergreen.policy.evidence import Evidence, PastDecision
 from evergreen.policy.outlook import with_outlook
 from evergreen.policy.policy_file import read_policy
+from evergreen.reporting.summary import RunSummary, summarise_run
 from evergreen.results.baseline import Baseline
 from evergreen.results.drift import DriftResult
 from evergreen.results.performance import PerformanceResult
 from evergreen.runs.records import StepRecord
+
+if TYPE_CHECKING:
+    from evergreen.results.repair import Repair
 
 AT_ONCE = "hysteresis: {needed: 1, windows: 1}"
 WINDOW_END = "2021-11-01T00:00:00Z"
@@ -113,3 +117,15 @@ PROBE = {
         {"name": "the last 5 days", "rows": 3},
     ],
 }
+
+
+def summary_of(records: list[StepRecord]) -> RunSummary:
+    """Return the summary of a run with these records."""
+    return summarise_run(records, run_id="run-1", model_name="rain")
+
+
+def repair_of(records: list[StepRecord]) -> Repair:
+    """Return what the summary says of the degraded champion."""
+    repair = summary_of(records).repair
+    assert repair is not None
+    return repair

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from evergreen.cli.display import print_summary
 from evergreen.pipeline.local_run import LocalRun
 from evergreen.reporting.run_page import run_page
-from evergreen.reporting.summary import RunSummary, summarise_run
-from reporting.degraded_runs import AT_ONCE, CHOICE, CHOSEN, deployed, judged, looked, past, trained
-
-if TYPE_CHECKING:
-    from evergreen.results.repair import Repair
-    from evergreen.runs.records import StepRecord
+from reporting.degraded_runs import AT_ONCE, CHOICE, CHOSEN, deployed, judged, looked, past, repair_of, summary_of, trained
 
 NO_BETTER = judged(difference=-0.01, difference_lower=-0.05, difference_upper=0.03)
-
-
-def summary_of(records: list[StepRecord]) -> RunSummary:
-    return summarise_run(records, run_id="run-1", model_name="rain")
-
-
-def repair_of(records: list[StepRecord]) -> Repair:
-    repair = summary_of(records).repair
-    assert repair is not None
-    return repair
 
 
 def test_a_policy_that_waits_for_rows_says_how_many_have_come_and_when_enough_will_have() -> None:

@@ -17,25 +17,14 @@ from evergreen.reporting.repair_terminal import print_repair
 from evergreen.reporting.repair_times import day_of
 from evergreen.reporting.run_metrics import run_metrics
 from evergreen.reporting.run_page import run_page
-from evergreen.reporting.summary import RunSummary, summarise_run
-from evergreen.results.repair import NOT_REPAIRED, ProposedSetting, Repair
-from reporting.degraded_runs import AT_ONCE, CHOICE, PROBE, deployed, judged, looked, past, step, trained
+from evergreen.results.repair import NOT_REPAIRED, ProposedSetting
+from reporting.degraded_runs import AT_ONCE, CHOICE, PROBE, deployed, judged, looked, past, repair_of, step, summary_of, trained
 
 if TYPE_CHECKING:
     from evergreen.runs.records import StepRecord
 
 REJECTED = past("10-02", "performance", decision="retrain", rule="performance")
 CHECKED = {"conclusion": "failed check", "reasons": ("A check failed.",)}
-
-
-def summary_of(records: list[StepRecord]) -> RunSummary:
-    return summarise_run(records, run_id="run-1", model_name="rain")
-
-
-def repair_of(records: list[StepRecord]) -> Repair:
-    repair = summary_of(records).repair
-    assert repair is not None
-    return repair
 
 
 RETRAINED = [*looked(AT_ONCE), *trained()]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.reporting.challenger_text import origin_words
 from evergreen.reporting.page import Section, Table
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def describe_changes(ours: ModelDescription, theirs: ModelDescription) -> list[d
         _entry("Fitted on event times", *(f"{model.fit_start} up to {model.fit_end}" for model in (ours, theirs))),
     ]
     if "former champion" in (ours.origin, theirs.origin) or ours.origin != theirs.origin:
-        found.insert(0, _entry("Origin", origin_text(ours), origin_text(theirs)))
+        found.insert(0, _entry("Origin", origin_words(ours), origin_words(theirs)))
     if ours.estimator != theirs.estimator:
         found.append(_entry("Estimator", ours.estimator, theirs.estimator))
     found += _differing("Hyperparameter", ours.hyperparameters, theirs.hyperparameters, absent=DEFAULT)
@@ -46,11 +47,6 @@ def describe_changes(ours: ModelDescription, theirs: ModelDescription) -> list[d
     if ours.classes != theirs.classes:
         found.append(_entry("Classes", _named(ours.classes), _named(theirs.classes)))
     return found + _shifted_importances(ours.importances, theirs.importances)
-
-
-def origin_text(model: ModelDescription) -> str:
-    """Return where a model comes from, for a person: ``trained``, or ``former champion, version 3``."""
-    return f"{model.origin}, version {model.former_version}" if model.former_version else model.origin
 
 
 def _shifted_importances(ours: dict[str, float], theirs: dict[str, float]) -> list[dict[str, str]]:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import PRESENT
-from evergreen.evaluation.changes import origin_text
 from evergreen.evaluation.checks import gravest_first
 from evergreen.models.files import read_description
-from evergreen.reporting.challenger_text import pooled_sentence
+from evergreen.reporting.challenger_text import origin_words, pooled_sentence
 from evergreen.reporting.page import Section, Table, Tone, format_cell, render_page
 from evergreen.secrets.redaction import mask
 from evergreen.version import installed_version
@@ -54,7 +53,7 @@ def card_sections(evaluation: Evaluation, description: ModelDescription) -> list
     hyperparameters = ", ".join(f"{name} = {value}" for name, value in sorted(description.hyperparameters.items())) or "the estimator's defaults"
     answers = f"one of {', '.join(map(str, description.classes[:20]))}" if description.classes else "a number"
     made: list[tuple[str, str | int | float | None]] = [
-        *([("Origin", origin_text(description))] if description.origin != "trained" else []),
+        *([("Origin", origin_words(description))] if description.origin != "trained" else []),
         ("Estimator", description.estimator),
         ("Hyperparameters", hyperparameters),
         ("Use of the rows", ", ".join(f"{name} = {value}" for name, value in sorted(description.training_options.items())) or "all weighted equally"),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.metrics.prediction_errors import RESIDUAL, prediction_errors
-from evergreen.metrics.predictions import Predictions, ScoringError
+from evergreen.metrics.prediction_errors import error_sizes
+from evergreen.metrics.predictions import Predictions, ScoringError, rows_of
 from evergreen.metrics.ranks import midranks
 
 if TYPE_CHECKING:
@@ -35,21 +35,15 @@ def latest_fall(metric: Metric, said: Predictions, *, seed: int = 7) -> int | No
     Returns:
         The index of the first row after the change.
     """
-    measure, errors = prediction_errors(said)
-    change = latest_rise(np.abs(errors) if measure == RESIDUAL else errors, seed=seed)
+    change = latest_rise(error_sizes(said), seed=seed)
     if change is None:
         return None
     try:
-        before, after = (metric.score_rows(_part(said, rows)) for rows in (slice(0, change), slice(change, None)))
+        before, after = (metric.score_rows(rows_of(said, rows)) for rows in (slice(0, change), slice(change, None)))
     except ScoringError:
         # One class only on one side: the errors alone decide.
         return change
     return change if after < before else None
-
-
-def _part(said: Predictions, rows: slice) -> Predictions:
-    probabilities = None if said.probabilities is None else said.probabilities[rows]
-    return Predictions(said.labels[rows], said.predicted[rows], probabilities, said.classes)
 
 
 def latest_rise(errors: Array, *, false_alarms: float = FALSE_ALARMS, seed: int = 7) -> int | None:

@@ -37,6 +37,17 @@ def prediction_errors(predictions: Predictions) -> tuple[str, np.ndarray[Any, An
     return LOG_LOSS, -np.log(np.maximum(sure, SMALLEST_PROBABILITY))
 
 
+def error_sizes(predictions: Predictions) -> np.ndarray[Any, Any]:
+    """Return how large the error of each row is, shape (rows,): a residual counts with its absolute value."""
+    sizes: np.ndarray[Any, Any] = np.abs(prediction_errors(predictions)[1])
+    return sizes
+
+
+def mean_error_name(measure: str) -> str:
+    """Return the mean size of errors in words, by their measure."""
+    return {RESIDUAL: "mean distance from the label", WRONG: "share of wrong predictions"}.get(measure, "mean log loss")
+
+
 def summarise_errors(predictions: Predictions) -> ErrorSummary:
     """Return a summary of the errors, with all sorted values or, for more than 1,000 rows, evenly spaced quantiles."""
     measure, errors = prediction_errors(predictions)

@@ -46,6 +46,12 @@ class Predictions:
         return len(self.labels)
 
 
+def rows_of(predictions: Predictions, member: np.ndarray[Any, Any] | slice) -> Predictions:
+    """Return the predictions for some of the rows."""
+    probabilities = None if predictions.probabilities is None else predictions.probabilities[member]
+    return Predictions(predictions.labels[member], predictions.predicted[member], probabilities, predictions.classes)
+
+
 def join_predictions(older: Predictions, newer: Predictions) -> Predictions:
     """Return the predictions for two groups of rows as one; probabilities are kept if both have them."""
     import numpy as np

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from evergreen.metrics.predictions import Predictions, ScoringError
+from evergreen.metrics.predictions import Predictions, ScoringError, rows_of
 from evergreen.metrics.scoring import bootstrap_interval, paired_bootstrap
 
 if TYPE_CHECKING:
@@ -153,9 +153,3 @@ def _score(part: Slice, ours: Predictions, theirs: Predictions | None, *, metric
         return SliceScore(part.name, rows, part.margin, verdict, metric.score_rows(mine), found.score, found.lower, found.upper)
     except ScoringError:
         return SliceScore(part.name, rows, part.margin, "metric not defined")
-
-
-def rows_of(predictions: Predictions, member: np.ndarray[Any, Any]) -> Predictions:
-    """Return the predictions for some of the rows."""
-    probabilities = None if predictions.probabilities is None else predictions.probabilities[member]
-    return Predictions(predictions.labels[member], predictions.predicted[member], probabilities, predictions.classes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.metrics.prediction_errors import RESIDUAL, WRONG, prediction_errors
+from evergreen.metrics.prediction_errors import WRONG, mean_error_name, prediction_errors
 from evergreen.results.performance import ErrorDrift
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def compare_errors(baseline: ErrorSummary | None, predictions: Predictions) -> E
         return ErrorDrift("cannot tell", f"Cannot tell whether the champion's errors changed: {len(errors)} rows are too few.", measure=measure)
     edges = np.histogram_bin_edges(np.concatenate([before, errors]), bins=BINS)
     worse = sizes[1] > sizes[0]
-    what = {RESIDUAL: "mean distance from the label", WRONG: "share of wrong predictions"}.get(measure, "mean log loss")
-    numbers = f"{what} {sizes[0]:.4g} at promotion, {sizes[1]:.4g} now"
+    numbers = f"{mean_error_name(measure)} {sizes[0]:.4g} at promotion, {sizes[1]:.4g} now"
     how = f"have become {'larger' if worse else 'smaller'} ({judged.severity}" if judged.drift else "look as they did at promotion ("
     counts = [np.histogram(values, bins=edges)[0].tolist() for values in (before, errors)]
     return ErrorDrift(

@@ -19,7 +19,7 @@ import numpy as np
 from evergreen.data.artifacts import is_present, read_frame
 from evergreen.errors import EvergreenError
 from evergreen.metrics.intervals import NORMAL_QUANTILE
-from evergreen.metrics.prediction_errors import RESIDUAL, WRONG, prediction_errors
+from evergreen.metrics.prediction_errors import error_sizes, mean_error_name
 from evergreen.metrics.predictions import Predictions, ScoringError
 from evergreen.metrics.scoring import resolve_metric
 from evergreen.performance.draw_scores import draw_scores
@@ -93,7 +93,7 @@ def _loss_of(result: PerformanceResult, task: str) -> _Loss | None:
     errors = result.errors
     if errors is None or errors.verdict != "changed" or not errors.worse or errors.mean_now is None or errors.mean_before is None:
         return None
-    name = {RESIDUAL: "mean distance from the label", WRONG: "share of wrong predictions"}.get(errors.measure, "mean log loss")
+    name = mean_error_name(errors.measure)
     now, before = (_mean_error(errors.edges, counts) for counts in (errors.now, errors.before))
     return _Loss(name, errors.mean_now - errors.mean_before, math.hypot(now, before), _negative_error)
 
@@ -108,7 +108,7 @@ def _mean_error(edges: list[float], counts: list[int]) -> float:
 
 
 def _negative_error(said: Predictions) -> Scores:
-    errors = -np.abs(prediction_errors(said)[1])
+    errors = -error_sizes(said)
     return lambda draws: np.array([errors[draw].mean() for draw in draws])
 
 

@@ -103,9 +103,9 @@ def _with_change(result: PerformanceResult, new: pd.DataFrame, watched: WatchedM
         change = latest_fall(metric, watched.predictions(new, target_column=watched.description.target_column), seed=seed)
     except ScoringError:
         return result
-    if change is None:
+    if change is None and result.verdict == "degraded":
         # The champion is worse than at its promotion, and equally so on all rows that are new to it.
-        change = 0 if result.verdict == "degraded" else None
+        change = 0
     if change is None:
         return result
     return replace(result, changed_at=iso_time(new[watched.description.timestamp_column].iloc[change]), rows_since_change=len(new) - change)

@@ -8,14 +8,15 @@ from evergreen.reporting.page import Section, Table
 from evergreen.reporting.repair_times import day_of
 
 if TYPE_CHECKING:
+    from evergreen.data.artifacts import ModelDescription
     from evergreen.results.candidates import Candidate, CandidateChoice
     from evergreen.results.evaluation import Evaluation
 
 CHOSEN = "chosen"
 
 
-def origin_words(model: Evaluation) -> str:
-    """Return where a challenger comes from: ``former champion, version 3``, ``constant baseline`` or ``trained``."""
+def origin_words(model: Evaluation | ModelDescription) -> str:
+    """Return where a model comes from: ``former champion, version 3``, ``constant baseline`` or ``trained``."""
     return f"{model.origin}, version {model.former_version}" if model.former_version else model.origin
 
 

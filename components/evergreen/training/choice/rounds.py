@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.metrics.prediction_errors import RESIDUAL, prediction_errors
+from evergreen.metrics.prediction_errors import error_sizes
 from evergreen.metrics.predictions import Predictions, ScoringError, join_predictions
 from evergreen.training.choice.candidates import TOO_FEW, ChoiceRows, FormerChampion, TrainedContender
 from evergreen.training.errors import TrainingError
@@ -60,7 +60,7 @@ class Round:
         """
         if self.best is None:
             return list(contenders)
-        errors = {name: _errors(said) for name, said in self.predictions.items()}
+        errors = {name: error_sizes(said) for name, said in self.predictions.items()}
         ranked = sorted(errors, key=lambda name: float(errors[name].mean()))
         for place, name in enumerate(ranked):
             if place >= MOST_IN_SECOND or _worse(errors[name], errors[self.best.name], CLEARLY_WORSE):
@@ -93,10 +93,10 @@ def play(
             found.notes[contender.name] = str(error)
             continue
         found.predictions[contender.name] = said
-        errors = _errors(said)
+        errors = error_sizes(said)
         if errors.mean() < least:
             found.best, worse, least = contender, 0, float(errors.mean())
-        elif found.best is not None and _worse(errors, _errors(found.predictions[found.best.name]), CLEARLY_WORSE):
+        elif found.best is not None and _worse(errors, error_sizes(found.predictions[found.best.name]), CLEARLY_WORSE):
             worse += 1
     found.scores = _scores(found.predictions, metric)
     if earlier is not None and any(name in earlier.predictions for name in found.predictions):
@@ -107,12 +107,12 @@ def play(
 def _pool(found: Round, earlier: Round, contenders: Sequence[AnyContender], metric: Metric) -> None:
     """Judge by both blocks; a contender without predictions for the first block is chosen only if it is clearly better on the second."""
     both = {name: join_predictions(earlier.predictions[name], said) for name, said in found.predictions.items() if name in earlier.predictions}
-    best = min(both, key=lambda name: float(_errors(both[name]).mean()))
-    errors = {name: _errors(said) for name, said in found.predictions.items()}
+    best = min(both, key=lambda name: float(error_sizes(both[name]).mean()))
+    errors = {name: error_sizes(said) for name, said in found.predictions.items()}
     for name in errors.keys() - both.keys():
         if _worse(errors[best], errors[name], BETTER_ANYWAY):
             best = name
-    best = _longest_alike(best, {name: _errors(said) for name, said in both.items()}, contenders)
+    best = _longest_alike(best, {name: error_sizes(said) for name, said in both.items()}, contenders)
     found.best = next(contender for contender in contenders if contender.name == best)
     # Scores for people: on the same rows for all where that is possible.
     found.pooled = len(both) == len(found.predictions)
@@ -136,11 +136,6 @@ def _scores(predictions: Mapping[str, Predictions], metric: Metric) -> dict[str,
         with contextlib.suppress(ScoringError):
             scores[name] = metric.score_rows(said)
     return scores
-
-
-def _errors(said: Predictions) -> np.ndarray[Any, Any]:
-    measure, errors = prediction_errors(said)
-    return np.abs(errors) if measure == RESIDUAL else errors
 
 
 def _worse(errors: np.ndarray[Any, Any], best: np.ndarray[Any, Any], standard_errors: float) -> bool:
