@@ -12,8 +12,8 @@ import pytest
 from evergreen.metrics.scoring import resolve_metric
 from evergreen.performance import probe as probing
 from evergreen.performance.monitoring import WatchedColumns, monitor_rows
-from evergreen.performance.outlook import OlderRows
 from evergreen.performance.probe import FEWEST_PROBED_ROWS, WINDOWS, ProbeRequest, run_probe
+from evergreen.performance.probed_rows import OlderRows
 from evergreen.performance.settings import PerformanceSettings, ProbeSettings
 from evergreen.performance.watched_rows import asked_now
 from evergreen.results.baseline import Baseline

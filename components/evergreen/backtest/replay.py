@@ -15,7 +15,7 @@ from evergreen.data.times import iso_time
 from evergreen.drift.detection import detect
 from evergreen.drift.settings import DriftSettings
 from evergreen.performance.monitoring import WatchedColumns, monitor_rows
-from evergreen.performance.outlook import OlderRows
+from evergreen.performance.probed_rows import OlderRows
 from evergreen.performance.recent_rows import MOST_ROWS_READ
 from evergreen.policy.decision import decide
 from evergreen.policy.evidence import Evidence, PastDecision

@@ -15,7 +15,7 @@ from evergreen.performance.error_drift import compare_errors
 from evergreen.performance.errors import PerformanceError
 from evergreen.performance.estimation import EstimateRequest, estimate_rows
 from evergreen.performance.explanation import with_explanation
-from evergreen.performance.outlook import OlderRows, with_outlook
+from evergreen.performance.probed_rows import OlderRows, with_probe
 from evergreen.performance.slice_scores import score_parts, worst_part
 from evergreen.performance.unlabelled_rows import compare_unlabelled
 from evergreen.performance.watched_rows import CHAMPION, LOG, NewRows, WatchedModel, as_logged, asked_now, new_rows
@@ -179,7 +179,7 @@ def _with_labels(result: PerformanceResult, question: _Question, rows: NewRows, 
     slices = score_parts(rows.labelled, said, metric=metric, settings=settings, seed=seed)
     told = replace(judged, errors=compare_errors(question.baseline.errors, said), slices=slices, worst_slice=worst_part(slices))
     explained = with_explanation(told, rows.labelled, question.watched.description, question.reference, seed=seed)
-    return with_outlook(
+    return with_probe(
         explained, rows.labelled, _older_rows(question, rows), question.watched, metric, settings=settings.probe, logged=question.logged, seed=seed
     )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 HEADING = "Would a new model be better?"
 
 
-def outlook_section(performance: PerformanceResult) -> Section | None:
+def new_model_section(performance: PerformanceResult) -> Section | None:
     """Return a section on what a new model would bring, and on when the champion's errors changed; None if neither is known."""
     changed = change_sentence(performance.changed_at, performance.rows_since_change)
     if performance.probe is not None:

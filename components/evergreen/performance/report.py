@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.data.artifacts import PRESENT, write_json, write_metrics
 from evergreen.data.json_values import plain
-from evergreen.performance.probe_report import outlook_section
+from evergreen.performance.probe_report import new_model_section
 from evergreen.performance.slice_scores import SCORED
 from evergreen.performance.watched_rows import LOG
 from evergreen.reporting.figures import interval_chart, overlaid_histograms
@@ -50,7 +50,7 @@ def performance_page(performance: PerformanceResult) -> str:
     explained = explanation_section(performance.explained) if performance.explained else None
     sections = [
         _scores(performance),
-        outlook_section(performance),
+        new_model_section(performance),
         explained,
         _estimate(performance),
         _slices(performance),

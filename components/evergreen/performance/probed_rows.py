@@ -35,7 +35,7 @@ class OlderRows:
     problems: tuple[str, ...] = ()
 
 
-def with_outlook(
+def with_probe(
     result: PerformanceResult,
     window: pd.DataFrame,
     older: OlderRows,
